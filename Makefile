@@ -1,0 +1,46 @@
+# Targets are listed by `make`; recipes over four lines live in scripts.
+SHELL := /bin/bash
+BIN := .venv/bin
+LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet
+PYTEST = $(BIN)/python -m pytest -q
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+setup: .venv/.done  ## .venv from the hash-locked requirements
+
+.venv/.done: requirements/dev.txt requirements/uv.txt pyproject.toml
+	@command -v python3.11 >/dev/null || { echo "bft needs Python 3.11 (python3.11 on the PATH); install it, then run make again" >&2; exit 78; }
+	test -x $(BIN)/pip || python3.11 -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	$(BIN)/uv pip sync --quiet --require-hashes requirements/dev.txt
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/uv pip check --quiet && touch $@
+
+test: setup  ## unit, contract, integration tests; no network, cluster, GPU or keys
+	$(PYTEST)
+
+check: setup  ## what CI runs: lint, types, import contracts, freshness, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+	$(PYTEST)
+
+docs: setup  ## rewrite the generated files
+	$(BIN)/python docs/generate.py
+
+fmt: setup  ## format and safe fixes
+	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+clean:  ## remove what was built
+	rm -rf .venv demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache bft.egg-info
+
+lock:  ## recompile the locks (needs setup once)
+	$(LOCK) --extra train --extra dev -o requirements/dev.txt
+	$(LOCK) --extra train -o requirements/train.txt
+	$(LOCK) -o requirements/base.txt
+	grep -A99 '^uv==' requirements/dev.txt | awk 'NR>1 && !/^ /{exit} !/ #/{print}' > requirements/uv.txt
+
+.PHONY: help setup test check docs fmt clean lock

@@ -1,0 +1,1 @@
+"""bft: a Kubernetes-native ML trading platform with experiment tracking."""

@@ -1,0 +1,1 @@
+"""Where training runs: inline, process pool, Ray."""

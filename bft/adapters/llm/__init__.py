@@ -1,0 +1,1 @@
+"""Who writes sentences about numbers."""

@@ -1,0 +1,1 @@
+"""Objects and tables under a root: a folder here, a bucket there."""

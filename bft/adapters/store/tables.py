@@ -1,0 +1,222 @@
+"""Tables over objects: immutable Parquet partitions, and a manifest per table and asof."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import reduce
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from bft.adapters.store.folder import sha256
+from bft.domain import forecast, gold, market, trading
+from bft.domain.errors import ConfigError, DataError
+from bft.ports import Manifest, ObjectRef
+
+SCHEMA_VERSION = 1
+TABLES = {
+    table.name: table
+    for table in (
+        *market.RAW_TABLES,
+        market.GOLD_TARGETS,
+        market.QUALITY,
+        gold.GOLD,
+        forecast.FORECASTS,
+        forecast.OUTCOMES,
+        trading.SIGNALS,
+        trading.PICKS,
+    )
+}
+TABLES |= {
+    name: market.Table(name=name, key=t.key, columns=t.columns, partition=t.partition)
+    for name, t in (("forecasts_shadow", forecast.FORECASTS), ("gold_legacy", gold.GOLD))
+}
+_TYPES: dict[str, pa.DataType] = {
+    "f4": pa.float32(),
+    "f8": pa.float64(),
+    "i1": pa.int8(),
+    "i2": pa.int16(),
+    "i4": pa.int32(),
+    "i8": pa.int64(),
+    "d": pa.date32(),
+    "ts": pa.timestamp("us", tz="UTC"),
+    "s": pa.string(),
+    "b": pa.bool_(),
+}
+
+
+class _Objects(Protocol):
+    """What tables need of an object store."""
+
+    root: Any
+
+    def get(self, key: str) -> bytes: ...
+    def put(self, key: str, data: bytes) -> str: ...
+    def create(self, key: str, data: bytes) -> bool: ...
+    def delete(self, key: str) -> None: ...
+    def keys(self, prefix: str) -> list[str]: ...
+    def digest(self, key: str) -> str | None: ...
+    def path(self, key: str) -> Path: ...
+
+
+def schema(table: str) -> pa.Schema:
+    """Arrow schema of a table."""
+    return pa.schema([(name, _TYPES[kind]) for name, kind in TABLES[table].columns])
+
+
+class TableStore:
+    """The Store port over any object store."""
+
+    def __init__(self, objects: _Objects) -> None:
+        self._objects = objects
+        self.root = str(objects.root)
+        self.get, self.put, self.create = objects.get, objects.put, objects.create
+        self.delete, self.keys, self.digest = objects.delete, objects.keys, objects.digest
+        self.path = objects.path
+        self._verified: set[tuple[str, str]] = set()
+
+    def put_folder(self, key: str, folder: Path) -> dict[str, str]:
+        """Publish the files of a folder, in path order."""
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        return {
+            name: self.put(name, path.read_bytes())
+            for path in files
+            for name in [f"{key}/{path.relative_to(folder).as_posix()}"]
+        }
+
+    def publish(
+        self, table: str, *, asof: date, partitions: Mapping[str, pa.Table], replaces: bool = False
+    ) -> Manifest:
+        """Write the partitions, then the manifest that names them."""
+        written = {name: self._write(table, name, rows) for name, rows in partitions.items()}
+        base = None if replaces else self._before(table, asof)
+        kept = {ref.partition: ref for ref in base.objects} if base else {}
+        manifest = self._put_manifest(table, asof, {**kept, **written})
+        for later in self._asofs(table):
+            if later > asof:
+                self._extend(table, later, written)
+        return manifest
+
+    def manifest(self, table: str, *, asof: date | None = None) -> Manifest | None:
+        """Newest manifest at or before `asof`."""
+        found = [day for day in self._asofs(table) if asof is None or day <= asof]
+        return self._load(table, found[-1]) if found else None
+
+    def read(
+        self,
+        table: str,
+        *,
+        asof: date | None = None,
+        columns: Sequence[str] | None = None,
+        symbols: Sequence[str] | None = None,
+        since: date | None = None,
+        partitions: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Rows of the manifest, filtered, sorted by key."""
+        manifest = self.manifest(table, asof=asof)
+        spec, arrow = TABLES[table], schema(table)
+        key = [name for name in spec.key if columns is None or name in columns]
+        names = list(columns) if columns is not None else list(arrow.names)
+        wanted = [
+            ref
+            for ref in (manifest.objects if manifest else ())
+            if partitions is None or ref.partition in partitions
+        ]
+        day = next((name for name in ("date", "asof") if name in arrow.names), None)
+        tests = [pc.field("symbol").isin(list(symbols))] if symbols is not None else []
+        if since is not None and day:
+            tests.append(pc.field(day) >= pa.scalar(since))
+        test = reduce(lambda a, b: a & b, tests) if tests else None
+        parts = [self._load_object(ref, names, test) for ref in wanted]
+        if not parts:
+            return pa.schema([arrow.field(name) for name in names]).empty_table()
+        rows = pa.concat_tables(parts).combine_chunks()
+        return rows.sort_by([(name, "ascending") for name in key]) if key else rows
+
+    def _write(self, table: str, partition: str, rows: pa.Table) -> ObjectRef:
+        data = _parquet(table, rows)
+        digest = sha256(data)
+        key = f"tables/{table}/{partition}.parquet"
+        # An object that an older manifest names is immutable: other bytes get another name.
+        if self.digest(key) not in {None, digest}:
+            key = f"tables/{table}/{partition}.{digest[:12]}.parquet"
+        self.put(key, data)
+        return ObjectRef(
+            partition=partition, key=key, digest=digest, rows=rows.num_rows, size=len(data)
+        )
+
+    def _load_object(self, ref: ObjectRef, names: list[str], test: Any) -> pa.Table:
+        path = self.path(ref.key)
+        if (ref.key, ref.digest) not in self._verified:
+            found = self.digest(ref.key)
+            if found != ref.digest:
+                what = "is absent" if found is None else f"has digest {found[:16]}"
+                raise DataError(
+                    f"object {ref.key} {what}, its manifest says {ref.digest[:16]}; "
+                    f"re-run the step that writes {ref.key.split('/')[1]} with --fresh"
+                )
+            self._verified.add((ref.key, ref.digest))
+        return pq.read_table(path, columns=names, filters=test, partitioning=None)
+
+    def _asofs(self, table: str) -> list[date]:
+        prefix = f"manifests/{table}/asof="
+        keys = self.keys(prefix)
+        return sorted(
+            date.fromisoformat(key.removeprefix(prefix).removesuffix(".json")) for key in keys
+        )
+
+    def _before(self, table: str, asof: date) -> Manifest | None:
+        found = [day for day in self._asofs(table) if day < asof]
+        return self._load(table, found[-1]) if found else None
+
+    def _load(self, table: str, asof: date) -> Manifest:
+        body = json.loads(self.get(_manifest_key(table, asof)))
+        if body["schema"] > SCHEMA_VERSION:
+            raise ConfigError(
+                f"manifest {table} {asof} has schema {body['schema']}, "
+                f"this bft knows {SCHEMA_VERSION}; upgrade bft"
+            )
+        objects = tuple(ObjectRef(**ref) for ref in body["objects"])
+        return Manifest(table=table, asof=asof, objects=objects, digest=body["digest"])
+
+    def _put_manifest(self, table: str, asof: date, refs: Mapping[str, ObjectRef]) -> Manifest:
+        objects = tuple(refs[name] for name in sorted(refs))
+        listed = [{name: getattr(ref, name) for name in ref.__slots__} for ref in objects]
+        digest = sha256(json.dumps([(r.partition, r.digest) for r in objects]).encode())
+        body = {"schema": SCHEMA_VERSION, "table": table, "digest": digest, "objects": listed}
+        self.put(_manifest_key(table, asof), (json.dumps(body, indent=1) + "\n").encode())
+        return Manifest(table=table, asof=asof, objects=objects, digest=digest)
+
+    def _extend(self, table: str, asof: date, written: Mapping[str, ObjectRef]) -> None:
+        refs = {ref.partition: ref for ref in self._load(table, asof).objects}
+        missing = {name: ref for name, ref in written.items() if name not in refs}
+        if missing:
+            self._put_manifest(table, asof, {**refs, **missing})
+
+
+def _manifest_key(table: str, asof: date) -> str:
+    return f"manifests/{table}/asof={asof}.json"
+
+
+def _parquet(table: str, rows: pa.Table) -> bytes:
+    arrow = schema(table)
+    if rows.schema.names != arrow.names:
+        odd = sorted(set(rows.schema.names) ^ set(arrow.names))
+        raise DataError(f"table {table}: columns differ from its schema: {odd or 'order'}")
+    try:
+        rows = rows.cast(arrow).combine_chunks()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(f"table {table}: {error}") from error
+    key = list(TABLES[table].key)
+    rows = rows.sort_by([(name, "ascending") for name in key])
+    if "revision" not in arrow.names and rows.num_rows:
+        distinct = rows.group_by(key).aggregate([]).num_rows
+        if distinct != rows.num_rows:
+            raise DataError(f"table {table}: {rows.num_rows - distinct} repeated keys {key}")
+    sink = io.BytesIO()
+    pq.write_table(rows, sink, compression="zstd", store_schema=False)
+    return sink.getvalue()

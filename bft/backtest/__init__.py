@@ -1,0 +1,1 @@
+"""Replays days through strategies, risk, exits and fills."""

@@ -1,0 +1,252 @@
+"""The command line: parse, wire, run a step, exit code.
+
+`bft --help` imports no step; a verb's module is imported when the verb is used.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from bft.domain.errors import BftError, UsageError
+
+if TYPE_CHECKING:
+    from bft.domain.runs import Json
+    from bft.ports import Ports, Step, Summary
+
+VERBS: dict[str, tuple[str, str]] = {}
+"""verb -> (module that holds STEP, one line of help); one line registers a verb."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see: {self.prog} --help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in {"-h", "--help"}:
+        sys.stdout.write(_help())
+        return 0
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        sys.stdout.write(version("bft") + "\n")
+        return 0
+    try:
+        return _run(words)
+    except BftError as error:
+        return _failed(error, words)
+    except KeyboardInterrupt:
+        return _failed(BftError("interrupted; the same command resumes"), words, code=130)
+
+
+def _run(words: list[str]) -> int:
+    step = load(words[0])
+    if "--describe" in words:
+        _print(describe(words[0], step))
+        return 0
+    args = parse(words)
+    from bft import wiring
+    from bft.steps import record
+
+    settings = wiring.settings()
+    ports = wiring.wire(settings, root=args.root, commands=CommandLine(), json_only=args.json)
+    prepare(ports, step, args)
+    started = time.monotonic()
+    with wiring.progress(words[0], quiet=args.json) as tick:
+        summary = record.execute(ports, words[0], step, args, tick)
+    line = _line(words[0], args, summary, seconds=time.monotonic() - started)
+    _outputs(step, line)
+    _print(line)
+    if summary.error and not args.json:
+        sys.stderr.write(f"error: {summary.error}  [{summary.exit_code}]\n")
+    return summary.exit_code
+
+
+def prepare(ports: "Ports", step: "Step", args: argparse.Namespace) -> None:
+    """Put settings on `args`; fill in and check `--asof`.
+
+    Raises:
+        UsageError: asof is no closed session.
+    """
+    from bft import wiring
+    from bft.domain import sessions
+
+    settings = wiring.settings()
+    for name in step.settings:
+        if getattr(args, name, None) is None:
+            setattr(args, name, getattr(settings, name))
+    if "asof" in args:
+        now = ports.clock.now()
+        args.asof = sessions.check_asof(args.asof or sessions.last_closed(now), now=now)
+
+
+def load(verb: str) -> "Step":
+    """The step behind a verb.
+
+    Raises:
+        UsageError: no such verb; names the nearest.
+    """
+    if verb not in VERBS:
+        near = get_close_matches(verb, VERBS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"no verb {verb!r}{hint} See: bft --help")
+    step: Step = importlib.import_module(VERBS[verb][0]).STEP
+    return step
+
+
+def parser(verb: str, step: "Step") -> argparse.ArgumentParser:
+    """The parser of one verb, common options included."""
+    made = _Parser(prog=f"bft {verb}", description=step.summary, allow_abbrev=False)
+    step.arguments(made)
+    common = made.add_argument_group("common")
+    common.add_argument("--root", default=None, help="folder or s3://bucket/prefix (./data)")
+    common.add_argument("--json", action="store_true", help="one JSON line, silent stderr")
+    common.add_argument("--debug", action="store_true", help="traceback on errors")
+    common.add_argument("--describe", action="store_true", help="print the verb's schema as JSON")
+    if step.effect != "once":
+        common.add_argument("--fresh", action="store_true", help="ignore finished work")
+    return made
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Parse one command line.
+
+    Raises:
+        UsageError: unknown verb or argument, or a value of the wrong kind.
+    """
+    return parser(words[0], load(words[0])).parse_args(list(words[1:]))
+
+
+def describe(verb: str, step: "Step") -> "Json":
+    """Description, input and output schema of a verb."""
+    actions = [a for a in parser(verb, step)._actions if a.dest != "help"]  # noqa: SLF001  no public list
+    properties = {
+        a.dest: {
+            "type": "boolean"
+            if a.nargs == 0
+            else "integer"
+            if a.type is int
+            else "number"
+            if a.type is float
+            else "string",
+            "description": a.help,
+            **({"enum": list(a.choices)} if a.choices else {}),
+            **({"default": a.default} if a.default is not None else {}),
+        }
+        for a in actions
+    }
+    required = [a.dest for a in actions if a.required]
+    return {
+        "verb": verb,
+        "description": step.summary,
+        "class": step.effect,
+        "reads": list(step.reads),
+        "writes": list(step.writes),
+        "input_schema": {"type": "object", "properties": properties, "required": required},
+        "output_schema": {
+            "type": "object",
+            "properties": {key: {"description": text} for key, text in step.outputs.items()},
+        },
+    }
+
+
+class CommandLine:
+    """The Commands port: what `flow` asks of the command line."""
+
+    def describe(self, verb: str) -> "Json":
+        """See `describe`."""
+        return describe(verb, load(verb))
+
+    def refuse(self, argv: Sequence[str]) -> str | None:
+        """Why the parser refuses a command line, or None."""
+        try:
+            parse(argv)
+        except BftError as error:
+            return str(error)
+        return None
+
+    def cached(self, argv: Sequence[str]) -> "Json | None":
+        """JSON line of an equal finished call, or None."""
+        from bft import wiring
+        from bft.steps import record
+
+        args, step = parse(argv), load(argv[0])
+        ports = wiring.wire(wiring.settings(), root=args.root, commands=self, json_only=True)
+        prepare(ports, step, args)
+        line = record.cached(ports, argv[0], step, args)
+        return None if line is None else _head(argv[0], args) | line
+
+    def stale_because(self, argv: Sequence[str]) -> str:
+        """In words: why an equal call would run."""
+        from bft import wiring
+        from bft.steps import record
+
+        args, step = parse(argv), load(argv[0])
+        ports = wiring.wire(wiring.settings(), root=args.root, commands=self, json_only=True)
+        prepare(ports, step, args)
+        return record.difference(ports, argv[0], step, args)
+
+
+def _head(verb: str, args: argparse.Namespace) -> "Json":
+    asof = getattr(args, "asof", None)
+    return {"verb": verb, **({"asof": str(asof)} if asof else {})}
+
+
+def _line(verb: str, args: argparse.Namespace, summary: "Summary", *, seconds: float) -> "Json":
+    from bft.steps import record
+
+    line = _head(verb, args) | record.line_of(summary)
+    if summary.error:
+        line["error"] = summary.error
+    return {**line, "run_id": os.environ.get("BFT_RUN_ID"), "seconds": round(seconds, 3)}  # noqa: TID251  set by the runner
+
+
+def _outputs(step: "Step", line: "Json") -> None:
+    folder = os.environ.get("BFT_OUTPUTS_DIR")  # noqa: TID251  set by the runner, not a setting
+    for key in step.outputs if folder else ():
+        value = line.get(key)
+        text = value if isinstance(value, str) else json.dumps(value)
+        (Path(folder or "") / key).write_text(text, encoding="utf-8")
+
+
+def _print(line: "Json") -> None:
+    sys.stdout.write(json.dumps(line, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def _failed(error: BftError, words: list[str], code: int | None = None) -> int:
+    code = code or error.exit_code
+    if "--debug" in words:
+        traceback.print_exc()
+    if "--json" in words:
+        _print({"verb": words[0], "error": str(error), "exit_code": code})
+    else:
+        sys.stderr.write(f"error: {error}  [{code}]\n")
+    return code
+
+
+def _help() -> str:
+    lines = [
+        "usage: bft VERB [--asof DATE] [--root ROOT] [...]",
+        "",
+        "A nightly run from market data to a ranked portfolio, on a laptop or a cluster.",
+        "Orders are paper unless unlocked. Every verb has --help and --describe.",
+        "",
+    ]
+    lines += [f"  {verb:<12} {text}" for verb, (_, text) in VERBS.items()]
+    lines += ["", "exit codes: 0 done, 2 usage, 65 bad data, 75 try again, 77 refused, 78 settings"]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Gold to labelled windows (N, T, F); purged walk-forward splits."""

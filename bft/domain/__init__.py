@@ -1,0 +1,1 @@
+"""The words of bft: frozen types, schemas, sessions, errors. Standard library only."""

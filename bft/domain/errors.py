@@ -1,0 +1,54 @@
+"""The one error tree; the exit code is part of the type, because retries read it.
+
+::
+
+    BftError                    1
+    ├── UsageError              2   the command line asks for something impossible
+    ├── DataError              65   data breaks its contract; no retry heals it
+    │   └── StaleDataError     65   data is older than the run needs
+    ├── UnavailableError       75   a remote did not answer; retry
+    ├── RefusedError           77   a lock, lease or permission said no
+    └── ConfigError            78   misconfigured; a person must change something
+
+Messages say what, which, and what to do next.
+"""
+
+
+class BftError(Exception):
+    """A fault bft understands."""
+
+    exit_code = 1
+
+
+class UsageError(BftError):
+    """The command line asks for something that cannot be."""
+
+    exit_code = 2
+
+
+class DataError(BftError):
+    """Data breaks its contract; running again changes nothing."""
+
+    exit_code = 65
+
+
+class StaleDataError(DataError):
+    """Data is older than the run needs."""
+
+
+class UnavailableError(BftError):
+    """A remote did not answer; the same call may succeed later."""
+
+    exit_code = 75
+
+
+class RefusedError(BftError):
+    """A lock, a lease or a permission said no."""
+
+    exit_code = 77
+
+
+class ConfigError(BftError):
+    """A setting is missing, unknown or contradictory."""
+
+    exit_code = 78

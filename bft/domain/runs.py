@@ -1,0 +1,80 @@
+"""Values of tracked runs and of work sent elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One value of a tracked run."""
+
+    name: str
+    value: float
+    step: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelVersion:
+    """A version in the model registry."""
+
+    name: str
+    version: str
+    run_id: str | None
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a task asks of a slot."""
+
+    cpus: int = 1
+    memory_mb: int = 1024
+    gpu_memory_mb: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One call to make elsewhere: `call` is "module:function", `spec` is JSON."""
+
+    key: str
+    call: str
+    spec: Json
+    needs: Needs = Needs()
+    timeout_s: float = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Progress of a task; state is queued, running, progress, done or failed."""
+
+    key: str
+    state: str
+    at: datetime
+    epoch: int = 0
+    epochs: int = 0
+    step: int = 0
+    loss: float | None = None
+    epoch_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a task has no value: data, config, unavailable, oom, crashed or timeout."""
+
+    kind: str
+    message: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a task: a JSON value, or a failure."""
+
+    key: str
+    value: Json | None
+    failure: Failure | None = None

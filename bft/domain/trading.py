@@ -1,0 +1,176 @@
+"""Signals and picks: what strategies say, before any size or order."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+from bft.domain.market import Table
+
+
+class Direction(StrEnum):
+    """Side of the position a signal opens or closes."""
+
+    LONG = "long"
+    SHORT = "short"
+
+
+class SignalKind(StrEnum):
+    """Open a position, or close one."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+
+
+class Instrument(StrEnum):
+    """What is traded."""
+
+    STOCK = "STOCK"
+    CALL = "CALL"
+    PUT = "PUT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitPolicy:
+    """Exits of one trade: fractions of the entry price unless ATR; holds in sessions.
+
+    Either `stop_frac` or `stop_atr` is set for an entry; `None` elsewhere means no such exit.
+    Source: strategies specification, section 2.2.
+    """
+
+    stop_frac: float | None = 0.08
+    stop_atr: float | None = None
+    target_frac: float | None = 0.15
+    target_atr: float | None = None
+    trail_frac: float | None = None
+    trail_atr: float | None = None
+    activation_frac: float = 0.0
+    max_hold_days: int | None = 20
+    min_hold_days: int = 1
+    cooldown_days: int = 1
+    partials: tuple[tuple[float, float], ...] = ()
+    breakeven_after_partial: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """What a strategy decided for one symbol; the id holds no price, time or parameter.
+
+    Prices are USD as traded; fractions are decimals. `qty` 0 means: risk sizes it.
+    Source: strategies specification, section 1.
+    """
+
+    signal_id: str
+    kind: SignalKind
+    direction: Direction
+    strategy_id: str
+    strategy_type: str
+    strategy_version: int
+    params_digest: str
+    set_digest: str | None
+    source: str
+    symbol: str
+    asof: date
+    bar_key: str
+    decided_at: datetime
+    provisional: bool
+    instrument: Instrument
+    confidence: float
+    confidence_kind: str
+    strength: float
+    horizon_days: int
+    expires_at: datetime
+    reason: str
+    ref_price_usd: float
+    entry_order: str
+    exits: ExitPolicy
+    limit_price_usd: float | None = None
+    stop_price_usd: float | None = None
+    qty: int = 0
+    evidence: dict[str, float] = field(default_factory=dict)
+
+
+SIGNALS = Table(
+    name="signals",
+    key=("asof", "slot", "signal_id"),
+    columns=(
+        ("asof", "d"),
+        ("slot", "s"),
+        ("signal_id", "s"),
+        ("kind", "s"),
+        ("direction", "s"),
+        ("strategy_id", "s"),
+        ("strategy_type", "s"),
+        ("strategy_version", "i4"),
+        ("params_digest", "s"),
+        ("set_digest", "s"),
+        ("source", "s"),
+        ("symbol", "s"),
+        ("bar_key", "s"),
+        ("decided_at", "ts"),
+        ("provisional", "b"),
+        ("instrument", "s"),
+        ("confidence", "f8"),
+        ("confidence_kind", "s"),
+        ("strength", "f8"),
+        ("horizon_days", "i4"),
+        ("expires_at", "ts"),
+        ("reason", "s"),
+        ("evidence", "s"),
+        ("ref_price_usd", "f8"),
+        ("entry_order", "s"),
+        ("limit_price_usd", "f8"),
+        ("stop_price_usd", "f8"),
+        ("exits", "s"),
+        ("qty", "i8"),
+        ("tag", "s"),
+        ("tag_reason", "s"),
+        ("simulated", "b"),
+    ),
+    partition="asof",
+)
+"""A partition is one (asof, slot); `evidence` and `exits` are canonical JSON; tag is execute,
+watch, merged, conflict or exit."""
+
+PICKS = Table(
+    name="picks",
+    key=("asof", "symbol"),
+    columns=(
+        ("asof", "d"),
+        ("symbol", "s"),
+        ("rank", "i4"),
+        ("tag", "s"),
+        ("tag_reason", "s"),
+        ("score", "f8"),
+        ("direction", "s"),
+        ("strategy_id", "s"),
+        ("signal_id", "s"),
+        ("price_usd", "f8"),
+        ("rsi_14", "f8"),
+        ("adx_14", "f8"),
+        ("beta", "f8"),
+        ("sector", "s"),
+        ("sector_etf", "s"),
+        ("confidence", "f8"),
+        ("strength", "f8"),
+        ("edge", "f8"),
+        ("atr_14_usd", "f8"),
+        ("atr_frac", "f8"),
+        ("stop_usd", "f8"),
+        ("target_usd", "f8"),
+        ("qty", "i8"),
+        ("notional_usd", "f8"),
+        ("risk_usd", "f8"),
+        ("adv_20_usd", "f8"),
+        ("sharpe_252", "f8"),
+        ("agreeing", "i4"),
+        ("on_watchlist", "b"),
+        ("is_etf", "b"),
+        ("ret_5d_frac", "f8"),
+        ("ret_20d_frac", "f8"),
+        ("expected_return_3d", "f8"),
+        ("expected_return_10d", "f8"),
+        ("expected_return_30d", "f8"),
+        ("simulated", "b"),
+    ),
+    partition="asof",
+)

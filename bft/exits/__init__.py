@@ -1,0 +1,1 @@
+"""One exit engine, used by backtest and executor alike."""

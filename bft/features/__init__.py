@@ -1,0 +1,1 @@
+"""Bars, options, fundamentals, macro and news to gold rows."""

@@ -1,0 +1,1 @@
+"""Fills to positions, cash and P&L; append-only, rebuilt by replay."""

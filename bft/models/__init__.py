@@ -1,0 +1,1 @@
+"""The nine stockformers; the only importer of torch."""

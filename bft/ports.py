@@ -1,0 +1,346 @@
+"""The seams of bft: what steps ask of the outside, and what a step is.
+
+Every method states order, completeness and the errors it raises; the contract suites test that
+text. Frames are Arrow tables in the column order of their schema, sorted by key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from bft.domain.runs import Event, Json, Metric, ModelVersion, Outcome, Task
+
+if TYPE_CHECKING:
+    import argparse
+    from contextlib import AbstractContextManager
+    from datetime import date, datetime
+    from pathlib import Path
+
+    import pyarrow as pa
+
+Tick = Callable[[int, int, str], None]
+"""Progress: tick(done, total, note). Steps call it; the command line decides how it looks."""
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def now(self) -> datetime:
+        """Aware UTC instant."""
+
+
+# --- store -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectRef:
+    """One immutable object of a table: `digest` is sha256 hex of its bytes."""
+
+    partition: str
+    key: str
+    digest: str
+    rows: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a table consisted of at `asof`; `digest` covers partitions and object digests."""
+
+    table: str
+    asof: date
+    objects: tuple[ObjectRef, ...]
+    digest: str
+
+
+class Store(Protocol):
+    """Objects and tables under one root (a folder, or a bucket and prefix).
+
+    Writes are atomic: a reader sees the old object or the new one, never a part.
+    Raises UnavailableError when the root does not answer or its disk is full, ConfigError when it
+    is not writable.
+    """
+
+    root: str
+
+    def get(self, key: str) -> bytes:
+        """Bytes of an object. Raises DataError where there is none."""
+
+    def put(self, key: str, data: bytes) -> str:
+        """Write or replace an object; return its sha256 hex. Equal bytes are not rewritten."""
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write an object only where there is none; tell whether this call wrote it."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; absent is fine."""
+
+    def keys(self, prefix: str) -> list[str]:
+        """All keys that begin with `prefix`, ascending and complete."""
+
+    def digest(self, key: str) -> str | None:
+        """sha256 hex of the object as it is now, or None where there is none."""
+
+    def path(self, key: str) -> Path:
+        """Local folder or file holding what is stored under `key` (a copy for a bucket).
+
+        For memory maps and large artifacts. On a folder root the path is the object itself and may
+        be written below; on a bucket it is a read-only cache.
+        """
+
+    def put_folder(self, key: str, folder: Path) -> dict[str, str]:
+        """Publish a local folder's files under `key`; return {key: sha256}."""
+
+    def publish(
+        self, table: str, *, asof: date, partitions: Mapping[str, pa.Table], replaces: bool = False
+    ) -> Manifest:
+        """Write partitions of a table and the manifest of `asof`.
+
+        The new manifest is the newest one before `asof` with these partitions added or replaced
+        (`replaces`: with these partitions alone). Objects of older manifests stay. The same call
+        again writes the same bytes. Later manifests gain a partition they lack.
+
+        Raises:
+            DataError: columns or types differ from the table's schema, keys repeat.
+        """
+
+    def manifest(self, table: str, *, asof: date | None = None) -> Manifest | None:
+        """Newest manifest at or before `asof` (None: the newest), or None."""
+
+    def read(
+        self,
+        table: str,
+        *,
+        asof: date | None = None,
+        columns: Sequence[str] | None = None,
+        symbols: Sequence[str] | None = None,
+        since: date | None = None,
+        partitions: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Rows of the newest manifest at or before `asof`, sorted by the table's key.
+
+        `since` drops rows whose `date` (or `asof`) is before it. No manifest: an empty table with
+        the schema. Raw tables come with all revisions; `bft.features.facts` picks the ones known.
+
+        Raises:
+            DataError: an object is absent or its digest is not the manifest's; names both.
+        """
+
+
+# --- state -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointer:
+    """Which model set an alias means; `revision` counts its moves."""
+
+    alias: str
+    set_digest: str | None
+    revision: int
+    audit_seq: int
+
+
+class State(Protocol):
+    """Small facts in SQL: model pointer and audit, leases, budgets, approvals.
+
+    Raises UnavailableError when the database does not answer.
+    """
+
+    def lease(self, name: str, *, wait_s: float = 0) -> AbstractContextManager[Callable[[], None]]:
+        """Hold `name` (TTL 60 s, renewed); yields `check()`, to be called before publishing.
+
+        Raises:
+            RefusedError: held by a live run; names its pid and host. Lost: raised by `check()`.
+        """
+
+    def charge(self, budget: str, *, day: date, limit: int) -> bool:
+        """Count one call against `limit` a day (0: unlimited); False when it is used up."""
+
+    def charged(self, budget: str, *, day: date) -> int:
+        """Calls counted so far."""
+
+    def pointer(self, alias: str) -> Pointer:
+        """Where the alias points; revision 0 and no set where it never moved."""
+
+    def move_pointer(
+        self, *, expected_revision: int, set_digest: str, entry: Mapping[str, Any], key: str
+    ) -> tuple[Pointer, bool]:
+        """Compare-and-set `production` in one transaction; `previous` takes the old set.
+
+        `entry` becomes the audit row (models specification, 8.3). A `key` seen before returns the
+        first result and True (already done).
+
+        Raises:
+            RefusedError: `conflict`, another revision is in place; names both.
+        """
+
+    def audit(self) -> list[Json]:
+        """All audit rows by seq, with prev_hash and hash."""
+
+    def approvals(self, report_digest: str) -> list[Json]:
+        """Approvals given for a gate report, oldest first."""
+
+    def approve(self, report_digest: str, *, actor: str, at: datetime) -> None:
+        """Record an approval; the same actor twice counts once."""
+
+
+# --- data source -------------------------------------------------------------------------------
+
+
+class Source(Protocol):
+    """A vendor of market facts. The pull step's module defines what it asks of one."""
+
+    name: str
+    replayed: bool
+
+
+# --- models ------------------------------------------------------------------------------------
+
+
+class Tracker(Protocol):
+    """Experiment tracking and model registry. Raises UnavailableError when it does not answer."""
+
+    def start(
+        self, name: str, *, run_key: str, tags: Mapping[str, str], parent: str | None = None
+    ) -> str:
+        """Open a run, or reopen the one that bears `run_key`; return its id."""
+
+    def params(self, run: str, values: Mapping[str, object]) -> None:
+        """Log parameters; the same value again is fine."""
+
+    def metrics(self, run: str, values: Sequence[Metric]) -> None:
+        """Queue metrics; one thread sends batches. Repeats of (run, name, step) count once."""
+
+    def artifacts(self, run: str, folder: Path, *, to: str = "") -> None:
+        """Copy a folder's files into the run's artifacts."""
+
+    def finish(self, run: str, *, status: Literal["FINISHED", "FAILED"] = "FINISHED") -> None:
+        """Close a run after its queue is sent."""
+
+    def register(
+        self, name: str, folder: Path, *, run: str, tags: Mapping[str, str]
+    ) -> ModelVersion:
+        """Register an artifact folder; a version with the same `digest` tag is reused."""
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        """Versions, newest first; none for an unknown name."""
+
+    def aliases(self, name: str) -> dict[str, str]:
+        """Alias -> version; none for an unknown name."""
+
+    def set_alias(self, name: str, alias: str, version: str | None) -> None:
+        """Point an alias at a version, or remove it (None)."""
+
+    def tag_version(self, name: str, version: str, key: str, value: str) -> None:
+        """Set one tag of a version."""
+
+
+class Compute(Protocol):
+    """Where training runs. A task's function takes (spec, emit) and returns JSON."""
+
+    def slots(self) -> int:
+        """Tasks that can run at once."""
+
+    def run(self, tasks: Sequence[Task], on_event: Callable[[Event], None]) -> list[Outcome]:
+        """Run all tasks; outcomes in task order. One task's failure never raises.
+
+        Raises:
+            ConfigError: a task is larger than every slot; names both numbers.
+        """
+
+
+# --- words -------------------------------------------------------------------------------------
+
+
+class Summarizer(Protocol):
+    """Writes sentences about a table of numbers."""
+
+    name: str
+
+    def summarize(self, symbol: str, facts: Mapping[str, object]) -> list[str]:
+        """Sentences for one symbol; callers check every figure against `facts` before showing."""
+
+
+class Notifier(Protocol):
+    """Tells a person."""
+
+    def notify(self, subject: str, text: str) -> None:
+        """Send one message. Raises UnavailableError."""
+
+
+# --- steps -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a step did: `values` go into its JSON line, `objects` are what it published."""
+
+    values: Json = field(default_factory=dict)
+    rows: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    objects: Mapping[str, str] = field(default_factory=dict)
+    exit_code: int = 0
+    error: str | None = None
+
+
+class Commands(Protocol):
+    """The command line as seen by `flow`: it parses, describes and looks up markers."""
+
+    def describe(self, verb: str) -> Json:
+        """What `bft VERB --describe` prints. Raises UsageError for an unknown verb."""
+
+    def refuse(self, argv: Sequence[str]) -> str | None:
+        """Why the parser refuses a command line, or None."""
+
+    def cached(self, argv: Sequence[str]) -> Json | None:
+        """JSON line of a finished, still intact equal call (its marker), or None."""
+
+    def stale_because(self, argv: Sequence[str]) -> str:
+        """In words: which digest, argument or code differs from the last finished call."""
+
+
+class Ports(Protocol):
+    """Everything a step may touch; members are built on first use."""
+
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def state(self) -> State: ...
+    @property
+    def tracker(self) -> Tracker: ...
+    @property
+    def compute(self) -> Compute: ...
+    @property
+    def summarizer(self) -> Summarizer: ...
+    @property
+    def notifier(self) -> Notifier: ...
+    @property
+    def commands(self) -> Commands: ...
+    def source(self, spec: str) -> Source:
+        """Source named by `--source` (alphavantage, sim[:URL], files:PATH, mysql:URL)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One verb: how it is parsed, what it reads and writes, what it does.
+
+    `effect` is pure, replace or once (design, section 3). `outputs` are keys of the JSON line that
+    workflows may read. `settings` are names of Settings that are put on `args` before `run`.
+    `code` lists the packages whose source is part of the marker key. `inputs` returns the digests
+    a re-run compares, or None: never cached.
+    """
+
+    effect: Literal["pure", "replace", "once"]
+    summary: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[Ports, argparse.Namespace, Tick], Summary]
+    inputs: Callable[[Ports, argparse.Namespace], Mapping[str, str] | None] = lambda _p, _a: None
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()

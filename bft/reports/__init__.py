@@ -1,0 +1,1 @@
+"""Tables to PDF, HTML, Markdown and site JSON."""

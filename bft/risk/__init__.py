@@ -1,0 +1,1 @@
+"""(signal, book, limits) to an order or a denial."""

@@ -1,0 +1,121 @@
+"""Settings: one frozen value, read once from the environment; the only reader of it.
+
+Each field is set by `BFT_` and its name in capitals; a secret by a file named in `..._FILE`, or
+directly. Unknown `BFT_` names are refused, with the nearest known one.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from bft.domain.errors import ConfigError
+
+_PASSED_ALONG = {
+    "BFT_OUTPUTS_DIR",
+    "BFT_PROGRESS_FD",
+    "BFT_PARENT_FD",
+    "BFT_RUN_ID",
+    "BFT_NODE",
+    "BFT_ATTEMPT",
+    "BFT_ARGO_BIN",
+    "BFT_REQUIRE",
+}
+"""Set by a runner for its children (or by a person for the tests); not settings."""
+
+
+class Secret(str):
+    """A string that prints as stars; `str.__str__(secret)` is the value."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'" if self else "''"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting with its default; ranges are checked when read."""
+
+    root: str = "./data"
+    source: str = ""
+    state_url: str = ""  # empty: SQLite in the root
+    tracker_url: str = ""  # empty: SQLite in the root
+    log_level: str = "info"
+    log_format: str = "auto"  # json, text; auto: text on a terminal
+    # Alpha Vantage (data specification, section 1)
+    alphavantage_api_key: Secret = field(default=Secret(""))
+    av_url: str = "https://www.alphavantage.co/query"
+    av_calls_per_minute: int = field(default=140, metadata={"range": (1, 1200)})
+    av_calls_per_day: int = field(default=0, metadata={"range": (0, 10_000_000)})
+    av_in_flight: int = field(default=8, metadata={"range": (1, 8)})
+    sim_url: str = "http://127.0.0.1:9100"
+    mysql_password: Secret = field(default=Secret(""))
+    history_start: str = "2016-01-01"
+    # S3
+    s3_endpoint: str = ""
+    s3_region: str = "us-east-1"
+    # reports
+    screen_max_charts: int = field(default=0, metadata={"range": (0, 10_000)})
+    ollama_url: str = ""
+    ollama_model: str = "llama3.1:8b"
+    # training
+    profiles_dir: str = ""  # empty: mlflow/profiles of the checkout
+    gates_dir: str = ""
+    compute_cpus: int = field(default=0, metadata={"range": (0, 4096)})  # 0: all cores
+    # money
+    mode: str = "paper"
+    # SMTP
+    smtp_url: str = ""
+    notify_to: str = ""
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read and check the settings.
+
+    Raises:
+        ConfigError: an unknown BFT_ name, a value of another type or outside its range.
+    """
+    env = os.environ if environment is None else environment
+    known = {f.name: f for f in fields(Settings)}
+    names = {_variable(name): name for name in known}
+    values: dict[str, Any] = {}
+    for variable in sorted(env):
+        base = variable.removesuffix("_FILE")
+        if variable in names:
+            values[names[variable]] = env[variable]
+        elif base in names and known[names[base]].type is Secret:
+            values[names[base]] = _secret_file(variable, env[variable])
+        elif variable.startswith("BFT_") and variable not in _PASSED_ALONG:
+            near = get_close_matches(variable, names, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ConfigError(f"unknown setting {variable}{hint}")
+    checked = {name: _value(name, text, known[name]) for name, text in values.items()}
+    return Settings(**checked)
+
+
+def _variable(name: str) -> str:
+    return "ALPHAVANTAGE_API_KEY" if name == "alphavantage_api_key" else f"BFT_{name.upper()}"
+
+
+def _secret_file(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{variable}={path}: {error.strerror}") from error
+
+
+def _value(name: str, text: str, spec: Any) -> Any:
+    if spec.type is not int:
+        return spec.type(text)
+    low, high = spec.metadata["range"]
+    try:
+        number = int(text)
+    except ValueError:
+        number = low - 1
+    if not low <= number <= high:
+        example = f"{_variable(name)}={spec.default}"
+        raise ConfigError(f"{_variable(name)}={text!r}: a whole number {low}..{high}, as {example}")
+    return number

@@ -1,0 +1,1 @@
+"""One module per verb: read, call a pure package, write."""

@@ -1,0 +1,133 @@
+"""What surrounds every step: its marker (finished work is found again), lineage, JSON line.
+
+A marker's key covers the verb, its arguments without the root, the digests of what it reads and
+the source of the packages it runs. Lineage holds no clock time, so re-runs give equal bytes.
+"""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bft.domain.runs import Json
+from bft.ports import Ports, Step, Store, Summary, Tick
+
+PACKAGE = Path(__file__).resolve().parents[1]
+UNKEYED = frozenset({"verb", "root", "json", "debug", "quiet", "events", "describe"})
+"""Arguments that change no output."""
+
+
+def canonical(value: Any) -> bytes:
+    """Canonical JSON: sorted keys, no spaces, UTF-8."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), default=str, ensure_ascii=False
+    ).encode()
+
+
+def digest_of(value: Any) -> str:
+    """sha256 hex of a value's canonical JSON."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+@cache
+def code_digest(packages: tuple[str, ...]) -> str:
+    """Digest of the source files of packages, named relative to bft (`features`, `steps.gold`)."""
+    total = hashlib.sha256()
+    for name in packages:
+        top = PACKAGE / name.replace(".", "/")
+        files = sorted(top.rglob("*.py")) if top.is_dir() else [top.with_suffix(".py")]
+        for file in files:
+            total.update(f"{file.relative_to(PACKAGE)}\n".encode() + file.read_bytes())
+    return total.hexdigest()
+
+
+def table_digests(
+    store: Store, tables: tuple[str, ...], args: argparse.Namespace
+) -> dict[str, str]:
+    """Manifest digests of the tables a step reads, as of its `--asof`; the usual `inputs`."""
+    manifests = {name: store.manifest(name, asof=args.asof) for name in tables}
+    return {name: m.digest if m else "absent" for name, m in manifests.items()}
+
+
+def identity(verb: str, step: Step, args: argparse.Namespace, inputs: Mapping[str, str]) -> Json:
+    """What a marker's key is made of."""
+    arguments = {k: v for k, v in vars(args).items() if k not in UNKEYED}
+    code = code_digest(("domain", *step.code))
+    return {"verb": verb, "args": arguments, "inputs": dict(inputs), "code": code}
+
+
+def cached(ports: Ports, verb: str, step: Step, args: argparse.Namespace) -> Json | None:
+    """JSON line of an equal finished call whose outputs are all present and equal, or None."""
+    if step.effect == "once" or getattr(args, "fresh", False):
+        return None
+    inputs = step.inputs(ports, args)
+    if inputs is None:
+        return None
+    key = f"markers/{digest_of(identity(verb, step, args, inputs))}.json"
+    if ports.store.digest(key) is None:
+        return None
+    marker: Json = json.loads(ports.store.get(key))
+    intact = all(ports.store.digest(name) == found for name, found in marker["outputs"].items())
+    return {**marker["line"], "cached": True} if intact else None
+
+
+def execute(ports: Ports, verb: str, step: Step, args: argparse.Namespace, tick: Tick) -> Summary:
+    """Run a step, or find it finished; publish its lineage and marker after its outputs."""
+    line = cached(ports, verb, step, args)
+    if line is not None:
+        return Summary(values=line)
+    inputs = step.inputs(ports, args)
+    summary = step.run(ports, args, tick)
+    if summary.exit_code == 0 and inputs is not None and step.effect != "once":
+        about = identity(verb, step, args, inputs)
+        _publish(ports.store, about, summary)
+    return summary
+
+
+def difference(ports: Ports, verb: str, step: Step, args: argparse.Namespace) -> str:
+    """Say why an equal call would run: which input, argument or code changed, or what is gone."""
+    inputs = step.inputs(ports, args)
+    if step.effect == "once" or inputs is None:
+        return "never cached"
+    about = json.loads(canonical(identity(verb, step, args, inputs)))
+    lineage = _lineage_key(about)
+    if ports.store.digest(lineage) is None:
+        return "never ran"
+    last = json.loads(ports.store.get(lineage))
+    changed = [
+        f"{part} {name}"
+        for part in ("args", "inputs")
+        for name in sorted({*about[part], *last[part]})
+        if about[part].get(name) != last[part].get(name)
+    ]
+    changed += ["code"] if about["code"] != last["code"] else []
+    return "changed: " + ", ".join(changed) if changed else "an output is absent or altered"
+
+
+def line_of(summary: Summary) -> Json:
+    """The JSON keys a summary contributes."""
+    return {"rows": summary.rows, "skipped": dict(summary.skipped), **summary.values}
+
+
+def _publish(store: Store, about: Json, summary: Summary) -> None:
+    lineage = {
+        **about,
+        "version": version("bft"),
+        "rows": summary.rows,
+        "skipped": dict(summary.skipped),
+        "outputs": dict(summary.objects),
+    }
+    path = _lineage_key(about)
+    lines = json.dumps(lineage, sort_keys=True, indent=1, default=str) + "\n"
+    outputs = {**summary.objects, path: store.put(path, lines.encode())}
+    marker = {"identity": about, "line": line_of(summary), "outputs": outputs}
+    store.put(f"markers/{digest_of(about)}.json", canonical(marker))
+
+
+def _lineage_key(about: Json) -> str:
+    parts = [str(about["args"][key]) for key in ("asof", "name") if about["args"].get(key)]
+    return f"lineage/{about['verb']}/{'-'.join(parts) or 'all'}.json"

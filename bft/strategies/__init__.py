@@ -1,0 +1,1 @@
+"""One file per strategy: (gold rows, forecasts) to signals; ranking."""

@@ -1,0 +1,139 @@
+"""Settings to ports; the only importer of adapters. Members are built on first use."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bft.domain.errors import ConfigError
+from bft.ports import Commands, Tick
+from bft.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from bft.ports import Compute, Notifier, Source, State, Store, Summarizer, Tracker
+
+
+@cache
+def settings() -> Settings:
+    """The process's settings, read once."""
+    return read_settings()
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Aware UTC instant."""
+        return datetime.now(UTC)
+
+
+class Wired:
+    """The Ports of a process."""
+
+    def __init__(self, values: Settings, *, root: str, commands: Commands) -> None:
+        self.settings, self.root, self.commands = values, root, commands
+        self.clock = SystemClock()
+
+    @cached_property
+    def store(self) -> "Store":
+        """Objects and tables of the root."""
+        from bft.adapters.store.folder import FolderObjects
+        from bft.adapters.store.tables import TableStore
+
+        if "://" in self.root:
+            raise ConfigError(f"--root {self.root}: a folder, as --root ./data")
+        return TableStore(FolderObjects(Path(self.root)))
+
+    @cached_property
+    def state(self) -> "State":
+        """SQL state."""
+        raise ConfigError("no state")
+
+    @cached_property
+    def tracker(self) -> "Tracker":
+        """Experiment tracking."""
+        raise ConfigError("no tracker")
+
+    @cached_property
+    def compute(self) -> "Compute":
+        """Where training runs."""
+        raise ConfigError("no compute")
+
+    @cached_property
+    def summarizer(self) -> "Summarizer":
+        """Who writes sentences."""
+        raise ConfigError("no summarizer")
+
+    @cached_property
+    def notifier(self) -> "Notifier":
+        """Who is told."""
+        raise ConfigError("no notifier")
+
+    def source(self, spec: str) -> "Source":
+        """Source named by `--source`."""
+        raise ConfigError(f"unknown source {spec!r}; for example --source sim")
+
+
+def wire(values: Settings, *, root: str | None, commands: Commands, json_only: bool) -> Wired:
+    """Ports for one command line."""
+    _logging(values, silent=json_only)
+    return Wired(values, root=root or values.root, commands=commands)
+
+
+@contextmanager
+def progress(verb: str, *, quiet: bool) -> Iterator[Tick]:
+    """A tick that shows progress: to the runner's pipe, or as a bar on a terminal."""
+    pipe = os.environ.get("BFT_PROGRESS_FD")
+    if pipe:
+
+        def tell(done: int, total: int, note: str) -> None:
+            line = json.dumps({"done": done, "total": total, "note": note}) + "\n"
+            os.write(int(pipe), line.encode())
+
+        yield tell
+    elif quiet or not sys.stderr.isatty():
+        yield lambda _done, _total, _note: None
+    else:
+        with _bar(verb) as tick:
+            yield tick
+
+
+@contextmanager
+def _bar(verb: str) -> Iterator[Tick]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeLeft())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(verb, total=None)
+
+        def tick(done: int, total: int, note: str) -> None:
+            bar.update(task, completed=done, total=total, description=f"{verb} {note}".strip())
+
+        yield tick
+
+
+def _logging(values: Settings, *, silent: bool) -> None:
+    import logging
+
+    import structlog
+
+    text = values.log_format == "text" or (values.log_format == "auto" and sys.stderr.isatty())
+    level = logging.CRITICAL if silent else logging.getLevelNamesMapping()[values.log_level.upper()]
+    render = structlog.dev.ConsoleRenderer() if text else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -1,0 +1,1 @@
+"""hera programs, one per workflow; `rendered/` holds their YAML."""
