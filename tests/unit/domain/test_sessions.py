@@ -12,8 +12,10 @@ def test_sessions_equal_exchange_calendars() -> None:
     calendar = exchange_calendars.get_calendar("XNYS", start="1990-01-01", end="2036-12-31")
     ours = sessions.sessions(date(1990, 1, 1), date(2036, 12, 31))
     assert [str(day) for day in ours] == list(calendar.sessions.strftime("%Y-%m-%d"))
-    assert [sessions.close_at(day) for day in ours] == [t.to_pydatetime() for t in calendar.closes]
-    assert [sessions.open_at(day) for day in ours] == [t.to_pydatetime() for t in calendar.opens]
+    closes = [int(sessions.close_at(day).timestamp()) * 10**9 for day in ours]
+    assert closes == calendar.closes_nanos.tolist()
+    opens = [int(sessions.open_at(day).timestamp()) * 10**9 for day in ours]
+    assert opens == calendar.opens_nanos.tolist()
 
 
 def test_number_counts_from_the_first_session_of_2000() -> None:
