@@ -1,7 +1,7 @@
 """Values of tracked runs and of work sent elsewhere."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -50,7 +50,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Progress of a task; state is queued, running, progress, done or failed."""
+    """Progress of a task; state is queued, running, progress, done or failed.
+
+    `metrics` are the epoch's values for the tracker, which only the parent process talks to.
+    """
 
     key: str
     state: str
@@ -60,6 +63,7 @@ class Event:
     step: int = 0
     loss: float | None = None
     epoch_s: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
