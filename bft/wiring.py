@@ -52,7 +52,12 @@ class Wired:
     @cached_property
     def state(self) -> "State":
         """SQL state."""
-        raise ConfigError("no state")
+        from bft.adapters.store.state import SqlState, folder_url
+
+        url = self.settings.state_url
+        if not url and "://" in self.root:
+            raise ConfigError("BFT_STATE_URL: name a PostgreSQL database for a bucket root")
+        return SqlState(url or folder_url(Path(self.root)), clock=self.clock)
 
     @cached_property
     def tracker(self) -> "Tracker":
