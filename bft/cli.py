@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from bft.domain.runs import Json
     from bft.ports import Ports, Step, Summary
 
-VERBS: dict[str, tuple[str, str]] = {}
+VERBS: dict[str, tuple[str, str]] = {
+    "pull": ("bft.steps.pull", "ask a source for market facts and store what is new"),
+}
 """verb -> (module that holds STEP, one line of help); one line registers a verb."""
 
 
