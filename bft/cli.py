@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 VERBS: dict[str, tuple[str, str]] = {
     "pull": ("bft.steps.pull", "ask a source for market facts and store what is new"),
+    "scan": ("bft.steps.scan", "strategies on the close: signals with reasons"),
+    "rank": ("bft.steps.rank", "signals to ranked, sized picks"),
 }
 """verb -> (module that holds STEP, one line of help); one line registers a verb."""
 
