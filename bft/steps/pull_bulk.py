@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
 import pandas as pd
@@ -10,29 +10,17 @@ import pandas as pd
 from bft.domain import sessions
 from bft.domain.delivery import Answer, Want
 from bft.domain.errors import DataError
+from bft.domain.market import RAW_TABLES
 from bft.domain.symbols import Member, member_of
+from bft.features import corporate, intake
 from bft.ports import Source, Tick
-from bft.steps import pull_tables
-from bft.steps.pull_night import Night, frame
+from bft.steps import pull_facts, pull_tables
+from bft.steps.pull_night import Coverage, Night, frame
 from bft.steps.pull_universe import Universe, chosen, universe_frame, universe_of
 
 ACTIVE_SESSIONS = 20
 """A symbol whose newest bar is older trades no more (data specification, section 5)."""
 _DAY = {"bars": "date", "actions": "ex_date", "earnings": "fiscal_date_ending"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
-    """Symbols asked for, those trading at asof, and which of these have a bar for it."""
-
-    symbols: Sequence[str]
-    active: Sequence[str]
-    with_bar: Sequence[str]
-
-    @property
-    def frac(self) -> float:
-        """Share of active symbols with a bar."""
-        return len(self.with_bar) / len(self.active) if self.active else 0.0
 
 
 def collect(
@@ -50,20 +38,33 @@ def collect(
     facts = {
         topic: _mine(night, frame(a.tables[topic]), topic, universe) for topic, a in answers.items()
     }
-    night.only = chosen(args.symbols)
-    only = night.only or (universe.symbols if args.universe else None)
+    only = chosen(args.symbols)
+    if only:
+        night.asked = dict.fromkeys((t.name for t in RAW_TABLES), only)
+    only = only or (universe.symbols if args.universe else None)
     facts = {topic: _only(night, rows, topic, only) for topic, rows in facts.items()}
-    if "macro" in facts:
-        pull_tables.take_macro(night, facts["macro"])
-    if "earnings" in facts:
-        pull_tables.take_earnings(night, facts["earnings"])
+    pull_facts.take_found(night, facts)
     if "bars" not in facts:
         return None
-    bars = pull_tables.take_bars(night, facts["bars"], facts.get("actions"))
+    bars = intake.clean_bars(facts["bars"], asof=night.asof, bulk=True, skips=night.skips)
     _after_first_bar(night, facts["bars"], bars)
+    pull_tables.take_bars(night, bars, _actions(bars, facts.get("actions")))
     if "vendor_adjusted_close" not in facts["bars"]:
         notes.append("no adjusted_close: prices are taken as adjusted, factors are 1")
     return _traded(night, universe, bars, only, notes)
+
+
+def _actions(bars: pd.DataFrame, entered: pd.DataFrame | None) -> pd.DataFrame:
+    """Delivered actions, or those that adjusted closes imply; entered ones win."""
+    found = corporate.delivered_actions(bars)
+    if not {"dividend_amount", "split_coefficient"} & set(bars.columns):
+        found = corporate.inferred_actions(_adjusted(bars))
+    return found if entered is None else corporate.preferred(entered, found)
+
+
+def _adjusted(bars: pd.DataFrame) -> pd.DataFrame:
+    absent = "vendor_adjusted_close" not in bars
+    return bars.assign(vendor_adjusted_close=float("nan")) if absent else bars
 
 
 def _universe(night: Night, args: argparse.Namespace, answers: Mapping[str, Answer]) -> Universe:

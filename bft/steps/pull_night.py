@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bft.domain import sessions
 from bft.domain.delivery import Skips
 from bft.domain.market import Table
 from bft.features.arrivals import Arrivals
@@ -20,8 +21,8 @@ class Night:
     """One pull: `base` is the session before asof, whose tables a delivery is compared with.
 
     `past`: asof was over by the source's clock, so everything counts as backfilled. `partial`:
-    only some facts are asked for; `only`: of these symbols, what the same day holds of others
-    stays.
+    only some facts are asked for. `asked`: of a table, the symbols it was asked for; what the
+    same day already holds of others stays.
     """
 
     store: Store
@@ -32,10 +33,15 @@ class Night:
     bulk: bool
     past: bool
     partial: bool
-    only: Sequence[str] | None = None
+    asked: dict[str, Sequence[str]] = field(default_factory=dict)
     skips: Skips = field(default_factory=Skips)
     tables: dict[str, pa.Table] = field(default_factory=dict)
     revisions: int = 0
+
+    @property
+    def cutoff(self) -> datetime:
+        """Nothing that came out later is taken."""
+        return sessions.evening(self.asof) if self.past else self.instant
 
     def stored(
         self,
@@ -94,9 +100,9 @@ class Night:
     def _held(self, table: str, partition: str) -> pa.Table:
         """What an earlier pull of this day holds of symbols that this one leaves alone."""
         rows = self.store.read(table, asof=self.asof, partitions=[partition])
-        if self.only is None or "symbol" not in rows.column_names:
+        if table not in self.asked or "symbol" not in rows.column_names:
             return rows.slice(0, 0)
-        mine = pc.is_in(rows["symbol"], pa.array(list(self.only), pa.string()))
+        mine = pc.is_in(rows["symbol"], pa.array(list(self.asked[table]), pa.string()))
         return rows.filter(pc.invert(mine))
 
     def arrived(self, index: pd.Index) -> pd.Series:
@@ -106,6 +112,24 @@ class Night:
     def arrived_on(self, index: pd.Index) -> pd.Series:
         """New York date of arrival, once per row."""
         return exchange_day(self.arrived(index))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """Symbols asked for, those trading at asof, and which of these have a bar for it.
+
+    `late` ones have none because the vendor did not deliver.
+    """
+
+    symbols: Sequence[str]
+    active: Sequence[str]
+    with_bar: Sequence[str]
+    late: Sequence[str] = ()
+
+    @property
+    def frac(self) -> float:
+        """Share of active symbols with a bar."""
+        return len(self.with_bar) / len(self.active) if self.active else 0.0
 
 
 def frame(rows: pa.Table) -> pd.DataFrame:
