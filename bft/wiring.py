@@ -46,7 +46,10 @@ class Wired:
         from bft.adapters.store.tables import TableStore
 
         if "://" in self.root:
-            raise ConfigError(f"--root {self.root}: a folder, as --root ./data")
+            from bft.adapters.store.bucket import BucketObjects
+
+            endpoint, region = self.settings.s3_endpoint or None, self.settings.s3_region
+            return TableStore(BucketObjects(self.root, endpoint=endpoint, region=region))
         return TableStore(FolderObjects(Path(self.root)))
 
     @cached_property
