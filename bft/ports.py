@@ -243,6 +243,12 @@ class Compute(Protocol):
     def slots(self) -> int:
         """Tasks that can run at once."""
 
+    def prepare(self, module: str) -> None:
+        """Start what `run` will need and import `module` there, while the caller does other work.
+
+        `run` works without it.
+        """
+
     def run(self, tasks: Sequence[Task], on_event: Callable[[Event], None]) -> list[Outcome]:
         """Run all tasks; outcomes in task order. One task's failure never raises.
 
@@ -313,13 +319,14 @@ class Ports(Protocol):
     @property
     def tracker(self) -> Tracker: ...
     @property
-    def compute(self) -> Compute: ...
-    @property
     def summarizer(self) -> Summarizer: ...
     @property
     def notifier(self) -> Notifier: ...
     @property
     def commands(self) -> Commands: ...
+    def compute(self, spec: str, *, tasks: int, jobs: int = 0) -> Compute:
+        """Where to run that many tasks, `jobs` at once; spec is auto, inline, pool or ray."""
+
     def source(self, spec: str) -> Source:
         """Source named by `--source` (alphavantage, sim[:URL], files:PATH, mysql:URL)."""
 

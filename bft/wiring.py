@@ -60,11 +60,6 @@ class Wired:
         raise ConfigError("no tracker")
 
     @cached_property
-    def compute(self) -> "Compute":
-        """Where training runs."""
-        raise ConfigError("no compute")
-
-    @cached_property
     def summarizer(self) -> "Summarizer":
         """Who writes sentences."""
         raise ConfigError("no summarizer")
@@ -73,6 +68,21 @@ class Wired:
     def notifier(self) -> "Notifier":
         """Who is told."""
         raise ConfigError("no notifier")
+
+    def compute(self, spec: str, *, tasks: int, jobs: int = 0) -> "Compute":
+        """Where training runs; `auto` takes a pool where two tasks can run at once."""
+        from bft.adapters.compute.inline import InlineCompute
+        from bft.adapters.compute.placement import machine
+        from bft.adapters.compute.pool import PoolCompute
+
+        capacity = machine(cpus=self.settings.compute_cpus, jobs=jobs)
+        if spec == "auto":
+            spec = "pool" if tasks > 1 and capacity.cpus > 1 else "inline"
+        if spec == "inline":
+            return InlineCompute(clock=self.clock, capacity=capacity)
+        if spec == "pool":
+            return PoolCompute(clock=self.clock, capacity=capacity)
+        raise ConfigError(f"--compute {spec}: one of auto, inline, pool")
 
     def source(self, spec: str) -> "Source":
         """Source named by `--source`."""
