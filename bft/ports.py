@@ -228,7 +228,13 @@ class Tracker(Protocol):
         """Close a run after its queue is sent."""
 
     def register(
-        self, name: str, folder: Path, *, run: str, tags: Mapping[str, str]
+        self,
+        name: str,
+        folder: Path,
+        *,
+        run: str,
+        tags: Mapping[str, str],
+        description: str = "",
     ) -> ModelVersion:
         """Register an artifact folder; a version with the same `digest` tag is reused."""
 

@@ -65,7 +65,16 @@ class Wired:
     @cached_property
     def tracker(self) -> "Tracker":
         """Experiment tracking."""
-        raise ConfigError("no tracker")
+        from bft.adapters.tracker.mlflow import MlflowTracker
+
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when it is imported
+        url, database = self.settings.tracker_url, None
+        if not url and "://" in self.root:
+            raise ConfigError("BFT_TRACKER_URL: name an MLflow server for a bucket root")
+        if not url:
+            database = Path(self.root).resolve() / "mlflow.db"
+            url = f"sqlite:///{database}"
+        return MlflowTracker(url, database=database, store=self.store, clock=self.clock)
 
     @cached_property
     def summarizer(self) -> "Summarizer":
