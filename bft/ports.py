@@ -175,7 +175,8 @@ class State(Protocol):
     ) -> tuple[Pointer, bool]:
         """Compare-and-set `production` in one transaction.
 
-        The alias `previous` takes the old set, or the one given (a rollback names the set before).
+        The alias `previous` takes the old set, or the one given: a rollback names the set before,
+        and leaves none where there was none.
 
         `entry` becomes the audit row (models specification, 8.3). A `key` seen before returns the
         first result and True (already done).
