@@ -119,16 +119,14 @@ class Coral(nn.Module):
 class Heads(nn.Module):
     """Three heads, always built; only the kind's own is used: (B, D) -> (B, out)."""
 
-    def __init__(
-        self, width: int, classes: int, kind: Kind, dropout: float, *, coral: bool
-    ) -> None:
+    def __init__(self, sizes: Mapping[str, Any], kind: Kind) -> None:
         super().__init__()
-        outs = (nn.Linear(width // 2, n) for n in (1, 2, classes))
-        last: list[nn.Module] = list(outs)
-        if coral:
+        width, classes, rate = sizes["width"], sizes["classes"], sizes["dropout"]
+        last: list[nn.Module] = [nn.Linear(width // 2, n) for n in (1, 2, classes)]
+        if sizes["coral"]:
             last[2] = Coral(width // 2, classes)
         self.heads = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, width // 2), nn.GELU(), nn.Dropout(sizes["dropout"]), out)
+            nn.Sequential(nn.Linear(width, width // 2), nn.GELU(), nn.Dropout(rate), out)
             for out in last
         )
         self.used = _HEAD_AT[kind]
