@@ -6,6 +6,7 @@ Deflated Sharpe Ratio (2014).
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,8 @@ from scipy.stats import norm
 
 from bft.domain.runs import Json
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.integer[Any]]
 
 _EULER = 0.5772156649
 FEW_DAYS: Json = {"lo": None, "hi": None, "reason": "few_days"}

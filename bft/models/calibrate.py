@@ -16,8 +16,8 @@ from bft.domain.errors import DataError
 from bft.domain.forecast import Kind
 from bft.domain.runs import Json
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.integer[Any]]
 
 LEVEL = 0.9  # conformal coverage
 VOLATILITY_FLOOR = 0.005  # a day; below it a quiet stock's interval would have no width

@@ -8,8 +8,8 @@ from scipy.stats import rankdata
 
 from bft.domain.runs import Json
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.integer[Any]]
 
 BINS = 10
 _Z95 = 1.959963984540054

@@ -15,8 +15,8 @@ from bft.domain.runs import Json
 from bft.models import bootstrap, metrics, portfolio
 from bft.models.blocks import Prices, TestBlock, days_of, panel
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,6 +33,7 @@ class Daily:
     top_minus_universe: Floats
     side: Floats
     held: portfolio.Held
+    universe: portfolio.Held
     excess: portfolio.Held
 
 
@@ -43,8 +44,11 @@ def daily_of(
     names, few = len(prices.opens), int(settings.get("min_names", 20))
     grid, y, vol20 = (panel(block, values, names) for values in (score, block.y, block.vol20))
     side = portfolio.sides(grid, top_names=int(settings.get("top_names", 10)))
-    days, long = days_of(block), np.maximum(side, 0)
-    best, all_names = long > 0, np.isfinite(grid)
+    days, best, everyone = days_of(block), side > 0, np.isfinite(grid)
+    long_short, long, universe = (
+        portfolio.hold(portfolio.weights_of(held), days, horizon, prices)
+        for held in (side, best.astype(float), everyone.astype(float))
+    )
     return Daily(
         horizon=horizon,
         days=days,
@@ -53,10 +57,11 @@ def daily_of(
         ic=metrics.daily_ic(grid, y, min_names=few),
         rank_ic=metrics.daily_rank_ic(grid, y, min_names=few),
         rank_ic_v=metrics.daily_rank_ic(metrics.without_volatility(grid, vol20), y, min_names=few),
-        top_minus_universe=metrics.row_means(y, best) - metrics.row_means(y, all_names),
+        top_minus_universe=metrics.row_means(y, best) - metrics.row_means(y, everyone),
         side=side,
-        held=portfolio.hold(portfolio.weights_of(side), days, horizon, prices),
-        excess=_excess(long, all_names.astype(float), days, horizon, prices),
+        held=long_short,
+        universe=universe,
+        excess=_less(long, universe),
     )
 
 
@@ -125,18 +130,12 @@ def series(daily: Daily) -> Json:
     }
 
 
-def _excess(
-    long: Floats, names: Floats, days: Ints, horizon: int, prices: Prices
-) -> portfolio.Held:
-    held = [
-        portfolio.hold(portfolio.weights_of(side), days, horizon, prices) for side in (long, names)
-    ]
-    best, universe = held
+def _less(held: portfolio.Held, other: portfolio.Held) -> portfolio.Held:
     return portfolio.Held(
-        session=best.session,
-        gross=best.gross - universe.gross,
-        net=best.net - universe.net,
-        traded=best.traded,
+        session=held.session,
+        gross=held.gross - other.gross,
+        net=held.net - other.net,
+        traded=held.traded,
     )
 
 

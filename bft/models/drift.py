@@ -1,10 +1,12 @@
 """Have inputs or outputs moved? PSI and KS (models specification, section 8.2). Pure."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.integer[Any]]
 
 BINS = 10
 EMPTY_SHARE = 1e-4

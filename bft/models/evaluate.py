@@ -19,8 +19,8 @@ from bft.models import calibrate, classification, daily, drift, metrics, portfol
 from bft.models.blocks import Prices, TestBlock, days_of, pool
 from bft.models.daily import Daily, daily_of
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.integer[Any]]
 
 SCHEMA = "bft.evaluation/1"
 HISTOGRAM_BINS = 40
@@ -88,6 +88,7 @@ def evaluate(
         "coverage": _coverage(name, pooled, more.conformal),
         "reference": _reference(name.kind, more.valid, label),
         "baselines": _baselines(whole, pooled, prices, settings, more.baselines or {}),
+        "references": _references(name.kind, pooled, label, whole),
         "drift": dict(more.drift or {}),
         "latency": dict(more.latency or {}),
     }
@@ -254,6 +255,17 @@ def _curves(kind: Kind, block: TestBlock, label: Mapping[str, Any], whole: Daily
             "label": np.histogram(np.clip(block.y, lo, hi), edges)[0].tolist(),
         },
     }
+
+
+def _references(kind: Kind, block: TestBlock, label: Mapping[str, Any], whole: Daily) -> Json:
+    found: Json = {"universe": portfolio.summary(whole.universe)}
+    if kind is Kind.REGRESSION:
+        constant = np.full(len(block.y), float(label["mu_y"]))
+        return {**found, "base_rate": metrics.regression(block.y, constant)}
+    true, base = calibrate.classes(kind, block.y, label), base_rates(kind, label)
+    p = np.broadcast_to(base, block.calibrated.shape)
+    scores = {"brier": classification.brier(true, p), "log_loss": classification.log_loss(true, p)}
+    return {**found, "base_rate": scores}
 
 
 def _baselines(

@@ -3,14 +3,16 @@
 Matrices are (days, symbols) with NaN where there is no sample. Undefined is None, never 0.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from bft.domain.runs import Json
 from bft.models.calibrate import slope
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.integer[Any]]
 
 WINDOW_DAYS = 21
 TERCILES = ("calm", "middle", "wild")

@@ -6,6 +6,7 @@ the mean of the h sleeves that are open, so its weights are rebalanced daily to 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 from bft.domain.runs import Json
 from bft.models.blocks import Prices
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.integer[Any]]
 
 COST_BPS = 10.0  # a side
 BORROW_BPS = 50.0  # a year, on shorts
@@ -34,7 +35,7 @@ class Held:
 def sides(score: Floats, *, top_names: int) -> Floats:
     """+1 for the k best, -1 for the k worst names of each day, k = max(top_names, 10 %).
 
-    Days with fewer than 2 k names have no positions. Ties go by column.
+    Days with fewer than 2 k names, or all scores equal, have no positions. Ties go by column.
     """
     known = np.isfinite(score)
     names = known.sum(axis=1, keepdims=True)
@@ -44,7 +45,10 @@ def sides(score: Floats, *, top_names: int) -> Floats:
     np.put_along_axis(place, order, np.broadcast_to(np.arange(score.shape[1]), score.shape), axis=1)
     long = (place >= names - k) & (place < names)
     short = place < k
-    return np.where(names >= 2 * k, long.astype(float) - short.astype(float), 0.0)
+    highest, lowest = (np.where(known, score, edge) for edge in (-np.inf, np.inf))
+    varies = highest.max(axis=1, keepdims=True) > lowest.min(axis=1, keepdims=True)
+    side = long.astype(float) - short.astype(float)
+    return np.where(varies & (names >= 2 * k), side, 0.0)
 
 
 def weights_of(side: Floats) -> Floats:

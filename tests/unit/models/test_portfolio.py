@@ -19,12 +19,11 @@ SCORE = np.array([[4.0, 3, 2, 1], [1.0, 2, 3, 4]])  # day 10: long A, short D; d
 
 
 def test_sides_take_the_ends_and_need_two_k_names() -> None:
-    score = np.array(
-        [[4.0, 3, 2, 1, np.nan], [np.nan, np.nan, 5, 5, np.nan], [1, np.nan, np.nan, 2, 3]]
-    )
+    score = np.array([[4.0, 3, 2, 1, np.nan], [np.nan, 5, 5, 5, 6], [1, np.nan, np.nan, 2, 3]])
     side = portfolio.sides(score, top_names=1)
-    assert side.tolist() == [[1, 0, 0, -1, 0], [0, 0, -1, 1, 0], [-1, 0, 0, 0, 1]]
+    assert side.tolist() == [[1, 0, 0, -1, 0], [0, -1, 0, 0, 1], [-1, 0, 0, 0, 1]]
     assert not portfolio.sides(score, top_names=3).any()
+    assert not portfolio.sides(np.full((1, 9), 0.5), top_names=1).any()
     forty = portfolio.sides(np.arange(40.0)[None], top_names=1)
     assert forty[0, -4:].tolist() == [1] * 4
     assert (forty < 0).sum() == 4
