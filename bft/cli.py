@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from bft.domain.runs import Json
     from bft.ports import Ports, Step, Summary
 
-VERBS: dict[str, tuple[str, str]] = {}
+VERBS: dict[str, tuple[str, str]] = {
+    "promote": ("bft.steps.promote", "move a gated set of models into production"),
+    "rollback": ("bft.steps.rollback", "put the previous set of models back"),
+    "models": ("bft.steps.models", "what is in production, missing, asked for"),
+    "scan": ("bft.steps.scan", "strategies on the close: signals with reasons"),
+    "rank": ("bft.steps.rank", "signals to ranked, sized picks"),
+}
 """verb -> (module that holds STEP, one line of help); one line registers a verb."""
 
 
