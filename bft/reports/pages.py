@@ -57,6 +57,8 @@ def stock_page(symbol: str, rows: Any, row: Any, name: str, about: About) -> Fig
     for (left, bottom, width, height), draw in zip(_boxes(), charts.CHARTS.values(), strict=True):
         ax = fig.add_axes((left, bottom, width, height))
         draw(ax, rows)
+        place = (left + width + 0.08, bottom - 0.0225)
+        fig.text(*place, f"{symbol} {about.asof}", fontsize=6, color=MUTED, ha="right")
         if about.simulated:
             stamp(ax)
     return fig
@@ -92,8 +94,8 @@ def whole(fig: Figure) -> bytes:
 def wide_chart(about: About) -> tuple[Figure, Any]:
     """A figure of one wide chart, for the sector and market images."""
     fig = canvas(WIDTH_IN, 5.4)
-    ax = fig.add_axes((0.065, 0.14, 0.79, 0.76))
-    fig.text(0.065, 0.018, about.line, fontsize=6.8, color=MUTED)
+    ax = fig.add_axes((0.065, 0.165, 0.79, 0.745))
+    fig.text(0.065, 0.02, about.line, fontsize=6.8, color=MUTED)
     if about.simulated:
         stamp(ax)
     return fig, ax
