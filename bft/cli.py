@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from bft.domain.runs import Json
     from bft.ports import Ports, Step, Summary
 
-VERBS: dict[str, tuple[str, str]] = {}
+VERBS: dict[str, tuple[str, str]] = {
+    "scan": ("bft.steps.scan", "strategies on the close: signals with reasons"),
+    "rank": ("bft.steps.rank", "signals to ranked, sized picks"),
+}
 """verb -> (module that holds STEP, one line of help); one line registers a verb."""
 
 

@@ -165,9 +165,17 @@ class State(Protocol):
         """Where the alias points; revision 0 and no set where it never moved."""
 
     def move_pointer(
-        self, *, expected_revision: int, set_digest: str, entry: Mapping[str, Any], key: str
+        self,
+        *,
+        expected_revision: int,
+        set_digest: str,
+        entry: Mapping[str, Any],
+        key: str,
+        previous: str | None = None,
     ) -> tuple[Pointer, bool]:
-        """Compare-and-set `production` in one transaction; `previous` takes the old set.
+        """Compare-and-set `production` in one transaction.
+
+        The alias `previous` takes the old set, or the one given (a rollback names the set before).
 
         `entry` becomes the audit row (models specification, 8.3). A `key` seen before returns the
         first result and True (already done).

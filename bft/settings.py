@@ -57,6 +57,8 @@ class Settings:
     # S3
     s3_endpoint: str = ""
     s3_region: str = "us-east-1"
+    # strategies: names with commas, or core
+    strategies: str = "core"
     # reports
     screen_max_charts: int = field(default=0, metadata={"range": (0, 10_000)})
     ollama_url: str = ""

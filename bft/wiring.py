@@ -46,13 +46,21 @@ class Wired:
         from bft.adapters.store.tables import TableStore
 
         if "://" in self.root:
-            raise ConfigError(f"--root {self.root}: a folder, as --root ./data")
+            from bft.adapters.store.bucket import BucketObjects
+
+            endpoint, region = self.settings.s3_endpoint or None, self.settings.s3_region
+            return TableStore(BucketObjects(self.root, endpoint=endpoint, region=region))
         return TableStore(FolderObjects(Path(self.root)))
 
     @cached_property
     def state(self) -> "State":
         """SQL state."""
-        raise ConfigError("no state")
+        from bft.adapters.store.state import SqlState, folder_url
+
+        url = self.settings.state_url
+        if not url and "://" in self.root:
+            raise ConfigError("BFT_STATE_URL: name a PostgreSQL database for a bucket root")
+        return SqlState(url or folder_url(Path(self.root)), clock=self.clock)
 
     @cached_property
     def tracker(self) -> "Tracker":

@@ -1,21 +1,54 @@
 """What every Store does, whatever lies under it."""
 
+import hashlib
+import os
+import subprocess
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
+import boto3
 import pyarrow as pa
 import pytest
 
+from bft.adapters.store.bucket import BucketObjects
 from bft.adapters.store.folder import FolderObjects
 from bft.adapters.store.tables import TableStore, schema
-from bft.domain.errors import ConfigError, DataError
+from bft.domain.errors import ConfigError, DataError, UnavailableError
 
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 1, 6), date(2025, 1, 7), date(2025, 1, 8)
 
 
+@pytest.fixture(scope="module")
+def s3_endpoint() -> Iterator[str]:
+    """A local S3 server over HTTP (moto), with the bucket `bft`."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(params=["folder", "s3"])
+def open_store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], TableStore]:
+    """Opens the same root again, as another process would."""
+    if request.param == "folder":
+        return lambda: TableStore(FolderObjects(tmp_path / "root"))
+    endpoint = request.getfixturevalue("s3_endpoint")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").create_bucket(Bucket="bft")
+    url = f"s3://bft/{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]}"
+    return lambda: TableStore(BucketObjects(url, endpoint=endpoint, region="us-east-1"))
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> TableStore:
-    return TableStore(FolderObjects(tmp_path / "root"))
+def store(open_store: Callable[[], TableStore]) -> TableStore:
+    return open_store()
 
 
 def outcomes(*rows: tuple[date, str, int, float]) -> pa.Table:
@@ -68,13 +101,15 @@ def test_late_partition_reaches_later_manifests(store: TableStore) -> None:
     assert store.read("outcomes", asof=TUESDAY)["symbol"].to_pylist() == ["A", "B"]
 
 
-def test_altered_object_is_named_with_both_digests(store: TableStore, tmp_path: Path) -> None:
+def test_altered_object_is_named_with_both_digests(
+    store: TableStore, open_store: Callable[[], TableStore]
+) -> None:
     done = store.publish(
         "outcomes", asof=MONDAY, partitions={"known=1": outcomes((MONDAY, "A", 3, 0.1))}
     )
     ref = done.objects[0]
     store.put(ref.key, b"PAR1 not any more")
-    again = TableStore(FolderObjects(tmp_path / "root"))
+    again = open_store()
     with pytest.raises(DataError, match=rf"{ref.key} has digest .*{ref.digest[:16]}"):
         again.read("outcomes", asof=MONDAY)
 
@@ -102,3 +137,53 @@ def test_read_selects_columns_symbols_and_days(store: TableStore) -> None:
     store.publish("outcomes", asof=WEDNESDAY, partitions={"known=1": rows})
     found = store.read("outcomes", columns=["y"], symbols=["A"], since=TUESDAY)
     assert found["y"].to_pylist() == pytest.approx([0.2])
+
+
+def test_folder_is_published_and_read_back_as_files(store: TableStore, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    (made / "plots").mkdir(parents=True)
+    (made / "model.json").write_text("{}")
+    (made / "plots" / "loss.png").write_bytes(b"png")
+    written = store.put_folder("models/abc", made)
+    assert sorted(written) == ["models/abc/model.json", "models/abc/plots/loss.png"]
+    folder = store.path("models/abc")
+    assert (folder / "plots" / "loss.png").read_bytes() == b"png"
+    assert all(store.digest(key) == digest for key, digest in written.items())
+
+
+def test_bucket_that_does_not_answer_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    objects = BucketObjects("s3://bft/x", endpoint="http://127.0.0.1:1", region="us-east-1")
+    with pytest.raises(UnavailableError, match="s3://bft/x"):
+        objects.put("key", b"data")
+
+
+def test_root_that_is_not_writable_is_a_configuration_fault(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(ConfigError, match="not writable"):
+        FolderObjects(tmp_path / "file").put("key", b"data")
+
+
+def test_key_that_leaves_the_root_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="leaves the root"):
+        FolderObjects(tmp_path / "root").put("../outside", b"data")
+
+
+def test_full_disk_is_unavailable_and_leaves_nothing_partial(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], capture_output=True
+    )
+    if mount.returncode:
+        pytest.skip("this machine does not let root mount a tmpfs")
+    try:
+        objects = FolderObjects(tmp_path / "root")
+        objects.put("small", b"x")
+        with pytest.raises(UnavailableError, match=r"disk .* is full, writing large"):
+            objects.put("large", b"x" * 200_000)
+        assert [p.name for p in (tmp_path / "root").iterdir()] == ["small"]
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)

@@ -76,7 +76,7 @@ class FolderObjects:
         try:
             with self._file(key).open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
-        except (FileNotFoundError, IsADirectoryError):
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
 
     def path(self, key: str) -> Path:

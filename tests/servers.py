@@ -1,0 +1,72 @@
+"""Real servers for tests, on loopback and in a test's own folder."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes], *, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert process.poll() is None, f"server ended with {process.returncode}"
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"nothing listens on {port}")
+
+
+def as_user(user: str) -> dict[str, object]:
+    return {"user": user, "group": user, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+@contextmanager
+def server_folder(user: str) -> Iterator[Path]:
+    """A folder that `user` owns; outside pytest's, which only its own user may enter."""
+    with tempfile.TemporaryDirectory(prefix=f"bft-{user}-", ignore_cleanup_errors=True) as name:
+        if os.geteuid() == 0:
+            shutil.chown(name, user, user)
+        yield Path(name)
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server of Debian's packages; yields its URL."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    if not found:
+        pytest.skip("no PostgreSQL server (apt-get install postgresql)")
+    programs, port, who = found[-1].parent, free_port(), as_user("postgres")
+    with server_folder("postgres") as data:
+        make = [programs / "initdb", "-D", data, "-A", "trust", "-U", "bft", "--no-sync"]
+        subprocess.run(make, check=True, capture_output=True, cwd="/", **who)  # type: ignore[call-overload]
+        options = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={data}"]
+        words = [programs / "postgres", "-D", data, "-p", str(port), *options]
+        with running(words, port, who):
+            yield f"postgresql://bft@127.0.0.1:{port}/postgres"
+
+
+@contextmanager
+def running(words: list[object], port: int, who: dict[str, object]) -> Iterator[None]:
+    """A server process, from the moment it listens until the end of the block."""
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(words, stdout=quiet, stderr=quiet, cwd="/", **who)  # type: ignore[call-overload]
+    try:
+        wait_for(port, process)
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
+        process.wait(20)
