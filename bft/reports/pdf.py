@@ -1,7 +1,7 @@
 """The screener PDF and its images; the same tables give the same bytes."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -38,7 +38,14 @@ class Book:
 
 
 def book(
-    night: Night, selected: Any, shown: list[str], *, n_days: int, sectors: bool, source: str
+    night: Night,
+    selected: Any,
+    shown: list[str],
+    *,
+    n_days: int,
+    sectors: bool,
+    source: str,
+    screened: int,
 ) -> Book:
     """Cut the windows of the last `n_days` calendar days."""
     since = night.asof - timedelta(days=n_days)
@@ -52,17 +59,19 @@ def book(
         names=names,
         funds=funds if sectors else {},
         sectors=sectors,
-        note=_note(len(selected), len(shown), len(night.now)),
+        note=_note(len(selected), len(shown), screened),
         missing=tuple(fund for fund in CHARTED_FUNDS if fund not in funds),
     )
 
 
-def pdf(book: Book) -> bytes:
+def pdf(book: Book, tick: Callable[[int, int, str], None] = lambda _d, _t, _n: None) -> bytes:
     """Table, then dividers and pages for Stocks, Sectors, Market."""
     out = io.BytesIO()
+    total = len(book.windows) + -(-len(book.funds) // FUNDS_PER_PAGE) + 5
     with styled(), PdfPages(out, metadata=METADATA) as file:
-        for fig in _figures(book):
+        for place, fig in enumerate(_figures(book), 1):
             file.savefig(fig, dpi=DPI)
+            tick(min(place, total), total, "pages")
     return out.getvalue()
 
 

@@ -13,9 +13,9 @@ TIMEOUT_S = 60.0
 GIVE_UP_AFTER = 3
 """Failures in a row after which the server is not asked again in this run."""
 SENTENCES = 4
-_TASK = """You describe one stock to a careful reader. Write at most {count} short sentences, one per line,
-in plain English. Use only the facts below. Copy every figure exactly as written, sign and unit
-included. Never compute, round, compare with other stocks, guess a cause, predict or advise.
+_TASK = """You describe one stock to a careful reader. Write at most {count} short sentences in
+plain English, one per line. Use only the facts below. Copy every figure exactly as written, sign
+and unit included. Never compute, round, compare with other stocks, guess a cause or advise.
 
 Stock: {symbol}
 {facts}"""
@@ -24,20 +24,25 @@ log = structlog.get_logger()
 
 
 class Ollama:
-    """The Summarizer over the ollama library; temperature 0 and a fixed seed."""
+    """The Summarizer over the ollama library; temperature 0 and a fixed seed.
 
-    def __init__(self, url: str, model: str, *, timeout_s: float = TIMEOUT_S) -> None:
+    It asks for the first `limit` symbols, so that a night's time has a bound.
+    """
+
+    def __init__(self, url: str, model: str, *, limit: int, timeout_s: float = TIMEOUT_S) -> None:
         self.name = f"ollama {model}"
         self.fallbacks = 0
         self._model, self._template = model, Template()
         self._client = ollama.Client(host=url, timeout=timeout_s)
-        self._failed_in_a_row = 0
+        self._failed_in_a_row, self._left = 0, limit
 
     def summarize(self, symbol: str, facts: Mapping[str, object]) -> list[str]:
         """Sentences of the model, or the template's when it does not answer."""
-        sentences = self._ask(symbol, facts) if self._failed_in_a_row < GIVE_UP_AFTER else []
-        if sentences:
-            return sentences
+        if self._left > 0 and self._failed_in_a_row < GIVE_UP_AFTER:
+            self._left -= 1
+            sentences = self._ask(symbol, facts)
+            if sentences:
+                return sentences
         self.fallbacks += 1
         return self._template.summarize(symbol, facts)
 

@@ -1,6 +1,7 @@
 """Messages by mail."""
 
 import smtplib
+import ssl
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
@@ -28,7 +29,7 @@ class Smtp:
             UnavailableError: the server does not answer or refuses.
         """
         mail = EmailMessage()
-        mail["From"] = self._parts.fragment or self._to
+        mail["From"] = self._to
         mail["To"] = self._to
         mail["Subject"] = " ".join(subject.split())
         mail.set_content(text)
@@ -41,11 +42,16 @@ class Smtp:
 
     def _connect(self) -> smtplib.SMTP:
         if self._parts.scheme == "smtps":
-            return smtplib.SMTP_SSL(self._host, self._parts.port or 465, timeout=TIMEOUT_S)
+            return smtplib.SMTP_SSL(
+                self._host,
+                self._parts.port or 465,
+                timeout=TIMEOUT_S,
+                context=ssl.create_default_context(),
+            )
         server = smtplib.SMTP(self._host, self._parts.port or 587, timeout=TIMEOUT_S)
         server.ehlo()
         if server.has_extn("starttls"):
-            server.starttls()
+            server.starttls(context=ssl.create_default_context())
         return server
 
     def _login(self, server: smtplib.SMTP) -> None:
