@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bft.ports import Ports, Step, Summary
 
 VERBS: dict[str, tuple[str, str]] = {
+    "pull": ("bft.steps.pull", "ask a source for market facts and store what is new"),
     "scan": ("bft.steps.scan", "strategies on the close: signals with reasons"),
     "rank": ("bft.steps.rank", "signals to ranked, sized picks"),
 }

@@ -6,10 +6,11 @@ text. Frames are Arrow tables in the column order of their schema, sorted by key
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from bft.domain.delivery import Answer, Want
 from bft.domain.runs import Event, Json, Metric, ModelVersion, Outcome, Task
 
 if TYPE_CHECKING:
@@ -198,10 +199,41 @@ class State(Protocol):
 
 
 class Source(Protocol):
-    """A vendor of market facts. The pull step's module defines what it asks of one."""
+    """A vendor of market facts.
+
+    `bulk`: one answer per topic holds all symbols and is whole. `live`: it knows only today, so
+    facts about a past day were fetched afterwards. `replayed`: its clock is the evening of asof.
+    """
 
     name: str
     replayed: bool
+    bulk: bool
+    live: bool
+    calls: int
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What it can be asked, in the order in which it should be."""
+
+    def digests(self) -> Mapping[str, str]:
+        """What its answers depend on: sha256 by file name, or the address asked.
+
+        Raises:
+            DataError: a file is absent or unreadable.
+        """
+
+    def fetch(
+        self, wants: Sequence[Want], *, asof: date, fresh: bool, tick: Tick
+    ) -> Iterator[Answer]:
+        """Answer every want once, in order; finished calls of an interrupted run are reused.
+
+        `fresh` asks again for what is staged. A vendor's facts may reach beyond asof.
+
+        Raises:
+            DataError: a file's form is broken; names file, column and line.
+            UnavailableError: the remote did not answer, or a limit is used up.
+            ConfigError: no key, a wrong one, or a plan without daily series.
+        """
 
 
 # --- models ------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ class Wired:
     def __init__(self, values: Settings, *, root: str, commands: Commands) -> None:
         self.settings, self.root, self.commands = values, root, commands
         self.clock = SystemClock()
+        self._sources: dict[str, Source] = {}
 
     @cached_property
     def store(self) -> "Store":
@@ -96,7 +97,17 @@ class Wired:
         return Smtp(str.__str__(self.settings.smtp_url), self.settings.notify_to)
 
     def source(self, spec: str) -> "Source":
-        """Source named by `--source`."""
+        """Source named by `--source`, made once."""
+        if spec not in self._sources:
+            self._sources[spec] = self._source(spec)
+        return self._sources[spec]
+
+    def _source(self, spec: str) -> "Source":
+        kind, _, rest = spec.partition(":")
+        if kind == "files" and rest:
+            from bft.adapters.sources.files import Files
+
+            return Files(Path(rest))
         raise ConfigError(f"unknown source {spec!r}; for example --source sim")
 
 
