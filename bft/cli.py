@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 VERBS: dict[str, tuple[str, str]] = {
     "pull": ("bft.steps.pull", "ask a source for market facts and store what is new"),
+    "gold": ("bft.steps.gold", "raw tables to one row per symbol and session"),
     "scan": ("bft.steps.scan", "strategies on the close: signals with reasons"),
     "rank": ("bft.steps.rank", "signals to ranked, sized picks"),
 }
