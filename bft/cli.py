@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 VERBS: dict[str, tuple[str, str]] = {
     "pull": ("bft.steps.pull", "ask a source for market facts and store what is new"),
     "gold": ("bft.steps.gold", "raw tables to one row per symbol and session"),
+    "promote": ("bft.steps.promote", "move a gated set of models into production"),
+    "rollback": ("bft.steps.rollback", "put the previous set of models back"),
+    "models": ("bft.steps.models", "what is in production, missing, asked for"),
+    "predict": ("bft.steps.predict", "score the production set on the newest gold"),
     "scan": ("bft.steps.scan", "strategies on the close: signals with reasons"),
     "rank": ("bft.steps.rank", "signals to ranked, sized picks"),
 }

@@ -183,7 +183,8 @@ class State(Protocol):
     ) -> tuple[Pointer, bool]:
         """Compare-and-set `production` in one transaction.
 
-        The alias `previous` takes the old set, or the one given (a rollback names the set before).
+        The alias `previous` takes the old set, or the one given: a rollback names the set before,
+        and leaves none where there was none.
 
         `entry` becomes the audit row (models specification, 8.3). A `key` seen before returns the
         first result and True (already done).
@@ -267,7 +268,13 @@ class Tracker(Protocol):
         """Close a run after its queue is sent."""
 
     def register(
-        self, name: str, folder: Path, *, run: str, tags: Mapping[str, str]
+        self,
+        name: str,
+        folder: Path,
+        *,
+        run: str,
+        tags: Mapping[str, str],
+        description: str = "",
     ) -> ModelVersion:
         """Register an artifact folder; a version with the same `digest` tag is reused."""
 
@@ -290,6 +297,12 @@ class Compute(Protocol):
     def slots(self) -> int:
         """Tasks that can run at once."""
 
+    def prepare(self, module: str) -> None:
+        """Start what `run` will need and import `module` there, while the caller does other work.
+
+        `run` works without it.
+        """
+
     def run(self, tasks: Sequence[Task], on_event: Callable[[Event], None]) -> list[Outcome]:
         """Run all tasks; outcomes in task order. One task's failure never raises.
 
@@ -302,9 +315,13 @@ class Compute(Protocol):
 
 
 class Summarizer(Protocol):
-    """Writes sentences about a table of numbers."""
+    """Writes sentences about a table of numbers.
+
+    `fallbacks` counts the symbols so far that a template described in its place.
+    """
 
     name: str
+    fallbacks: int
 
     def summarize(self, symbol: str, facts: Mapping[str, object]) -> list[str]:
         """Sentences for one symbol; callers check every figure against `facts` before showing."""
@@ -360,13 +377,14 @@ class Ports(Protocol):
     @property
     def tracker(self) -> Tracker: ...
     @property
-    def compute(self) -> Compute: ...
-    @property
     def summarizer(self) -> Summarizer: ...
     @property
     def notifier(self) -> Notifier: ...
     @property
     def commands(self) -> Commands: ...
+    def compute(self, spec: str, *, tasks: int, jobs: int = 0) -> Compute:
+        """Where to run that many tasks, `jobs` at once; spec is auto, inline, pool or ray."""
+
     def source(self, spec: str) -> Source:
         """Source named by `--source` (alphavantage, sim[:URL], files:PATH, mysql:URL)."""
 

@@ -73,9 +73,8 @@ def _arrived(store: Store, before: date, asof: date) -> "dict[str, pa.Table] | N
     for name in gold_tables.READS:
         was, now = store.manifest(name, asof=before), store.manifest(name, asof=asof)
         held = {(ref.partition, ref.digest) for ref in was.objects} if was else set()
-        new = (
-            [r.partition for r in now.objects if (r.partition, r.digest) not in held] if now else []
-        )
+        refs = now.objects if now else ()
+        new = [ref.partition for ref in refs if (ref.partition, ref.digest) not in held]
         merged = [partition for partition in new if partition.startswith("month=")]
         if any(partition >= f"month={before:%Y-%m}" for partition in merged):
             return None

@@ -110,9 +110,7 @@ def _csv(rows: "pa.Table", folder: Path) -> int:
         part = part.add_column(0, "", pa.array(range(b - a)))
         with (folder / f"all_data_{number}.csv").open("wb") as file:
             file.write((",".join(part.schema.names) + "\n").encode())
-            csv.write_csv(
-                part, file, csv.WriteOptions(include_header=False, quoting_style="needed")
-            )
+            csv.write_csv(part, file, options)
     return len(cuts) - 1
 
 
