@@ -169,9 +169,7 @@ def _drift(fold: FoldTest) -> dict[str, float]:
     z, names = fold.normalised.matrix, fold.normalised.statistics.features
     dead = set(fold.normalised.statistics.dead)
     train, test = z[fold.train.rows], z[fold.test.rows]
-    return {
-        name: psi(train[:, n], test[:, n]) for n, name in enumerate(names) if name not in dead
-    }
+    return {name: psi(train[:, n], test[:, n]) for n, name in enumerate(names) if name not in dead}
 
 
 def _dump(file: Path, content: Any) -> None:

@@ -287,15 +287,15 @@ def _train(job: _Job, data: _Data, home: Path) -> Json:
     return record
 
 
-def windows_on(
-    device: torch.device, matrix: NDArray[np.float32], lookback: int
-) -> loop.Windows:
+def windows_on(device: torch.device, matrix: NDArray[np.float32], lookback: int) -> loop.Windows:
     """Gather of windows; the matrix lives on the GPU when it fits in half its free memory."""
     if device.type == "cpu":
         return lambda rows: torch.from_numpy(gather(matrix, rows, lookback))
     if matrix.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
-        return lambda rows: torch.from_numpy(gather(matrix, rows, lookback)).pin_memory().to(
-            device, non_blocking=True
+        return lambda rows: (
+            torch.from_numpy(gather(matrix, rows, lookback))
+            .pin_memory()
+            .to(device, non_blocking=True)
         )
     resident = torch.from_numpy(matrix.copy()).to(device)
     back = torch.arange(1 - lookback, 1, device=device)
@@ -384,9 +384,7 @@ def _model_json(job: _Job, data: _Data, record: Json) -> Json:
         "split": {
             "fold": fold["k"],
             "purge": purge(name.horizon_days),
-            "embargo": embargo(
-                name.horizon_days, int(np.unique(job.arrays.dates).size)
-            ),
+            "embargo": embargo(name.horizon_days, int(np.unique(job.arrays.dates).size)),
             "train_end": str(sessions.session(train_days[-1][1])),
             **{block: _dates(fold[block]) for block in ("train", "valid", "test")},
         },
