@@ -27,7 +27,7 @@ from bft.dataset.normalise import Normalised, shared
 from bft.dataset.splits import Span, embargo, purge, spans_of
 from bft.dataset.windows import gather
 from bft.domain import sessions
-from bft.domain.errors import ConfigError, DataError
+from bft.domain.errors import DataError
 from bft.domain.forecast import MODELS, Kind, ModelName
 from bft.domain.runs import Event, Json
 from bft.models import artifact, loop
@@ -210,7 +210,7 @@ def _strong(train: Samples, floor: float) -> Samples:
 def _key(
     job: _Job, fold: Mapping[str, Any], valid: tuple[Span, ...], samples: tuple[Samples, ...]
 ) -> str:
-    """Training key: settings, code, and the fold's own rows and labels; later rows are not in it."""
+    """Training key: settings, code, the fold's own rows and labels; no later row is in it."""
     spec, arrays = job.spec, job.arrays
     settings = {
         "profile": dict(job.profile),
@@ -228,10 +228,10 @@ def _key(
     starts = np.concatenate([[0], np.cumsum(early)])
     total.update("\n".join(arrays.symbols).encode())
     for matrix in (arrays.dates, arrays.inputs):
-        total.update(np.ascontiguousarray(matrix[early]))
+        total.update(np.ascontiguousarray(matrix[early]).data)
     for part in samples:
-        total.update(starts[part.rows].astype(np.int64))  # places among the early rows
-        total.update(part.y)
+        total.update(starts[part.rows].astype(np.int64).data)  # places among the early rows
+        total.update(part.y.data)
     return total.hexdigest()
 
 
@@ -454,6 +454,3 @@ def _finish(job: _Job, fits: list[_Fit]) -> Json:
         if isinstance(value, int | float)
     }
     return {"folder": str(out), "digest": fits[-1].record["digest"], "metrics": numbers}
-
-
-__all__ = ["ConfigError", "fit_model"]
