@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "promote": ("bft.steps.promote", "move a gated set of models into production"),
     "rollback": ("bft.steps.rollback", "put the previous set of models back"),
     "models": ("bft.steps.models", "what is in production, missing, asked for"),
+    "predict": ("bft.steps.predict", "score the production set on the newest gold"),
     "scan": ("bft.steps.scan", "strategies on the close: signals with reasons"),
     "rank": ("bft.steps.rank", "signals to ranked, sized picks"),
 }

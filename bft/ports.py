@@ -308,9 +308,13 @@ class Compute(Protocol):
 
 
 class Summarizer(Protocol):
-    """Writes sentences about a table of numbers."""
+    """Writes sentences about a table of numbers.
+
+    `fallbacks` counts the symbols so far that a template described in its place.
+    """
 
     name: str
+    fallbacks: int
 
     def summarize(self, symbol: str, facts: Mapping[str, object]) -> list[str]:
         """Sentences for one symbol; callers check every figure against `facts` before showing."""

@@ -79,13 +79,26 @@ class Wired:
 
     @cached_property
     def summarizer(self) -> "Summarizer":
-        """Who writes sentences."""
-        raise ConfigError("no summarizer")
+        """Who writes sentences: a model where a server is configured, else the template."""
+        if not self.settings.ollama_url:
+            from bft.adapters.llm.template import Template
+
+            return Template()
+        from bft.adapters.llm.ollama import Ollama
+
+        values = self.settings
+        return Ollama(values.ollama_url, values.ollama_model, limit=values.ollama_symbols)
 
     @cached_property
     def notifier(self) -> "Notifier":
-        """Who is told."""
-        raise ConfigError("no notifier")
+        """Who is told: by mail where a server is configured, else the log."""
+        if not self.settings.smtp_url:
+            from bft.adapters.notify.stdout import Stdout
+
+            return Stdout()
+        from bft.adapters.notify.smtp import Smtp
+
+        return Smtp(str.__str__(self.settings.smtp_url), self.settings.notify_to)
 
     def compute(self, spec: str, *, tasks: int, jobs: int = 0) -> "Compute":
         """Where training runs; `auto` takes a pool where two tasks can run at once."""

@@ -71,3 +71,34 @@ def make_arrays(folder: Path, **options: object) -> store.Arrays:
     table, inputs = random_gold(**options)  # type: ignore[arg-type]
     store.build(table, inputs, folder, asof=LAST, gold_digest="synthetic")
     return store.open_arrays(folder)
+
+
+def training_spec(
+    folder: Path, made: store.Arrays, name: str, *overrides: str
+) -> dict[str, object]:
+    """A `fit_model` spec of the demo profile on the arrays under `folder / "arrays"`."""
+    from bft.dataset import splits
+    from bft.models.profiles import effective, profiles_folder
+
+    profile = effective("demo", name, overrides, profiles_folder())
+    first = int(made.dates.min())
+    start = splits.train_start(first, made.asof, profile["train_start_offset"])
+    horizon = int(name.partition("_")[2].removesuffix("d"))
+    folds = splits.walk_forward(start, made.asof, horizon, profile)
+    return {
+        "name": name,
+        "profile": profile,
+        "arrays": str(folder / "arrays"),
+        "windows": str(folder / "windows"),
+        "work": str(folder / "work"),
+        "out": str(folder / "out" / name),
+        "asof": LAST.isoformat(),
+        "folds": [fold.as_json() for fold in folds],
+        "seed": 1,
+        "threads": 1,
+        "created_utc": "2025-12-31T23:00:00+00:00",
+        "code": {"version": "0", "commit": "none", "lock": "none"},
+        "gold_digest": made.gold_digest,
+        "simulated": made.simulated,
+        "survivors_only": False,
+    }

@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,20 +62,14 @@ class Model:
     def calibrated(self, raw: Floats32) -> NDArray[np.float64]:
         """Points (N,) in return units, or probabilities (N, K)."""
         outputs = raw.astype(np.float64)
-        return apply_calibration(self.name.kind, outputs, self.spec["calibration"], self.spec)
+        found = apply_calibration(self.name.kind, outputs, self.spec["calibration"], self.spec)
+        return np.asarray(found, dtype=np.float64)
 
 
-def write(
-    folder: Path,
-    model: Model,
-    *,
-    probe: tuple[Floats32, Sequence[str]],
-    evidence: Callable[[Path], None] = lambda _folder: None,
-) -> str:
+def write(folder: Path, model: Model, *, probe: tuple[Floats32, Sequence[str]]) -> str:
     """Publish a model as a folder and return its digest.
 
-    `probe` are raw windows (8, T, F) and their symbols; `evidence` adds the files that are not
-    part of the digest.
+    `probe` are raw windows (8, T, F) and their symbols.
     """
     weights = io.BytesIO()
     torch.save({name: value.cpu() for name, value in model.net.state_dict().items()}, weights)
@@ -90,13 +84,17 @@ def write(
         for name, data in files.items():
             (aside / name).write_bytes(data)
         (aside / SUMS).write_text(_sums(aside, CORE), encoding="utf-8")
-        evidence(aside)
-        others = sorted(str(p.relative_to(aside)) for p in aside.rglob("*") if p.is_file())
-        others = [name for name in others if name not in {*CORE, SUMS}]
-        (aside / EVIDENCE).write_text(_sums(aside, others), encoding="utf-8")
+        seal(aside)
 
     publish(folder, fill)
     return file_sum(folder / SUMS)
+
+
+def seal(folder: Path) -> None:
+    """Write the sums of every file that is not part of the digest."""
+    files = (str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    others = sorted(name for name in files if name not in {*CORE, SUMS, EVIDENCE})
+    (folder / EVIDENCE).write_text(_sums(folder, others), encoding="utf-8")
 
 
 def verify(folder: Path, *, digest: str | None = None) -> str:

@@ -11,7 +11,7 @@ from bft.domain.forecast import Kind
 from bft.domain.runs import Json
 from bft.models import metrics
 from bft.models.blocks import TestBlock, panel
-from bft.models.calibrate import predicted_classes
+from bft.models.calibrate import apply_calibration, fit_calibration, predicted_classes
 from bft.models.classification import auc
 from bft.models.losses import log_probabilities
 from bft.models.samples import Samples
@@ -58,7 +58,7 @@ def spread_of(
         p = log_probabilities(out, loss=profile["loss"]).double().exp().numpy()
         score = p @ np.arange(p.shape[1])
         spread = float(score.std())
-        said = np.bincount(predicted_classes(kind, p, label), minlength=p.shape[1])
+        said = np.bincount(_predicted(kind, out, valid, label, profile), minlength=p.shape[1])
         share, usual = float(said.max() / len(valid)), label["shares"][int(said.argmax())]
     if kind is Kind.BINARY:
         area = auc(valid.y >= label["threshold"], score)
@@ -71,6 +71,16 @@ def spread_of(
         rank_ic=_rank_ic(score, valid, profile["min_names"]),
         auc=area,
     )
+
+
+def _predicted(
+    kind: Kind, out: Tensor, valid: Samples, label: Mapping[str, Any], profile: Mapping[str, Any]
+) -> Any:
+    """Classes by the stored rule, which speaks of calibrated probabilities."""
+    spec = {"label": label, "training": {"loss": profile["loss"]}}
+    raw = out.double().numpy()
+    calibration = fit_calibration(kind, raw, valid.y, spec)
+    return predicted_classes(kind, apply_calibration(kind, raw, calibration, spec), label)
 
 
 def _rank_ic(score: Any, valid: Samples, min_names: int) -> float | None:

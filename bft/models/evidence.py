@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from bft.dataset.arrays import Arrays
 from bft.dataset.normalise import Normalised
 from bft.dataset.windows import gather
-from bft.domain.forecast import Kind
 from bft.domain.runs import Json
 from bft.models.artifact import Model
 from bft.models.baselines import Rows, baseline_scores
 from bft.models.blocks import TestBlock, pool, prices, write_blocks
 from bft.models.calibrate import volatility
 from bft.models.card import card
-from bft.models.drift import psi
+from bft.models.drift import psi_by_column
 from bft.models.evaluate import Evidence, evaluate
 from bft.models.plots import write_plots
 from bft.models.runtime import fixed
@@ -86,7 +85,7 @@ def finish(
 
 
 def block_of(
-    fold: FoldTest, samples: Samples, arrays: Arrays, moved: NDArray[np.float64]
+    fold: FoldTest, samples: Samples, arrays: Arrays, moved: NDArray[np.floating[Any]]
 ) -> TestBlock:
     """Calibrated forecasts of samples, with what evaluation asks beside them."""
     matrix, lookback = fold.normalised.matrix, fold.model.spec["lookback"]
@@ -160,23 +159,18 @@ def _fold_baselines(
     )
     total = hashlib.sha256(f"{fold.normalised.digest}{rows.lookback}{sorted(names)}".encode())
     for values in (rows.train, rows.target, rows.test):
-        total.update(np.ascontiguousarray(values))
+        total.update(np.ascontiguousarray(values).data)
     file = Path(spec["windows"]).parent / "baselines" / f"{total.hexdigest()}.npz"
     return baseline_scores(rows, names, seed=spec["seed"], threads=spec["threads"], file=file)
 
 
 def _drift(fold: FoldTest) -> dict[str, float]:
-    z, names = fold.normalised.matrix, fold.normalised.statistics.features
-    dead = set(fold.normalised.statistics.dead)
-    train, test = z[fold.train.rows], z[fold.test.rows]
-    return {
-        name: psi(train[:, n], test[:, n]) for n, name in enumerate(names) if name not in dead
-    }
+    """PSI of each living feature's newest value: test against training samples."""
+    z, statistics = fold.normalised.matrix, fold.normalised.statistics
+    found = psi_by_column(z[fold.train.rows], z[fold.test.rows], statistics.features)
+    return {name: value for name, value in found.items() if name not in statistics.dead}
 
 
 def _dump(file: Path, content: Any) -> None:
     text = json.dumps(content, sort_keys=True, indent=1, allow_nan=False)
     file.write_text(text, encoding="utf-8")
-
-
-__all__ = ["FoldTest", "Kind", "finish"]

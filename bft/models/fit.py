@@ -27,7 +27,7 @@ from bft.dataset.normalise import Normalised, shared
 from bft.dataset.splits import Span, embargo, purge, spans_of
 from bft.dataset.windows import gather
 from bft.domain import sessions
-from bft.domain.errors import ConfigError, DataError
+from bft.domain.errors import DataError
 from bft.domain.forecast import MODELS, Kind, ModelName
 from bft.domain.runs import Event, Json
 from bft.models import artifact, loop
@@ -210,7 +210,7 @@ def _strong(train: Samples, floor: float) -> Samples:
 def _key(
     job: _Job, fold: Mapping[str, Any], valid: tuple[Span, ...], samples: tuple[Samples, ...]
 ) -> str:
-    """Training key: settings, code, and the fold's own rows and labels; later rows are not in it."""
+    """Training key: settings, code, the fold's own rows and labels; no later row is in it."""
     spec, arrays = job.spec, job.arrays
     settings = {
         "profile": dict(job.profile),
@@ -228,10 +228,10 @@ def _key(
     starts = np.concatenate([[0], np.cumsum(early)])
     total.update("\n".join(arrays.symbols).encode())
     for matrix in (arrays.dates, arrays.inputs):
-        total.update(np.ascontiguousarray(matrix[early]))
+        total.update(np.ascontiguousarray(matrix[early]).data)
     for part in samples:
-        total.update(starts[part.rows].astype(np.int64))  # places among the early rows
-        total.update(part.y)
+        total.update(starts[part.rows].astype(np.int64).data)  # places among the early rows
+        total.update(part.y.data)
     return total.hexdigest()
 
 
@@ -287,15 +287,15 @@ def _train(job: _Job, data: _Data, home: Path) -> Json:
     return record
 
 
-def windows_on(
-    device: torch.device, matrix: NDArray[np.float32], lookback: int
-) -> loop.Windows:
+def windows_on(device: torch.device, matrix: NDArray[np.float32], lookback: int) -> loop.Windows:
     """Gather of windows; the matrix lives on the GPU when it fits in half its free memory."""
     if device.type == "cpu":
         return lambda rows: torch.from_numpy(gather(matrix, rows, lookback))
     if matrix.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
-        return lambda rows: torch.from_numpy(gather(matrix, rows, lookback)).pin_memory().to(
-            device, non_blocking=True
+        return lambda rows: (
+            torch.from_numpy(gather(matrix, rows, lookback))
+            .pin_memory()
+            .to(device, non_blocking=True)
         )
     resident = torch.from_numpy(matrix.copy()).to(device)
     back = torch.arange(1 - lookback, 1, device=device)
@@ -384,9 +384,7 @@ def _model_json(job: _Job, data: _Data, record: Json) -> Json:
         "split": {
             "fold": fold["k"],
             "purge": purge(name.horizon_days),
-            "embargo": embargo(
-                name.horizon_days, int(np.unique(job.arrays.dates).size)
-            ),
+            "embargo": embargo(name.horizon_days, int(np.unique(job.arrays.dates).size)),
             "train_end": str(sessions.session(train_days[-1][1])),
             **{block: _dates(fold[block]) for block in ("train", "valid", "test")},
         },
@@ -456,6 +454,3 @@ def _finish(job: _Job, fits: list[_Fit]) -> Json:
         if isinstance(value, int | float)
     }
     return {"folder": str(out), "digest": fits[-1].record["digest"], "metrics": numbers}
-
-
-__all__ = ["ConfigError", "fit_model"]
