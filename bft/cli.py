@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 VERBS: dict[str, tuple[str, str]] = {
     "pull": ("bft.steps.pull", "ask a source for market facts and store what is new"),
+    "train": ("bft.steps.train", "train the nine models in parallel"),
     "promote": ("bft.steps.promote", "move a gated set of models into production"),
     "rollback": ("bft.steps.rollback", "put the previous set of models back"),
     "models": ("bft.steps.models", "what is in production, missing, asked for"),
