@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from bft.domain.runs import Json
     from bft.ports import Ports, Step, Summary
 
-VERBS: dict[str, tuple[str, str]] = {}
+VERBS: dict[str, tuple[str, str]] = {
+    "pull": ("bft.steps.pull", "ask a source for market facts and store what is new"),
+    "train": ("bft.steps.train", "train the nine models in parallel"),
+    "promote": ("bft.steps.promote", "move a gated set of models into production"),
+    "rollback": ("bft.steps.rollback", "put the previous set of models back"),
+    "models": ("bft.steps.models", "what is in production, missing, asked for"),
+    "predict": ("bft.steps.predict", "score the production set on the newest gold"),
+    "scan": ("bft.steps.scan", "strategies on the close: signals with reasons"),
+    "rank": ("bft.steps.rank", "signals to ranked, sized picks"),
+}
 """verb -> (module that holds STEP, one line of help); one line registers a verb."""
 
 

@@ -57,10 +57,13 @@ class Settings:
     # S3
     s3_endpoint: str = ""
     s3_region: str = "us-east-1"
+    # strategies: names with commas, or core
+    strategies: str = "core"
     # reports
     screen_max_charts: int = field(default=0, metadata={"range": (0, 10_000)})
     ollama_url: str = ""
     ollama_model: str = "llama3.1:8b"
+    ollama_symbols: int = field(default=60, metadata={"range": (0, 10_000)})  # a night
     # training
     profiles_dir: str = ""  # empty: mlflow/profiles of the checkout
     gates_dir: str = ""
@@ -68,7 +71,7 @@ class Settings:
     # money
     mode: str = "paper"
     # SMTP
-    smtp_url: str = ""
+    smtp_url: Secret = field(default=Secret(""))  # smtp://user:password@host:587
     notify_to: str = ""
 
 

@@ -104,7 +104,7 @@ def volatility(close: Floats, starts: Ints) -> Floats:
     age = np.arange(len(close)) - first
     returns = np.zeros(len(close))
     returns[1:] = close[1:] / close[:-1] - 1
-    known = np.isfinite(returns) & (age > 0)
+    known = np.isfinite(returns)
     returns[~known] = 0.0
     count, total, squares = (np.zeros(len(close)) for _ in range(3))
     for lag in range(VOLATILITY_DAYS):

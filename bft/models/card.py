@@ -82,7 +82,7 @@ def _results(evaluation: Json) -> str:
     folds = evaluation["folds"]
     found, intervals = evaluation["metrics"], evaluation["intervals"]
     lines = [
-        f"{found['days']} test days in {len(folds)} folds ({folds[0]['first']} to "
+        f"{found['oos_days']} test days in {len(folds)} folds ({folds[0]['first']} to "
         f"{folds[-1]['last']}), {found['samples']:,} samples, {found['symbols']} symbols; costs "
         f"{evaluation['costs_bps']:g} bp a side.",
         "",

@@ -70,7 +70,7 @@ def summary(daily: Daily, settings: Mapping[str, Any]) -> Json:
     windows = metrics.windows_of(daily.rank_ic)
     known = np.isfinite(daily.rank_ic)
     return {
-        "days": len(daily.days),
+        "oos_days": len(daily.days),
         "ic_days": int(known.sum()),
         "ic": metrics.mean(daily.ic),
         "rank_ic": metrics.mean(daily.rank_ic),
@@ -83,7 +83,7 @@ def summary(daily: Daily, settings: Mapping[str, Any]) -> Json:
         "excess_sharpe_gross": portfolio.sharpe(daily.excess.gross),
         "excess_sharpe_net": portfolio.sharpe(daily.excess.net),
         "stability_variance": float(windows.var(ddof=1)) if len(windows) > 1 else None,
-        "windows_positive": float(np.mean(windows > 0)) if len(windows) else None,
+        "rank_ic_windows_positive": float(np.mean(windows > 0)) if len(windows) else None,
         **portfolio.summary(daily.held),
         **portfolio.trades(daily.side, daily.y, daily.horizon),
         **_deflated(daily.held.net, settings),

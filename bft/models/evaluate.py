@@ -62,6 +62,7 @@ def evaluate(
     more, pooled = evidence or Evidence(), pool(blocks)
     score = calibrate.score(name.kind, pooled.calibrated, label)
     whole = daily_of(score, pooled, horizon=name.horizon_days, prices=prices, settings=settings)
+    covered = _coverage(name, pooled, more.conformal)
     return {
         "schema": SCHEMA,
         "name": str(name),
@@ -78,6 +79,7 @@ def evaluate(
             **daily.summary(whole, settings),
             **_kind_metrics(name.kind, pooled, label),
             **_output_drift(name.kind, pooled, more.valid, label),
+            **({"coverage": covered["all"]} if covered else {}),
         },
         "intervals": {
             **daily.intervals(whole, settings),
@@ -85,7 +87,7 @@ def evaluate(
         },
         "daily": daily.series(whole),
         "curves": _curves(name.kind, pooled, label, whole),
-        "coverage": _coverage(name, pooled, more.conformal),
+        "coverage": covered,
         "reference": _reference(name.kind, more.valid, label),
         "baselines": _baselines(whole, pooled, prices, settings, more.baselines or {}),
         "references": _references(name.kind, pooled, label, whole),

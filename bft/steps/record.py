@@ -7,17 +7,19 @@ the source of the packages it runs. Lineage holds no clock time, so re-runs give
 import argparse
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from bft.domain import sessions
 from bft.domain.runs import Json
-from bft.ports import Ports, Step, Store, Summary, Tick
+from bft.ports import Manifest, Ports, Step, Store, Summary, Tick
 
 PACKAGE = Path(__file__).resolve().parents[1]
-UNKEYED = frozenset({"verb", "root", "json", "debug", "quiet", "events", "describe"})
+UNKEYED = frozenset({"verb", "root", "json", "debug", "quiet", "events", "describe", "fresh"})
 """Arguments that change no output."""
 
 
@@ -51,6 +53,24 @@ def table_digests(
     """Manifest digests of the tables a step reads, as of its `--asof`; the usual `inputs`."""
     manifests = {name: store.manifest(name, asof=args.asof) for name in tables}
     return {name: m.digest if m else "absent" for name, m in manifests.items()}
+
+
+def published(store: Store, manifest: Manifest, partitions: Iterable[str]) -> dict[str, str]:
+    """What a publication wrote, for `Summary.objects`: those partitions and the manifest."""
+    wanted = set(partitions)
+    objects = {ref.key: ref.digest for ref in manifest.objects if ref.partition in wanted}
+    key = f"manifests/{manifest.table}/asof={manifest.asof}.json"
+    return {**objects, key: store.digest(key) or ""}
+
+
+def run_instant(ports: Ports, asof: date) -> datetime:
+    """The run's instant of `asof` (design, 6.5); replayed where the pull of asof says so."""
+    key = f"lineage/pull/{asof}.json"
+    source = ""
+    if ports.store.digest(key) is not None:
+        source = str(json.loads(ports.store.get(key))["args"].get("source"))
+    replayed = source.partition(":")[0] in {"sim", "files"}
+    return sessions.run_instant(asof, now=ports.clock.now(), replayed=replayed)
 
 
 def identity(verb: str, step: Step, args: argparse.Namespace, inputs: Mapping[str, str]) -> Json:

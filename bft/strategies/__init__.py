@@ -1,1 +1,50 @@
 """One file per strategy: (gold rows, forecasts) to signals; ranking."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from bft.domain.errors import ConfigError
+from bft.strategies.bollinger import Bollinger
+from bft.strategies.low_bounce import LowBounce
+from bft.strategies.ml_prediction import MlPrediction
+from bft.strategies.oversold_bounce import OversoldBounce
+from bft.strategies.oversold_reversal import OversoldReversal
+from bft.strategies.regression_momentum import RegressionMomentum
+from bft.strategies.rules import configured
+
+STRATEGIES: dict[str, Any] = {
+    made.id: made
+    for made in (
+        Bollinger(),
+        OversoldBounce(),
+        OversoldReversal(),
+        LowBounce(),
+        MlPrediction(),
+        RegressionMomentum(),
+    )
+}
+"""The core set, on by default; one line registers a strategy."""
+
+
+def enabled(names: str, overrides: Sequence[str] = ()) -> list[Any]:
+    """Strategies named in a comma-separated list (`core`: all), with `NAME.KEY=V` overrides.
+
+    Raises:
+        ConfigError: an unknown strategy or parameter, or a value outside its range.
+    """
+    wanted = list(STRATEGIES) if names in {"core", "all"} else names.split(",")
+    changes: dict[str, dict[str, str]] = {}
+    for text in overrides:
+        target, _, value = text.partition("=")
+        name, _, key = target.partition(".")
+        changes.setdefault(_known(name), {})[key] = value
+    return [configured(STRATEGIES[_known(name)], changes.get(name, {})) for name in wanted]
+
+
+def _known(name: str) -> str:
+    if name not in STRATEGIES:
+        near = get_close_matches(name, STRATEGIES, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(STRATEGIES)}"
+        raise ConfigError(f"no strategy {name!r}{hint}")
+    return name

@@ -6,7 +6,6 @@ from bft.domain import sessions
 from bft.domain.errors import UsageError
 
 
-@pytest.mark.filterwarnings("ignore:Series.values returning")  # inside exchange_calendars
 def test_sessions_equal_exchange_calendars() -> None:
     import exchange_calendars
 

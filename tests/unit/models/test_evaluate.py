@@ -71,7 +71,7 @@ def test_evaluation_is_plain_finite_json_with_folds_and_intervals(kind: Kind) ->
     found = json.loads(json.dumps(run(kind), allow_nan=False))
     assert [fold["k"] for fold in found["folds"]] == [0, 1]
     assert found["folds"][0]["first"] == str(sessions.session(FIRST))
-    assert found["metrics"]["days"] == DAYS
+    assert found["metrics"]["oos_days"] == DAYS
     band = found["intervals"]["rank_ic"]
     assert band["lo"] < found["metrics"]["rank_ic"] < band["hi"]
     assert found["metrics"]["output_psi"] < 0.1

@@ -1,0 +1,199 @@
+"""Rank what the scan found, or the universe itself, into picks."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from bft.domain.errors import DataError
+from bft.ports import Ports, Step, Summary, Tick
+from bft.steps.arguments import add_asof
+from bft.steps.record import published, table_digests
+from bft.steps.scan import READS, Inputs, load, rank, sized, sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `bft rank`."""
+    add_asof(parser)
+    add = parser.add_argument
+    add("--from", dest="origin", choices=["signals", "universe"], default="signals")
+    add("--top-n", type=int, default=5, help="picks tagged execute")
+    add("--equity", type=float, default=100_000.0, help="USD, for the sizes shown")
+    add("--strategies", help="as in scan: which are on")
+    add("--watchlist", help="CSV: only these symbols (filter), or these first (sort)")
+    add("--watchlist-mode", choices=["filter", "sort"], default="filter")
+    universe = parser.add_argument_group("--from universe, in this order")
+    add = universe.add_argument
+    add("--price-above", type=float, help="USD, inclusive; sorts high to low")
+    add("--price-below", type=float, help="USD, inclusive; sorts high to low")
+    add("--filter-field", help="a column of the picks")
+    add("--filter-above", type=float)
+    add("--filter-below", type=float)
+    add("--top-k-sharpe", type=int, help="keep the K highest Sharpe ratios of 252 sessions")
+    add("--sort-sharpe", action="store_true", help="order by Sharpe ratio")
+    add("--backtest-rankings", help="rankings.csv of a backtest")
+    add("--rank-by", default="score")
+    add("--rank-top-k", type=int)
+
+
+def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
+    """Ranked picks with sizes, as table and CSV."""
+    import pyarrow as pa
+
+    from bft.strategies import enabled
+    from bft.strategies.tables import pick_rows, universe_rows
+
+    strategies = enabled(args.strategies)
+    inputs = load(ports, args.asof, strategies)
+    removed: dict[str, int] = {}
+    simulated = inputs.view.simulated
+    if args.origin == "signals":
+        signals = _stored_signals(ports, args)
+        rows = rank(inputs, signals, strategies, equity_usd=args.equity, top_n=args.top_n)
+        quantities = sizes(inputs.facts, signals, equity_usd=args.equity)
+        picks = pick_rows(rows, inputs.facts, quantities, asof=args.asof, simulated=simulated)
+        picks, removed = _watched(picks, args)
+    else:
+        facts, removed = _staged(inputs, args)
+        one = {str(name): sized(at, 0.0, equity_usd=args.equity) for name, at in facts.iterrows()}
+        picks = universe_rows(facts, one, asof=args.asof, top_n=args.top_n, simulated=simulated)
+    table = pa.Table.from_pandas(picks, preserve_index=False)
+    part = f"asof={args.asof}"
+    manifest = ports.store.publish("picks", asof=args.asof, partitions={part: table})
+    name = f"reports/{args.asof}/portfolio_picks.csv"
+    csv = ports.store.put(name, picks.to_csv(index=False, lineterminator="\n").encode())
+    objects = {**published(ports.store, manifest, [part]), name: csv}
+    values = {
+        "picks": picks.loc[picks["tag"] == "execute", "symbol"].tolist(),
+        "watch": picks["tag_reason"].dropna().value_counts().sort_index().to_dict(),
+        "simulated": simulated,
+        "csv": name,
+    }
+    return Summary(values=values, rows=len(picks), skipped=removed, objects=objects)
+
+
+def _stored_signals(ports: Ports, args: argparse.Namespace) -> list[Any]:
+    from bft.strategies.tables import signals_of
+
+    manifest = ports.store.manifest("signals", asof=args.asof)
+    if manifest is None or manifest.asof != args.asof:
+        raise DataError(f"no signals of {args.asof}; run: bft scan --asof {args.asof}")
+    part = f"asof={args.asof},slot=close"
+    return signals_of(ports.store.read("signals", asof=args.asof, partitions=[part]))
+
+
+def _watched(picks: "pd.DataFrame", args: argparse.Namespace) -> "tuple[Any, dict[str, int]]":
+    if not args.watchlist:
+        return picks, {}
+    listed = _symbols_of(args.watchlist)
+    on = picks["symbol"].isin(listed)
+    if args.watchlist_mode == "sort":
+        return picks.iloc[(~on).to_numpy().argsort(kind="stable")], {}
+    order = picks["symbol"].map({name: n for n, name in reversed([*enumerate(listed)])})
+    return picks.loc[order.dropna().sort_values().index], {"watchlist": int((~on).sum())}
+
+
+def _staged(inputs: Inputs, args: argparse.Namespace) -> "tuple[pd.DataFrame, dict[str, int]]":
+    """Apply the stages in order; counts what each removed."""
+    facts, removed = inputs.facts, dict[str, int]()
+    for name, stage in _STAGES.items():
+        kept = stage(facts, args)
+        if len(kept) != len(facts):
+            removed[name] = len(facts) - len(kept)
+        facts = kept
+    return facts, removed
+
+
+def _watchlist(facts: "pd.DataFrame", args: argparse.Namespace) -> "pd.DataFrame":
+    from bft.strategies.facts import selected
+
+    if not args.watchlist:
+        return facts
+    listed = _symbols_of(args.watchlist)
+    if args.watchlist_mode == "filter":
+        return selected(facts, listed)
+    return selected(facts, [*listed, *(name for name in facts.index if name not in listed)])
+
+
+def _price(facts: "pd.DataFrame", args: argparse.Namespace) -> "pd.DataFrame":
+    if args.price_above is None and args.price_below is None:
+        return facts
+    price = facts["adjusted_close"]
+    low = 0.0 if args.price_above is None else args.price_above
+    high = float("inf") if args.price_below is None else args.price_below
+    return facts[(price >= low) & (price <= high)].sort_values("adjusted_close", ascending=False)
+
+
+def _field(facts: "pd.DataFrame", args: argparse.Namespace) -> "pd.DataFrame":
+    if not args.filter_field:
+        return facts
+    if args.filter_field not in facts:
+        raise DataError(f"--filter-field {args.filter_field}: columns are {sorted(facts.columns)}")
+    values, keep = facts[args.filter_field], facts[args.filter_field].notna()
+    if args.filter_above is not None:
+        keep &= values >= args.filter_above
+    if args.filter_below is not None:
+        keep &= values <= args.filter_below
+    return facts[keep]
+
+
+def _sharpe(facts: "pd.DataFrame", args: argparse.Namespace) -> "pd.DataFrame":
+    if not args.top_k_sharpe and not args.sort_sharpe:
+        return facts
+    ordered = facts.dropna(subset="sharpe_252").sort_values("sharpe_252", ascending=False)
+    return ordered.head(args.top_k_sharpe) if args.top_k_sharpe else ordered
+
+
+def _backtest(facts: "pd.DataFrame", args: argparse.Namespace) -> "pd.DataFrame":
+    from bft.strategies.facts import selected
+
+    if not args.backtest_rankings:
+        return facts
+    rows = _csv(args.backtest_rankings)
+    if args.rank_by not in rows:
+        raise DataError(f"{args.backtest_rankings} has no column {args.rank_by!r}: {list(rows)}")
+    rows = rows.sort_values(args.rank_by, ascending=False)
+    return selected(facts, rows["symbol"].head(args.rank_top_k or len(rows)).tolist())
+
+
+_STAGES: "dict[str, Callable[[Any, argparse.Namespace], Any]]" = {
+    "watchlist": _watchlist,
+    "price": _price,
+    "field": _field,
+    "sharpe": _sharpe,
+    "backtest": _backtest,
+}
+
+
+def _csv(path: str) -> "pd.DataFrame":
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _symbols_of(path: str) -> list[str]:
+    rows = _csv(path)
+    named = [column for column in rows if str(column).strip().lower() in {"symbol", "ticker"}]
+    if not named:
+        raise DataError(f"{path}: no column Symbol among {list(rows)}")
+    return [str(text).strip().upper() for text in rows[named[0]].dropna()]
+
+
+STEP = Step(
+    effect="replace",
+    summary="Rank the signals of asof (or the universe) into sized picks.",
+    arguments=arguments,
+    run=run,
+    inputs=lambda ports, args: table_digests(ports.store, (*READS, "signals"), args),
+    reads=(*READS, "signals"),
+    writes=("picks",),
+    outputs={"picks": "symbols tagged execute"},
+    settings=("strategies",),
+    code=("features", "strategies", "risk", "steps.scan", "steps.rank"),
+)

@@ -1,0 +1,224 @@
+"""Signals to a ranked list: scores, gates, tags. One function serves `scan` and `rank`.
+
+Source: strategies specification, sections 2.4 and 6.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from bft.domain.trading import Direction, Instrument, Signal, SignalKind
+from bft.strategies.signals import horizon_for
+
+MIN_CONFIDENCE = {Instrument.STOCK: 0.60, Instrument.CALL: 0.70, Instrument.PUT: 0.70}
+KNIFE = (("ret_1d_frac", -0.10), ("ret_5d_frac", -0.15), ("ret_20d_frac", -0.30))
+MAX_PER_SECTOR, MAX_SECTOR_FRAC, MAX_CORRELATION = 2, 0.30, 0.85
+MIN_COMMON_DAYS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """What is on already: symbols held or pending, cooling down, and sizes for the sector cap.
+
+    `allow_short` names strategies that may sell stock short. `notional_usd` is the value a pick of
+    a symbol would add; `records` are (trades, mean R) of a strategy's walk-forward trades.
+    """
+
+    equity_usd: float
+    max_positions: int = 10
+    open_usd: Mapping[str, float] = field(default_factory=dict)
+    cooling: frozenset[tuple[str, str]] = frozenset()
+    allow_short: frozenset[str] = frozenset()
+    notional_usd: Mapping[str, float] = field(default_factory=dict)
+    records: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """One signal with its score and what becomes of it."""
+
+    signal: Signal
+    score: float
+    edge: float
+    agreeing: int
+    tag: str
+    tag_reason: str | None
+
+
+def ranked(
+    signals: Sequence[Signal],
+    facts: pd.DataFrame,
+    returns: pd.DataFrame,
+    *,
+    book: Book,
+    top_n: int,
+    gates: bool = True,
+) -> list[Ranked]:
+    """Order signals by score and tag them; exits come first, all `execute`.
+
+    `facts` has a row per symbol (adv_20_usd, atr_frac, round_trip_cost_frac, sector, is_etf,
+    leveraged, ret_1d_frac, ret_5d_frac, ret_20d_frac, expected_return_{h}d); `returns` holds daily
+    returns (days, symbols). The first `top_n` that pass every gate are `execute`.
+    """
+    exits = [s for s in signals if s.kind is SignalKind.EXIT]
+    entries = [s for s in signals if s.kind is SignalKind.ENTRY]
+    scored = [_scored(s, facts, book) for s in entries]
+    done = [
+        Ranked(signal=s, score=100.0, edge=0.5, agreeing=0, tag="execute", tag_reason=None)
+        for s in sorted(exits, key=lambda s: s.symbol)
+    ]
+    kept, aside = _combined(scored)
+    turnover = facts["adv_20_usd"].fillna(0.0)
+    kept.sort(key=lambda r: (-r.score, -turnover[r.signal.symbol], r.signal.symbol))
+    gate = _Gates(facts, returns, book, on=gates)
+    picked = 0
+    for row in kept:
+        why = gate.refuses(row.signal) or ("top_n" if picked >= top_n else None)
+        if why is None:
+            picked += 1
+            gate.accept(row.signal)
+        done.append(_tagged(row, "execute" if why is None else "watch", why))
+    return done + sorted(aside, key=lambda r: (-r.score, r.signal.symbol, r.signal.strategy_id))
+
+
+def _scored(signal: Signal, facts: pd.DataFrame, book: Book) -> Ranked:
+    at = facts.loc[signal.symbol]
+    sign = 1 if signal.direction is Direction.LONG else -1
+    expected = at[f"expected_return_{horizon_for(signal.horizon_days)}d"]
+    edge = 0.5
+    if pd.notna(expected):
+        edge = _clip01(0.5 + (sign * expected - at["round_trip_cost_frac"]) / 0.10)
+    adv = at["adv_20_usd"]
+    liquidity = _clip01((np.log10(adv) - 6) / 3) if pd.notna(adv) and adv > 0 else 0.0
+    calm = 1 - _clip01(at["atr_frac"] / 0.06) if pd.notna(at["atr_frac"]) else 0.0
+    trades, mean_r = book.records.get(signal.strategy_id, (0, 0.0))
+    record = _clip01(0.5 + mean_r / 2) if trades >= 30 else 0.5
+    score = 100 * (
+        0.35 * signal.confidence
+        + 0.15 * signal.strength
+        + 0.20 * edge
+        + 0.10 * liquidity
+        + 0.10 * record
+        + 0.10 * calm
+    )
+    return Ranked(signal=signal, score=score, edge=edge, agreeing=0, tag="", tag_reason=None)
+
+
+def _combined(rows: Sequence[Ranked]) -> tuple[list[Ranked], list[Ranked]]:
+    """One row per symbol; agreeing ones are merged into the best, opposite ones drop out."""
+    by_symbol: dict[str, list[Ranked]] = {}
+    for row in rows:
+        by_symbol.setdefault(row.signal.symbol, []).append(row)
+    kept: list[Ranked] = []
+    aside: list[Ranked] = []
+    for group in by_symbol.values():
+        if len({row.signal.direction for row in group}) > 1:
+            aside += [_tagged(row, "conflict", "opposite directions") for row in group]
+            continue
+        best, *others = sorted(group, key=lambda r: (-r.score, r.signal.strategy_id))
+        bonus = min(10.0, 5.0 * len(others))
+        kept.append(
+            Ranked(
+                signal=best.signal,
+                score=best.score + bonus,
+                edge=best.edge,
+                agreeing=len(others),
+                tag="",
+                tag_reason=None,
+            )
+        )
+        aside += [_tagged(row, "merged", f"into {best.signal.strategy_id}") for row in others]
+    return kept, aside
+
+
+class _Gates:
+    """The gates in order, with what was accepted so far."""
+
+    def __init__(self, facts: pd.DataFrame, returns: pd.DataFrame, book: Book, *, on: bool) -> None:
+        self._facts, self._returns, self._book, self._on = facts, returns, book, on
+        self._chosen = list(book.open_usd)
+        self._value = dict(book.open_usd)
+        self._sectors = Counter(self._sector(symbol) for symbol in self._chosen)
+
+    def refuses(self, signal: Signal) -> str | None:
+        """First gate that refuses, or None."""
+        sold_short = (signal.direction, signal.instrument) == (Direction.SHORT, Instrument.STOCK)
+        if sold_short and signal.strategy_id not in self._book.allow_short:
+            return "short_not_allowed"
+        why = self._own(signal)
+        if why is not None or not self._on:
+            return why
+        return self._knife(signal) or self._sector_full(signal.symbol) or self._twin(signal.symbol)
+
+    def accept(self, signal: Signal) -> None:
+        """Count a pick."""
+        symbol = signal.symbol
+        self._chosen.append(symbol)
+        self._value[symbol] = self._book.notional_usd.get(symbol, 0.0)
+        self._sectors[self._sector(symbol)] += 1
+
+    def _own(self, signal: Signal) -> str | None:
+        if signal.symbol in self._book.open_usd:
+            return "held_or_pending"
+        if (signal.symbol, signal.strategy_id) in self._book.cooling:
+            return "cooldown"
+        if signal.confidence < MIN_CONFIDENCE[signal.instrument]:
+            return "conf_min"
+        if len(self._chosen) >= self._book.max_positions:
+            return "max_positions"
+        if self._book.notional_usd and not self._book.notional_usd.get(signal.symbol):
+            return "min_order"
+        return None
+
+    def _knife(self, signal: Signal) -> str | None:
+        sign = 1 if signal.direction is Direction.LONG else -1
+        at = self._facts.loc[signal.symbol]
+        fell = any(sign * at[name] <= limit for name, limit in KNIFE if pd.notna(at[name]))
+        return "falling_knife" if fell else None
+
+    def _sector(self, symbol: str) -> str:
+        if symbol not in self._facts.index:
+            return "UNKNOWN"
+        at = self._facts.loc[symbol]
+        return "ETF" if at["is_etf"] else at["sector"] or "UNKNOWN"
+
+    def _sector_full(self, symbol: str) -> str | None:
+        if self._facts.at[symbol, "leveraged"]:
+            return "leveraged_fund"
+        sector = self._sector(symbol)
+        most = 1 if sector in {"ETF", "UNKNOWN"} else MAX_PER_SECTOR
+        value = sum(v for name, v in self._value.items() if self._sector(name) == sector)
+        value += self._book.notional_usd.get(symbol, 0.0)
+        full = self._sectors[sector] >= most or value > MAX_SECTOR_FRAC * self._book.equity_usd
+        return "sector" if full else None
+
+    def _twin(self, symbol: str) -> str | None:
+        if symbol not in self._returns:
+            return None
+        for other in self._chosen:
+            if other not in self._returns:
+                continue
+            pair = self._returns[[symbol, other]].dropna()
+            if len(pair) < MIN_COMMON_DAYS:
+                continue
+            if float(np.corrcoef(pair.to_numpy().T)[0, 1]) >= MAX_CORRELATION:
+                return f"correlation with {other}"
+        return None
+
+
+def _tagged(row: Ranked, tag: str, why: str | None) -> Ranked:
+    return Ranked(
+        signal=row.signal,
+        score=row.score,
+        edge=row.edge,
+        agreeing=row.agreeing,
+        tag=tag,
+        tag_reason=why,
+    )
+
+
+def _clip01(value: float) -> float:
+    return min(1.0, max(0.0, float(value)))

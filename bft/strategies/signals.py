@@ -1,0 +1,239 @@
+"""Fired cells to signals: ids, confirmation by forecasts, reasons, evidence."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from bft.domain import sessions
+from bft.domain.errors import DataError
+from bft.domain.forecast import HORIZONS_DAYS
+from bft.domain.trading import Direction, Instrument, Signal, SignalKind
+from bft.strategies.rules import Bools, Floats, Strategy, model_confidence
+from bft.strategies.view import View
+
+_EVIDENCE = tuple(f"{name}_{h}d" for h in HORIZONS_DAYS for name in ("expected_return", "rank"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """An open position as strategies see it: whole sessions held, the entry session being 1."""
+
+    symbol: str
+    direction: Direction
+    strategy_id: str
+    held_days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """Signals, and how many cells did not fire for which reason."""
+
+    signals: tuple[Signal, ...]
+    skipped: Mapping[str, int]
+
+
+def signal_id(
+    *,
+    kind: SignalKind,
+    strategy_id: str,
+    symbol: str,
+    direction: Direction,
+    bar_key: str,
+    instrument: Instrument = Instrument.STOCK,
+) -> str:
+    """Identity of a decision: no price, confidence, time or parameter is in it.
+
+    Source: strategies specification, section 1.
+    """
+    parts = ("bft.signal.v1", kind, strategy_id, symbol, direction, instrument, bar_key)
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:32]
+
+
+def horizon_for(horizon_days: int) -> int:
+    """Forecast horizon nearest to a strategy's own; the shorter of two."""
+    return min(HORIZONS_DAYS, key=lambda h: (abs(h - horizon_days), h))
+
+
+def signals_at(
+    view: View,
+    strategies: Sequence[Strategy],
+    *,
+    decided_at: datetime,
+    cost_frac: Mapping[str, float],
+    held: Sequence[Held] = (),
+) -> Scan:
+    """Entries and rule exits decided at the close of `view.asof`, in id order.
+
+    `cost_frac` is the round-trip cost per symbol, for `ml_confirm=require`.
+
+    Raises:
+        DataError: a probability outside 0..1.
+    """
+    _check_probabilities(view)
+    found: list[Signal] = []
+    skipped: Counter[str] = Counter()
+    for strategy in strategies:
+        if strategy.needs.forecast and len(view.forecast_status) == len(view.symbols):
+            skipped["no_forecast"] += len(view.symbols)
+            continue
+        found += _entries(view, strategy, decided_at, cost_frac, skipped)
+        found += _exits(view, strategy, decided_at, [h for h in held if _mine(h, strategy)])
+    ordered = sorted(found, key=lambda s: (s.symbol, s.strategy_id, s.signal_id))
+    return Scan(signals=tuple(ordered), skipped=dict(skipped))
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    n: int
+    sign: int
+    confidence: float = 1.0
+    strength: float = 1.0
+
+
+def _entries(
+    view: View,
+    strategy: Strategy,
+    decided_at: datetime,
+    cost_frac: Mapping[str, float],
+    skipped: Counter[str],
+) -> list[Signal]:
+    fired = strategy.entry(view.columns)
+    incomplete = _incomplete(view, strategy)
+    skipped["nan_input"] += int(incomplete.sum())
+    found = []
+    for n in np.flatnonzero((fired.direction[-1] != 0) & ~incomplete).tolist():
+        symbol, confidence = view.symbols[n], float(fired.confidence[-1, n])
+        cell = _Cell(n, int(fired.direction[-1, n]), confidence, float(fired.strength[-1, n]))
+        why = view.blocked.get(symbol) or _no_stop(view, strategy, n)
+        if why is None:
+            why, cell = _confirmed(view, strategy, cell, cost_frac.get(symbol, np.inf))
+        if why is None:
+            found.append(_signal(view, strategy, cell, SignalKind.ENTRY, decided_at))
+        else:
+            skipped[why] += 1
+    return found
+
+
+def _exits(
+    view: View, strategy: Strategy, decided_at: datetime, held: Sequence[Held]
+) -> list[Signal]:
+    found = []
+    for position in held:
+        if position.symbol not in view.symbols:
+            continue
+        n, sign = view.symbols.index(position.symbol), _sign(position.direction)
+        leaves = bool(strategy.leave(view.columns, sign)[-1, n])
+        if leaves and position.held_days >= strategy.exits.min_hold_days:
+            found.append(_signal(view, strategy, _Cell(n, sign), SignalKind.EXIT, decided_at))
+    return found
+
+
+def _signal(
+    view: View, strategy: Strategy, cell: _Cell, kind: SignalKind, decided_at: datetime
+) -> Signal:
+    symbol, bar_key = view.symbols[cell.n], view.asof.isoformat()
+    direction = Direction.LONG if cell.sign > 0 else Direction.SHORT
+    at = {name: float(values[-1, cell.n]) for name, values in view.columns.items()}
+    read = {*strategy.needs.gold, *strategy.needs.forecast, *_EVIDENCE}
+    verb = "exit: " if kind is SignalKind.EXIT else ""
+    return Signal(
+        signal_id=signal_id(
+            kind=kind,
+            strategy_id=strategy.id,
+            symbol=symbol,
+            direction=direction,
+            bar_key=bar_key,
+        ),
+        kind=kind,
+        direction=direction,
+        strategy_id=strategy.id,
+        strategy_type="nightly",
+        strategy_version=strategy.version,
+        params_digest=params_digest(strategy),
+        set_digest=view.set_digest if strategy.needs.forecast else None,
+        source="close",
+        symbol=symbol,
+        asof=view.asof,
+        bar_key=bar_key,
+        decided_at=decided_at,
+        provisional=False,
+        instrument=Instrument.STOCK,
+        confidence=round(cell.confidence, 6),
+        confidence_kind="probability" if strategy.needs.forecast else "prior",
+        strength=round(cell.strength, 6),
+        horizon_days=strategy.horizon_days,
+        expires_at=sessions.close_at(sessions.shift(view.asof, 1)),
+        reason=(verb + strategy.because(at, cell.sign))[:160],
+        ref_price_usd=at["adjusted_close"],
+        entry_order=strategy.params.entry_order,
+        exits=strategy.exits,
+        evidence={name: at[name] for name in sorted(read) if np.isfinite(at[name])},
+    )
+
+
+def params_digest(strategy: Strategy) -> str:
+    """sha256 (16 hex) of a strategy's parameters and exits."""
+    values: Any = {"params": asdict(strategy.params), "exits": asdict(strategy.exits)}
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _confirmed(
+    view: View, strategy: Strategy, cell: _Cell, cost_frac: float
+) -> tuple[str | None, _Cell]:
+    """Why a forecast drops the cell (None: it stays), and the cell then (section 2.4)."""
+    mode, n, sign = strategy.params.ml_confirm, cell.n, cell.sign
+    if mode == "off":
+        return None, cell
+    status = view.forecast_status.get(view.symbols[n])
+    if status is not None:
+        return status, cell
+    h = horizon_for(strategy.horizon_days)
+    expected = sign * view.columns[f"expected_return_{h}d"][-1, n]
+    rank = view.columns[f"rank_{h}d"][-1, n]
+    rank = rank if sign > 0 else 1 - rank
+    against = view.columns["consensus"][-1, n] == -sign
+    agreed = view.columns["horizon_agreement"][-1, n] >= 2 and not against
+    if mode == "veto" and (expected < 0 or against):
+        return "ml_veto", cell
+    if mode == "require" and not (expected >= cost_frac and rank >= 0.80 and agreed):
+        return "ml_require", cell
+    if mode == "blend":
+        blended = 0.5 * cell.confidence + 0.5 * float(model_confidence(np.asarray(rank)))
+        return None, replace(cell, confidence=blended)
+    return None, cell
+
+
+def _no_stop(view: View, strategy: Strategy, n: int) -> str | None:
+    if strategy.exits.stop_frac is not None:
+        return None
+    atr = view.columns["atr_14"][-1, n]
+    return None if np.isfinite(atr) and atr > 0 else "no_stop"
+
+
+def _incomplete(view: View, strategy: Strategy) -> Bools:
+    read: list[Floats] = [view.columns[name][-1] for name in strategy.needs.gold]
+    return np.asarray(~np.isfinite(read).all(axis=0))
+
+
+def _check_probabilities(view: View) -> None:
+    for h in HORIZONS_DAYS:
+        values = view.columns[f"prob_1_bin_{h}d"][-1]
+        odd = np.flatnonzero((values < 0) | (values > 1))
+        if len(odd):
+            worst = f"{view.symbols[odd[0]]} {values[odd[0]]}"
+            raise DataError(f"forecasts {view.asof}: prob_1_bin_{h}d outside 0..1, first {worst}")
+
+
+def _mine(held: Held, strategy: Strategy) -> bool:
+    return held.strategy_id == strategy.id
+
+
+def _sign(direction: Direction) -> int:
+    return 1 if direction is Direction.LONG else -1

@@ -1,0 +1,123 @@
+"""What strategies may see: gold rows and forecasts as known at the close of `asof`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from bft.domain import sessions
+from bft.domain.forecast import HORIZONS_DAYS
+from bft.domain.gold import LOOKAHEAD, SUSPECTED_SPLIT
+from bft.domain.market import EXCLUDED
+from bft.strategies.rules import Columns, Floats, Strategy
+
+MODEL_AGE_MAX_DAYS = 90
+SUSPECT_DAYS = 20
+_DIRECTIONS = {"BUY": 1.0, "SELL": -1.0, "NEUTRAL": 0.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """The last sessions as a panel; `columns` are (T, S), the last row is `asof`.
+
+    `blocked` maps a symbol to why it may not be entered; `forecast_status` to why it has no usable
+    forecast (absent: it has one).
+    """
+
+    asof: date
+    symbols: tuple[str, ...]
+    columns: Columns
+    blocked: Mapping[str, str]
+    forecast_status: Mapping[str, str]
+    set_digest: str | None
+    simulated: bool
+
+
+def needed_columns(strategies: Sequence[Strategy]) -> list[str]:
+    """Gold columns a scan reads."""
+    named = {name for strategy in strategies for name in strategy.needs.gold} - {"delta9"}
+    always = {"symbol", "date", "row_flags", "bull_bear_delta", "atr_signal", "atr_14"}
+    return sorted(named | always | {"adjusted_close", "volume"})
+
+
+def view_of(
+    gold: pa.Table, forecasts: pa.Table, *, asof: date, lookback: int, quarantined: Sequence[str]
+) -> View:
+    """Cut a view from own-basis gold rows (at least SUSPECT_DAYS sessions) and forecasts.
+
+    Context funds are left out. Forecasts of another day count as absent.
+    """
+    days = [sessions.shift(asof, back) for back in range(1 - lookback, 1)]
+    frame = gold.drop_columns([n for n in LOOKAHEAD if n in gold.column_names]).to_pandas()
+    frame = frame[~frame["symbol"].isin(EXCLUDED)]
+    now = frame[frame["date"] == asof]
+    symbols = tuple(sorted(now["symbol"]))
+    recent = frame[frame["date"].isin(days)]
+    columns = _panel(recent, days, symbols)
+    columns["delta9"] = columns["bull_bear_delta"] - columns["atr_signal"]
+    predicted, status, set_digest = _forecasts(forecasts, asof, symbols)
+    blank = np.full((lookback - 1, len(symbols)), np.nan)
+    columns |= {name: np.vstack([blank, row[None]]) for name, row in predicted.items()}
+    return View(
+        asof=asof,
+        symbols=symbols,
+        columns=columns,
+        blocked=_blocked(frame, asof, quarantined),
+        forecast_status=status,
+        set_digest=set_digest,
+        simulated=bool((now["row_flags"] & 256).any()),
+    )
+
+
+def _panel(frame: pd.DataFrame, days: Sequence[date], symbols: Sequence[str]) -> dict[str, Floats]:
+    rows = pd.Index(days).get_indexer(frame["date"])
+    cols = pd.Index(symbols).get_indexer(frame["symbol"])
+    inside = cols >= 0
+    panel = {}
+    for name in frame.select_dtypes("number").columns:
+        values = np.full((len(days), len(symbols)), np.nan)
+        values[rows[inside], cols[inside]] = frame[name].to_numpy(np.float64, na_value=np.nan)[
+            inside
+        ]
+        panel[name] = values
+    return panel
+
+
+def _blocked(frame: pd.DataFrame, asof: date, quarantined: Sequence[str]) -> dict[str, str]:
+    since = sessions.shift(asof, 1 - SUSPECT_DAYS)
+    suspect = (frame["date"] >= since) & ((frame["row_flags"] & SUSPECTED_SPLIT) != 0)
+    blocked = dict.fromkeys(frame.loc[suspect, "symbol"], "suspected_split")
+    return blocked | dict.fromkeys(quarantined, "quarantined")
+
+
+def _forecasts(
+    forecasts: pa.Table, asof: date, symbols: Sequence[str]
+) -> tuple[dict[str, Floats], dict[str, str], str | None]:
+    frame = forecasts.to_pandas()
+    stale = frame["asof"] != asof
+    old = "stale_forecast" if len(frame) and stale.all() else "no_forecast"
+    rows = frame[~stale].set_index("symbol").reindex(list(symbols))
+    aged = rows["model_age_days_max"] > MODEL_AGE_MAX_DAYS
+    usable = (rows["status"] == "ok") & ~aged
+    reasons = np.where(aged.to_numpy(), "stale_model", old)
+    status = {
+        symbol: str(reason)
+        for symbol, reason, good in zip(symbols, reasons, usable.to_numpy(), strict=True)
+        if not good
+    }
+    rows.loc[~usable, :] = np.nan
+    names = [
+        *(f"expected_return_{h}d" for h in HORIZONS_DAYS),
+        *(f"rank_{h}d" for h in HORIZONS_DAYS),
+        *(f"lift_bin_{h}d" for h in HORIZONS_DAYS),
+        *(f"prob_1_bin_{h}d" for h in HORIZONS_DAYS),
+        "horizon_agreement",
+    ]
+    # Stored as float32: six decimals give back what was written, so that a limit can be met.
+    columns = {name: rows[name].to_numpy(np.float64, na_value=np.nan).round(6) for name in names}
+    columns["consensus"] = rows["consensus_direction"].map(_DIRECTIONS).to_numpy(np.float64)
+    digests = rows["set_digest"].dropna().unique()
+    return columns, status, str(digests[0]) if len(digests) == 1 else None

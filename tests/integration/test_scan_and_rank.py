@@ -1,0 +1,111 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fakes import FakePorts, arguments, no_tick
+from panels import ASOF, forecast, gold_rows, table, wavy
+
+from bft.domain.errors import DataError, StaleDataError
+from bft.ports import Summary
+from bft.steps import rank, scan
+
+FALLEN = {"adjusted_close": 94.0, "rsi_14": 28.0, "bollinger_bands_signal": 1}
+
+
+@pytest.fixture
+def night(ports: FakePorts) -> FakePorts:
+    """Gold of four symbols (two of them fallen to their band) and forecasts, at ASOF."""
+    rows = [
+        *wavy("AAA", seed=1, **FALLEN),
+        *wavy("BBB", seed=2, sector="UTILITIES", **FALLEN),
+        *wavy("CCC", seed=3),
+        *wavy("SPY", seed=4, **FALLEN),
+    ]
+    ports.store.publish("gold", asof=ASOF, partitions={"all": table("gold", rows)})
+    predictions = [forecast("AAA"), forecast("BBB"), forecast("CCC", rank_3d=0.97, lift_bin_3d=1.3)]
+    ports.store.publish("forecasts", asof=ASOF, partitions={"p": table("forecasts", predictions)})
+    return ports
+
+
+def run(step: Any, ports: FakePorts, *words: str) -> Summary:
+    args = arguments(step.STEP, *words, asof=ASOF)
+    args.strategies = args.strategies or "core"
+    return step.STEP.run(ports, args, no_tick)
+
+
+def test_scan_writes_signals_once_and_the_same_bytes_again(night: FakePorts) -> None:
+    summary = run(scan, night)
+    rows = night.store.read("signals", asof=ASOF).to_pylist()
+    assert {row["symbol"] for row in rows} == {"AAA", "BBB", "CCC"}
+    assert summary.values["signals"] == {
+        "bollinger": 2,
+        "oversold_bounce": 2,
+        "oversold_reversal": 0,
+        "low_bounce": 0,
+        "ml_prediction": 1,
+        "regression_momentum": 0,
+    }
+    assert summary.values["tags"] == {"execute": 3, "merged": 2}
+    assert run(scan, night).objects == summary.objects
+    text = night.store.get(f"reports/{ASOF}/signals.csv").decode().splitlines()
+    assert text[0].startswith("action,symbol,shares,price,strategy,reason,timestamp,stop_loss_pct")
+    assert any(line.startswith('BUY,CCC,0,100.0,ml_prediction,"ranked 0.97') for line in text)
+
+
+def test_rank_picks_what_scan_found_with_sizes(night: FakePorts) -> None:
+    run(scan, night)
+    summary = run(rank, night)
+    picks = {row["symbol"]: row for row in night.store.read("picks", asof=ASOF).to_pylist()}
+    assert sorted(summary.values["picks"]) == ["AAA", "BBB", "CCC"]
+    # 0.5 % of 100,000 USD over the nearer stop: 5 % of 94.00 (oversold_bounce), ATR 2.00
+    assert picks["AAA"]["qty"] == int(500 / 4.70)
+    assert picks["CCC"]["qty"] == int(500 / 8.0)
+    assert picks["CCC"]["stop_usd"] == pytest.approx(92.0)
+    assert picks["CCC"]["sector_etf"] == "XLE"
+
+
+def test_dry_run_writes_nothing(night: FakePorts) -> None:
+    before = night.store.keys("")
+    assert run(scan, night, "--dry-run").rows == 5
+    assert night.store.keys("") == before
+
+
+def test_quarantined_symbol_gives_no_signal(night: FakePorts) -> None:
+    row = {"asof": ASOF, "check": "Q06", "symbol": "AAA", "severity": "quarantine"}
+    night.store.publish("quality", asof=ASOF, partitions={"q": table("quality", [row])})
+    summary = run(scan, night)
+    assert "AAA" not in night.store.read("signals", asof=ASOF)["symbol"].to_pylist()
+    assert summary.skipped["quarantined"] == 2
+
+
+def test_gold_of_another_day_is_stale(ports: FakePorts) -> None:
+    rows = table("gold", gold_rows("AAA", days=3))
+    ports.store.publish("gold", asof=ASOF - timedelta(days=1), partitions={"all": rows})
+    with pytest.raises(StaleDataError, match=r"gold 2025-03-14 is absent \(newest: 2025-03-13\)"):
+        run(scan, ports)
+
+
+def test_no_row_at_asof_is_bad_data(ports: FakePorts) -> None:
+    rows = gold_rows("AAA", days=3)[:-1]
+    ports.store.publish("gold", asof=ASOF, partitions={"all": table("gold", rows)})
+    with pytest.raises(DataError, match="no symbol has a gold row at 2025-03-14"):
+        run(scan, ports)
+
+
+def test_rank_without_signals_says_what_to_run(night: FakePorts) -> None:
+    with pytest.raises(DataError, match="run: bft scan --asof 2025-03-14"):
+        run(rank, night)
+
+
+def test_rank_of_the_universe_applies_its_stages_in_order(night: FakePorts, tmp_path: Any) -> None:
+    summary = run(rank, night, "--from", "universe", "--price-above", "95")
+    rows = night.store.read("picks", asof=ASOF).to_pylist()
+    assert [row["symbol"] for row in rows] == ["CCC"]
+    assert summary.skipped == {"price": 2}
+    assert rows[0]["qty"] == int(500 / 2.0 if 500 / 2.0 * 100 <= 10_000 else 100)
+    watch = tmp_path / "watch.csv"
+    watch.write_text("Symbol,Name\nBBB,b\nZZZ,z\n")
+    run(rank, night, "--from", "universe", "--watchlist", str(watch))
+    assert night.store.read("picks", asof=ASOF)["symbol"].to_pylist() == ["BBB"]
+    with pytest.raises(DataError, match=r"none\.csv"):
+        run(rank, night, "--from", "universe", "--backtest-rankings", str(tmp_path / "none.csv"))
