@@ -30,6 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "predict": ("bft.steps.predict", "score the production set on the newest gold"),
     "scan": ("bft.steps.scan", "strategies on the close: signals with reasons"),
     "rank": ("bft.steps.rank", "signals to ranked, sized picks"),
+    "serve": ("bft.steps.serve", "start a server: market-sim"),
 }
 """verb -> (module that holds STEP, one line of help); one line registers a verb."""
 
