@@ -25,6 +25,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "pull": ("bft.steps.pull", "ask a source for market facts and store what is new"),
     "scan": ("bft.steps.scan", "strategies on the close: signals with reasons"),
     "rank": ("bft.steps.rank", "signals to ranked, sized picks"),
+    "screen": ("bft.steps.screen", "flags that turned: CSV, charts, PDF"),
+    "report": ("bft.steps.report", "day report, site JSON, model cards"),
 }
 """verb -> (module that holds STEP, one line of help); one line registers a verb."""
 
