@@ -39,6 +39,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "serve": ("bft.steps.serve", "start a server: market-sim"),
     "workflow": ("bft.flow.workflow_verb", "what workflows ask: due, summary, quorum"),
     "chain": ("bft.flow.chain", "several command lines, one after the other"),
+    "screen": ("bft.steps.screen", "flags that turned: CSV, charts, PDF"),
+    "report": ("bft.steps.report", "day report, site JSON, model cards"),
 }
 """verb -> (module that holds STEP, one line of help); one line registers a verb."""
 
