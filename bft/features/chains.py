@@ -1,32 +1,39 @@
 """Which contracts of an option chain are kept (data specification, 1.6)."""
 
 from datetime import date
+from functools import reduce
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 EXPIRATIONS, STRIKES_EACH_SIDE = 10, 10
-OCC_ID = r"[A-Z]{1,6}\d?\d{6}[CP]\d{8}"
+OCC_ID = r"^[A-Z]{1,6}\d?\d{6}[CP]\d{8}$"
 """Option symbol of the Options Clearing Corporation: root, yymmdd, C or P, strike in 1/1000 USD."""
 
 
-def nearest_contracts(chain: pd.DataFrame, *, close_usd: float, asof: date) -> pd.DataFrame:
+def nearest_contracts(chain: pa.Table, *, close_usd: float, asof: date) -> pa.Table:
     """Calls and puts around the money: the 10 nearest expirations, 21 strikes each.
 
     Per expiration the strike nearest the as-traded close (a tie takes the lower), 10 below it and
     10 above. Rows without a valid id, with bid > ask, strike <= 0 or expired are none.
     """
-    chain = chain[_valid(chain, asof)].drop_duplicates("contract_id")
-    nearest = sorted(chain["expiration"].unique())[:EXPIRATIONS]
-    chain = chain[chain["expiration"].isin(nearest)]
-    strikes = chain[["expiration", "strike"]].drop_duplicates()
-    strikes = strikes.sort_values(["expiration", "strike"], ignore_index=True)
-    strikes["gap"] = (strikes["strike"] - close_usd).abs()
-    strikes["place"] = strikes.groupby("expiration").cumcount()
-    at_the_money = strikes.loc[strikes.groupby("expiration")["gap"].idxmin()]
-    centre = strikes["expiration"].map(at_the_money.set_index("expiration")["place"])
-    kept = strikes[(strikes["place"] - centre).abs() <= STRIKES_EACH_SIDE]
-    return chain.merge(kept[["expiration", "strike"]], on=["expiration", "strike"])
+    chain = chain.combine_chunks()
+    rows = np.flatnonzero(_valid(chain, asof))
+    expiration = chain["expiration"].cast(pa.int32()).to_numpy()[rows]
+    strike = chain["strike"].to_numpy()[rows]
+    kept = np.zeros(len(rows), dtype=bool)
+    for day in np.unique(expiration)[:EXPIRATIONS]:
+        same = expiration == day
+        strikes = np.unique(strike[same])
+        centre = int(np.abs(strikes - close_usd).argmin())
+        near = strikes[max(0, centre - STRIKES_EACH_SIDE) : centre + STRIKES_EACH_SIDE + 1]
+        kept |= same & np.isin(strike, near)
+    found = chain.take(rows[kept])
+    _, first = np.unique(found["contract_id"].to_numpy(), return_index=True)
+    return found.take(np.sort(first))
 
 
 def chain_summary(kept: pd.DataFrame) -> pd.DataFrame:
@@ -44,9 +51,14 @@ def chain_summary(kept: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([made, total, contracts], axis=1).reset_index()
 
 
-def _valid(chain: pd.DataFrame, asof: date) -> pd.Series:
-    crossed = (chain["bid"] > chain["ask"]).to_numpy(dtype=bool)
-    good = chain["contract_id"].str.fullmatch(OCC_ID).fillna(value=False).astype(bool)
-    good &= chain["type"].isin(["call", "put"])
-    good &= (chain["strike"] > 0) & (chain["expiration"] >= np.datetime64(asof))
-    return good & ~crossed
+def _valid(chain: pa.Table, asof: date) -> npt.NDArray[np.bool_]:
+    tests = (
+        pc.match_substring_regex(chain["contract_id"], OCC_ID),
+        pc.is_in(chain["type"], pa.array(["call", "put"])),
+        pc.greater(chain["strike"], 0),
+        pc.greater_equal(chain["expiration"], pa.scalar(asof)),
+    )
+    good = reduce(pc.and_, (pc.fill_null(test, fill_value=False) for test in tests))
+    crossed = pc.fill_null(pc.greater(chain["bid"], chain["ask"]), fill_value=False)
+    found: npt.NDArray[np.bool_] = pc.and_not(good, crossed).to_numpy()
+    return found

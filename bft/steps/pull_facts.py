@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
+import pyarrow as pa
 
 from bft.domain import market
 from bft.domain.market import sector_of
@@ -84,15 +85,13 @@ def take_listings(night: Night, rows: pd.DataFrame) -> None:
     _keep_arrived(night, market.LISTINGS, found, stored)
 
 
-def select_chain(
-    night: Night, symbol: str, chain: pd.DataFrame, close_usd: float | None
-) -> pd.DataFrame:
+def select_chain(night: Night, symbol: str, chain: pa.Table, close_usd: float | None) -> pa.Table:
     """The kept contracts of one chain; none without a close of that day."""
     if close_usd is None:
         night.skips.add("no_close", [f"{symbol} options"])
-        return chain.iloc[:0]
+        return chain.slice(0, 0)
     kept = chains.nearest_contracts(chain, close_usd=close_usd, asof=night.asof)
-    if not len(kept):
+    if not kept.num_rows:
         night.skips.add("empty_chain", [symbol])
     return kept
 

@@ -89,14 +89,17 @@ def second_wants(plan: Plan, *, acted: Collection[str], split: Collection[str]) 
 
 
 def fact_wants(plan: Plan) -> list[Want]:
-    """Everything else, in table order."""
-    chains = [s for s in plan.symbols if s not in plan.chains]
+    """Everything else, in table order; of ended symbols only what they once reported."""
+    alive = [s for s in plan.symbols if s not in plan.ended]
+    chains = [s for s in alive if s not in plan.chains]
+    snapshots = [s for s in plan.stocks if s in set(alive)]
+    watched = [s for s in plan.watched if s in set(alive)]
     by_topic = {
-        "fundamentals": [Want(topic="fundamentals", name=s) for s in plan.stocks],
+        "fundamentals": [Want(topic="fundamentals", name=s) for s in snapshots],
         "earnings": [Want(topic="earnings", name=s) for s in plan.stocks if _reports(plan, s)],
         "statements": [Want(topic="statements", name=s) for s in plan.stocks if _states(plan, s)],
         "options": [Want(topic="options", name=s) for s in chains],
-        "news": [Want(topic="news", name=s, since=_since(plan, s)) for s in plan.watched],
+        "news": [Want(topic="news", name=s, since=_since(plan, s)) for s in watched],
         "macro": [Want(topic="macro", name=series) for series in MACRO_SERIES],
     }
     return [want for topic, wants in by_topic.items() if topic in plan.topics for want in wants]

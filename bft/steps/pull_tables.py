@@ -25,6 +25,7 @@ def take_bars(night: Night, bars: pd.DataFrame, actions: pd.DataFrame) -> None:
         symbols=None if night.bulk else sorted(bars["symbol"].unique()),
         since=since,
     )
+    bars["vendor_adjusted_close"] = arrivals.chained(bars, stored)
     accepted = stored[stored["status"] == "ok"].sort_values("revision", ascending=False)
     closes = pd.concat([bars[["symbol", "date", "close"]], accepted[["symbol", "date", "close"]]])
     closes = closes.drop_duplicates(["symbol", "date"], keep="first")

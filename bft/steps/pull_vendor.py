@@ -142,7 +142,8 @@ def _symbols(
     ended = {m.symbol for m in universe.members if m.to_on and m.to_on <= night.asof}
     stored = newest_bars(night.store, night.base)
     current = set(universe.active(night.asof))
-    out = (future | {s for s in ended if s in stored}) - current
+    # An ended symbol is asked for once, in the first load: its history stays as it is.
+    out = (future | (ended if stored and not args.full else set())) - current
     return tuple(s for s in symbols if s not in out)
 
 
@@ -239,19 +240,19 @@ def _facts(asking: Asking, plan: pull_plan.Plan, bars: pd.DataFrame) -> None:
     if plan.chains:
         asked = tuple(want.name for want in wants if want.topic == "options")
         night.asked |= {"options": asked, "options_summary": asked}
-    kept: list[pd.DataFrame] = []
+    kept: list[pa.Table] = []
 
     def others() -> Iterator[Answer]:
         for answer in asking.ask(wants):
             if answer.want.topic != "options":
                 yield answer
             elif answer.skipped is None:
-                name, chain = answer.want.name, frame(answer.tables["options"])
+                name, chain = answer.want.name, answer.tables["options"]
                 kept.append(pull_facts.select_chain(night, name, chain, closes.get(name)))
 
     pull_facts.take_found(night, _by_table(others()))
-    if any(len(rows) for rows in kept):
-        pull_facts.take_options(night, pd.concat(kept, ignore_index=True))
+    if any(rows.num_rows for rows in kept):
+        pull_facts.take_options(night, frame(pa.concat_tables(kept)))
 
 
 def _by_table(answers: Iterable[Answer]) -> dict[str, pd.DataFrame]:

@@ -324,6 +324,13 @@ def test_unknown_symbol_is_missing_and_counted(desk: Desk, vendor: Vendor) -> No
     assert desk.table("bars").empty
 
 
+def test_unknown_ticker_of_the_news_is_missing(desk: Desk, vendor: Vendor) -> None:
+    words = "Invalid inputs. Please refer to the API documentation and try again."
+    vendor.scripts["NEWS_SENTIMENT AAA"] = [said({INFO: words})]
+    summary = desk.pull("--topics", "news", "--watchlist", "all")
+    assert summary.values["names"]["missing"] == ["AAA news"]
+
+
 def test_late_vendor_is_a_matter_of_trying_again(desk: Desk, vendor: Vendor) -> None:
     stale = vendor.bars("BBB", "full")
     stale["Time Series (Daily)"].pop("2026-01-05")

@@ -30,6 +30,7 @@ _NOTICES = (
     ("day_limit", r"requests per day"),
     ("demo_key", r"\bdemo\b"),
     ("premium", r"premium|entitlement"),
+    ("missing", r"invalid inputs"),  # NEWS_SENTIMENT of an unknown ticker
 )
 
 

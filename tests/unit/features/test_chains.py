@@ -3,9 +3,11 @@
 from datetime import date, timedelta
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from bft.features.chains import chain_summary, nearest_contracts
+from bft.features import chains
+from bft.features.chains import chain_summary
 
 ASOF = date(2018, 2, 7)
 
@@ -29,6 +31,15 @@ def chain(strikes: list[float], *, weeks: int = 1, kinds: str = "CP") -> pd.Data
         for kind in kinds
     ]
     return pd.DataFrame(rows)
+
+
+def nearest_contracts(rows: pd.DataFrame, *, close_usd: float, asof: date) -> pd.DataFrame:
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    days = {name: table[name].cast(pa.date32()) for name in ("date", "expiration")}
+    for name, column in days.items():
+        table = table.set_column(table.column_names.index(name), name, column)
+    kept = chains.nearest_contracts(table, close_usd=close_usd, asof=asof)
+    return kept.to_pandas(date_as_object=False)
 
 
 def test_twenty_one_strikes_around_the_close_of_ten_expirations() -> None:
