@@ -30,6 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "pull": ("bft.steps.pull", "ask a source for market facts and store what is new"),
     "gold": ("bft.steps.gold", "raw tables to one row per symbol and session"),
     "train": ("bft.steps.train", "train the nine models in parallel"),
+    "validate": ("bft.steps.validate", "24 checks that stop a bad night"),
     "promote": ("bft.steps.promote", "move a gated set of models into production"),
     "rollback": ("bft.steps.rollback", "put the previous set of models back"),
     "models": ("bft.steps.models", "what is in production, missing, asked for"),
