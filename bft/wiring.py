@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
@@ -156,6 +156,20 @@ def progress(verb: str, *, quiet: bool) -> Iterator[Tick]:
 
 @contextmanager
 def _bar(verb: str) -> Iterator[Tick]:
+    """A bar that appears with the first tick."""
+    with ExitStack() as open_bar:
+        shown: list[Tick] = []
+
+        def tick(done: int, total: int, note: str) -> None:
+            if not shown:
+                shown.append(open_bar.enter_context(_open_bar(verb)))
+            shown[0](done, total, note)
+
+        yield tick
+
+
+@contextmanager
+def _open_bar(verb: str) -> Iterator[Tick]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeft

@@ -23,14 +23,15 @@ def choose_device(asked: str) -> torch.device:
 @contextmanager
 def fixed(threads: int) -> Iterator[None]:
     """A fixed thread count and deterministic algorithms: equal bits for equal inputs on a CPU."""
-    before, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    # set_deterministic_debug_mode: use_deterministic_algorithms imports the compiler, 4.6 s
+    before, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(mode=True, warn_only=torch.cuda.is_available())
+    torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
     try:
         yield
     finally:
         torch.set_num_threads(before)
-        torch.use_deterministic_algorithms(mode=deterministic)
+        torch.set_deterministic_debug_mode(mode)
 
 
 def describe(device: torch.device) -> str:

@@ -53,7 +53,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         DataError: no gold of asof.
         UsageError: an indicator that is none, a symbol against the pattern.
     """
-    from bft.reports.pdf import book
+    from bft.reports.pdf import book, without_sectors
     from bft.reports.screen import charted, screen, to_csv
 
     need_gold(ports.store, args.asof)
@@ -63,15 +63,8 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     limit = args.screen_max_charts if args.max_charts is None else args.max_charts
     shown = charted(screened.selected, limit)
     source = source_of(ports.store, args.asof)
-    pages = book(
-        night,
-        screened.selected,
-        shown,
-        n_days=args.n_days,
-        sectors=not args.skip_sectors,
-        source=source,
-        screened=len(screened.rows),
-    )
+    pages = book(night, screened, shown, n_days=args.n_days, source=source)
+    pages = without_sectors(pages) if args.skip_sectors else pages
     drawn, images = _draw(pages, skip_pdf=args.skip_pdf, tick=tick)
     objects = _publish(ports.store, args.asof, to_csv(screened.selected), drawn, images)
     return _summary(night, screened, shown, pages, asked, objects)
