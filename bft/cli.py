@@ -27,10 +27,20 @@ if TYPE_CHECKING:
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("bft.flow.run_verb", "run a workflow here: only what is not finished"),
     "status": ("bft.flow.status_verb", "what ran last, what is missing, what to do next"),
+    "pull": ("bft.steps.pull", "ask a source for market facts and store what is new"),
+    "gold": ("bft.steps.gold", "raw tables to one row per symbol and session"),
+    "train": ("bft.steps.train", "train the nine models in parallel"),
+    "promote": ("bft.steps.promote", "move a gated set of models into production"),
+    "rollback": ("bft.steps.rollback", "put the previous set of models back"),
+    "models": ("bft.steps.models", "what is in production, missing, asked for"),
+    "predict": ("bft.steps.predict", "score the production set on the newest gold"),
     "scan": ("bft.steps.scan", "strategies on the close: signals with reasons"),
     "rank": ("bft.steps.rank", "signals to ranked, sized picks"),
+    "serve": ("bft.steps.serve", "start a server: market-sim"),
     "workflow": ("bft.flow.workflow_verb", "what workflows ask: due, summary, quorum"),
     "chain": ("bft.flow.chain", "several command lines, one after the other"),
+    "screen": ("bft.steps.screen", "flags that turned: CSV, charts, PDF"),
+    "report": ("bft.steps.report", "day report, site JSON, model cards"),
 }
 """verb -> (module that holds STEP, one line of help); one line registers a verb."""
 

@@ -64,6 +64,7 @@ class Settings:
     screen_max_charts: int = field(default=0, metadata={"range": (0, 10_000)})
     ollama_url: str = ""
     ollama_model: str = "llama3.1:8b"
+    ollama_symbols: int = field(default=60, metadata={"range": (0, 10_000)})  # a night
     # workflows
     workflows_dir: str = ""  # empty: workflows/rendered of the checkout
     # training
@@ -73,7 +74,7 @@ class Settings:
     # money
     mode: str = "paper"
     # SMTP
-    smtp_url: str = ""
+    smtp_url: Secret = field(default=Secret(""))  # smtp://user:password@host:587
     notify_to: str = ""
 
 

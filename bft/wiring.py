@@ -38,6 +38,7 @@ class Wired:
     def __init__(self, values: Settings, *, root: str, commands: Commands) -> None:
         self.settings, self.root, self.commands = values, root, commands
         self.clock = SystemClock()
+        self._sources: dict[str, Source] = {}
 
     @cached_property
     def store(self) -> "Store":
@@ -65,25 +66,67 @@ class Wired:
     @cached_property
     def tracker(self) -> "Tracker":
         """Experiment tracking."""
-        raise ConfigError("no tracker")
+        from bft.adapters.tracker.mlflow import MlflowTracker
 
-    @cached_property
-    def compute(self) -> "Compute":
-        """Where training runs."""
-        raise ConfigError("no compute")
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when it is imported
+        url, database = self.settings.tracker_url, None
+        if not url and "://" in self.root:
+            raise ConfigError("BFT_TRACKER_URL: name an MLflow server for a bucket root")
+        if not url:
+            database = Path(self.root).resolve() / "mlflow.db"
+            url = f"sqlite:///{database}"
+        return MlflowTracker(url, database=database, store=self.store, clock=self.clock)
 
     @cached_property
     def summarizer(self) -> "Summarizer":
-        """Who writes sentences."""
-        raise ConfigError("no summarizer")
+        """Who writes sentences: a model where a server is configured, else the template."""
+        if not self.settings.ollama_url:
+            from bft.adapters.llm.template import Template
+
+            return Template()
+        from bft.adapters.llm.ollama import Ollama
+
+        values = self.settings
+        return Ollama(values.ollama_url, values.ollama_model, limit=values.ollama_symbols)
 
     @cached_property
     def notifier(self) -> "Notifier":
-        """Who is told."""
-        raise ConfigError("no notifier")
+        """Who is told: by mail where a server is configured, else the log."""
+        if not self.settings.smtp_url:
+            from bft.adapters.notify.stdout import Stdout
+
+            return Stdout()
+        from bft.adapters.notify.smtp import Smtp
+
+        return Smtp(str.__str__(self.settings.smtp_url), self.settings.notify_to)
+
+    def compute(self, spec: str, *, tasks: int, jobs: int = 0) -> "Compute":
+        """Where training runs; `auto` takes a pool where two tasks can run at once."""
+        from bft.adapters.compute.inline import InlineCompute
+        from bft.adapters.compute.placement import machine
+        from bft.adapters.compute.pool import PoolCompute
+
+        capacity = machine(cpus=self.settings.compute_cpus, jobs=jobs)
+        if spec == "auto":
+            spec = "pool" if tasks > 1 and capacity.cpus > 1 else "inline"
+        if spec == "inline":
+            return InlineCompute(clock=self.clock, capacity=capacity)
+        if spec == "pool":
+            return PoolCompute(clock=self.clock, capacity=capacity)
+        raise ConfigError(f"--compute {spec}: one of auto, inline, pool")
 
     def source(self, spec: str) -> "Source":
-        """Source named by `--source`."""
+        """Source named by `--source`, made once."""
+        if spec not in self._sources:
+            self._sources[spec] = self._source(spec)
+        return self._sources[spec]
+
+    def _source(self, spec: str) -> "Source":
+        kind, _, rest = spec.partition(":")
+        if kind == "files" and rest:
+            from bft.adapters.sources.files import Files
+
+            return Files(Path(rest))
         raise ConfigError(f"unknown source {spec!r}; for example --source sim")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import cache, reduce
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SCHEMA_VERSION = 1
+WRITERS = 2  # threads that read or write objects of one table
 TABLES = {
     table.name: table
     for table in (
@@ -101,12 +103,20 @@ class TableStore:
         }
 
     def publish(
-        self, table: str, *, asof: date, partitions: Mapping[str, pa.Table], replaces: bool = False
+        self,
+        table: str,
+        *,
+        asof: date,
+        partitions: Mapping[str, pa.Table],
+        replaces: bool = False,
+        drops: Sequence[str] = (),
     ) -> Manifest:
         """Write the partitions, then the manifest that names them."""
-        written = {name: self._write(table, name, rows) for name, rows in partitions.items()}
+        with ThreadPoolExecutor(WRITERS) as pool:  # encoding and hashing leave the interpreter
+            refs = pool.map(lambda name: self._write(table, name, partitions[name]), partitions)
+            written = dict(zip(partitions, refs, strict=True))
         base = None if replaces else self._before(table, asof)
-        kept = {ref.partition: ref for ref in base.objects} if base else {}
+        kept = {r.partition: r for r in base.objects if r.partition not in drops} if base else {}
         manifest = self._put_manifest(table, asof, {**kept, **written})
         for later in self._asofs(table):
             if later > asof:
@@ -131,10 +141,12 @@ class TableStore:
         """Rows of the manifest, filtered, sorted by key."""
         import pyarrow as pa
 
+        from bft.adapters.store.order import by_key
+
         manifest = self.manifest(table, asof=asof)
         spec, arrow = TABLES[table], schema(table)
-        key = [name for name in spec.key if columns is None or name in columns]
         names = list(columns) if columns is not None else list(arrow.names)
+        loaded = [*names, *(name for name in spec.key if name not in names)]
         wanted = [
             ref
             for ref in (manifest.objects if manifest else ())
@@ -142,11 +154,11 @@ class TableStore:
         ]
         day = next((name for name in ("date", "asof") if name in arrow.names), None)
         test = _test(symbols, since, day)
-        parts = [self._load_object(ref, names, test) for ref in wanted]
+        with ThreadPoolExecutor(WRITERS) as pool:
+            parts = list(pool.map(lambda ref: self._load_object(ref, loaded, test), wanted))
         if not parts:
             return pa.schema([arrow.field(name) for name in names]).empty_table()
-        rows = pa.concat_tables(parts).combine_chunks()
-        return rows.sort_by([(name, "ascending") for name in key]) if key else rows
+        return by_key(pa.concat_tables(parts), spec.key).select(names).combine_chunks()
 
     def _write(self, table: str, partition: str, rows: pa.Table) -> ObjectRef:
         data = _parquet(table, rows)
@@ -173,7 +185,9 @@ class TableStore:
                     f"re-run the step that writes {ref.key.split('/')[1]} with --fresh"
                 )
             self._verified.add((ref.key, ref.digest))
-        return pq.read_table(path, columns=names, filters=test, partitioning=None)
+        return pq.read_table(
+            path, columns=names, filters=test, partitioning=None, use_threads=False
+        )
 
     def _asofs(self, table: str) -> list[date]:
         prefix = f"manifests/{table}/asof="
@@ -206,7 +220,11 @@ class TableStore:
 
     def _extend(self, table: str, asof: date, written: Mapping[str, ObjectRef]) -> None:
         refs = {ref.partition: ref for ref in self._load(table, asof).objects}
-        missing = {name: ref for name, ref in written.items() if name not in refs}
+        missing = {
+            name: ref
+            for name, ref in written.items()
+            if name not in refs and f"month={name.partition('=')[2][:7]}" not in refs
+        }
         if missing:
             self._put_manifest(table, asof, {**refs, **missing})
 
@@ -229,6 +247,8 @@ def _parquet(table: str, rows: pa.Table) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from bft.adapters.store.order import by_key, repeats
+
     arrow = schema(table)
     if rows.schema.names != arrow.names:
         odd = sorted(set(rows.schema.names) ^ set(arrow.names))
@@ -237,12 +257,11 @@ def _parquet(table: str, rows: pa.Table) -> bytes:
         rows = rows.cast(arrow).combine_chunks()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise DataError(f"table {table}: {error}") from error
-    key = list(TABLES[table].key)
-    rows = rows.sort_by([(name, "ascending") for name in key])
-    if "revision" not in arrow.names and rows.num_rows:
-        distinct = rows.group_by(key).aggregate([]).num_rows
-        if distinct != rows.num_rows:
-            raise DataError(f"table {table}: {rows.num_rows - distinct} repeated keys {key}")
+    key = TABLES[table].key
+    rows = by_key(rows, key)
+    if "revision" not in arrow.names and (repeated := repeats(rows, key)):
+        raise DataError(f"table {table}: {repeated} repeated keys {list(key)}")
     sink = io.BytesIO()
-    pq.write_table(rows, sink, compression="zstd", store_schema=False)
+    words = [f.name for f in arrow if not pa.types.is_floating(f.type)]  # floats seldom repeat
+    pq.write_table(rows, sink, compression="zstd", store_schema=False, use_dictionary=words)
     return sink.getvalue()
