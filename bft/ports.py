@@ -95,13 +95,20 @@ class Store(Protocol):
         """Publish a local folder's files under `key`; return {key: sha256}."""
 
     def publish(
-        self, table: str, *, asof: date, partitions: Mapping[str, pa.Table], replaces: bool = False
+        self,
+        table: str,
+        *,
+        asof: date,
+        partitions: Mapping[str, pa.Table],
+        replaces: bool = False,
+        drops: Sequence[str] = (),
     ) -> Manifest:
         """Write partitions of a table and the manifest of `asof`.
 
-        The new manifest is the newest one before `asof` with these partitions added or replaced
-        (`replaces`: with these partitions alone). Objects of older manifests stay. The same call
-        again writes the same bytes. Later manifests gain a partition they lack.
+        The new manifest is the newest one before `asof` without `drops` and with these partitions
+        added or replaced (`replaces`: with these partitions alone). Objects of older manifests
+        stay. The same call again writes the same bytes. Later manifests gain a partition they
+        lack, unless they hold its month (`month=YYYY-MM`) in one object.
 
         Raises:
             DataError: columns or types differ from the table's schema, keys repeat.
@@ -176,7 +183,8 @@ class State(Protocol):
     ) -> tuple[Pointer, bool]:
         """Compare-and-set `production` in one transaction.
 
-        The alias `previous` takes the old set, or the one given (a rollback names the set before).
+        The alias `previous` takes the old set, or the one given: a rollback names the set before,
+        and leaves none where there was none.
 
         `entry` becomes the audit row (models specification, 8.3). A `key` seen before returns the
         first result and True (already done).
@@ -260,7 +268,13 @@ class Tracker(Protocol):
         """Close a run after its queue is sent."""
 
     def register(
-        self, name: str, folder: Path, *, run: str, tags: Mapping[str, str]
+        self,
+        name: str,
+        folder: Path,
+        *,
+        run: str,
+        tags: Mapping[str, str],
+        description: str = "",
     ) -> ModelVersion:
         """Register an artifact folder; a version with the same `digest` tag is reused."""
 
@@ -282,6 +296,12 @@ class Compute(Protocol):
 
     def slots(self) -> int:
         """Tasks that can run at once."""
+
+    def prepare(self, module: str) -> None:
+        """Start what `run` will need and import `module` there, while the caller does other work.
+
+        `run` works without it.
+        """
 
     def run(self, tasks: Sequence[Task], on_event: Callable[[Event], None]) -> list[Outcome]:
         """Run all tasks; outcomes in task order. One task's failure never raises.
@@ -357,13 +377,14 @@ class Ports(Protocol):
     @property
     def tracker(self) -> Tracker: ...
     @property
-    def compute(self) -> Compute: ...
-    @property
     def summarizer(self) -> Summarizer: ...
     @property
     def notifier(self) -> Notifier: ...
     @property
     def commands(self) -> Commands: ...
+    def compute(self, spec: str, *, tasks: int, jobs: int = 0) -> Compute:
+        """Where to run that many tasks, `jobs` at once; spec is auto, inline, pool or ray."""
+
     def source(self, spec: str) -> Source:
         """Source named by `--source` (alphavantage, sim[:URL], files:PATH, mysql:URL)."""
 

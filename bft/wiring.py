@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
@@ -66,12 +66,16 @@ class Wired:
     @cached_property
     def tracker(self) -> "Tracker":
         """Experiment tracking."""
-        raise ConfigError("no tracker")
+        from bft.adapters.tracker.mlflow import MlflowTracker
 
-    @cached_property
-    def compute(self) -> "Compute":
-        """Where training runs."""
-        raise ConfigError("no compute")
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when it is imported
+        url, database = self.settings.tracker_url, None
+        if not url and "://" in self.root:
+            raise ConfigError("BFT_TRACKER_URL: name an MLflow server for a bucket root")
+        if not url:
+            database = Path(self.root).resolve() / "mlflow.db"
+            url = f"sqlite:///{database}"
+        return MlflowTracker(url, database=database, store=self.store, clock=self.clock)
 
     @cached_property
     def summarizer(self) -> "Summarizer":
@@ -95,6 +99,21 @@ class Wired:
         from bft.adapters.notify.smtp import Smtp
 
         return Smtp(str.__str__(self.settings.smtp_url), self.settings.notify_to)
+
+    def compute(self, spec: str, *, tasks: int, jobs: int = 0) -> "Compute":
+        """Where training runs; `auto` takes a pool where two tasks can run at once."""
+        from bft.adapters.compute.inline import InlineCompute
+        from bft.adapters.compute.placement import machine
+        from bft.adapters.compute.pool import PoolCompute
+
+        capacity = machine(cpus=self.settings.compute_cpus, jobs=jobs)
+        if spec == "auto":
+            spec = "pool" if tasks > 1 and capacity.cpus > 1 else "inline"
+        if spec == "inline":
+            return InlineCompute(clock=self.clock, capacity=capacity)
+        if spec == "pool":
+            return PoolCompute(clock=self.clock, capacity=capacity)
+        raise ConfigError(f"--compute {spec}: one of auto, inline, pool")
 
     def source(self, spec: str) -> "Source":
         """Source named by `--source`, made once."""
@@ -137,6 +156,20 @@ def progress(verb: str, *, quiet: bool) -> Iterator[Tick]:
 
 @contextmanager
 def _bar(verb: str) -> Iterator[Tick]:
+    """A bar that appears with the first tick."""
+    with ExitStack() as open_bar:
+        shown: list[Tick] = []
+
+        def tick(done: int, total: int, note: str) -> None:
+            if not shown:
+                shown.append(open_bar.enter_context(_open_bar(verb)))
+            shown[0](done, total, note)
+
+        yield tick
+
+
+@contextmanager
+def _open_bar(verb: str) -> Iterator[Tick]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeft

@@ -85,8 +85,8 @@ BACKFILL = [
         [main, plan, pull, build, score],
         parameters=[
             *"root image image-train source pod-light pod-heavy pod-score".split(),
-            Parameter(name="from"),
-            Parameter(name="to"),
+            Parameter(name="from", value=""),
+            Parameter(name="to", value=""),
             Parameter(name="forecasts", value="false"),
         ],
         deadline_s=86_400,

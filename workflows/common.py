@@ -100,6 +100,7 @@ def step(  # noqa: PLR0913  the columns of the specification's node tables
     inputs: Sequence[str] = ("asof",),
     outputs: Sequence[str] = (),
     lock: str | m.Synchronization | None = None,
+    waive: str | None = None,
 ) -> Container:
     """One command line in a pod; `limits` are (timeout with Pending, seconds of running)."""
     first = RETRIES.get(retries, ()) if isinstance(retries, str) else retries
@@ -115,6 +116,7 @@ def step(  # noqa: PLR0913  the columns of the specification's node tables
             Parameter(name=key, value_from=m.ValueFrom(path=f"/bft/out/{key}")) for key in outputs
         ],
         labels=labels,
+        annotations={"bft.dev/waive": waive} if waive else None,
         retry_strategy=retry(*first) if first else None,
         env=[Env(name="BFT_RETRY_WAIT_S", value=str(first[1]))] if first else [],
         timeout=limits[0],
@@ -228,6 +230,7 @@ def guard(workflow: str) -> Container:
         limits=limits,
         inputs=(),
         outputs=keys,
+        waive="WF020 one guard serves every workflow",
     )
 
 

@@ -45,10 +45,11 @@ def build_gold(tables: Tables, *, since: date | None = None) -> pa.Table:
 
     Targets (columns 75-77) stay null; they live in gold_targets.
     """
-    return _build(tables, since).table()
+    return gold_rows(tables, since=since).table()
 
 
-def _build(tables: Tables, since: date | None) -> Rows:
+def gold_rows(tables: Tables, *, since: date | None = None) -> Rows:
+    """The same rows before they are a table, to be cut into partitions."""
     listed = list(bars_by_symbol(tables["bars"]))
     first = day_number(since) if since else 0
     cuts = [int(np.searchsorted(bars.day, first)) for bars in listed]

@@ -5,16 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from bft.features.bars import Bars
+from bft.features.corporate import SPLIT_RATIOS
 from bft.features.factors import Actions
 from bft.features.facts import Floats, Ints
 
-CANDIDATES = np.array(
-    sorted(
-        ratio
-        for c in (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 40, 50, 3 / 2, 4 / 3, 5 / 4)
-        for ratio in (c, 1 / c)
-    )
-)
+CANDIDATES = np.array(SPLIT_RATIOS)
 STEP_DOWN, STEP_UP = 1.4, 0.7  # close[t-1]/close[t] beyond which a step is looked at
 CLOSE_LOG = 0.05  # how near the step is to a split ratio
 VOLUME_ROWS, VOLUME_RANGE = 20, (0.5, 2.0)

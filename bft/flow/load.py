@@ -3,10 +3,11 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
-from bft.domain.errors import ConfigError
+from bft.domain.errors import ConfigError, UsageError
 from bft.flow.spec import (
     Artifact,
     Container,
@@ -73,6 +74,23 @@ def load(path: Path) -> Workflow:
     if workflow is None:
         raise ConfigError(f"{path.name}: no WorkflowTemplate in it; run make workflows")
     return Workflow(**{f: getattr(workflow, f) for f in workflow.__slots__} | {"cron": cron})
+
+
+def find(name: str, folder: str) -> Path:
+    """Rendered file of a workflow, in `folder` or in the checkout this code is part of.
+
+    Raises:
+        UsageError: there is no such workflow; names the nearest.
+    """
+    here = Path(folder) if folder else Path(__file__).parents[2] / "workflows" / "rendered"
+    known = sorted(path.stem for path in here.glob("*.yaml"))
+    if not known:
+        raise ConfigError(f"no rendered workflows in {here}; set BFT_WORKFLOWS_DIR")
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+        raise UsageError(f"no workflow {name!r}; {hint}")
+    return here / f"{name}.yaml"
 
 
 def seconds(text: str) -> float:

@@ -50,11 +50,17 @@ class Engine:
             room=locks.machine(options.jobs),
             pipe=Pipe(),
         )
+        self.stop_reason: str | None = None
+
+    def stop(self, reason: str) -> None:
+        """End the run early, exit handler excepted."""
+        self.stop_reason = self.stop_reason or reason
+        self.run.stop.now(reason)
 
     def execute(self) -> Result:
         """The entrypoint, then the exit handler; its failure makes the run Failed."""
         run, began = self.run, time.monotonic()
-        clock = threading.Timer(run.workflow.deadline_s or 0, run.stop.now, ("deadline",))
+        clock = threading.Timer(run.workflow.deadline_s or 0, self.stop, ("deadline",))
         clock.daemon = True
         if run.workflow.deadline_s:
             clock.start()
