@@ -7,7 +7,7 @@ from typing import Any
 from bft.domain.errors import BftError
 from bft.flow.lint.commands import waits_s
 from bft.flow.lint.document import Document, Problem, listing, mapping, parents
-from bft.flow.load import seconds
+from bft.flow.quantity import seconds
 
 NODES = {"laptop": (2.0, 8192), "single-node": (4.0, 16_384), "two-node": (8.0, 32_768)}
 """Profile -> cores and MiB of its largest node."""
