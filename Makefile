@@ -17,6 +17,9 @@ setup: .venv/.done  ## .venv from the hash-locked requirements
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/uv pip check --quiet && touch $@
 
+demo: setup  ## a night on the shipped vendor simulator; at most two minutes
+	@bash workflows/demo.sh
+
 test: setup  ## unit, contract, integration tests; no network, cluster, GPU or keys
 	$(PYTEST)
 
@@ -26,10 +29,14 @@ check: setup  ## what CI runs: lint, types, import contracts, freshness, tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python -m workflows --check
 	$(PYTEST)
 
 docs: setup  ## rewrite the generated files
 	$(BIN)/python docs/generate.py
+
+workflows: setup  ## re-render workflows/rendered; read the diff
+	$(BIN)/python -m workflows
 
 fmt: setup  ## format and safe fixes
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
@@ -43,4 +50,4 @@ lock:  ## recompile the locks (needs setup once)
 	$(LOCK) -o requirements/base.txt
 	grep -A99 '^uv==' requirements/dev.txt | awk 'NR>1 && !/^ /{exit} !/ #/{print}' > requirements/uv.txt
 
-.PHONY: help setup test check docs fmt clean lock
+.PHONY: help setup demo test check docs workflows fmt clean lock

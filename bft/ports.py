@@ -6,10 +6,11 @@ text. Frames are Arrow tables in the column order of their schema, sorted by key
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from bft.domain.delivery import Answer, Want
 from bft.domain.runs import Event, Json, Metric, ModelVersion, Outcome, Task
 
 if TYPE_CHECKING:
@@ -94,13 +95,20 @@ class Store(Protocol):
         """Publish a local folder's files under `key`; return {key: sha256}."""
 
     def publish(
-        self, table: str, *, asof: date, partitions: Mapping[str, pa.Table], replaces: bool = False
+        self,
+        table: str,
+        *,
+        asof: date,
+        partitions: Mapping[str, pa.Table],
+        replaces: bool = False,
+        drops: Sequence[str] = (),
     ) -> Manifest:
         """Write partitions of a table and the manifest of `asof`.
 
-        The new manifest is the newest one before `asof` with these partitions added or replaced
-        (`replaces`: with these partitions alone). Objects of older manifests stay. The same call
-        again writes the same bytes. Later manifests gain a partition they lack.
+        The new manifest is the newest one before `asof` without `drops` and with these partitions
+        added or replaced (`replaces`: with these partitions alone). Objects of older manifests
+        stay. The same call again writes the same bytes. Later manifests gain a partition they
+        lack, unless they hold its month (`month=YYYY-MM`) in one object.
 
         Raises:
             DataError: columns or types differ from the table's schema, keys repeat.
@@ -175,7 +183,8 @@ class State(Protocol):
     ) -> tuple[Pointer, bool]:
         """Compare-and-set `production` in one transaction.
 
-        The alias `previous` takes the old set, or the one given (a rollback names the set before).
+        The alias `previous` takes the old set, or the one given: a rollback names the set before,
+        and leaves none where there was none.
 
         `entry` becomes the audit row (models specification, 8.3). A `key` seen before returns the
         first result and True (already done).
@@ -198,10 +207,44 @@ class State(Protocol):
 
 
 class Source(Protocol):
-    """A vendor of market facts. The pull step's module defines what it asks of one."""
+    """A vendor of market facts.
+
+    `bulk`: one answer per topic holds all symbols and is whole. `live`: it knows only today, so
+    facts about a past day were fetched afterwards. `replayed`: its clock is the evening of asof.
+    """
 
     name: str
     replayed: bool
+    bulk: bool
+    live: bool
+
+    @property
+    def calls(self) -> int:
+        """Calls made so far."""
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What it can be asked, in the order in which it should be."""
+
+    def digests(self) -> Mapping[str, str]:
+        """What its answers depend on: sha256 by file name, or the address asked.
+
+        Raises:
+            DataError: a file is absent or unreadable.
+        """
+
+    def fetch(
+        self, wants: Sequence[Want], *, asof: date, fresh: bool, tick: Tick
+    ) -> Iterator[Answer]:
+        """Answer every want once, in order; finished calls of an interrupted run are reused.
+
+        `fresh` asks again for what is staged. A vendor's facts may reach beyond asof.
+
+        Raises:
+            DataError: a file's form is broken; names file, column and line.
+            UnavailableError: the remote did not answer, or a limit is used up.
+            ConfigError: no key, a wrong one, or a plan without daily series.
+        """
 
 
 # --- models ------------------------------------------------------------------------------------
@@ -228,7 +271,13 @@ class Tracker(Protocol):
         """Close a run after its queue is sent."""
 
     def register(
-        self, name: str, folder: Path, *, run: str, tags: Mapping[str, str]
+        self,
+        name: str,
+        folder: Path,
+        *,
+        run: str,
+        tags: Mapping[str, str],
+        description: str = "",
     ) -> ModelVersion:
         """Register an artifact folder; a version with the same `digest` tag is reused."""
 
@@ -251,6 +300,12 @@ class Compute(Protocol):
     def slots(self) -> int:
         """Tasks that can run at once."""
 
+    def prepare(self, module: str) -> None:
+        """Start what `run` will need and import `module` there, while the caller does other work.
+
+        `run` works without it.
+        """
+
     def run(self, tasks: Sequence[Task], on_event: Callable[[Event], None]) -> list[Outcome]:
         """Run all tasks; outcomes in task order. One task's failure never raises.
 
@@ -263,9 +318,13 @@ class Compute(Protocol):
 
 
 class Summarizer(Protocol):
-    """Writes sentences about a table of numbers."""
+    """Writes sentences about a table of numbers.
+
+    `fallbacks` counts the symbols so far that a template described in its place.
+    """
 
     name: str
+    fallbacks: int
 
     def summarize(self, symbol: str, facts: Mapping[str, object]) -> list[str]:
         """Sentences for one symbol; callers check every figure against `facts` before showing."""
@@ -321,13 +380,14 @@ class Ports(Protocol):
     @property
     def tracker(self) -> Tracker: ...
     @property
-    def compute(self) -> Compute: ...
-    @property
     def summarizer(self) -> Summarizer: ...
     @property
     def notifier(self) -> Notifier: ...
     @property
     def commands(self) -> Commands: ...
+    def compute(self, spec: str, *, tasks: int, jobs: int = 0) -> Compute:
+        """Where to run that many tasks, `jobs` at once; spec is auto, inline, pool or ray."""
+
     def source(self, spec: str) -> Source:
         """Source named by `--source` (alphavantage, sim[:URL], files:PATH, mysql:URL)."""
 

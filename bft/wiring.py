@@ -1,14 +1,16 @@
 """Settings to ports; the only importer of adapters. Members are built on first use."""
 
+import hashlib
 import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from bft.domain.errors import ConfigError
 from bft.ports import Commands, Tick
@@ -38,6 +40,7 @@ class Wired:
     def __init__(self, values: Settings, *, root: str, commands: Commands) -> None:
         self.settings, self.root, self.commands = values, root, commands
         self.clock = SystemClock()
+        self._sources: dict[str, Source] = {}
 
     @cached_property
     def store(self) -> "Store":
@@ -65,32 +68,118 @@ class Wired:
     @cached_property
     def tracker(self) -> "Tracker":
         """Experiment tracking."""
-        raise ConfigError("no tracker")
+        from bft.adapters.tracker.mlflow import MlflowTracker
 
-    @cached_property
-    def compute(self) -> "Compute":
-        """Where training runs."""
-        raise ConfigError("no compute")
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when it is imported
+        url, database = self.settings.tracker_url, None
+        if not url and "://" in self.root:
+            raise ConfigError("BFT_TRACKER_URL: name an MLflow server for a bucket root")
+        if not url:
+            database = Path(self.root).resolve() / "mlflow.db"
+            url = f"sqlite:///{database}"
+        return MlflowTracker(url, database=database, store=self.store, clock=self.clock)
 
     @cached_property
     def summarizer(self) -> "Summarizer":
-        """Who writes sentences."""
-        raise ConfigError("no summarizer")
+        """Who writes sentences: a model where a server is configured, else the template."""
+        if not self.settings.ollama_url:
+            from bft.adapters.llm.template import Template
+
+            return Template()
+        from bft.adapters.llm.ollama import Ollama
+
+        values = self.settings
+        return Ollama(values.ollama_url, values.ollama_model, limit=values.ollama_symbols)
 
     @cached_property
     def notifier(self) -> "Notifier":
-        """Who is told."""
-        raise ConfigError("no notifier")
+        """Who is told: by mail where a server is configured, else the log."""
+        if not self.settings.smtp_url:
+            from bft.adapters.notify.stdout import Stdout
+
+            return Stdout()
+        from bft.adapters.notify.smtp import Smtp
+
+        return Smtp(str.__str__(self.settings.smtp_url), self.settings.notify_to)
+
+    def compute(self, spec: str, *, tasks: int, jobs: int = 0) -> "Compute":
+        """Where training runs; `auto` takes a pool where two tasks can run at once."""
+        from bft.adapters.compute.inline import InlineCompute
+        from bft.adapters.compute.placement import machine
+        from bft.adapters.compute.pool import PoolCompute
+
+        capacity = machine(cpus=self.settings.compute_cpus, jobs=jobs)
+        if spec == "auto":
+            spec = "pool" if tasks > 1 and capacity.cpus > 1 else "inline"
+        if spec == "inline":
+            return InlineCompute(clock=self.clock, capacity=capacity)
+        if spec == "pool":
+            return PoolCompute(clock=self.clock, capacity=capacity)
+        raise ConfigError(f"--compute {spec}: one of auto, inline, pool")
 
     def source(self, spec: str) -> "Source":
-        """Source named by `--source`."""
-        raise ConfigError(f"unknown source {spec!r}; for example --source sim")
+        """Source named by `--source`, made once."""
+        if spec not in self._sources:
+            self._sources[spec] = self._source(spec)
+        return self._sources[spec]
+
+    def _source(self, spec: str) -> "Source":
+        kind, _, rest = spec.partition(":")
+        if kind == "files" and rest:
+            from bft.adapters.sources.files import Files
+
+            return Files(Path(rest))
+        if kind in {"sim", "alphavantage"} or not spec:
+            return self._vendor(rest, sim=kind == "sim")
+        raise ConfigError(
+            f"unknown source {spec!r}; give alphavantage, sim[:URL], files:PATH or mysql:URL, "
+            "for example --source sim"
+        )
+
+    def _vendor(self, url: str, *, sim: bool) -> "Source":
+        from bft.adapters.sources.alphavantage import AlphaVantage
+        from bft.adapters.sources.av_client import Client, Vendor
+        from bft.adapters.sources.bucket import Bucket
+
+        values, key = self.settings, str.__str__(self.settings.alphavantage_api_key)
+        if not (sim or key):
+            raise ConfigError(
+                "no data source: set BFT_SOURCE or give --source, for example --source sim; "
+                "alphavantage needs ALPHAVANTAGE_API_KEY"
+            )
+        address = _address(url or values.sim_url) if sim else values.av_url
+        budget = f"alphavantage-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+        limit = values.av_calls_per_day
+        client = Client(
+            Vendor(url=address, key="sim" if sim else key, sim=sim),
+            bucket=Bucket(0 if sim else values.av_calls_per_minute),
+            clock=self.clock,
+            charge=(lambda _: True)
+            if sim
+            else lambda day: self.state.charge(budget, day=day, limit=limit),
+        )
+        return AlphaVantage(
+            client,
+            store=self.store,
+            clock=self.clock,
+            sim=sim,
+            address=address,
+            in_flight=values.av_in_flight,
+        )
 
 
 def wire(values: Settings, *, root: str | None, commands: Commands, json_only: bool) -> Wired:
     """Ports for one command line."""
     _logging(values, silent=json_only)
     return Wired(values, root=root or values.root, commands=commands)
+
+
+def _address(url: str) -> str:
+    """A simulator's address: its host, or its whole query address."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError(f"--source sim:{url}: no address such as sim:http://127.0.0.1:9100")
+    return url if parts.path.strip("/") else f"{url.rstrip('/')}/query"
 
 
 @contextmanager
@@ -113,6 +202,20 @@ def progress(verb: str, *, quiet: bool) -> Iterator[Tick]:
 
 @contextmanager
 def _bar(verb: str) -> Iterator[Tick]:
+    """A bar that appears with the first tick."""
+    with ExitStack() as open_bar:
+        shown: list[Tick] = []
+
+        def tick(done: int, total: int, note: str) -> None:
+            if not shown:
+                shown.append(open_bar.enter_context(_open_bar(verb)))
+            shown[0](done, total, note)
+
+        yield tick
+
+
+@contextmanager
+def _open_bar(verb: str) -> Iterator[Tick]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeft

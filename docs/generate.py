@@ -40,7 +40,104 @@ def _block(name: str, days: list) -> list[str]:
     return [f'{name} = """', *body, '"""']
 
 
-FILES: dict[str, Callable[[], str]] = {"bft/domain/xnys.py": xnys}
+# Fields of Argo that bft runs (platform specification, 2.1); others are known, but refused.
+ACCEPTED = {
+    "Workflow": "apiVersion kind metadata spec",
+    "WorkflowTemplate": "apiVersion kind metadata spec",
+    "CronWorkflow": "apiVersion kind metadata spec",
+    "ObjectMeta": "name generateName labels annotations",
+    "RetryStrategy": "limit retryPolicy expression backoff",
+    "ArchiveStrategy": "none",
+    "WorkflowSpec": "entrypoint arguments templates onExit activeDeadlineSeconds ttlStrategy podGC "
+    "serviceAccountName automountServiceAccountToken executor securityContext synchronization "
+    "volumes nodeSelector tolerations podMetadata workflowMetadata archiveLogs parallelism "
+    "podSpecPatch workflowTemplateRef",
+    "Template": "name container dag steps suspend inputs outputs retryStrategy timeout "
+    "activeDeadlineSeconds synchronization podSpecPatch metadata nodeSelector tolerations volumes "
+    "parallelism failFast serviceAccountName automountServiceAccountToken executor securityContext",
+    "DAGTask": "name template templateRef arguments depends dependencies when withItems withParam "
+    "withSequence",
+    "WorkflowStep": "name template templateRef arguments when withItems withParam withSequence",
+    "Container": "name image imagePullPolicy command args env envFrom volumeMounts resources "
+    "securityContext workingDir ports",
+    "Volume": "name emptyDir configMap secret hostPath",
+    "Inputs": "parameters",
+    "Outputs": "parameters artifacts",
+    "Arguments": "parameters",
+    "Artifact": "name path archive optional",
+    "Sequence": "count",
+    "ValueFrom": "path parameter default configMapKeyRef",
+    "EnvVarSource": "configMapKeyRef secretKeyRef",
+    "CronWorkflowSpec": "schedules timezone concurrencyPolicy startingDeadlineSeconds suspend "
+    "successfulJobsHistoryLimit failedJobsHistoryLimit workflowSpec",
+}
+
+
+def argo_fields() -> str:
+    """Argo's types as far as accepted fields reach: type -> field -> kind, `*` if required."""
+    import json
+    import typing
+
+    from hera.workflows import models
+
+    found: dict[str, dict[str, str]] = {}
+    todo: list[type] = [models.WorkflowTemplate, models.CronWorkflow, models.Workflow]
+    while todo:
+        model = todo.pop()
+        if model.__name__ in found:
+            continue
+        accepted = ACCEPTED.get(model.__name__, "").split()
+        rows = found.setdefault(model.__name__, {})
+        for name, field in sorted(model.model_fields.items()):
+            key = field.alias or name
+            if accepted and key not in accepted:
+                rows[key] = "!"
+                continue
+            rows[key] = _kind(field.annotation) + ("*" if field.is_required() else "")
+            todo += [t for t in _inside(field.annotation, typing.get_args) if _is_model(t)]
+    return json.dumps(dict(sorted(found.items())), indent=1, sort_keys=True)
+
+
+def _is_model(found: object) -> bool:
+    simple = {"IntOrString", "Quantity", "Time", "Item", "ParallelSteps", "FieldsV1"}
+    return hasattr(found, "model_fields") and found.__name__ not in simple
+
+
+def _inside(annotation: object, args_of: Callable) -> list:
+    inner = [t for part in args_of(annotation) for t in _inside(part, args_of)]
+    extra = []
+    if getattr(annotation, "__name__", "") == "ParallelSteps":
+        from hera.workflows import models
+
+        extra = [models.WorkflowStep]
+    return [annotation, *inner, *extra]
+
+
+def _kind(annotation: object) -> str:
+    import types
+    import typing
+
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return "|".join(_kind(part) for part in args if part is not type(None))
+    if origin is typing.Annotated:
+        return _kind(args[0])
+    if origin is list:
+        return f"[{_kind(args[0])}]"
+    if origin is dict:
+        return "{" + _kind(args[1]) + "}"
+    if origin is typing.Literal:
+        return "str"
+    names = {"Quantity": "quantity", "IntOrString": "int|str", "ParallelSteps": "[WorkflowStep]"}
+    names |= {"Item": "any", "Any": "any", "object": "any", "Time": "str", "FieldsV1": "any"}
+    name = getattr(annotation, "__name__", str(annotation))
+    return names.get(name, name)
+
+
+FILES: dict[str, Callable[[], str]] = {
+    "bft/domain/xnys.py": xnys,
+    "bft/flow/lint/argo.json": argo_fields,
+}
 
 
 def main() -> int:

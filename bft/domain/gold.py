@@ -142,6 +142,23 @@ LOOKAHEAD = tuple(c.name for c in COLUMNS if c.pit == "L")
 FLAGS = tuple(c.name for c in COLUMNS if c.unit == "-1..1")
 """The ten flags, in table order; their sum is bull_bear_delta."""
 
+HORIZONS = (3, 10, 30)
+"""Sessions ahead of the three targets."""
+
+# What the ten flags test (section 3.2, rows 86-95); every other place derives from here.
+ADX_TREND, ADX_FLAT = 25.0, 20.0
+ATR_BAND = 2.0  # average true ranges around sma_20
+PE_CHEAP, PE_DEAR = 15.0, 35.0
+RSI_HIGH, RSI_LOW = 70.0, 30.0
+CCI_HIGH, CCI_LOW = 100.0, -100.0
+PCR_BEARISH, PCR_BULLISH = 0.7, 0.5
+
+SNAPSHOT_DAYS = 120  # an older snapshot (S) counts as unknown
+GAP_SESSIONS = 20  # a longer gap starts a new segment: all windows restart
+YEAR_ROWS = 252  # window of 52-week levels and of beta
+BETA_PAIRS = 126  # fewer pairs of returns give no beta
+SUSPECTED = 0.7  # confidence from which a price step counts as a suspected split
+
 # row_flags bits
 REPAIRED, ZERO_VOLUME, AFTER_GAP, PROVISIONAL = 1, 2, 4, 16
 REVISED, SUSPECTED_SPLIT, MARKET_PROXY, SIMULATED = 32, 64, 128, 256

@@ -19,7 +19,7 @@ from bft.domain.runs import Json
 from bft.ports import Manifest, Ports, Step, Store, Summary, Tick
 
 PACKAGE = Path(__file__).resolve().parents[1]
-UNKEYED = frozenset({"verb", "root", "json", "debug", "quiet", "events", "describe"})
+UNKEYED = frozenset({"verb", "root", "json", "debug", "quiet", "events", "describe", "fresh"})
 """Arguments that change no output."""
 
 

@@ -157,7 +157,9 @@ class SqlState:
                     f"{expected_revision}; look at `bft models`, then run the gate again"
                 )
             seq = _append(connection, key, now, set_digest, entry)
-            _point(connection, "previous", previous or now.set_digest, now.revision + 1, seq)
+            back = entry["action"] == "rollback"  # to the first set: nothing was before it
+            old = previous or (None if back else now.set_digest)
+            _point(connection, "previous", old, now.revision + 1, seq)
             _point(connection, "production", set_digest, now.revision + 1, seq)
             return _pointer(connection, "production"), False
 

@@ -1,0 +1,244 @@
+"""Market facts from your own CSV and Parquet files (data specification, 1.9)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bft.adapters.sources.cells import mapped
+from bft.adapters.sources.grid import Grid, days, numbers, read_grid, texts
+from bft.domain.delivery import Answer, Skips, Want
+from bft.domain.errors import DataError
+from bft.domain.market import MACRO_SERIES
+from bft.domain.symbols import Member, member_of, symbol_of
+from bft.ports import Tick
+
+SUFFIXES = (".csv", ".parquet")
+_KINDS = ("bars", "constituents", "sectors", "macro", "actions", "earnings")
+_TOPIC = {"constituents": "universe", "sectors": "universe"}
+_PRICES = ("open", "high", "low", "close", "volume")
+_BARS_EXTRA = ("adjusted_close", "dividend_amount", "split_coefficient")
+_EARNINGS = ("reported_eps", "estimated_eps", "surprise", "surprise_percentage")
+_MEMBER = ("name", "sector", "industry", "is_etf", "from", "to")
+_ALIASES = {
+    "ticker": "symbol",
+    "timestamp": "date",
+    "adj_close": "adjusted_close",
+    "reported_date": "reported_on",
+    "ex-date": "ex_date",
+}
+
+
+class Files:
+    """One file of bars with what lies beside it, or a folder; the Source port."""
+
+    name = "files"
+    replayed, bulk, live = True, True, False
+    calls = 0
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @cached_property
+    def paths(self) -> Mapping[str, Path]:
+        """File by kind.
+
+        Raises:
+            DataError: no bars, or two files of one kind.
+        """
+        folder = self.path if self.path.is_dir() else self.path.parent
+        found = {} if self.path.is_dir() else {"bars": self.path}
+        for kind in _KINDS:
+            there = [p for p in (folder / f"{kind}{suffix}" for suffix in SUFFIXES) if p.exists()]
+            if kind in found or not there:
+                continue
+            if len(there) > 1:
+                raise DataError(f"{folder}: {there[0].name} and {there[1].name}; keep one of them")
+            found[kind] = there[0]
+        if "bars" not in found:
+            raise DataError(f"{folder} holds no bars.csv or bars.parquet; give --source files:PATH")
+        if found["bars"].suffix not in SUFFIXES:
+            raise DataError(f"{found['bars']} is neither .csv nor .parquet")
+        return found
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Topics of the files there are."""
+        return tuple(dict.fromkeys(_TOPIC.get(kind, kind) for kind in self.paths))
+
+    def digests(self) -> Mapping[str, str]:
+        """sha256 of each file."""
+        import hashlib
+
+        try:
+            return {
+                path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in self.paths.values()
+            }
+        except OSError as error:
+            raise DataError(f"{error.filename}: {error.strerror}") from error
+
+    def fetch(
+        self, wants: Sequence[Want], *, asof: date, fresh: bool, tick: Tick
+    ) -> Iterator[Answer]:
+        """Read each topic's file."""
+        readers = {
+            "universe": self._universe,
+            "bars": self._bars,
+            "macro": self._macro,
+            "actions": self._actions,
+            "earnings": self._earnings,
+        }
+        for done, want in enumerate(wants):
+            tick(done, len(wants), want.topic)
+            yield readers[want.topic](want)
+
+    def _grid(self, kind: str, known: Sequence[str], required: Sequence[str]) -> Grid:
+        aliases = {name: mean for name, mean in _ALIASES.items() if mean in known}
+        return read_grid(self.paths[kind], known=known, aliases=aliases, required=required)
+
+    def _bars(self, want: Want) -> Answer:
+        required = ("symbol", "date", *_PRICES)
+        grid = self._grid("bars", (*required, *_BARS_EXTRA), required)
+        columns = {"date": days(grid, "date")}
+        for name in (*_PRICES, *_BARS_EXTRA):
+            if name in grid.columns:
+                column = numbers(grid, name, lenient=name == "close")
+                columns["vendor_adjusted_close" if name == "adjusted_close" else name] = column
+        return _answer(want, grid, "bars", columns)
+
+    def _macro(self, want: Want) -> Answer:
+        grid = self._grid("macro", ("date", "series", "value", "known_on"), ("date", "series"))
+        columns = {
+            "series": texts(grid, "series"),
+            "reference_on": days(grid, "date"),
+            "value": numbers(grid, "value", lenient=True),
+        }
+        if "known_on" in grid.columns:
+            columns["known_on"] = days(grid, "known_on")
+        rows, refused = pa.table(columns), Skips()
+        known = pc.is_in(rows["series"], pa.array(MACRO_SERIES))
+        good = pc.and_(known, pc.and_(rows["reference_on"].is_valid(), _finite(rows["value"])))
+        odd = rows.filter(pc.invert(good))
+        names = [f"{r['series']} {r['reference_on']}" for r in odd.slice(0, 20).to_pylist()]
+        refused.add("macro_row", names, count=odd.num_rows)
+        return _made(want, grid, {"macro": rows.filter(good)}, refused)
+
+    def _actions(self, want: Want) -> Answer:
+        known = ("symbol", "ex_date", "kind", "value")
+        grid = self._grid("actions", known, known[:3])
+        kinds = mapped(texts(grid, "kind"), str.lower, pa.string())
+        odd = pc.invert(pc.is_in(kinds, pa.array(["split", "dividend", "other", "none"])))
+        if pc.any(odd).as_py():
+            row = pc.index(odd, value=True).as_py()
+            raise DataError(
+                f"{grid.path} line {grid.line(row)}: kind {kinds[row].as_py()!r}; "
+                "give split, dividend, other or none"
+            )
+        value = numbers(grid, "value") if "value" in grid.columns else pa.nulls(grid.rows)
+        columns = {"ex_date": days(grid, "ex_date"), "kind": kinds, "value": value}
+        return _answer(want, grid, "actions", columns)
+
+    def _earnings(self, want: Want) -> Answer:
+        required = ("symbol", "fiscal_date_ending")
+        known = (*required, "reported_on", "report_time", *_EARNINGS)
+        grid = self._grid("earnings", known, required)
+        columns = {"fiscal_date_ending": days(grid, "fiscal_date_ending")}
+        if "reported_on" in grid.columns:
+            columns["reported_on"] = days(grid, "reported_on")
+        columns["report_time"] = texts(grid, "report_time")
+        columns |= {name: numbers(grid, name) for name in _EARNINGS if name in grid.columns}
+        return _answer(want, grid, "earnings", columns)
+
+    def _universe(self, want: Want) -> Answer:
+        """Constituents, with sectors filled in from the sectors file."""
+        refused, notes, listed = Skips(), [], {}
+        for kind in ("constituents", "sectors"):
+            if kind not in self.paths:
+                continue
+            grid = self._grid(kind, ("symbol", *_MEMBER), ("symbol",))
+            notes += _notes(grid)
+            listed[kind] = _members(grid, refused)
+        members = listed.get("constituents", [])
+        sectors = {m.symbol: m for m in listed.get("sectors", [])}
+        rows = [_filled(m, sectors.get(m.symbol)) for m in members or sectors.values()]
+        table = pa.Table.from_pylist(rows, schema=_UNIVERSE)
+        return Answer(
+            want=want,
+            tables={"universe": table},
+            source=self.name,
+            refused=refused,
+            notes=tuple(notes),
+        )
+
+
+_UNIVERSE = pa.schema(
+    [
+        ("symbol", pa.string()),
+        ("name", pa.string()),
+        ("sector", pa.string()),
+        ("industry", pa.string()),
+        ("is_etf", pa.bool_()),
+        ("from", pa.date32()),
+        ("to", pa.date32()),
+    ]
+)
+
+
+def _members(grid: Grid, refused: Skips) -> list[Member]:
+    dates = {name: days(grid, name) for name in ("from", "to") if name in grid.columns}
+    rows = pa.table({**grid.columns, **dates}).to_pylist()  # a list of symbols, not of days
+    found: dict[tuple[str, date | None], Member] = {}
+    bad = []
+    for n, row in enumerate(rows):
+        member = member_of(row)
+        if member is None:
+            bad.append(f"{grid.path.name}:{grid.line(n)}: {row['symbol']}")
+        else:
+            found.setdefault((member.symbol, member.from_on), member)
+    refused.add("bad_symbol", bad)
+    return list(found.values())
+
+
+def _filled(member: Member, other: Member | None) -> dict[str, object]:
+    return {
+        "symbol": member.symbol,
+        "name": member.name or (other.name if other else None),
+        "sector": member.sector or (other.sector if other else None),
+        "industry": member.industry or (other.industry if other else None),
+        "is_etf": member.is_etf or (other.is_etf if other else False),
+        "from": member.from_on,
+        "to": member.to_on,
+    }
+
+
+def _answer(want: Want, grid: Grid, table: str, columns: Mapping[str, pa.Array]) -> Answer:
+    """Rows with a valid symbol and date; the others are named by line."""
+    symbols = mapped(texts(grid, "symbol"), symbol_of, pa.string())
+    rows = pa.table({"symbol": symbols, **columns})
+    refused = Skips()
+    day = next(iter(columns))
+    for reason, column, raw in (("bad_symbol", symbols, "symbol"), ("no_date", columns[day], day)):
+        absent = pc.indices_nonzero(pc.is_null(column))
+        first = absent.slice(0, 20).to_pylist()
+        names = [f"{grid.path.name}:{grid.line(n)}: {grid.columns[raw][n]}" for n in first]
+        refused.add(reason, names, count=len(absent))
+    good = pc.and_(pc.is_valid(symbols), pc.is_valid(columns[day]))
+    return _made(want, grid, {table: rows.filter(good)}, refused)
+
+
+def _made(want: Want, grid: Grid, tables: Mapping[str, pa.Table], refused: Skips) -> Answer:
+    return Answer(
+        want=want, tables=tables, source="files", refused=refused, notes=tuple(_notes(grid))
+    )
+
+
+def _notes(grid: Grid) -> list[str]:
+    return [f"{grid.path.name}: ignored column {name}" for name in grid.ignored]
+
+
+def _finite(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.fill_null(pc.is_finite(values), fill_value=False)

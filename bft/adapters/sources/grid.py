@@ -1,0 +1,214 @@
+"""CSV and Parquet files as named, typed columns; every fault names file, column and line."""
+
+import csv
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pv
+import pyarrow.parquet as pq
+
+from bft.adapters.sources.cells import NULLS, floats, mapped
+from bft.domain.errors import DataError
+from bft.domain.sessions import NEW_YORK
+
+_COMMA = r"^\s*[+-]?[\d.]*\d,\d+\s*$"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Columns of one file by their names here, and the names that mean nothing here."""
+
+    path: Path
+    columns: Mapping[str, pa.Array]
+    seen: tuple[str, ...]
+    ignored: tuple[str, ...]
+    digest: str
+
+    @property
+    def rows(self) -> int:
+        """Rows of the file."""
+        return len(next(iter(self.columns.values()), ()))
+
+    def line(self, row: int) -> int:
+        """Line (CSV, below its header) or row (Parquet) of a row, for messages."""
+        return row + 2 if self.path.suffix == ".csv" else row + 1
+
+
+def read_grid(
+    path: Path, *, known: Sequence[str], aliases: Mapping[str, str], required: Sequence[str]
+) -> Grid:
+    """Read a file's known columns, headers in any case.
+
+    Raises:
+        DataError: absent, unreadable, empty, of another kind; a required column is missing,
+            ambiguous or wholly null.
+    """
+    data = _bytes(path)
+    table = _csv(path, data) if path.suffix == ".csv" else _parquet(path, data)
+    columns: dict[str, pa.Array] = {}
+    ignored = []
+    for place, header in enumerate(table.column_names):
+        word = header.strip().lower().replace(" ", "_")
+        name = aliases.get(word, word)
+        if name in columns:
+            raise DataError(f"{path}: two columns mean {name}; columns: {table.column_names}")
+        if name in known:
+            columns[name] = _flat(table.column(place))
+        else:
+            ignored.append(header)
+    for name in required:
+        column = columns.get(name)
+        if column is None or (len(column) and _empty(column)):
+            what = "misses" if column is None else "has only nulls in"
+            raise DataError(f"{path} {what} column {name}; columns: {table.column_names}")
+    if not table.num_rows:
+        raise DataError(f"{path} holds no rows; columns: {table.column_names}")
+    return Grid(
+        path=path,
+        columns=columns,
+        seen=tuple(table.column_names),
+        ignored=tuple(ignored),
+        digest=hashlib.sha256(data).hexdigest(),
+    )
+
+
+def numbers(grid: Grid, name: str, *, lenient: bool = False) -> pa.Array:
+    """Column as f8, null words as null; `lenient` turns other text into NaN.
+
+    Raises:
+        DataError: text, or a decimal comma; names the line.
+    """
+    column = grid.columns[name]
+    if not pa.types.is_string(column.type):
+        return _cast(grid, name, column)
+    values, bad = floats(column)
+    if pc.any(bad).as_py():
+        comma = pc.fill_null(pc.match_substring_regex(column, _COMMA), fill_value=False)
+        if not lenient or pc.any(comma).as_py():
+            _refuse_text(grid, name, column, comma if pc.any(comma).as_py() else bad)
+        values = pc.if_else(bad, float("nan"), values)
+    return values
+
+
+def days(grid: Grid, name: str) -> pa.Array:
+    """Column as exchange dates; null words as null.
+
+    Raises:
+        DataError: no ISO date, or a naive time of day; names the line and gives an example.
+    """
+    column = grid.columns[name]
+    if pa.types.is_date(column.type):
+        return pc.cast(column, pa.date32())
+    return mapped(column, lambda value: _day(grid, name, value), pa.date32())
+
+
+def texts(grid: Grid, name: str) -> pa.Array:
+    """Column as trimmed text, null where empty or absent."""
+    if name not in grid.columns:
+        return pa.nulls(grid.rows, pa.string())
+    return mapped(grid.columns[name], lambda v: str(v).strip() or None, pa.string())
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}; give a CSV or Parquet file") from error
+    if not data.strip():
+        raise DataError(f"{path} is empty")
+    kind = "Parquet" if data[:4] == b"PAR1" else "text" if b"\0" not in data[:4096] else "binary"
+    if (path.suffix == ".parquet") != (kind == "Parquet") or kind == "binary":
+        raise DataError(f"{path} holds {kind}, not what {path.suffix} says")
+    return data
+
+
+def _csv(path: Path, data: bytes) -> pa.Table:
+    first = data.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace")
+    header = next(csv.reader([first.strip()]))
+    convert = pv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()))
+    try:
+        return pv.read_csv(
+            pa.BufferReader(data),
+            read_options=pv.ReadOptions(column_names=header, skip_rows=1),
+            parse_options=pv.ParseOptions(newlines_in_values=True),
+            convert_options=convert,
+        )
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path}: {error}; columns: {header}") from error
+
+
+def _parquet(path: Path, data: bytes) -> pa.Table:
+    try:
+        return pq.read_table(pa.BufferReader(data))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path}: unreadable Parquet: {error}") from error
+
+
+def _flat(column: pa.ChunkedArray) -> pa.Array:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_large_string(kind):
+        kind = pa.string()
+    return column.cast(kind).combine_chunks()
+
+
+def _empty(column: pa.Array) -> bool:
+    if column.null_count == len(column):
+        return True
+    if not pa.types.is_string(column.type):
+        return False
+    return bool(pc.all(pc.is_in(pc.utf8_lower(column), pa.array(NULLS))).as_py())
+
+
+def _cast(grid: Grid, name: str, column: pa.Array) -> pa.Array:
+    try:
+        return pc.cast(column, pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(f"{grid.path} column {name} holds {column.type}: {error}") from error
+
+
+def _refuse_text(grid: Grid, name: str, text: pa.Array, where: pa.Array) -> None:
+    row = pc.index(where, value=True).as_py()
+    raise DataError(
+        f"{grid.path} line {grid.line(row)}, column {name}: {text[row].as_py()!r} is no number "
+        f"such as 12.5; columns: {list(grid.seen)}"
+    )
+
+
+def _day(grid: Grid, name: str, value: Any) -> date | None:
+    moment = _moment(value)
+    if isinstance(moment, datetime):
+        if moment.tzinfo is not None:
+            return moment.astimezone(NEW_YORK).date()
+        if moment.time() == time(0):
+            return moment.date()
+    elif isinstance(moment, date) or moment is None:
+        return moment
+    row = pc.index(grid.columns[name], value).as_py()
+    raise DataError(
+        f"{grid.path} line {grid.line(row)}, column {name}: {value!s} is neither an ISO date nor "
+        f"a timestamp with a zone, such as 2018-02-07 or 2018-02-07T16:00:00-05:00"
+    )
+
+
+def _moment(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.lower() in NULLS:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return text

@@ -1,0 +1,235 @@
+"""Gold rows from raw tables as known at asof (data specification, 3).
+
+One pass over all symbols. Every row depends on facts known at its close alone, so the rows of an
+appended day equal those of a full build bit for bit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bft.domain import sessions
+from bft.domain.gold import MARKET_PROXY, SUSPECTED, SUSPECTED_SPLIT, YEAR_ROWS
+from bft.features import (
+    context,
+    earnings,
+    factors,
+    fundamentals,
+    labels,
+    macro,
+    options,
+    prices,
+    suspects,
+)
+from bft.features.bars import Bars, bars_by_symbol
+from bft.features.facts import Floats, Ints, Tables, day_number, days
+from bft.features.flags import flags
+from bft.features.rows import Rows
+
+TABLES = (
+    *("bars", "actions", "refused_actions", "options_summary", "macro", "earnings"),
+    *("statements", "fundamentals", "universe"),
+)
+"""What `build_gold` reads, as given by `facts.as_known`; refused_actions are those refused."""
+THURSDAY = 3  # weekday of 1970-01-01
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def build_gold(tables: Tables, *, since: date | None = None) -> pa.Table:
+    """Gold rows from `since` on (all by default), sorted by symbol and date, own-day basis.
+
+    Targets (columns 75-77) stay null; they live in gold_targets.
+    """
+    return gold_rows(tables, since=since).table()
+
+
+def gold_rows(
+    tables: Tables, *, since: date | None = None, symbols: frozenset[str] | None = None
+) -> Rows:
+    """The same rows before they are a table, to be cut into partitions; `symbols`: of those only.
+
+    The others still make the market's and their sector's return.
+    """
+    listed = list(bars_by_symbol(tables["bars"]))
+    first = day_number(since) if since else 0
+    cuts = [
+        int(np.searchsorted(bars.day, first))
+        if symbols is None or bars.symbol in symbols
+        else len(bars)
+        for bars in listed
+    ]
+    counts = [len(bars) - cut for bars, cut in zip(listed, cuts, strict=True)]
+    at = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    rows = Rows(int(at[-1]))
+    if not rows.count:
+        return rows
+    known = _Known(tables)
+    closes = []
+    for bars, cut, a in zip(listed, cuts, at, strict=False):
+        closes.append(_symbol_rows(rows, int(a), bars, cut, known))
+    _context_rows(rows, at, listed, cuts, closes)
+    _calendar_rows(rows, tables["macro"])
+    return rows
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Facts by symbol, sorted out on first use."""
+
+    tables: Tables
+
+    @cached_property
+    def actions(self) -> Mapping[str, factors.Actions]:
+        return factors.actions_by_symbol(self.tables["actions"])
+
+    @cached_property
+    def refused(self) -> Mapping[str, factors.Actions]:
+        return factors.actions_by_symbol(self.tables["refused_actions"])
+
+    @cached_property
+    def chains(self) -> Mapping[str, options.Chains]:
+        return options.chains_by_symbol(self.tables["options_summary"])
+
+    @cached_property
+    def reports(self) -> Mapping[str, earnings.Reports]:
+        return earnings.reports_by_symbol(self.tables["earnings"])
+
+    @cached_property
+    def statements(self) -> Mapping[str, fundamentals.Events]:
+        return fundamentals.events_by_symbol(
+            self.tables["statements"], "fiscal_date_ending", fundamentals.STATEMENT_FIGURES
+        )
+
+    @cached_property
+    def snapshots(self) -> Mapping[str, fundamentals.Events]:
+        return fundamentals.events_by_symbol(
+            self.tables["fundamentals"], "arrived_on", fundamentals.SNAPSHOT_FIGURES
+        )
+
+    @cached_property
+    def labels(self) -> Mapping[str, labels.Label]:
+        return labels.labels_by_symbol(self.tables["fundamentals"], self.tables["universe"])
+
+    @cached_property
+    def first_action(self) -> int | None:
+        found = days(self.tables["actions"]["ex_date"])
+        return int(found.min()) if len(found) else None
+
+
+def _symbol_rows(rows: Rows, a: int, bars: Bars, cut: int, known: _Known) -> Floats:
+    """Write one symbol's rows from `cut` on; returns its forward return, NaN at segment starts."""
+    actions = known.actions.get(bars.symbol, factors.NO_ACTIONS)
+    factor = factors.forward_factors(bars, actions)
+    if cut == len(bars):
+        return prices.forward_returns(bars, factor)
+    price = prices.price_columns(bars, factor)
+    told = fundamentals.told_dividends_since(bars, known.first_action)
+    facts = {
+        **_chain_columns(bars, known),
+        **_fact_columns(bars, factor, known),
+        "dividend_yield": fundamentals.dividend_yield(bars, factor, told_since=told),
+    }
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ttm = facts["ttm_eps"]
+        facts["pe_ratio"] = np.where(ttm == 0, np.nan, bars.close / ttm)
+    tested = {**price.columns, "price": bars.close, "pe_ratio": facts["pe_ratio"]}
+    tested["pcr"] = facts["pcr"]
+    refused = known.refused.get(bars.symbol, factors.NO_ACTIONS)
+    suspected = suspects.confidences(bars, factor.actions, refused) >= SUSPECTED
+    chosen = slice(cut, None)
+    rows.put_all(a, {**price.columns, **facts, **flags(tested)}, chosen)
+    rows.put_all(a, {"row_flags": price.row_flags | SUSPECTED_SPLIT * suspected}, chosen)
+    rows.put_all(a, {"date": bars.day}, chosen)
+    _label_rows(rows, a, bars, cut, known.labels.get(bars.symbol, labels.Label()))
+    return price.kernels["close_1_roc"]
+
+
+def _chain_columns(bars: Bars, known: _Known) -> dict[str, Floats]:
+    if bars.symbol not in known.chains:
+        return {"pcr": np.full(len(bars), np.nan)}
+    return options.option_columns(known.chains[bars.symbol], bars)
+
+
+def _fact_columns(bars: Bars, factor: factors.Factors, known: _Known) -> dict[str, Any]:
+    """Columns 34-39 and 44-58 of reports, statements and snapshots."""
+    split, actions, none = factor.split, factor.actions, np.full(len(bars), np.nan)
+    out: dict[str, Any] = {"ttm_eps": none}
+    if bars.symbol in known.reports:
+        out = earnings.report_columns(
+            known.reports[bars.symbol],
+            actions,
+            close_at=bars.close_at,
+            split=split,
+            first_day=int(bars.day[0]),
+        )
+    shot: Mapping[str, Floats] = {}
+    if bars.symbol in known.snapshots:
+        shot = fundamentals.snapshot_columns(
+            known.snapshots[bars.symbol], actions, bars=bars, split=split
+        )
+    stated: Mapping[str, Floats] = {}
+    if bars.symbol in known.statements:
+        stated = fundamentals.statement_columns(
+            known.statements[bars.symbol], actions, bars=bars, split=split
+        )
+    return out | fundamentals.valuation(bars.close, out["ttm_eps"], stated, shot)
+
+
+def _label_rows(rows: Rows, a: int, bars: Bars, cut: int, label: labels.Label) -> None:
+    count = len(bars) - cut
+    rows.put_words("symbol", a, [bars.symbol] * count)
+    for name in labels.LABELS:
+        rows.put_words(name, a, [label.words.get(name)] * count)
+    rows.put_words("sector", a, label.sectors(bars.day[cut:]))
+
+
+def _context_rows(
+    rows: Rows, at: Ints, listed: list[Bars], cuts: list[int], closes: list[Floats]
+) -> None:
+    """Write beta, and flag the rows whose market or sector return is a proxy."""
+    first = min(int(bars.session[0]) for bars in listed)
+    returns = context.Returns(
+        slot=np.concatenate([bars.session - first for bars in listed]),
+        value=np.concatenate(closes),
+        symbol=np.repeat(np.arange(len(listed)), [len(bars) for bars in listed]),
+        names=tuple(bars.symbol for bars in listed),
+    )
+    market, by_proxy = context.market_returns(returns)
+    for bars, cut, a, own in zip(listed, cuts, at, closes, strict=False):
+        slot = bars.session - first
+        for start, end in bars.segments:
+            begin = max(start, cut - YEAR_ROWS + 1)
+            if end > cut:
+                found = context.beta(own[begin:end], market[slot[begin:end]])
+                rows.put("beta", int(a) + max(start, cut) - cut, found[max(start, cut) - begin :])
+    chosen = np.concatenate(
+        [np.arange(len(bars)) >= cut for bars, cut in zip(listed, cuts, strict=True)]
+    )
+    codes, known = rows.words("sector")
+    sector = np.full(len(chosen), -1)
+    sector[chosen] = codes
+    _, proxy = context.sector_returns(returns, sector, known)
+    found = by_proxy[returns.slot[chosen]] | proxy[chosen]
+    rows.put("row_flags", 0, rows.get("row_flags") | MARKET_PROXY * found)
+
+
+def _calendar_rows(rows: Rows, table: pa.Table) -> None:
+    """Write columns that the date alone decides: 25-33 and 70-74."""
+    day = rows.get("date").astype("datetime64[D]")
+    first, last = day.min().item(), day.max().item()
+    grid = np.array(sessions.sessions(first, last), dtype="datetime64[D]")
+    slot = np.searchsorted(grid, day)
+    for name, level in macro.macro_levels(table, first, last).items():
+        rows.put(name, 0, level[slot])
+    month, year = grid.astype("datetime64[M]"), grid.astype("datetime64[Y]")
+    weekday = (grid.astype(np.int64) + THURSDAY) % 7
+    rows.put("day_of_week_num", 0, weekday[slot])
+    rows.put("month", 0, (month.astype(np.int64) % 12 + 1)[slot])
+    rows.put("day_of_year", 0, ((grid - year).astype(np.int64) + 1)[slot])
+    rows.put("year", 0, (year.astype(np.int64) + 1970)[slot])
+    rows.put_codes("day_of_week_name", weekday[slot], WEEKDAYS)

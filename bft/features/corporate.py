@@ -1,0 +1,123 @@
+"""Splits, dividends and other corporate actions: read off prices, checked against them."""
+
+import numpy as np
+import pandas as pd
+
+SPLIT_RATIOS = tuple(
+    sorted(
+        ratio
+        for c in (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 40, 50, 3 / 2, 4 / 3, 5 / 4)
+        for ratio in (c, 1 / c)
+    )
+)
+"""Candidates of a suspected split (data specification, Q09)."""
+STEP = 5e-4  # smaller changes of adjusted / raw are rounding
+_KINDS = {
+    "symbol": "str",
+    "ex_date": "datetime64[ms]",
+    "kind": "str",
+    "value": "float64",
+    "declared_on": "datetime64[ms]",
+}
+COLUMNS = list(_KINDS)
+
+
+def delivered_actions(bars: pd.DataFrame) -> pd.DataFrame:
+    """Actions in the dividend_amount and split_coefficient columns of bars."""
+    parts = []
+    for column, kind, none in (
+        ("split_coefficient", "split", 1.0),
+        ("dividend_amount", "dividend", 0.0),
+    ):
+        if column in bars:
+            rows = bars[bars[column].notna() & (bars[column] != none)]
+            parts.append(_actions(rows["symbol"], rows["date"], kind, rows[column]))
+    return _joined(parts)
+
+
+def inferred_actions(bars: pd.DataFrame) -> pd.DataFrame:
+    """Actions that the ratio of adjusted to as-traded close implies.
+
+    q = change of the ratio over one row: a split within 1 % of a candidate, a dividend of
+    P (1 - 1/q) above 1 (P = close of the row before), else `other` with the whole factor q.
+    """
+    ratio = bars["vendor_adjusted_close"] / bars["close"]
+    same = bars["symbol"] == bars["symbol"].shift()
+    q = (ratio / ratio.shift()).where(same)
+    steps = bars.assign(q=q, before=bars["close"].shift())[(q - 1).abs() > STEP]
+    near = _nearest_ratio(steps["q"])
+    split = near.notna()
+    dividend = ~split & (steps["q"] > 1)
+    rest = steps[~split & ~dividend]
+    paid, divided = steps[dividend], steps[split]
+    return _joined(
+        [
+            _actions(divided["symbol"], divided["date"], "split", near[split]),
+            _actions(paid["symbol"], paid["date"], "dividend", paid["before"] * (1 - 1 / paid.q)),
+            _actions(rest["symbol"], rest["date"], "other", rest["q"]),
+        ]
+    )
+
+
+def preferred(entered: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """Entered actions, and those found on days without an entered one."""
+    days = pd.MultiIndex.from_frame(entered[["symbol", "ex_date"]])
+    free = ~pd.MultiIndex.from_frame(found[["symbol", "ex_date"]]).isin(days)
+    entered = entered.reindex(columns=COLUMNS).astype({"declared_on": _KINDS["declared_on"]})
+    return _joined([entered, found[free][COLUMNS]])
+
+
+def judged(actions: pd.DataFrame, closes: pd.DataFrame) -> pd.DataFrame:
+    """Actions with `status` and, where refused, `reason`; those before the first bar are dropped.
+
+    bad_action: an impossible value, or two values of a kind on one day. unconfirmed_split: q =
+    close(t-1)/close(t) is no nearer to the ratio f than to 1; f within 0.8..1.25 is exempt.
+    """
+    actions = actions.drop_duplicates(["symbol", "ex_date", "kind", "value"])
+    rows = _with_closes(actions, closes)
+    rows = rows[rows["before"].notna() | (rows["kind"] == "none")]
+    value, split = rows["value"], rows["kind"] == "split"
+    bad = split & ~((value > 0) & (value <= 1000))
+    bad |= (rows["kind"] == "dividend") & ~((value >= 0) & (value < rows["before"]))
+    bad |= (rows["kind"] == "other") & ~(value > 0)
+    bad |= rows.duplicated(["symbol", "ex_date", "kind"], keep=False)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        q = np.log(rows["before"] / rows["after"])
+        off = ~((q - np.log(value)).abs() < q.abs())
+    unconfirmed = split & ~bad & off & ~value.between(0.8, 1.25)
+    reason = pd.Series(None, index=rows.index, dtype="object")
+    reason = reason.mask(bad, "bad_action").mask(unconfirmed, "unconfirmed_split")
+    status = np.where(reason.notna(), "refused", "ok")
+    return rows[COLUMNS].assign(status=status, reason=reason).reset_index(drop=True)
+
+
+def _with_closes(actions: pd.DataFrame, closes: pd.DataFrame) -> pd.DataFrame:
+    """Close of the last bar before each ex-date and of the first one on or after it."""
+    closes = closes[closes["symbol"].isin(actions["symbol"])].sort_values("date")
+    closes = closes[["symbol", "date", "close"]]
+    rows = actions.astype({"ex_date": closes["date"].dtype}).sort_values("ex_date", kind="stable")
+    for name, direction, exact in (("before", "backward", False), ("after", "forward", True)):
+        side = closes.rename(columns={"date": "ex_date", "close": name})
+        rows = pd.merge_asof(
+            rows, side, on="ex_date", by="symbol", direction=direction, allow_exact_matches=exact
+        )
+    return rows.sort_values(["symbol", "ex_date", "kind"], ignore_index=True)
+
+
+def _nearest_ratio(q: pd.Series) -> pd.Series:
+    ratios = np.array(SPLIT_RATIOS)
+    near = ratios[np.abs(np.log(q.to_numpy()[:, None] / ratios[None, :])).argmin(axis=1)]
+    return pd.Series(near, index=q.index).where((q / near - 1).abs() <= 0.01)
+
+
+def _actions(symbol: pd.Series, day: pd.Series, kind: str, value: pd.Series) -> pd.DataFrame:
+    made = pd.DataFrame({"symbol": symbol, "ex_date": day, "kind": kind, "value": value})
+    return made.assign(declared_on=pd.Series(pd.NaT, index=made.index, dtype="datetime64[ms]"))
+
+
+def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _KINDS.items()})
+    order = ["symbol", "ex_date", "kind"]
+    return pd.concat(filled).sort_values(order, kind="stable", ignore_index=True)

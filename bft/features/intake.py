@@ -1,0 +1,87 @@
+"""Which delivered bars may be stored at all (data specification, section 10)."""
+
+from collections.abc import Iterable
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from bft.domain import sessions
+from bft.domain.delivery import Skips
+from bft.domain.errors import DataError
+
+FIRST_DAY = date(1962, 1, 2)
+HIGHEST_CLOSE_USD = 1e7
+REFUSED_FRAC, NO_SESSION_FRAC = 0.05, 0.01
+
+
+def clean_bars(bars: pd.DataFrame, *, asof: date, bulk: bool, skips: Skips) -> pd.DataFrame:
+    """Bars sorted by symbol and date without rows that are none; counts what it drops.
+
+    Raises:
+        DataError: too many refused rows or non-sessions; of a `bulk` delivery, two different rows
+            of one day (elsewhere that symbol is left out).
+    """
+    bars = _on_sessions(bars, asof=asof, skips=skips)
+    bars = _valued(bars, skips=skips)
+    return _distinct(bars, bulk=bulk, skips=skips)
+
+
+def keys_of(rows: pd.DataFrame, columns: Iterable[str] = ("symbol", "date")) -> list[str]:
+    """First 20 keys of rows in words."""
+    head = rows[list(columns)].head(20)
+    return [" ".join(_word(value) for value in row) for row in head.itertuples(index=False)]
+
+
+def _on_sessions(bars: pd.DataFrame, *, asof: date, skips: Skips) -> pd.DataFrame:
+    days = bars["date"]
+    early, late = days < pd.Timestamp(FIRST_DAY), days > pd.Timestamp(asof)
+    span = pd.DatetimeIndex(sessions.sessions(FIRST_DAY, asof))
+    closed = ~days.isin(span) & ~early & ~late
+    if closed.sum() > NO_SESSION_FRAC * max(1, (~early & ~late).sum()):
+        raise DataError(
+            f"bars: {closed.sum()} of {len(bars)} rows lie on no XNYS session, "
+            f"first {keys_of(bars[closed])[:5]}; give exchange dates"
+        )
+    for reason, rows in (("before_1962", early), ("after_asof", late), ("no_session", closed)):
+        skips.add(reason, keys_of(bars[rows]), count=int(rows.sum()))
+    return bars[~(early | late | closed)]
+
+
+def _valued(bars: pd.DataFrame, *, skips: Skips) -> pd.DataFrame:
+    close, volume = bars["close"], bars["volume"]
+    bad_close = ~(np.isfinite(close) & (close > 0) & (close <= HIGHEST_CLOSE_USD))
+    whole = volume.isna() | ((volume - volume.round()).abs() <= 1e-6)
+    bad_volume = ~bad_close & ((volume < 0) | ~whole)
+    refused = bad_close | bad_volume
+    if refused.sum() > REFUSED_FRAC * len(bars):
+        raise DataError(
+            f"bars: {refused.sum()} of {len(bars)} rows refused (close null, <= 0, text or > 1e7; "
+            f"volume negative or fractional), first {keys_of(bars[refused])[:5]}; mend the source"
+        )
+    skips.add("bad_close", keys_of(bars[bad_close]), count=int(bad_close.sum()))
+    skips.add("bad_volume", keys_of(bars[bad_volume]), count=int(bad_volume.sum()))
+    return bars[~refused].assign(volume=volume[~refused].round())
+
+
+def _distinct(bars: pd.DataFrame, *, bulk: bool, skips: Skips) -> pd.DataFrame:
+    bars = bars.sort_values(["symbol", "date"], kind="stable", ignore_index=True)
+    key = bars.duplicated(["symbol", "date"], keep=False)
+    if not key.any():
+        return bars
+    merged = bars.duplicated()
+    skips.add("merged_duplicate", keys_of(bars[merged]), count=int(merged.sum()))
+    bars = bars[~merged]
+    clash = bars[bars.duplicated(["symbol", "date"])]
+    if len(clash) and bulk:
+        raise DataError(
+            f"bars: {len(clash)} days hold two different rows, first {keys_of(clash)[:5]}; "
+            "keep one of them"
+        )
+    names = sorted(clash["symbol"].unique())
+    skips.add("conflicting_rows", names)
+    return bars[~bars["symbol"].isin(names)].reset_index(drop=True)
+
+
+def _word(value: object) -> str:
+    return str(value.date()) if isinstance(value, pd.Timestamp) else str(value)

@@ -1,0 +1,85 @@
+"""Labels of a symbol (K): exchange, country and industry as newest known, and its sector by day."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from bft.domain.market import sector_of
+from bft.features.facts import Ints, days, spans
+
+LABELS = ("exchange", "country", "industry")
+UNKNOWN_DAY = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """What one symbol is called now; `members` are (from, to, sector) with dates, in date order.
+
+    `odd` is a sector text that names no known sector.
+    """
+
+    words: Mapping[str, str | None] = field(default_factory=dict)
+    sector: str | None = None
+    members: tuple[tuple[int, int, str | None], ...] = ()
+    odd: str | None = None
+
+    def sectors(self, day: Ints) -> list[str | None]:
+        """Sector on each day: a dated membership wins over the newest label."""
+        if not self.members:
+            return [self.sector] * len(day)
+        out = [self.sector] * len(day)
+        for first, last, sector in self.members:
+            for row in np.flatnonzero((day >= first) & (day < last)):
+                out[row] = sector
+        return out
+
+
+def labels_by_symbol(fundamentals: pa.Table, universe: pa.Table) -> dict[str, Label]:
+    """Labels from the newest snapshot, else from the universe."""
+    snapshots = _newest_snapshots(fundamentals)
+    listed = _newest_members(universe)
+    return {
+        symbol: _label(snapshots.get(symbol, {}), listed.get(symbol, []))
+        for symbol in sorted({*snapshots, *listed})
+    }
+
+
+def _label(snapshot: Mapping[str, str | None], members: list[tuple[int, int, object]]) -> Label:
+    texts = [str(text) for _, _, text in members if text]
+    text = snapshot.get("sector") or (texts[-1] if texts else None)
+    dated = tuple(
+        (first, last if last != UNKNOWN_DAY else np.iinfo(np.int64).max, sector_of(str(sector)))
+        for first, last, sector in members
+        if sector and (first != UNKNOWN_DAY or last != UNKNOWN_DAY)
+    )
+    sector = sector_of(text)
+    return Label(
+        words={name: snapshot.get(name) for name in LABELS},
+        sector=sector,
+        members=dated,
+        odd=text if text and sector is None else None,
+    )
+
+
+def _newest_snapshots(rows: pa.Table) -> dict[str, dict[str, str | None]]:
+    names = (*LABELS, "sector")
+    last = [b - 1 for _, b in spans(rows["symbol"]).values()]
+    newest = rows.select(["symbol", *names]).take(pa.array(last, pa.int64()))
+    return {row["symbol"]: {name: row[name] for name in names} for row in newest.to_pylist()}
+
+
+def _newest_members(rows: pa.Table) -> dict[str, list[tuple[int, int, object]]]:
+    """By symbol: (from, to, sector) of the newest revision of each entry, in order of `from`."""
+    rows = rows.sort_by([(name, "ascending") for name in ("symbol", "revision")])
+    first, last = days(rows["from"]), days(rows["to"])
+    symbols, sector = rows["symbol"].to_pylist(), rows["sector"].to_pylist()
+    newest = {
+        (symbol, int(start)): (int(start), int(end), text)
+        for symbol, start, end, text in zip(symbols, first, last, sector, strict=True)
+    }
+    found: dict[str, list[tuple[int, int, object]]] = {}
+    for (symbol, _), member in sorted(newest.items()):
+        found.setdefault(symbol, []).append(member)
+    return found

@@ -1,0 +1,140 @@
+"""A model's card: what it is, what it was trained on, how it did, what to beware of (Markdown)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bft.domain.runs import Json
+
+_ROWS = (
+    ("RankIC", "rank_ic", "+.4f"),
+    ("RankIC without volatility", "rank_ic_v", "+.4f"),
+    ("IC", "ic", "+.4f"),
+    ("ICIR", "icir", "+.3f"),
+    ("AUC", "auc", ".4f"),
+    ("F1 macro", "f1_macro", ".3f"),
+    ("minority recall", "minority_recall", ".3f"),
+    ("Brier skill", "brier_skill", "+.4f"),
+    ("ECE", "ece", ".4f"),
+    ("Sharpe, gross", "sharpe_gross", "+.2f"),
+    ("Sharpe, net", "sharpe_net", "+.2f"),
+    ("max drawdown, net", "max_drawdown", "+.2%"),
+    ("turnover a day", "turnover", ".2%"),
+    ("break-even, bp a side", "break_even_bps", "+.1f"),
+    ("best names less universe, gross", "top_minus_universe", "+.2%"),
+    ("trades", "trades", ",d"),
+    ("win rate", "win_rate", ".1%"),
+)
+
+
+def card(model: Json, evaluation: Json) -> str:
+    """Markdown of model.json and evaluation.json."""
+    parts = [
+        f"# {model['name']}",
+        _what(model, evaluation),
+        "## Test results",
+        _results(evaluation),
+        "## Against baselines",
+        baseline_finding(evaluation),
+        _baselines(evaluation),
+        "## Training",
+        _training(model),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def baseline_finding(evaluation: Json) -> str:
+    """One sentence: which baselines the model does not beat."""
+    found = evaluation["baselines"]
+    absent = sorted(name for name, row in found.items() if "absent" in row)
+    present = sorted(set(found) - set(absent))
+    lost = [name for name in present if not found[name]["beaten"]]
+    if not present:
+        said = "No baseline was fitted."
+    elif lost:
+        said = f"**Does not beat {', '.join(lost)}** (RankIC, same days)."
+    else:
+        said = f"Beats {', '.join(present)} (RankIC, same days)."
+    return said + "".join(f" {name}: {found[name]['absent']}." for name in absent)
+
+
+def _what(model: Json, evaluation: Json) -> str:
+    warnings = [
+        text
+        for key, text in (
+            ("simulated", "**Simulated data.**"),
+            ("survivors_only", "**Survivors only: results flatter.**"),
+        )
+        if evaluation[key]
+    ]
+    features, days = len(model["feature_set"]["names"]), evaluation["horizon_days"]
+    net = f"{evaluation['kind']}, net {model['type']}"
+    return " ".join(
+        [
+            f"Forecasts the return over {days} sessions ({net}, {features} inputs,",
+            f"{model['lookback']} sessions back).",
+            f"Created {model['created_utc']}.",
+            *warnings,
+        ]
+    )
+
+
+def _results(evaluation: Json) -> str:
+    folds = evaluation["folds"]
+    found, intervals = evaluation["metrics"], evaluation["intervals"]
+    lines = [
+        f"{found['oos_days']} test days in {len(folds)} folds ({folds[0]['first']} to "
+        f"{folds[-1]['last']}), {found['samples']:,} samples, {found['symbols']} symbols; costs "
+        f"{evaluation['costs_bps']:g} bp a side.",
+        "",
+        "| metric | value | 95 % interval |",
+        "|---|---:|---|",
+    ]
+    for title, key, form in _ROWS:
+        if key in found:
+            lines.append(
+                f"| {title} | {_shown(found[key], form)} | {_band(intervals, key, form)} |"
+            )
+    return "\n".join(lines)
+
+
+def _baselines(evaluation: Json) -> str:
+    rows = {n: row for n, row in evaluation["baselines"].items() if "absent" not in row}
+    if not rows:
+        return ""
+    lines = [
+        "| baseline | RankIC | Sharpe, net | model less baseline, RankIC |",
+        "|---|---:|---:|---|",
+    ]
+    for name, row in rows.items():
+        gap = _shown(row["rank_ic_difference"], "+.4f")
+        band = _band({"gap": row["interval"]}, "gap", "+.4f")
+        own = (
+            _shown(row[key], form) for key, form in (("rank_ic", "+.4f"), ("sharpe_net", "+.2f"))
+        )
+        lines.append(f"| {name} | {' | '.join(own)} | {gap} {band} |")
+    return "\n".join(lines)
+
+
+def _training(model: Json) -> str:
+    training, data = model["training"], model["data"]
+    return "\n".join(
+        [
+            f"- loss {training['loss']}, {training['epochs']} epochs (best "
+            f"{training['best_epoch']}), seed {training['seed']}, {training['device']}",
+            f"- data {data['first']} to {data['last']}: {data['rows']:,} rows, "
+            f"{data['symbols']} symbols, gold `{data['gold_digest'][:12]}`",
+        ]
+    )
+
+
+def _shown(value: Any, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _band(intervals: Mapping[str, Any], key: str, form: str) -> str:
+    found = intervals.get(key)
+    if found is None:
+        return ""
+    if found["lo"] is None:
+        return str(found["reason"])
+    return f"{_shown(found['lo'], form)} to {_shown(found['hi'], form)}"

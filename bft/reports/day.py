@@ -1,0 +1,195 @@
+"""The day report: one self-contained HTML file and its Markdown twin, from the same texts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bft.domain.forecast import HORIZONS_DAYS
+from bft.domain.runs import Json
+from bft.reports import outlook, sections
+from bft.reports.night import Night, value
+from bft.reports.render import render
+from bft.reports.shown import FUND_NAMES, UNKNOWN, frac, number, pct, plural, usd
+from bft.reports.site import missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What the report says beside the tables.
+
+    `sentences` are checked summaries by symbol, `dropped` how many failed the check; `positions`
+    is None without a ledger; `lineage` are (name, digest or version) pairs; `skipped` counts by
+    step and reason.
+    """
+
+    source: str
+    version: str
+    sentences: Mapping[str, list[str]] = field(default_factory=dict)
+    summarizer: str = "template"
+    dropped: int = 0
+    fallbacks: int = 0
+    positions: Sequence[Mapping[str, Any]] | None = None
+    lineage: Sequence[tuple[str, str]] = ()
+    skipped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    cards: Sequence[tuple[str, str]] = ()
+
+
+def day(night: Night, around: Around) -> tuple[bytes, bytes]:
+    """HTML and Markdown of one day; the same night gives the same bytes."""
+    page = content(night, around)
+    return render("day.html.j2", page), render("day.md.j2", page)
+
+
+def content(night: Night, around: Around) -> Json:
+    """Every text and chart of the report."""
+    market, picks = sections.market(night), sections.picks(night)
+    return {
+        "asof": str(night.asof),
+        "day_name": f"{night.asof:%A %-d %B %Y}",
+        "source": around.source,
+        "simulated": night.simulated,
+        "verdict": sections.verdict_of(night),
+        "set_digest": _set(night),
+        "headline": _headline(night, market, picks),
+        "warnings": _warnings(night),
+        "tiles": _tiles(night, picks),
+        "market": market,
+        "picks": picks,
+        "ranking": sections.ranking(night),
+        "changes": sections.changes(night),
+        "dispersion": outlook.dispersion(night),
+        "accuracy": outlook.past_accuracy(night),
+        "history": outlook.signal_history(night),
+        "positions": _positions(night, around.positions),
+        "summaries": _summaries(around),
+        "quality": sections.quality(night, around.skipped, missing(night)),
+        "lineage": _lineage(night, around),
+        "cards": [{"name": name, "href": href} for name, href in around.cards],
+        "absent": night.absent,
+        "horizons": HORIZONS_DAYS,
+    }
+
+
+def worth_words(night: Night) -> list[str]:
+    """Symbols that get a summary on the page: picks and signals, then top and bottom ten."""
+    order = sections.ranking(night)
+    named = [row["symbol"] for row in sections.picks(night)["rows"]]
+    named += [] if night.signals.empty else sorted(night.signals["symbol"])
+    named += [row["symbol"] for row in (*order["top"], *order["bottom"])]
+    return [symbol for symbol in dict.fromkeys(named) if symbol in night.now.index]
+
+
+def _set(night: Night) -> str:
+    if night.forecasts.empty:
+        return "none"
+    return (
+        ", ".join(sorted({str(d)[:12] for d in night.forecasts["set_digest"].dropna()})) or "none"
+    )
+
+
+def _headline(night: Night, market: Json, picks: Json) -> str:
+    if "absent" in market:
+        return f"No market data for {night.asof}"
+    first = market["title"].split(",")[0]
+    if "absent" in picks:
+        return f"{first}; no signals"
+    execute = [row["symbol"] for row in picks["rows"] if row["tag"] == "execute"]
+    named = ", ".join(execute[:3]) + (" and more" if len(execute) > 3 else "")
+    return f"{first}; {plural(len(execute), 'pick')} to execute" + (f": {named}" if named else "")
+
+
+def _warnings(night: Night) -> list[str]:
+    said = []
+    rows, quality = night.forecasts, night.quality
+    if not rows.empty and rows["degraded"].fillna(value=False).any():
+        names = sorted({str(names) for names in rows["missing_models"].dropna() if names})
+        said.append(f"Degraded forecasts: without {', '.join(names) or 'some models'}.")
+    if not rows.empty and rows["paper_only"].fillna(value=False).any():
+        said.append("Paper only: this model set may not trade live.")
+    survivors = not quality.empty and (quality["check"] == "Q24") & (quality["severity"] == "warn")
+    if survivors is not False and survivors.any():
+        said.append("Survivors only: no membership dates, so the past looks better than it was.")
+    return said
+
+
+def _tiles(night: Night, picks: Json) -> list[Json]:
+    spy, close = (value(night.now, "SPY", c) for c in ("adjusted_close_pct", "adjusted_close"))
+    stocks = night.now if night.now.empty else night.now[~night.now.index.isin(list(FUND_NAMES))]
+    change = stocks["adjusted_close_pct"].dropna().tolist() if len(stocks) else []
+    rose = frac(sum(c > 0 for c in change) / len(change), 0, sign=False) if change else UNKNOWN
+    rows = sections.scored(night)
+    up = frac((rows["expected_return_10d"] > 0).mean(), 0, sign=False) if len(rows) else UNKNOWN
+    tiles = [
+        ("S&P 500 fund (SPY)", pct(spy), usd(close)),
+        ("Stocks that rose", rose, f"of {number(len(change), 0)}"),
+        ("To execute", *_to_execute(night, picks)),
+        ("Positive 10-day forecasts", up, f"of {number(len(rows), 0)} scored"),
+        ("Symbols with data", number(len(night.now), 0), f"{len(missing(night)):,} missing"),
+    ]
+    return [{"name": name, "value": shown, "note": note} for name, shown, note in tiles]
+
+
+def _to_execute(night: Night, picks: Json) -> tuple[str, str]:
+    count = sum(row["tag"] == "execute" for row in picks["rows"])
+    exits = sum(row["kind"] == "exit" for row in picks["others"])
+    chosen = night.picks[night.picks["tag"] == "execute"] if len(night.picks) else None
+    risk = 0.0 if chosen is None else float(chosen["risk_usd"].sum())
+    return number(count, 0), f"risk {usd(risk, 0)}, {plural(exits, 'exit')}"
+
+
+def _positions(night: Night, held: Sequence[Mapping[str, Any]] | None) -> Json:
+    if held is None:
+        return {"absent": "no ledger is exported here (ledger/positions.json)", "rows": []}
+    rows = [_position(night, row) for row in sorted(held, key=lambda row: str(row["symbol"]))]
+    return {"title": plural(len(rows), "open position"), "rows": rows}
+
+
+def _position(night: Night, row: Mapping[str, Any]) -> Json:
+    symbol, quantity = str(row["symbol"]), float(row["quantity"])
+    close = value(night.now, symbol, "adjusted_close")
+    cost = None if row.get("average_cost_usd") is None else float(row["average_cost_usd"])
+    stock = str(row.get("instrument") or "STOCK") == "STOCK"
+    known = close is not None and cost is not None and stock
+    gain = quantity * (close - cost) if known else None
+    return {
+        "symbol": symbol,
+        "strategy": str(row.get("strategy_id") or UNKNOWN),
+        "quantity": number(quantity, 0, sign=True),
+        "cost": usd(cost),
+        "close": usd(close),
+        "gain": number(gain, 2, sign=True),
+        "stop": usd(_float(row.get("stop_usd"))),
+        "target": usd(_float(row.get("target_usd"))),
+    }
+
+
+def _float(cell: Any) -> float | None:
+    return None if cell is None else float(cell)
+
+
+def _summaries(around: Around) -> Json:
+    rows = [{"symbol": s, "sentences": said} for s, said in around.sentences.items() if said]
+    note = (
+        f"Written by {around.summarizer}. Every figure was checked against the tables: "
+        f"{plural(around.dropped, 'sentence')} dropped."
+    )
+    if around.fallbacks:
+        note += f" {plural(around.fallbacks, 'symbol')} fell back to the template."
+    return {
+        "title": f"{plural(len(rows), 'symbol')} in words",
+        "rows": rows,
+        "note": note,
+        **({} if rows else {"absent": "no symbol to describe"}),
+    }
+
+
+def _lineage(night: Night, around: Around) -> Json:
+    gold = [] if night.forecasts.empty else sorted(set(night.forecasts["gold_digest"].dropna()))
+    age = None if night.forecasts.empty else night.forecasts["model_age_days_max"].max()
+    rows = [("bft", around.version), *around.lineage]
+    rows += [("model set", _set(night)), *(("gold of the forecasts", digest) for digest in gold)]
+    oldest = "" if age is None else f"; the oldest model is {number(age, 0)} days old"
+    return {
+        "title": f"bft {around.version}, {plural(len(around.lineage), 'table')} read{oldest}",
+        "rows": rows,
+    }

@@ -1,0 +1,145 @@
+"""The screener PDF and its images; the same tables give the same bytes."""
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from matplotlib.backends.backend_pdf import PdfPages
+from matplotlib.figure import Figure
+
+from bft.reports import pages
+from bft.reports.charts import CHARTS
+from bft.reports.drawing import DPI, styled
+from bft.reports.night import Night, series, value
+from bft.reports.screen import Screened
+from bft.reports.shown import CHARTED_FUNDS, FUND_NAMES, plural
+
+METADATA = {"Creator": "bft", "Producer": "bft", "CreationDate": None, "ModDate": None}
+FUNDS_PER_PAGE = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """Everything the pages show; picklable, so that another process can draw it.
+
+    `rows` are the selected symbols' flags, `windows` the charted symbols' gold rows, `funds` those
+    of the 13 funds that are there (empty when sectors are skipped).
+    """
+
+    about: pages.About
+    rows: Any
+    windows: Mapping[str, Any]
+    names: Mapping[str, str]
+    funds: Mapping[str, Any]
+    sectors: bool
+    note: str
+    missing: tuple[str, ...] = field(default=())
+
+
+def book(night: Night, screened: Screened, shown: list[str], *, n_days: int, source: str) -> Book:
+    """Cut the windows of the last `n_days` calendar days."""
+    since = night.asof - timedelta(days=n_days)
+    windows = series(night, since=since)
+    funds = {fund: windows[fund] for fund in CHARTED_FUNDS if fund in windows}
+    names = {symbol: str(value(night.universe, symbol, "name") or "") for symbol in shown}
+    return Book(
+        about=pages.About(asof=night.asof, source=source, simulated=night.simulated),
+        rows=screened.selected,
+        windows={symbol: windows[symbol] for symbol in shown},
+        names=names,
+        funds=funds,
+        sectors=True,
+        note=_note(len(screened.selected), len(shown), len(screened.rows)),
+        missing=tuple(fund for fund in CHARTED_FUNDS if fund not in funds),
+    )
+
+
+def without_sectors(book: Book) -> Book:
+    """The same without sector and market pages."""
+    return replace(book, funds={}, sectors=False, missing=())
+
+
+def pdf(book: Book, tick: Callable[[int, int, str], None] = lambda _d, _t, _n: None) -> bytes:
+    """Table, then dividers and pages for Stocks, Sectors, Market."""
+    out = io.BytesIO()
+    total = len(book.windows) + -(-len(book.funds) // FUNDS_PER_PAGE) + 5
+    with styled(), PdfPages(out, metadata=METADATA) as file:
+        for place, fig in enumerate(_figures(book), 1):
+            file.savefig(fig, dpi=DPI)
+            tick(min(place, total), total, "pages")
+    return out.getvalue()
+
+
+def images(book: Book) -> dict[str, bytes]:
+    """`<SYM>_<chart>.jpg`, `<ETF>_sector_<Name>_analysis.jpg`, `market_returns.jpg`."""
+    made: dict[str, bytes] = {}
+    with styled():
+        for symbol in book.windows:
+            names = _charts_of(symbol)
+            cuts = pages.cut(_stock(book, symbol), len(names))
+            made |= {f"{symbol}_{name}.jpg": data for name, data in zip(names, cuts, strict=True)}
+        for fund, rows in book.funds.items():
+            fig, ax = pages.wide_chart(book.about)
+            pages.draw_fund(ax, fund, rows)
+            made[fund_image(fund)] = pages.whole(fig)
+        if book.funds:
+            fig, ax = pages.wide_chart(book.about)
+            pages.draw_returns(ax, book.funds)
+            made["market_returns.jpg"] = pages.whole(fig)
+    return dict(sorted(made.items()))
+
+
+def fund_image(fund: str) -> str:
+    """File name of a fund's chart."""
+    name = FUND_NAMES[fund].replace(" ", "_").replace("&", "and")
+    return f"{fund}_sector_{name}_analysis.jpg"
+
+
+def _charts_of(symbol: str) -> list[str]:
+    return [name for name in CHARTS if symbol not in FUND_NAMES or "pe_ratio" not in name]
+
+
+def _figures(book: Book) -> Iterator[Figure]:
+    yield from pages.table_pages(book.rows, book.note, book.about)
+    if book.windows:
+        said = [plural(len(book.windows), "symbol") + " with chart pages", ", ".join(book.windows)]
+        yield pages.divider("Stocks", said, book.about)
+        for symbol in book.windows:
+            yield _stock(book, symbol)
+    if book.sectors:
+        yield from _sector_figures(book)
+
+
+def _sector_figures(book: Book) -> Iterator[Figure]:
+    absent = f"Absent from the data: {', '.join(book.missing)}." if book.missing else ""
+    yield pages.divider("Sectors", [plural(len(book.funds), "fund"), absent], book.about)
+    found = list(book.funds.items())
+    for start in range(0, len(found), FUNDS_PER_PAGE):
+        yield pages.funds_page(dict(found[start : start + FUNDS_PER_PAGE]), book.about)
+    yield pages.divider("Market", ["Returns of the funds over the window"], book.about)
+    yield pages.market_page(book.funds, book.missing, book.about)
+
+
+def _stock(book: Book, symbol: str) -> Figure:
+    row = book.rows.loc[symbol]
+    return pages.stock_page(symbol, book.windows[symbol], row, book.names[symbol], book.about)
+
+
+def _note(selected: int, shown: int, screened: int) -> str:
+    rule = (
+        "more than one flag changed since the last session (or whitelisted), majority of 2 or more"
+    )
+    if not selected:
+        return f"None of {plural(screened, 'symbol')} is selected ({rule})."
+    lines = [
+        f"{plural(selected, 'symbol')} of {screened:,} selected: {rule}.",
+        "+1 bullish, \N{MINUS SIGN}1 bearish, \N{MIDDLE DOT} neutral; delta is the sum of all ten, "
+        "its colour deepens at \N{PLUS-MINUS SIGN}1 and \N{PLUS-MINUS SIGN}3.",
+    ]
+    if shown < selected:
+        lines.append(
+            f"Chart pages follow for the {shown} with the largest |delta|; all are in the CSV."
+        )
+    return "\n".join(lines)

@@ -1,0 +1,98 @@
+"""How values look: colours, numbers for people, the names of flags and sectors."""
+
+import math
+from typing import Any
+
+from bft.domain.market import SECTOR_FUNDS
+
+UP, DOWN, INK, MUTED, GRID, PAPER = "#0b7a5e", "#c2410c", "#1c2530", "#667085", "#e4e7ec", "#ffffff"
+BLUE, AMBER, VIOLET, SKY = "#1d4ed8", "#b45309", "#7c3aed", "#0284c7"
+"""Green and orange-red stay apart for colour-blind eyes; a sign always says it too."""
+
+MINUS = "\N{MINUS SIGN}"
+UNKNOWN = "\N{EN DASH}"
+
+FLAG_OF = {
+    "sma_cross": "sma_cross_signal",
+    "bollinger_band": "bollinger_bands_signal",
+    "rsi": "rsi_signal",
+    "macd": "macd_signal",
+    "macd_zero": "macd_zero_signal",
+    "adx": "adx_signal",
+    "cci": "cci_signal",
+    "atr": "atr_signal",
+    "pe_ratio": "pe_ratio_signal",
+    "pcr": "pcr_signal",
+}
+"""The screener's ten checks in its order -> gold columns (data specification, section 8)."""
+FLAG_LABELS = {
+    "sma_cross": "SMA cross",
+    "bollinger_band": "Bollinger",
+    "rsi": "RSI",
+    "macd": "MACD",
+    "macd_zero": "MACD zero",
+    "adx": "ADX",
+    "cci": "CCI",
+    "atr": "ATR band",
+    "pe_ratio": "P/E",
+    "pcr": "Put/call",
+}
+SECTOR_ORDER = tuple("XLF XLK XLV XLE XLY XLI XLB XLC XLU XLRE XLP".split())
+SECTOR_NAMES = {fund: name.title() for name, fund in SECTOR_FUNDS.items()}
+INDEX_NAMES = {"SPY": "S&P 500", "QQQ": "Nasdaq 100"}
+FUND_NAMES = {**INDEX_NAMES, **SECTOR_NAMES, "XRT": "Retail"}
+CHARTED_FUNDS = tuple("SPY QQQ XLF XLK XLV XLE XLY XLI XLB XLU XLRE XLP XRT".split())
+"""The 13 funds with a page in the screener: the 12 context funds and XRT."""
+
+
+def known(value: Any) -> bool:
+    """Tell whether a value is there and finite."""
+    if value is None or isinstance(value, str):
+        return bool(value)
+    try:
+        return math.isfinite(value)
+    except TypeError:
+        return False
+
+
+def number(value: Any, places: int = 2, *, sign: bool = False, unit: str = "") -> str:
+    """Grouped decimal with a real minus; a value that rounds to 0 has no sign."""
+    if not known(value):
+        return UNKNOWN
+    text = f"{abs(float(value)):,.{places}f}"
+    zero = not text.strip("0.,")
+    mark = MINUS if value < 0 and not zero else "+" if sign and not zero else ""
+    return f"{mark}{text}{unit}"
+
+
+def usd(value: Any, places: int = 2) -> str:
+    """Dollars: $1,234.50."""
+    text = number(value, places)
+    if text == UNKNOWN:
+        return text
+    return f"{MINUS}${text[1:]}" if text.startswith(MINUS) else f"${text}"
+
+
+def pct(value: Any, places: int = 2, *, sign: bool = True) -> str:
+    """Percent given as percent: 1.234 -> +1.23%."""
+    return number(value, places, sign=sign, unit="%")
+
+
+def frac(value: Any, places: int = 2, *, sign: bool = True) -> str:
+    """Percent given as a fraction: 0.01234 -> +1.23%."""
+    return pct(100 * value, places, sign=sign) if known(value) else UNKNOWN
+
+
+def short(value: Any) -> str:
+    """Large counts: 12.3 M."""
+    if not known(value):
+        return UNKNOWN
+    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return number(value / size, 1, unit=f" {letter}")
+    return number(value, 0)
+
+
+def plural(count: int, noun: str, many: str = "") -> str:
+    """1 signal, 2 signals."""
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"

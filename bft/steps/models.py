@@ -1,0 +1,169 @@
+"""What is in production, what is missing, what a person asked for in MLflow."""
+
+import argparse
+import json
+from datetime import datetime
+
+from bft.domain.errors import DataError, UnavailableError, UsageError
+from bft.domain.forecast import MODEL_NAMES
+from bft.domain.runs import Json
+from bft.models import audit
+from bft.models.model_set import EXPIRES_DAYS, Entry, ModelSet, age_days, read_set
+from bft.ports import Ports, Step, Store, Summary, Tick
+from bft.steps import registry
+from bft.steps.arguments import add_asof
+from bft.steps.record import run_instant
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `bft models`."""
+    add_asof(parser)
+    parser.add_argument("show", nargs="*", metavar="show NAME", help="the card of a model")
+    parser.add_argument("--version", help="of the model shown (the one in production)")
+    parser.add_argument("--alias", default="production", help="production or previous")
+    parser.add_argument("--at", metavar="INSTANT", help="what was in production then (ISO)")
+    parser.add_argument("--verify", action="store_true", help="check the audit chain")
+    parser.add_argument("--repair", action="store_true", help="mirror aliases to MLflow again")
+    parser.add_argument("--diff", nargs=2, metavar=("A", "B"), help="compare two sets")
+
+
+def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
+    """Tell what the registry holds.
+
+    Raises:
+        DataError: the audit chain is broken (`--verify`), a set or card is absent.
+        UnavailableError: MLflow does not answer (`--repair`).
+    """
+    if args.show:
+        return Summary(values=_card(ports, args))
+    if args.diff:
+        return Summary(values={"diff": _difference(ports.store, *args.diff)})
+    if args.repair:
+        registry.export(ports)
+        registry.mirror(ports)
+    instant = run_instant(ports, args.asof)
+    pointer = ports.state.pointer(args.alias)
+    digest = _digest_at(ports, args.at) if args.at else pointer.set_digest
+    found = read_set(ports.store, digest) if digest else None
+    rows = [_row(ports.store, entry, instant) for entry in (found.entries if found else ())]
+    missing = _missing(rows)
+    request, waits = _request(ports)
+    values = {
+        "alias": args.alias,
+        "set_digest": digest,
+        "paper_only": found.paper_only if found else None,
+        "aliases": registry.aliases(ports),
+        "revision": pointer.revision,
+        "models": rows,
+        "audit": _audit(ports, verify=args.verify),
+        "missing": ["all"] if len(missing) == len(MODEL_NAMES) else missing,
+        "missing_count": len(missing),
+        "mlflow_request": request,
+        "mlflow": waits,
+    }
+    return Summary(values=values, rows=len(rows))
+
+
+def _digest_at(ports: Ports, text: str) -> str | None:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--at {text}: an instant such as 2025-01-06T21:00:00+00:00") from None
+    if at.tzinfo is None:
+        raise UsageError(f"--at {text}: add its zone, as {text}+00:00")
+    row = audit.in_production(ports.state.audit(), at=at)
+    return row["to"] if row else None
+
+
+def _row(store: Store, entry: Entry, instant: datetime) -> Json:
+    row: Json = {"name": entry.name, "version": entry.version, "digest": entry.digest}
+    row |= {"age_days": None, "rank_ic": None, "origin": entry.origin}
+    folder = f"models/{entry.digest}"
+    if entry.digest is None or store.digest(f"{folder}/model.json") is None:
+        return row
+    row["age_days"] = age_days(store, entry.digest, at=instant)
+    if store.digest(f"{folder}/evaluation.json") is not None:
+        metrics = json.loads(store.get(f"{folder}/evaluation.json"))["metrics"]
+        row["rank_ic"] = metrics.get("rank_ic")
+    return row
+
+
+def _missing(rows: list[Json]) -> list[str]:
+    """Names without an entry that `predict` would use."""
+    usable = {
+        row["name"]
+        for row in rows
+        if row["age_days"] is not None and row["age_days"] <= EXPIRES_DAYS
+    }
+    return [name for name in MODEL_NAMES if name not in usable]
+
+
+def _request(ports: Ports) -> tuple[str, str]:
+    """Aliases a person moved in MLflow, as name:version, and how MLflow is."""
+    try:
+        found = registry.requests(ports)
+    except UnavailableError as error:
+        return "none", str(error)
+    return ",".join(f"{name}:{version}" for name, version in sorted(found.items())) or "none", "ok"
+
+
+def _audit(ports: Ports, *, verify: bool) -> Json:
+    rows = ports.state.audit()
+    if verify:
+        fault = registry.chain_fault(ports)
+        if fault:
+            raise DataError(f"{fault}; restore the state database from a backup")
+    return {"rows": len(rows), "verified": verify, "last": rows[-1] if rows else None}
+
+
+def _difference(store: Store, a: str, b: str) -> list[Json]:
+    first, second = read_set(store, a), read_set(store, b)
+    return [
+        {"name": name, "a": _brief(first, name), "b": _brief(second, name)}
+        for name in MODEL_NAMES
+        if first.entry(name).digest != second.entry(name).digest
+    ]
+
+
+def _brief(found: ModelSet, name: str) -> Json:
+    entry = found.entry(name)
+    return {"version": entry.version, "digest": entry.digest, "train_end": entry.train_end}
+
+
+def _card(ports: Ports, args: argparse.Namespace) -> Json:
+    name = args.show[-1]
+    if args.show[0] != "show" or len(args.show) != 2 or name not in MODEL_NAMES:
+        raise UsageError(f"bft models show NAME, one of {', '.join(MODEL_NAMES)}")
+    digest = _version_digest(ports, name, args.version)
+    text = ports.store.get(f"models/{digest}/card.md").decode()
+    return {"name": name, "version": args.version, "digest": digest, "card": text}
+
+
+def _version_digest(ports: Ports, name: str, version: str | None) -> str:
+    if version is not None:
+        for one in ports.tracker.versions(registry.model_name(name)):
+            if one.version == version:
+                return one.tags["digest"]
+        raise DataError(f"{name} has no version {version}; see: bft models")
+    _, current = registry.production(ports)
+    row = registry.candidates(ports.store).get(name)
+    digest = (current.entry(name).digest if current else None) or (row["digest"] if row else None)
+    if digest is None:
+        raise DataError(f"{name} was never trained; run: bft train {name}")
+    return str(digest)
+
+
+STEP = Step(
+    effect="pure",
+    summary="what is in production, what is missing, what was asked for in MLflow",
+    arguments=arguments,
+    run=run,
+    reads=("sets", "models", "model_pointer", "audit"),
+    writes=("exports",),
+    outputs={
+        "missing": "JSON list of names to train; all nine: all",
+        "missing_count": "how many of the nine are missing",
+        "mlflow_request": "aliases moved by hand in MLflow, or none",
+    },
+    code=("steps.models",),
+)

@@ -1,0 +1,163 @@
+"""`bft pull`: ask a source for market facts and store what is new in them.
+
+Reads the tables as of the session before asof, the symbol lists, and the source. Writes the raw
+tables' partition of asof: new keys, revisions and refused rows, with the instant each fact was
+known. A killed pull resumes from staged answers; the same answers give the same bytes.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from bft.domain import sessions
+from bft.domain.delivery import TOPICS
+from bft.domain.errors import DataError, UnavailableError
+from bft.domain.market import RAW_TABLES
+from bft.ports import Ports, Step, Summary, Tick
+from bft.steps.arguments import add_asof
+
+if TYPE_CHECKING:
+    from bft.ports import Source
+    from bft.steps.pull_night import Coverage, Night
+
+STAGED_H = 12
+"""Hours within which an interrupted pull resumes (data specification, 1.3)."""
+COMPLETE_FRAC = 0.98
+"""Share of active symbols that need a bar for asof (data specification, 1.3)."""
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    add_asof(parser)
+    parser.add_argument("--source", help="alphavantage, sim[:URL], files:PATH or mysql:URL")
+    parser.add_argument("--symbols", help="only these, as AAPL,MSFT")
+    parser.add_argument("--universe", metavar="FILE", help="symbol file")
+    parser.add_argument("--watchlist", metavar="FILE|all", help="symbols to follow the news of")
+    parser.add_argument("--topics", type=_topics, help=f"only these of {','.join(TOPICS)}")
+    parser.add_argument("--max-symbols", type=_positive, metavar="N", help="the first N by rank")
+    parser.add_argument("--full", action="store_true", help="whole histories")
+    parser.add_argument("--only-stale", action="store_true", help="symbols without today's bar")
+    parser.add_argument(
+        "--verify-indicators",
+        nargs="?",
+        const="5",
+        metavar="N|all|A,B",
+        help="compare the vendor's indicators with local ones",
+    )
+    parser.add_argument("--strict", action="store_true", help="doubtful indicators fail")
+
+
+def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
+    from bft.steps import pull_bulk, pull_vendor
+    from bft.steps.pull_night import counts
+
+    source = ports.source(args.source)
+    night = _night(ports, source, args)
+    notes: list[str] = []
+    collect = pull_bulk.collect if source.bulk else pull_vendor.collect
+    coverage = collect(night, source, args, tick, notes)
+    exit_code, error = _outcome(night, coverage)
+    tables = counts(night.tables)
+    values = {
+        "tables": tables,
+        "calls": source.calls,
+        "revisions": night.revisions,
+        "names": night.skips.names,
+        "symbols": len(coverage.symbols) if coverage else 0,
+        "active": len(coverage.active) if coverage else 0,
+        "with_bar": len(coverage.with_bar) if coverage else 0,
+        "simulated": night.source == "sim",
+        "absent": [t for t in TOPICS if t not in source.topics],
+        "files": dict(source.digests()),
+        "notes": notes,
+    }
+    return Summary(
+        values=values,
+        rows=sum(tables.values()),
+        skipped=night.skips.counts,
+        objects={} if error else night.publish(),
+        exit_code=exit_code,
+        error=error,
+    )
+
+
+def _outcome(night: "Night", coverage: "Coverage | None") -> tuple[int, str | None]:
+    """0, or why too few active symbols have a bar for asof: 75 if the vendor was late, else 65."""
+    if coverage is None or coverage.frac >= COMPLETE_FRAC:
+        return 0, None
+    lacking = sorted(set(coverage.active) - set(coverage.with_bar))
+    late = len(coverage.with_bar) + len(coverage.late) >= COMPLETE_FRAC * len(coverage.active)
+    next_step = "try again later" if late else "mend the source or take them off the universe"
+    return (UnavailableError if late else DataError).exit_code, (
+        f"pull {night.asof}: {len(coverage.with_bar)} of {len(coverage.active)} active symbols "
+        f"have a bar, expected {COMPLETE_FRAC:.0%}; without: {lacking[:20]}; nothing was stored; "
+        f"{next_step}"
+    )
+
+
+def _inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
+    """Digests of files; a vendor's answers for a night are asked for once."""
+    return ports.source(args.source).digests()
+
+
+def _night(ports: Ports, source: "Source", args: argparse.Namespace) -> "Night":
+    from bft.steps.pull_night import Night
+
+    now = ports.clock.now()
+    instant = sessions.evening(args.asof) if source.replayed else _begun(ports, args, now)
+    return Night(
+        store=ports.store,
+        asof=args.asof,
+        base=sessions.shift(args.asof, -1),
+        instant=instant,
+        source=source.name,
+        bulk=source.bulk,
+        past=source.bulk or (not source.replayed and args.asof < sessions.last_closed(now)),
+        partial=bool(args.symbols or args.only_stale or args.max_symbols or args.topics),
+    )
+
+
+def _begun(ports: Ports, args: argparse.Namespace, now: datetime) -> datetime:
+    """When this pull first ran: a resumed one bears the same instant, so gives the same bytes."""
+    key = f"staging/pull/asof={args.asof}/begun.json"
+    if not args.fresh and ports.store.digest(key) is not None:
+        begun = datetime.fromisoformat(json.loads(ports.store.get(key))["at"])
+        if now - begun < timedelta(hours=STAGED_H):
+            return begun
+    ports.store.put(key, json.dumps({"at": now.isoformat()}).encode())
+    return now
+
+
+def _topics(text: str) -> tuple[str, ...]:
+    topics = tuple(text.split(","))
+    odd = sorted(set(topics) - set(TOPICS))
+    if odd:
+        raise argparse.ArgumentTypeError(f"no topic {odd}; choose of {','.join(TOPICS)}")
+    return topics
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")
+    return int(text)
+
+
+STEP = Step(
+    effect="replace",
+    summary="Ask a source for market facts and store what is new.",
+    arguments=_arguments,
+    run=_run,
+    inputs=_inputs,
+    writes=tuple(table.name for table in RAW_TABLES),
+    outputs={
+        "tables": "rows stored, by table",
+        "calls": "calls made to the vendor",
+        "revisions": "stored facts that changed",
+        "symbols": "symbols asked for",
+        "with_bar": "active symbols that have a bar for asof",
+        "simulated": "whether a simulator answered",
+    },
+    settings=("source",),
+    code=("features", "steps.pull", "adapters.sources"),
+)

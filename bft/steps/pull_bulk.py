@@ -1,0 +1,131 @@
+"""A source that hands over everything at once: files, or an old database."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+
+import pandas as pd
+
+from bft.domain import sessions
+from bft.domain.delivery import Answer, Want
+from bft.domain.errors import DataError
+from bft.domain.market import RAW_TABLES
+from bft.domain.symbols import Member, member_of
+from bft.features import corporate, intake
+from bft.ports import Source, Tick
+from bft.steps import pull_facts, pull_tables
+from bft.steps.pull_night import Coverage, Night, frame
+from bft.steps.pull_universe import Universe, chosen, universe_frame, universe_of
+
+ACTIVE_SESSIONS = 20
+"""A symbol whose newest bar is older trades no more (data specification, section 5)."""
+_DAY = {"bars": "date", "actions": "ex_date", "earnings": "fiscal_date_ending"}
+
+
+def collect(
+    night: Night, source: Source, args: argparse.Namespace, tick: Tick, notes: list[str]
+) -> Coverage | None:
+    """Take every topic of the source into the night's tables; no bars, no coverage."""
+    topics = [t for t in source.topics if t in (args.topics or source.topics)]
+    answers: dict[str, Answer] = {}
+    wants = [Want(topic=topic) for topic in topics]
+    for answer in source.fetch(wants, asof=night.asof, fresh=args.fresh, tick=tick):
+        night.skips.take(answer.refused)
+        notes += answer.notes
+        answers[answer.want.topic] = answer
+    universe = _universe(night, args, answers)
+    facts = {
+        topic: _mine(night, frame(a.tables[topic]), topic, universe) for topic, a in answers.items()
+    }
+    only = chosen(args.symbols)
+    if only:
+        night.asked = dict.fromkeys((t.name for t in RAW_TABLES), only)
+    only = only or (universe.symbols if args.universe else None)
+    facts = {topic: _only(night, rows, topic, only) for topic, rows in facts.items()}
+    pull_facts.take_found(night, facts)
+    if "bars" not in facts:
+        return None
+    bars = intake.clean_bars(facts["bars"], asof=night.asof, bulk=True, skips=night.skips)
+    _after_first_bar(night, facts["bars"], bars)
+    pull_tables.take_bars(night, bars, _actions(bars, facts.get("actions")))
+    if "vendor_adjusted_close" not in facts["bars"]:
+        notes.append("no adjusted_close: prices are taken as adjusted, factors are 1")
+    return _traded(night, universe, bars, only, notes)
+
+
+def _actions(bars: pd.DataFrame, entered: pd.DataFrame | None) -> pd.DataFrame:
+    """Delivered actions, or those that adjusted closes imply; entered ones win."""
+    found = corporate.delivered_actions(bars)
+    if not {"dividend_amount", "split_coefficient"} & set(bars.columns):
+        found = corporate.inferred_actions(_adjusted(bars))
+    return found if entered is None else corporate.preferred(entered, found)
+
+
+def _adjusted(bars: pd.DataFrame) -> pd.DataFrame:
+    absent = "vendor_adjusted_close" not in bars
+    return bars.assign(vendor_adjusted_close=float("nan")) if absent else bars
+
+
+def _universe(night: Night, args: argparse.Namespace, answers: Mapping[str, Answer]) -> Universe:
+    listed = answers.get("universe")
+    rows = listed.tables["universe"].to_pylist() if listed else []
+    return universe_of(
+        listed=args.universe,
+        watched=args.watchlist,
+        own=[member for member in map(member_of, rows) if member],
+        asof=night.asof,
+        skips=night.skips,
+    )
+
+
+def _traded(
+    night: Night,
+    universe: Universe,
+    bars: pd.DataFrame,
+    only: Sequence[str] | None,
+    notes: list[str],
+) -> Coverage:
+    """Store the members that have bars; count the others."""
+    newest = bars.groupby("symbol")["date"].max()
+    known = set(universe.symbols)
+    extra = tuple(Member(symbol=str(s)) for s in newest.index if s not in known)
+    universe = replace(universe, members=(*universe.members, *extra))
+    silent = [s for s in universe.symbols if s not in newest.index and s in (only or known)]
+    night.skips.add("no_bars", silent)
+    rows = universe_frame(universe, newest.index, notes=notes)
+    pull_tables.take_universe(night, rows)
+    recent = sessions.shift(night.asof, 1 - ACTIVE_SESSIONS)
+    trading = {str(s) for s, day in newest.items() if day.date() >= recent}
+    active = [s for s in universe.active(night.asof) if s in trading]
+    with_bar = [s for s in active if newest[s].date() == night.asof]
+    return Coverage(symbols=sorted(newest.index), active=active, with_bar=with_bar)
+
+
+def _mine(night: Night, rows: pd.DataFrame, topic: str, universe: Universe) -> pd.DataFrame:
+    """Rows under the names symbols bear now: history goes on under the new name."""
+    if "symbol" not in rows or topic not in _DAY:
+        return rows
+    for rename in (r for r in universe.renames if r.on <= night.asof):
+        old = (rows["symbol"] == rename.old) & (rows[_DAY[topic]] < pd.Timestamp(rename.on))
+        if old.any():
+            rows = rows.assign(symbol=rows["symbol"].mask(old, rename.new))
+    return rows
+
+
+def _only(night: Night, rows: pd.DataFrame, topic: str, only: Sequence[str] | None) -> pd.DataFrame:
+    if only is None or "symbol" not in rows:
+        return rows
+    mine = rows["symbol"].isin(only)
+    if topic == "bars":
+        night.skips.add("not_in_universe", sorted(rows.loc[~mine, "symbol"].unique()))
+    return rows[mine]
+
+
+def _after_first_bar(night: Night, delivered: pd.DataFrame, bars: pd.DataFrame) -> None:
+    if len(bars):
+        return
+    first: date | None = delivered["date"].min().date() if len(delivered) else None
+    raise DataError(
+        f"no bar at or before {night.asof}; the first is of {first}; use --asof {first}"
+    )

@@ -1,0 +1,162 @@
+"""Delivered facts to rows worth storing, one function per table."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pandas as pd
+
+from bft.domain import market
+from bft.features import arrivals, corporate, intake, known
+from bft.features.arrivals import Arrivals
+from bft.steps.pull_night import Night
+
+BAR_VALUES = ("open", "high", "low", "close", "volume", "vendor_adjusted_close")
+EPS = ("reported_eps", "estimated_eps", "surprise", "surprise_percentage")
+REPORT_DAYS_MAX = 400
+
+
+def take_bars(night: Night, bars: pd.DataFrame, actions: pd.DataFrame) -> None:
+    """Store clean bars and their actions; a change too large to believe is kept as refused."""
+    bars = _with(bars, BAR_VALUES)
+    since = bars["date"].min().date() - timedelta(days=10) if len(bars) else night.base
+    stored = night.stored(
+        market.BARS,
+        columns=("symbol", "date", *BAR_VALUES),
+        symbols=None if night.bulk else sorted(bars["symbol"].unique()),
+        since=since,
+    )
+    bars["vendor_adjusted_close"] = arrivals.chained(bars, stored)
+    accepted = stored[stored["status"] == "ok"].sort_values("revision", ascending=False)
+    closes = pd.concat([bars[["symbol", "date", "close"]], accepted[["symbol", "date", "close"]]])
+    closes = closes.drop_duplicates(["symbol", "date"], keep="first")
+    known_actions = take_actions(night, actions, closes)
+    found = arrivals.arrivals(
+        stored,
+        bars[["symbol", "date", *BAR_VALUES]],
+        key=market.BARS.key,
+        values=BAR_VALUES,
+        judge=arrivals.price_judge(known_actions),
+    )
+    refused = found.rows[found.change == "refused"]
+    night.skips.add("refused_revision", intake.keys_of(refused), count=len(refused))
+    flagged = arrivals.volume_flags(found.rows[found.change == "revised"], stored)
+    night.skips.add("volume_revised", intake.keys_of(flagged), count=len(flagged))
+    _keep_market(night, market.BARS, found, "date", stored)
+
+
+def take_actions(night: Night, actions: pd.DataFrame, closes: pd.DataFrame) -> pd.DataFrame:
+    """Store judged actions; return all known ones, stored and new, for judging revisions."""
+    actions = actions[actions["ex_date"] <= pd.Timestamp(night.asof)]
+    stored = night.stored(market.ACTIONS)
+    judged = corporate.judged(actions, closes)
+    for reason, rows in judged.groupby("reason"):
+        night.skips.add(str(reason), intake.keys_of(rows, ("symbol", "ex_date")), count=len(rows))
+    judged = judged.drop_duplicates(["symbol", "ex_date", "kind"])
+    found = arrivals.arrivals(
+        stored, judged, key=market.ACTIONS.key, values=("value", "declared_on")
+    )
+    _keep_market(night, market.ACTIONS, found, "ex_date", stored)
+    kept = ["symbol", "ex_date", "kind", "status"]
+    return pd.concat([stored[kept].astype({"ex_date": judged["ex_date"].dtype}), judged[kept]])
+
+
+def take_macro(night: Night, macro: pd.DataFrame) -> None:
+    """Store macro values by series and reference day; vintages where known_on is given."""
+    if not len(macro):
+        return
+    parts = [rows.assign(rule=_release(name, rows)) for name, rows in macro.groupby("series")]
+    macro = pd.concat(parts).drop_duplicates()
+    late = macro["reference_on"] > pd.Timestamp(night.asof)
+    if night.past:  # out after asof: not to be known yet
+        late |= macro["rule"] > pd.Timestamp(night.cutoff)
+    keys = intake.keys_of(macro[late], ("series", "reference_on"))
+    night.skips.add("macro_after_asof", keys, count=int(late.sum()))
+    macro = macro[~late].sort_values(["series", "reference_on", "rule"], ignore_index=True)
+    stored = night.stored(market.MACRO)
+    backfilled = night.first_load(macro, stored, "series")
+    macro["known_at"] = known.live(macro["rule"], backfilled=backfilled, instant=night.instant)
+    macro["backfilled"] = backfilled
+    vintages = "known_on" in macro
+    key = [*market.MACRO.key, "known_at"] if vintages else market.MACRO.key
+    found = arrivals.arrivals(stored, macro, key=key, values=("value",))
+    rows = found.rows
+    if vintages:
+        rows["revision"] = arrivals.numbered(rows, stored, market.MACRO.key)
+    night.keep(market.MACRO, found, known_at=rows["known_at"], backfilled=rows["backfilled"])
+
+
+def take_earnings(night: Night, earnings: pd.DataFrame) -> None:
+    """Store reports; a quarter without reported EPS is only expected."""
+    values = ("reported_on", "report_time", *EPS)
+    earnings = _with(earnings, values)
+    end = earnings["fiscal_date_ending"]
+    lag = (earnings["reported_on"] - end) / pd.Timedelta(days=1)
+    bad = (lag < 0) | (lag > REPORT_DAYS_MAX) | end.isna()
+    keys = intake.keys_of(earnings[bad], ("symbol", "fiscal_date_ending"))
+    night.skips.add("bad_report", keys, count=int(bad.sum()))
+    later = ~bad & earnings["reported_eps"].notna()
+    later &= earnings["reported_on"] > pd.Timestamp(night.asof)
+    keys = intake.keys_of(earnings[later], ("symbol", "fiscal_date_ending"))
+    night.skips.add("report_after_asof", keys, count=int(later.sum()))
+    earnings = earnings[~bad & ~later].drop_duplicates(["symbol", "fiscal_date_ending"])
+    expected = earnings["reported_eps"].isna()
+    earnings["status"] = expected.map({True: "expected", False: "ok"})
+    stored = night.stored(market.EARNINGS)
+    found = arrivals.arrivals(stored, earnings, key=market.EARNINGS.key, values=values)
+    rows = found.rows
+    backfilled = night.first_load(rows, stored)
+    rule = known.report_release(
+        rows["fiscal_date_ending"], rows["reported_on"], rows["report_time"]
+    )
+    known_at = known.live(rule, backfilled=backfilled, instant=night.instant)
+    basis = night.arrived_on(rows.index).where(backfilled, known.exchange_day(known_at))
+    rows["basis_on"] = basis
+    night.keep(market.EARNINGS, found, known_at=known_at, backfilled=backfilled)
+
+
+def take_universe(night: Night, universe: pd.DataFrame) -> None:
+    """Store members; one that has left the list gets its end."""
+    values = ("to", "name", "sector", "industry", "renamed_from", "is_etf", "watch")
+    stored = night.stored(market.UNIVERSE)
+    if not night.partial:
+        universe = pd.concat([universe, _left(night, stored, universe)], ignore_index=True)
+    found = arrivals.arrivals(stored, universe, key=market.UNIVERSE.key, values=values)
+    since = found.rows["from"]
+    known_at = known.close_of(since).where(since.notna(), pd.Timestamp(known.CONFIGURED))
+    backfilled = night.first_load(found.rows, stored)
+    night.keep(market.UNIVERSE, found, known_at=known_at, backfilled=backfilled)
+
+
+def _left(night: Night, stored: pd.DataFrame, universe: pd.DataFrame) -> pd.DataFrame:
+    last = stored.sort_values("revision").drop_duplicates(["symbol", "from"], keep="last")
+    gone = last[~last["symbol"].isin(universe["symbol"]) & last["to"].isna()]
+    return gone[universe.columns].assign(to=pd.Timestamp(night.asof)).astype(universe.dtypes)
+
+
+def _keep_market(
+    night: Night, table: market.Table, found: Arrivals, day: str, stored: pd.DataFrame
+) -> None:
+    night.keep(
+        table,
+        found,
+        known_at=known.close_of(found.rows[day]),
+        backfilled=night.first_load(found.rows, stored),
+    )
+
+
+def _release(series: object, rows: pd.DataFrame) -> pd.Series:
+    rule = known.macro_release(str(series), rows["reference_on"])
+    if "known_on" not in rows:
+        return rule
+    return known.close_of(rows["known_on"]).where(rows["known_on"].notna(), rule)
+
+
+def _with(rows: pd.DataFrame, names: "tuple[str, ...]") -> pd.DataFrame:
+    """Rows with all those columns; absent ones are null."""
+    kinds: Mapping[str, str] = {"reported_on": "datetime64[ms]", "report_time": "object"}
+    absent = {
+        name: pd.Series(None, index=rows.index, dtype=kinds.get(name, "float64"))
+        for name in names
+        if name not in rows
+    }
+    return rows.assign(**absent)

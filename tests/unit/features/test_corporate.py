@@ -1,0 +1,83 @@
+"""Actions inferred from adjusted closes and judged by prices."""
+
+import pandas as pd
+import pytest
+
+from bft.features import corporate
+
+
+def bars(symbol: str, closes: list[float], adjusted: list[float] | None = None) -> pd.DataFrame:
+    days = pd.Series(pd.bdate_range("2018-01-02", periods=len(closes))).astype("datetime64[ms]")
+    made = pd.DataFrame({"symbol": symbol, "date": days, "close": closes})
+    return made.assign(vendor_adjusted_close=adjusted if adjusted else closes)
+
+
+def action(kind: str, value: float, day: str = "2018-01-03", symbol: str = "A") -> pd.DataFrame:
+    row = {"symbol": [symbol], "ex_date": pd.to_datetime([day]), "kind": [kind], "value": [value]}
+    return pd.DataFrame(row).assign(declared_on=pd.NaT)
+
+
+def test_two_for_one_split_is_read_off_the_ratio() -> None:
+    found = corporate.inferred_actions(bars("A", [100.0, 51.0, 52.0], [50.0, 51.0, 52.0]))
+    assert found[["kind", "value"]].to_numpy().tolist() == [["split", 2.0]]
+    assert str(found["ex_date"][0].date()) == "2018-01-03"
+
+
+def test_dividend_is_read_off_the_ratio_on_the_close_before() -> None:
+    # 2 USD on 100: everything before is scaled by 98/100.
+    found = corporate.inferred_actions(bars("A", [100.0, 99.0, 99.5], [98.0, 99.0, 99.5]))
+    assert found["kind"].tolist() == ["dividend"]
+    assert found["value"][0] == pytest.approx(2.0)
+
+
+def test_falling_ratio_is_another_action_with_its_whole_factor() -> None:
+    found = corporate.inferred_actions(bars("A", [100.0, 100.0], [110.0, 100.0]))
+    assert found["kind"].tolist() == ["other"]
+    assert found["value"][0] == pytest.approx(1 / 1.1)
+
+
+def test_rounding_and_the_next_symbol_are_no_actions() -> None:
+    noisy = bars("A", [100.0, 100.0], [50.0, 50.01])
+    both = pd.concat([noisy, bars("B", [100.0, 100.0])], ignore_index=True)
+    assert len(corporate.inferred_actions(both)) == 0
+
+
+def test_split_that_the_price_does_not_show_is_refused() -> None:
+    closes = bars("A", [100.0, 99.0, 50.0])
+    rows = pd.concat([action("split", 2.0), action("split", 2.0, "2018-01-04")])
+    judged = corporate.judged(rows, closes)
+    assert judged["status"].tolist() == ["refused", "ok"]
+    assert judged["reason"].tolist()[0] == "unconfirmed_split"
+
+
+def test_small_split_needs_no_confirmation() -> None:
+    judged = corporate.judged(action("split", 1.05), bars("A", [100.0, 100.0]))
+    assert judged["status"].tolist() == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("split", 0.0), ("split", -2.0), ("split", 1001.0), ("dividend", -0.1), ("dividend", 100.0)],
+)
+def test_impossible_action_is_refused(kind: str, value: float) -> None:
+    judged = corporate.judged(action(kind, value), bars("A", [100.0, 50.0]))
+    assert judged["reason"].tolist() == ["bad_action"]
+
+
+def test_two_values_of_a_kind_on_one_day_are_both_refused_an_equal_one_counts_once() -> None:
+    closes = bars("A", [100.0, 50.0])
+    two = corporate.judged(pd.concat([action("split", 2.0), action("split", 3.0)]), closes)
+    same = corporate.judged(pd.concat([action("split", 2.0), action("split", 2.0)]), closes)
+    assert two["status"].tolist() == ["refused", "refused"]
+    assert same["status"].tolist() == ["ok"]
+
+
+def test_action_before_the_first_bar_is_dropped() -> None:
+    judged = corporate.judged(action("dividend", 1.0, "2018-01-02"), bars("A", [100.0, 99.0]))
+    assert len(judged) == 0
+
+
+def test_entered_action_wins_over_the_inferred_one_of_its_day() -> None:
+    found = pd.concat([action("dividend", 1.0), action("split", 2.0, "2018-01-08")])
+    kept = corporate.preferred(action("other", 0.9), found)
+    assert kept["kind"].tolist() == ["other", "split"]

@@ -1,0 +1,280 @@
+import hashlib
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from fakes import NOW, FakePorts, FixedClock, arguments, no_tick
+from registries import ASOF, put_artifact, put_set, with_registry
+
+from bft.adapters.store.state import SqlState
+from bft.domain.errors import DataError, UsageError
+from bft.domain.forecast import MODEL_NAMES
+from bft.ports import Summary
+from bft.steps import models, promote, registry, rollback
+
+DAY = date.fromisoformat(ASOF)
+
+
+@pytest.fixture
+def ports(ports: FakePorts) -> Iterator[FakePorts]:
+    yield with_registry(ports)
+    ports.state.close()
+
+
+def call(ports: FakePorts, step: Any, *words: str, mode: str = "paper") -> Summary:
+    args = arguments(step.STEP, *words, asof=DAY, mode=mode, gates_dir="")
+    found: Summary = step.STEP.run(ports, args, no_tick)
+    return found
+
+
+def status(summary: Summary) -> tuple[Any, int]:
+    return summary.values["status"], summary.exit_code
+
+
+def test_first_set_goes_into_production_with_audit_exports_and_aliases(ports: FakePorts) -> None:
+    digest = put_set(ports, "a")
+    done = call(ports, promote, "--reason", "first-set")
+    assert status(done) == ("promoted", 0)
+    assert (done.values["from"], done.values["to"], done.values["revision"]) == (None, digest, 1)
+    (row,) = ports.state.audit()
+    assert (row["actor"], row["reason"], row["verdicts"]) == (
+        "bft",
+        "first-set",
+        {"bootstrap": "pass"},
+    )
+    assert row["ts_utc"] == NOW.isoformat()  # asof is the newest closed session
+    assert ports.store.get("exports/production.alias").decode() == f"{digest}\n"
+    exported = json.loads(ports.store.get("exports/registry.json"))
+    assert [m["name"] for m in exported["models"]] == list(MODEL_NAMES)
+    assert exported["moved_utc"] == NOW.isoformat()
+    assert ports.tracker.aliases("bft-reg_3d") == {"production": "1"}
+    (version,) = ports.tracker.versions("bft-set")
+    assert (version.tags["digest"], ports.tracker.aliases("bft-set")) == (
+        digest,
+        {"production": "1"},
+    )
+
+
+def test_promoting_twice_finds_the_first_effect(ports: FakePorts) -> None:
+    put_set(ports, "a")
+    first, second = call(ports, promote), call(ports, promote)
+    assert (first.values["already"], second.values["already"]) == (False, True)
+    assert status(second) == ("promoted", 0)
+    assert len(ports.state.audit()) == 1
+
+
+def test_failed_gate_is_a_result_with_reasons(ports: FakePorts) -> None:
+    put_set(ports, "a", verdict="fail")
+    done = call(ports, promote)
+    assert status(done) == ("not_promoted", 0)
+    assert done.values["reasons"] == ["gate fail", "reg_3d leak: leak"]
+    assert ports.state.pointer("production").revision == 0
+
+
+def test_equal_nine_digests_are_unchanged(ports: FakePorts) -> None:
+    put_set(ports, "a")
+    call(ports, promote)
+    put_set(ports, "a", note="judged again")
+    done = call(ports, promote)
+    assert (status(done), done.values["reasons"]) == (("not_promoted", 0), ["unchanged"])
+
+
+def test_dry_run_moves_nothing(ports: FakePorts) -> None:
+    put_set(ports, "a")
+    assert status(call(ports, promote, "--dry-run")) == ("not_promoted", 0)
+    assert ports.state.pointer("production").revision == 0
+
+
+def test_other_expected_revision_is_a_conflict(ports: FakePorts) -> None:
+    put_set(ports, "a")
+    assert status(call(ports, promote, "--expect", "4")) == ("conflict", 77)
+
+
+def test_altered_artifact_stops_a_promotion(ports: FakePorts) -> None:
+    put_set(ports, "a")
+    digest = put_artifact(ports, "bin_3d a")
+    ports.store.put(f"models/{digest}/weights.pt", b"other")
+    with pytest.raises(DataError, match="bin_3d"):
+        call(ports, promote)
+
+
+def test_without_a_gate_report_promotion_says_what_to_run(ports: FakePorts) -> None:
+    with pytest.raises(DataError, match="bft gate"):
+        call(ports, promote)
+
+
+def test_live_mode_asks_for_its_gates_and_an_approval(ports: FakePorts) -> None:
+    put_set(ports, "a", gates="paper")
+    done = call(ports, promote, mode="live")
+    assert status(done) == ("not_promoted", 0)
+    put_set(ports, "b", gates="nightly,contracts_v2")
+    assert status(call(ports, promote, mode="live")) == ("awaiting_approval", 77)
+    done = call(ports, promote, "--approve", "--as", "ada", mode="live")
+    assert status(done) == ("promoted", 0)
+    assert ports.state.audit()[0]["approvals"] == ["ada"]
+    with pytest.raises(UsageError, match="--as"):
+        call(ports, promote, "--approve")
+
+
+def test_approval_older_than_72_hours_does_not_count(ports: FakePorts) -> None:
+    digest = put_set(ports, "a", verdict="inconclusive")
+    report = registry.newest_report(ports.store, ASOF)["report_digest"]
+    words = ("--accept-inconclusive", "--set", digest)
+    ports.state.approve(report, actor="ada", at=datetime(2026, 1, 2, 23, 29, tzinfo=UTC))
+    assert status(call(ports, promote, *words)) == ("awaiting_approval", 77)
+    ports.state.approve(report, actor="bob", at=datetime(2026, 1, 2, 23, 31, tzinfo=UTC))
+    assert status(call(ports, promote, *words)) == ("promoted", 0)
+
+
+def test_64_promotions_at_once_have_one_winner(ports: FakePorts) -> None:
+    """64 different sets, all judged against revision 0."""
+    digests = [put_set(ports, "a", reg_3d=str(n)) for n in range(64)]
+    url = f"sqlite:///{Path(ports.store.root) / 'state.db'}"
+
+    def one(digest: str) -> tuple[Any, int]:
+        mine = replace(ports, state=SqlState(url, clock=FixedClock()))
+        try:
+            return status(call(mine, promote, "--set", digest))
+        finally:
+            mine.state.close()
+
+    ports.tracker.down = True  # the mirror is another test's
+    with ThreadPoolExecutor(64) as threads:
+        found = list(threads.map(one, digests))
+    assert sorted(found) == [("conflict", 77)] * 63 + [("promoted", 0)]
+    assert len(ports.state.audit()) == 1
+
+
+def test_mirror_waits_for_mlflow_and_repair_catches_up(ports: FakePorts) -> None:
+    put_set(ports, "a")
+    ports.tracker.down = True
+    done = call(ports, promote)
+    assert status(done) == ("promoted", 0)
+    assert done.values["mirror"].startswith("waits")
+    ports.tracker.down = False
+    assert ports.tracker.aliases("bft-reg_3d") == {}
+    call(ports, models, "--repair")
+    assert ports.tracker.aliases("bft-reg_3d") == {"production": "1"}
+
+
+def two_sets(ports: FakePorts) -> tuple[str, str]:
+    first = put_set(ports, "a")
+    call(ports, promote)
+    second = put_set(ports, "b", gates="paper")
+    call(ports, promote)
+    return first, second
+
+
+def test_rollback_restores_the_whole_set_before(ports: FakePorts) -> None:
+    first, second = two_sets(ports)
+    done = call(ports, rollback, "--reason", "live-gate")
+    assert status(done) == ("rolled_back", 0)
+    assert (done.values["from"], done.values["to"], done.values["revision"]) == (second, first, 3)
+    assert ports.state.pointer("previous").set_digest is None
+    assert ports.tracker.aliases("bft-reg_3d") == {"production": "1"}
+    assert ports.state.audit()[-1]["action"] == "rollback"
+    assert status(call(ports, rollback)) == ("nothing_to_do", 0)
+
+
+def test_demoted_set_needs_an_approval_to_return(ports: FakePorts) -> None:
+    _, second = two_sets(ports)
+    call(ports, rollback)
+    again = put_set(ports, "b", gates="paper")
+    assert again != second
+    words = ("--set", second, "--expect", "3")
+    assert status(call(ports, promote, *words)) == ("awaiting_approval", 77)
+    assert status(call(ports, promote, *words, "--approve", "--as", "ada")) == ("promoted", 0)
+
+
+def test_rollback_only_if_the_days_set_was_breached(ports: FakePorts) -> None:
+    first, second = two_sets(ports)
+    assert status(call(ports, rollback, "--if-breached")) == ("nothing_to_do", 0)
+    live = {"breached": True, "set_digest": second}
+    ports.store.put(registry.live_key(ASOF), json.dumps(live).encode())
+    assert status(call(ports, rollback, "--if-breached")) == ("rolled_back", 0)
+    assert status(call(ports, rollback, "--if-breached")) == ("nothing_to_do", 0)
+    assert ports.state.pointer("production").set_digest == first
+
+
+def test_rollback_refuses_a_set_without_its_artifacts(ports: FakePorts) -> None:
+    two_sets(ports)
+    digest = put_artifact(ports, "buck_30d a")
+    ports.store.delete(f"models/{digest}/weights.pt")
+    with pytest.raises(DataError, match="buck_30d"):
+        call(ports, rollback)
+    assert ports.state.pointer("production").revision == 2
+
+
+def test_models_names_all_nine_as_missing_before_the_first_set(ports: FakePorts) -> None:
+    values = call(ports, models).values
+    assert (values["missing"], values["missing_count"]) == (["all"], 9)
+    assert values["mlflow_request"] == "none"
+
+
+def test_models_names_absent_and_expired_entries(ports: FakePorts) -> None:
+    put_set(ports, "a", created="2025-10-07T23:00:00+00:00", absent=["bin_3d"])
+    call(ports, promote)
+    values = call(ports, models).values
+    assert (values["missing"], values["missing_count"]) == (["bin_3d"], 1)  # 90 days: not yet
+    assert {row["age_days"] for row in values["models"]} == {90, None}
+    later = replace(ports, clock=FixedClock(datetime(2026, 1, 7, 1, tzinfo=UTC)))
+    args = arguments(models.STEP, asof=date(2026, 1, 6))
+    values = models.STEP.run(later, args, no_tick).values
+    assert (values["missing"], values["missing_count"]) == (["all"], 9)
+
+
+def test_alias_moved_by_hand_is_a_request_and_a_late_mirror_is_none(ports: FakePorts) -> None:
+    two_sets(ports)
+    assert call(ports, models).values["mlflow_request"] == "none"
+    ports.tracker.set_alias("bft-reg_3d", "production", "1")
+    assert call(ports, models).values["mlflow_request"] == "bft-reg_3d:1"
+    ports.tracker.set_alias("bft-reg_3d", "production", "2")
+    put_set(ports, "c", gates="paper")
+    ports.tracker.down = True
+    call(ports, promote)
+    ports.tracker.down = False
+    assert call(ports, models).values["mlflow_request"] == "none"
+
+
+def test_models_shows_what_was_in_production_then(ports: FakePorts) -> None:
+    first, second = two_sets(ports)
+    assert call(ports, models, "--alias", "previous").values["set_digest"] == first
+    values = call(ports, models, "--at", NOW.isoformat()).values
+    assert values["set_digest"] == second
+    assert call(ports, models, "--at", "2026-01-05T22:00:00+00:00").values["set_digest"] is None
+    names = [row["name"] for row in call(ports, models, "--diff", first, second).values["diff"]]
+    assert names == list(MODEL_NAMES)
+    assert call(ports, models, "show", "reg_3d").values["card"] == "# reg_3d b"
+    card = call(ports, models, "show", "reg_3d", "--version", "1").values["card"]
+    assert card == "# reg_3d a"
+
+
+def test_verify_finds_a_forged_row_and_a_moved_pointer(ports: FakePorts) -> None:
+    two_sets(ports)
+    assert call(ports, models, "--verify").values["audit"]["verified"]
+    engine = sa.create_engine(f"sqlite:///{Path(ports.store.root) / 'state.db'}")
+    with engine.begin() as connection, pytest.raises(sa.exc.IntegrityError):
+        connection.exec_driver_sql("UPDATE audit SET body = body || ' '")
+    with engine.begin() as connection:  # what only somebody with the file can do
+        connection.exec_driver_sql("DROP TRIGGER audit_no_update")
+        body = connection.exec_driver_sql("SELECT body FROM audit WHERE seq = 1").scalar_one()
+        forged = body.replace('"actor":"bft"', '"actor":"eve"')
+        assert forged != body
+        connection.exec_driver_sql("UPDATE audit SET body = ? WHERE seq = 1", (forged,))
+    with pytest.raises(DataError, match="audit row 1: hash"):
+        call(ports, models, "--verify")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE audit SET body = ? WHERE seq = 1", (body,))
+        moved = hashlib.sha256(b"x").hexdigest()
+        connection.exec_driver_sql(
+            "UPDATE model_pointer SET set_digest = ? WHERE alias = 'production'", (moved,)
+        )
+    engine.dispose()
+    with pytest.raises(DataError):
+        call(ports, models, "--verify")

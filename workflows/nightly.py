@@ -1,0 +1,132 @@
+"""Every evening: market data to forecasts, signals, picks and reports (platform spec, 1.2)."""
+
+from hera.workflows import DAG, Parameter
+
+from workflows.common import (
+    AR,
+    chain,
+    cron,
+    done,
+    ended,
+    given,
+    guarded,
+    handed,
+    output,
+    step,
+    task,
+    workflow,
+)
+
+DEADLINE = f"--deadline {given('deadline')}"
+HOW = f"--profile {given('model-profile')} --compute {given('compute')}"
+
+build = step(
+    "build",
+    chain(f"pull {AR} --source {given('source')}", f"gold {AR}", f"validate {AR}", f"models {AR}"),
+    effect="replace",
+    retries="T",
+    pod="heavy",
+    limits=("3h", 7200),
+    outputs=("missing", "missing_count", "mlflow_request"),
+    lock="bft-tables",
+)
+train = step(
+    "train-missing",
+    f"train {handed('model')} {AR} {HOW}",
+    effect="replace",
+    retries="T",
+    pod="train",
+    limits=("8h", 21_600),
+    inputs=("asof", "model"),
+)
+gate = step(
+    "gate-missing",
+    f"gate {AR} --gates {given('gates-first')}",
+    effect="pure",
+    retries="P",
+    pod="score",
+    limits=("1h", 1800),
+    outputs=("verdict",),
+)
+ONCE = {"effect": "once", "retries": "N", "pod": "score"}
+moves = {**ONCE, "limits": ("10m", 120), "lock": "bft-tables"}
+promote = step("promote-missing", f"promote {AR} --reason first-set", **moves)
+adopt = step("adopt", f"promote {AR} --from-mlflow", **moves)
+score = step(
+    "score",
+    chain(f"predict {AR} {DEADLINE} --shadow", f"gate {AR} --live"),
+    effect="replace",
+    retries="T",
+    pod="score",
+    limits=("45m", 1200),
+    outputs=("breached",),
+    lock="bft-tables",
+)
+back = f"rollback {AR} --if-breached --reason live-gate"
+demote = step("demote", back, **ONCE, limits=("5m", 60))
+rescore = step(
+    "rescore",
+    f"predict {AR} {DEADLINE}",
+    effect="replace",
+    retries="T",
+    pod="score",
+    limits=("45m", 1200),
+    lock="bft-tables",
+)
+publish = step(
+    "publish",
+    chain(f"scan {AR} --mode close", f"rank {AR}", f"screen {AR}", f"report {AR} --site"),
+    effect="replace",
+    retries="T",
+    pod="heavy",
+    limits=("1h", 3000),
+    lock="bft-tables",
+)
+
+night = DAG(
+    name="night",
+    inputs=[Parameter(name="asof")],
+    target="build score publish",
+    fail_fast=False,
+    tasks=[
+        task(build),
+        task(
+            train,
+            depends=done("build"),
+            with_param=output("build", "missing"),
+            arguments={"model": "{{item}}"},
+        ),
+        task(
+            gate,
+            depends=f"{done('build')} && {ended('train-missing')}",
+            when=output("build", "missing_count") + " != 0",
+        ),
+        task(
+            promote,
+            depends=done("gate-missing"),
+            when=output("gate-missing", "verdict") + " == pass",
+        ),
+        task(
+            adopt,
+            depends=f"{done('build')} && {ended('promote-missing')}",
+            when=output("build", "mlflow_request") + " != none",
+        ),
+        task(score, depends=f"{done('build')} && {ended('promote-missing')} && {ended('adopt')}"),
+        task(demote, depends=done("score"), when=output("score", "breached") + " == true"),
+        task(rescore, depends=done("demote")),
+        task(publish, depends=f"{done('build')} && {ended('score')} && {ended('rescore')}"),
+    ],
+)
+containers = [build, train, gate, promote, adopt, score, demote, rescore, publish]
+NIGHTLY = [
+    workflow(
+        "nightly",
+        [*guarded("nightly", night), *containers],
+        parameters=(
+            "root image image-train source model-profile compute gates-first"
+            " pod-heavy pod-score pod-train asof deadline"
+        ).split(),
+        deadline_s=43_200,
+    ),
+    cron("nightly", ["30 18 * * 1-5", "0 21 * * 1-5", "0 5 * * 2-6"]),
+]
