@@ -149,7 +149,7 @@ def _verdict(row: Json) -> str:
     low = (row.get("interval") or {}).get("lo")
     if not row.get("beaten"):
         return "not beaten"
-    return "beaten" if known(low) and low > 0 else "ahead, within chance"
+    return "beaten" if low is not None and low > 0 else "ahead, within chance"
 
 
 def _row(model: Model) -> Json:

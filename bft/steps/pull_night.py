@@ -23,7 +23,8 @@ class Night:
 
     `past`: asof was over by the source's clock, so everything counts as backfilled. `partial`:
     only some facts are asked for. `asked`: of a table, the symbols it was asked for; what the
-    same day already holds of others stays.
+    same day already holds of others stays. `later`: partitions made while they are published, for
+    they would not fit into memory together.
     """
 
     store: Store
@@ -37,6 +38,8 @@ class Night:
     asked: dict[str, Sequence[str]] = field(default_factory=dict)
     skips: Skips = field(default_factory=Skips)
     tables: dict[str, pa.Table] = field(default_factory=dict)
+    later: dict[str, Mapping[str, pa.Table]] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
     revisions: int = 0
 
     @property
@@ -73,15 +76,24 @@ class Night:
     def keep(
         self, table: Table, found: Arrivals, *, known_at: pd.Series, backfilled: pd.Series
     ) -> None:
-        """Stamp new rows and hold them for publishing; `known_at` covers `found.rows`."""
+        """Hold new rows for publishing."""
         self.revisions += found.count("revised")
+        self.rows[table.name] = len(found.rows)
+        self.tables[table.name] = self.stamped(
+            table, found, known_at=known_at, backfilled=backfilled
+        )
+
+    def stamped(
+        self, table: Table, found: Arrivals, *, known_at: pd.Series, backfilled: pd.Series
+    ) -> pa.Table:
+        """New rows with when they were known and arrived; `known_at` covers `found.rows`."""
         rows = found.rows.assign(
             known_at=known_at,
             arrived_at=self.arrived(found.rows.index),
             source=self.source,
             backfilled=backfilled,
         )
-        self.tables[table.name] = arrow(rows, table, self.store)
+        return arrow(rows, table, self.store)
 
     def publish(self) -> dict[str, str]:
         """Write each table's partition of asof, and closed months as one object.
@@ -89,6 +101,10 @@ class Night:
         A table without news keeps its manifest.
         """
         objects: dict[str, str] = {}
+        for name, later in self.later.items():  # these may still fail: first
+            made = self.store.publish(name, asof=self.asof, partitions=later)
+            objects |= {o.key: o.digest for o in made.objects if o.partition in later}
+            self.rows[name] = sum(o.rows for o in made.objects if o.partition in later)
         for name, rows in sorted(self.tables.items()):
             last = self.store.manifest(name, asof=self.asof)
             again = last is not None and last.asof == self.asof
@@ -181,11 +197,6 @@ def arrow(rows: pd.DataFrame, table: Table, store: Store) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema).sort_by(
         [(name, "ascending") for name in (*table.key, "revision")]
     )
-
-
-def counts(tables: Mapping[str, pa.Table]) -> dict[str, int]:
-    """Rows by table."""
-    return {name: rows.num_rows for name, rows in sorted(tables.items())}
 
 
 def _column(values: pd.Series, kind: pa.DataType) -> pa.Array:
