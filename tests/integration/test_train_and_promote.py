@@ -167,6 +167,29 @@ def test_paper_gate_compares_the_merge_and_keeps_equal_models(night: Any) -> Non
     assert missing <= {"rank_ic", "rank_ic_10d", "rank_ic_windows_positive"}  # a constant score
 
 
+def test_alias_moved_in_mlflow_is_adopted_or_put_back_with_reasons(night: Any) -> None:
+    ports, asof, _, _ = night
+    row = call(ports, train, asof, "reg_3d", *WORDS[1:], "--seed", "2").values["models"][0]
+    assert (row["status"], row["version"]) == ("trained", "2")
+    before = ports.state.pointer("production").revision
+    ports.tracker.set_alias("bft-reg_3d", "production", "2")
+    assert call(ports, models, asof).values["mlflow_request"] == "bft-reg_3d:2"
+    done = call(ports, promote, asof, "--from-mlflow").values
+    absent = [r["name"] for r in call(ports, models, asof).values["models"] if not r["digest"]]
+    aliases, revision = (
+        ports.tracker.aliases("bft-reg_3d"),
+        ports.state.pointer("production").revision,
+    )
+    if done["status"] == "promoted":
+        assert (aliases["production"], aliases["previous"], revision) == ("2", "1", before + 1)
+        assert ports.state.audit()[-1]["actor"] == "mlflow"
+    else:  # paper asks for all nine
+        assert absent
+        assert (aliases["production"], revision) == ("1", before)
+        assert "no_model" in ports.tracker.versions("bft-reg_3d")[0].tags["bft.refused"]
+    assert call(ports, models, asof).values["mlflow_request"] == "none"
+
+
 class Away:
     """Compute whose tasks all fail in one way."""
 
