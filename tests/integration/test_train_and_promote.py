@@ -60,8 +60,9 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> tuple[FakePorts, Any, Cou
     return ports, asof, counting, summary
 
 
-def call(ports: FakePorts, step: Any, asof: Any, *words: str) -> Summary:
-    args = arguments(step.STEP, *words, asof=asof, mode="paper", gates_dir="", profiles_dir="")
+def call(ports: FakePorts, step: Any, asof: Any, *words: str, gates_dir: str = "") -> Summary:
+    folders = {"gates_dir": gates_dir, "profiles_dir": ""}
+    args = arguments(step.STEP, *words, asof=asof, mode="paper", **folders)
     found: Summary = step.STEP.run(ports, args, no_tick)
     return found
 
@@ -167,26 +168,35 @@ def test_paper_gate_compares_the_merge_and_keeps_equal_models(night: Any) -> Non
     assert missing <= {"rank_ic", "rank_ic_10d", "rank_ic_windows_positive"}  # a constant score
 
 
-def test_alias_moved_in_mlflow_is_adopted_or_put_back_with_reasons(night: Any) -> None:
+LOOSE = """
+schema: bft.gates/1
+profile: loose
+inconclusive: candidate
+absent_at_most: 9
+rules:
+  - {id: probe, scope: model, kind: floor, metric: probe, min: 1}
+"""
+POLICY = """
+schema: bft.policy/1
+paper: {gates: [[loose]], approvals: 0}
+"""
+
+
+def test_alias_moved_in_mlflow_is_adopted_by_the_modes_gates(night: Any, tmp_path: Path) -> None:
     ports, asof, _, _ = night
     row = call(ports, train, asof, "reg_3d", *WORDS[1:], "--seed", "2").values["models"][0]
     assert (row["status"], row["version"]) == ("trained", "2")
     before = ports.state.pointer("production").revision
     ports.tracker.set_alias("bft-reg_3d", "production", "2")
     assert call(ports, models, asof).values["mlflow_request"] == "bft-reg_3d:2"
-    done = call(ports, promote, asof, "--from-mlflow").values
-    absent = [r["name"] for r in call(ports, models, asof).values["models"] if not r["digest"]]
-    aliases, revision = (
-        ports.tracker.aliases("bft-reg_3d"),
-        ports.state.pointer("production").revision,
-    )
-    if done["status"] == "promoted":
-        assert (aliases["production"], aliases["previous"], revision) == ("2", "1", before + 1)
-        assert ports.state.audit()[-1]["actor"] == "mlflow"
-    else:  # paper asks for all nine
-        assert absent
-        assert (aliases["production"], revision) == ("1", before)
-        assert "no_model" in ports.tracker.versions("bft-reg_3d")[0].tags["bft.refused"]
+    (tmp_path / "loose.yaml").write_text(LOOSE)
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    done = call(ports, promote, asof, "--from-mlflow", gates_dir=str(tmp_path)).values
+    assert (done["status"], done["revision"]) == ("promoted", before + 1)
+    by_alias = {"candidate": "2", "production": "2", "previous": "1"}
+    assert ports.tracker.aliases("bft-reg_3d") == by_alias
+    assert ports.tracker.aliases("bft-bin_10d")["production"] == "1"
+    assert ports.state.audit()[-1]["actor"] == "mlflow"
     assert call(ports, models, asof).values["mlflow_request"] == "none"
 
 
