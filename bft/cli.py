@@ -174,8 +174,8 @@ def load(verb: str) -> "Step":
     """
     if verb not in VERBS:
         near = get_close_matches(verb, VERBS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UsageError(f"no verb {verb!r}{hint} See: bft --help")
+        hint = f"did you mean {near[0]}?" if near else "see: bft --help"
+        raise UsageError(f"no verb {verb!r}; {hint}")
     step: Step = importlib.import_module(VERBS[verb][0]).STEP
     return step
 

@@ -129,6 +129,11 @@ class Wired:
             from bft.adapters.sources.files import Files
 
             return Files(Path(rest))
+        if kind == "mysql" and rest:
+            from bft.adapters.sources.mysql import MySql
+
+            password = str.__str__(self.settings.mysql_password)
+            return MySql(rest, password=password, store=self.store)
         if kind in {"sim", "alphavantage"} or not spec:
             return self._vendor(rest, sim=kind == "sim")
         raise ConfigError(

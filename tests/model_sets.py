@@ -45,11 +45,12 @@ def model_of(
     arrays: Arrays,
     statistics: Statistics,
     *,
-    sizes: Mapping[str, Any] = TINY,
+    sizes: Mapping[str, Any] | None = None,
     lookback: int = 20,
     first_test: int,
     created: str = CREATED,
     seed: int = 0,
+    threads: int = 1,
 ) -> artifact.Model:
     """An untrained net in the clothes of a trained one."""
     profile = {
@@ -59,7 +60,7 @@ def model_of(
         "layer_drop": 0.0,
         "buckets": 3,
         "loss": "mse",
-        **sizes,
+        **(sizes or TINY),
     }
     net_sizes = sizes_of(profile, name.kind, arrays.features)
     torch.manual_seed(1000 * seed + MODELS.index(name))
@@ -80,7 +81,7 @@ def model_of(
         "normalisation": {"clip": 5.0, "digest": f"seed {seed}"},
         "label": {"mu_y": 0.001, "s": 0.03, **LABELS[name.kind]},
         "split": {"fold": seed, "test": [[str(sessions.session(first_test)), "2025-12-31"]]},
-        "training": {"loss": "mse", "threads": 1},
+        "training": {"loss": "mse", "threads": threads},
         "calibration": CALIBRATIONS[name.kind],
         "conformal": {"q": 1.6, "n": 500, "level": 0.9},
     }
@@ -94,11 +95,12 @@ def put_set_of_nets(
     *,
     absent: Sequence[str] = (),
     older_folds: int = 0,
+    sizes: Mapping[str, Mapping[str, Any]] | None = None,
     **options: Any,
 ) -> str:
     """Write nine artifacts and their set; a test block starts every 20 sessions before asof.
 
-    Returns the set's digest.
+    `sizes` are the nets' sizes by name (TINY). Returns the set's digest.
     """
     arrays = arrays_of(ports, asof)
     newest = sessions.number(asof)
@@ -122,6 +124,7 @@ def put_set_of_nets(
                         statistics,
                         first_test=newest - 20 * (older_folds + 1 - fold),
                         seed=fold,
+                        sizes=(sizes or {}).get(str(name)),
                         **options,
                     )
                     digest = _write_into(own, made, probe)

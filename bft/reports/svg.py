@@ -72,7 +72,7 @@ def bars(items: Sequence[tuple[str, float, str]], label: str, unit: str) -> Mark
         body += _text(at, y + 10.5, shown, anchor, "value")
     bottom = len(items) * height + 4
     body += _rule(zero, 0, zero, bottom, "axis")
-    body += _text(zero, bottom + 12, unit, "middle")
+    body += _text(WIDTH - 4, bottom + 12, unit, "end")
     return _svg(body, WIDTH, bottom + 16, label, "chart")
 
 

@@ -50,7 +50,6 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     from bft.steps import pull_bulk, pull_vendor
-    from bft.steps.pull_night import counts
 
     source = ports.source(args.source)
     night = _night(ports, source, args)
@@ -58,9 +57,9 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     collect = pull_bulk.collect if source.bulk else pull_vendor.collect
     coverage = collect(night, source, args, tick, notes)
     exit_code, error = _outcome(night, coverage)
-    tables = counts(night.tables)
+    objects = {} if error else night.publish()
     values = {
-        "tables": tables,
+        "tables": dict(sorted(night.rows.items())),
         "calls": source.calls,
         "revisions": night.revisions,
         "names": night.skips.names,
@@ -74,9 +73,9 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     }
     return Summary(
         values=values,
-        rows=sum(tables.values()),
+        rows=sum(night.rows.values()),
         skipped=night.skips.counts,
-        objects={} if error else night.publish(),
+        objects=objects,
         exit_code=exit_code,
         error=error,
     )

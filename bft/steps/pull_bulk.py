@@ -1,11 +1,12 @@
 """A source that hands over everything at once: files, or an old database."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
 import pandas as pd
+import pyarrow as pa
 
 from bft.domain import sessions
 from bft.domain.delivery import Answer, Want
@@ -29,7 +30,7 @@ def collect(
     """Take every topic of the source into the night's tables; no bars, no coverage."""
     topics = [t for t in source.topics if t in (args.topics or source.topics)]
     answers: dict[str, Answer] = {}
-    wants = [Want(topic=topic) for topic in topics]
+    wants = [Want(topic=topic) for topic in topics if topic != "options"]
     for answer in source.fetch(wants, asof=night.asof, fresh=args.fresh, tick=tick):
         night.skips.take(answer.refused)
         notes += answer.notes
@@ -48,17 +49,56 @@ def collect(
         return None
     bars = intake.clean_bars(facts["bars"], asof=night.asof, bulk=True, skips=night.skips)
     _after_first_bar(night, facts["bars"], bars)
-    pull_tables.take_bars(night, bars, _actions(bars, facts.get("actions")))
+    pull_tables.take_bars(night, bars, _actions(night, bars, facts.get("actions")))
+    if "options" in topics:
+        _options(night, source, args, tick, sorted(bars["symbol"].unique()))
     if "vendor_adjusted_close" not in facts["bars"]:
         notes.append("no adjusted_close: prices are taken as adjusted, factors are 1")
     return _traded(night, universe, bars, only, notes)
 
 
-def _actions(bars: pd.DataFrame, entered: pd.DataFrame | None) -> pd.DataFrame:
+def _options(
+    night: Night, source: Source, args: argparse.Namespace, tick: Tick, symbols: Sequence[str]
+) -> None:
+    """Put off chains, too many for memory, until they are published: a symbol a partition."""
+
+    def chains_of(symbol: str) -> pa.Table:
+        wants = [Want(topic="options", name=symbol)]
+        (answer,) = source.fetch(wants, asof=night.asof, fresh=args.fresh, tick=tick)
+        return pull_facts.imported_chains(night, frame(answer.tables["options"]))
+
+    parts = {f"arrived={night.asof}.{symbol}": symbol for symbol in symbols}
+    night.later["options"] = Later(parts, chains_of)
+
+
+class Later(Mapping[str, pa.Table]):
+    """Partitions that are made when they are looked at."""
+
+    def __init__(self, parts: Mapping[str, str], make: Callable[[str], pa.Table]) -> None:
+        self._parts, self._make = parts, make
+
+    def __getitem__(self, name: str) -> pa.Table:
+        """Make one partition."""
+        return self._make(self._parts[name])
+
+    def __iter__(self) -> Iterator[str]:
+        """Names in order."""
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._parts)
+
+
+def _actions(night: Night, bars: pd.DataFrame, entered: pd.DataFrame | None) -> pd.DataFrame:
     """Delivered actions, or those that adjusted closes imply; entered ones win."""
     found = corporate.delivered_actions(bars)
     if not {"dividend_amount", "split_coefficient"} & set(bars.columns):
         found = corporate.inferred_actions(_adjusted(bars))
+        if night.source == "mysql":
+            found, odd = corporate.ordinary(found, bars)
+            keys = intake.keys_of(odd, ("symbol", "ex_date"))
+            night.skips.add("import_adj_step", keys, count=len(odd))
     return found if entered is None else corporate.preferred(entered, found)
 
 

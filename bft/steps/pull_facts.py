@@ -9,7 +9,7 @@ from bft.domain import market
 from bft.domain.market import sector_of
 from bft.features import arrivals, chains, known
 from bft.steps.pull_night import Night
-from bft.steps.pull_tables import take_earnings, take_macro
+from bft.steps.pull_tables import take_earnings, take_macro, with_columns
 
 SNAPSHOT = tuple(
     name
@@ -30,6 +30,7 @@ def take_found(night: Night, found: Mapping[str, pd.DataFrame]) -> None:
         "earnings": take_earnings,
         "news": take_news,
         "macro": take_macro,
+        "options_summary": take_sums,
     }
     for name, take in takers.items():
         if name in found:
@@ -42,6 +43,7 @@ def take_found(night: Night, found: Mapping[str, pd.DataFrame]) -> None:
 def take_fundamentals(night: Night, rows: pd.DataFrame) -> None:
     """Store snapshots in which something moved, or that are due again."""
     day = night.arrived_on(rows.index)
+    rows = with_columns(rows, SNAPSHOT)
     sectors = rows["sector"].map(lambda text: sector_of(text) or text.upper(), na_action="ignore")
     rows = rows.assign(arrived_on=day, basis_on=day, sector=sectors)
     stored = night.stored(market.FUNDAMENTALS)
@@ -98,14 +100,32 @@ def select_chain(night: Night, symbol: str, chain: pa.Table, close_usd: float | 
 
 def take_options(night: Night, rows: pd.DataFrame) -> None:
     """Store kept contracts and their sums."""
-    stored = _at(night, market.OPTIONS)
+    stored = night.stored(market.OPTIONS, since=night.asof)
     found = arrivals.arrivals(stored, rows, key=market.OPTIONS.key, values=OPTION)
     _keep_day(night, market.OPTIONS, found)
-    sums = chains.chain_summary(rows)
+    take_sums(night, chains.chain_summary(rows))
+
+
+def take_sums(night: Night, rows: pd.DataFrame) -> None:
+    """Store volumes by type."""
     values = ("call_volume", "put_volume", "total_volume", "contracts")
-    stored = _at(night, market.OPTIONS_SUMMARY)
-    found = arrivals.arrivals(stored, sums, key=market.OPTIONS_SUMMARY.key, values=values)
+    rows = with_columns(rows[rows["date"] <= pd.Timestamp(night.asof)], values)
+    rows = rows.drop_duplicates(["symbol", "date"])
+    since = rows["date"].min().date() if len(rows) else night.asof
+    stored = night.stored(market.OPTIONS_SUMMARY, since=since)
+    found = arrivals.arrivals(stored, rows, key=market.OPTIONS_SUMMARY.key, values=values)
     _keep_day(night, market.OPTIONS_SUMMARY, found)
+
+
+def imported_chains(night: Night, rows: pd.DataFrame) -> pa.Table:
+    """An old installation's contracts of some symbols, as it chose them."""
+    rows = with_columns(rows[rows["date"] <= pd.Timestamp(night.asof)], OPTION)
+    rows = rows.drop_duplicates(list(market.OPTIONS.key))
+    stored = night.stored(market.OPTIONS, symbols=sorted(rows["symbol"].unique()))
+    found = arrivals.arrivals(stored, rows, key=market.OPTIONS.key, values=OPTION)
+    backfilled = pd.Series(data=True, index=found.rows.index)
+    known_at = known.close_of(found.rows["date"])
+    return night.stamped(market.OPTIONS, found, known_at=known_at, backfilled=backfilled)
 
 
 def take_news(night: Night, rows: pd.DataFrame) -> None:
@@ -140,7 +160,3 @@ def _keep_day(night: Night, table: market.Table, found: arrivals.Arrivals) -> No
     backfilled = pd.Series(data=night.past, index=found.rows.index)
     known_at = known.close_of(found.rows["date"])
     night.keep(table, found, known_at=known_at, backfilled=backfilled)
-
-
-def _at(night: Night, table: market.Table) -> pd.DataFrame:
-    return night.stored(table, since=night.asof)

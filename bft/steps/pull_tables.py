@@ -1,6 +1,6 @@
 """Delivered facts to rows worth storing, one function per table."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 import pandas as pd
@@ -17,7 +17,7 @@ REPORT_DAYS_MAX = 400
 
 def take_bars(night: Night, bars: pd.DataFrame, actions: pd.DataFrame) -> None:
     """Store clean bars and their actions; a change too large to believe is kept as refused."""
-    bars = _with(bars, BAR_VALUES)
+    bars = with_columns(bars, BAR_VALUES)
     since = bars["date"].min().date() - timedelta(days=10) if len(bars) else night.base
     stored = night.stored(
         market.BARS,
@@ -88,7 +88,7 @@ def take_macro(night: Night, macro: pd.DataFrame) -> None:
 def take_earnings(night: Night, earnings: pd.DataFrame) -> None:
     """Store reports; a quarter without reported EPS is only expected."""
     values = ("reported_on", "report_time", *EPS)
-    earnings = _with(earnings, values)
+    earnings = with_columns(earnings, values)
     end = earnings["fiscal_date_ending"]
     lag = (earnings["reported_on"] - end) / pd.Timedelta(days=1)
     bad = (lag < 0) | (lag > REPORT_DAYS_MAX) | end.isna()
@@ -151,9 +151,12 @@ def _release(series: object, rows: pd.DataFrame) -> pd.Series:
     return known.close_of(rows["known_on"]).where(rows["known_on"].notna(), rule)
 
 
-def _with(rows: pd.DataFrame, names: "tuple[str, ...]") -> pd.DataFrame:
+def with_columns(rows: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     """Rows with all those columns; absent ones are null."""
-    kinds: Mapping[str, str] = {"reported_on": "datetime64[ms]", "report_time": "object"}
+    kinds: Mapping[str, str] = {
+        "reported_on": "datetime64[ms]",
+        **dict.fromkeys(("report_time", "name", "asset_type"), "object"),
+    }
     absent = {
         name: pd.Series(None, index=rows.index, dtype=kinds.get(name, "float64"))
         for name in names

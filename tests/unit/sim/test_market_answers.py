@@ -51,7 +51,7 @@ EVERY = [
     ("REALTIME_OPTIONS", {"symbol": "GOPI", "require_greeks": "true"}),
     ("REALTIME_BULK_QUOTES", {"symbol": "GOPI,SPY,XLK"}),
     ("GLOBAL_QUOTE", {"symbol": "GOPI"}),
-    ("NEWS_SENTIMENT", {"tickers": "GOPI", "sort": "EARLIEST", "limit": "1000"}),
+    ("NEWS_SENTIMENT", {"tickers": "GOPI", "sort": "EARLIEST", "time_from": "20220801T0000"}),
     ("TREASURY_YIELD", {"interval": "daily", "maturity": "2year"}),
     ("TREASURY_YIELD", {"interval": "daily", "maturity": "10year", "datatype": "csv"}),
     *((name, {}) for name in MACRO),

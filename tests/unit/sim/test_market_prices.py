@@ -1,6 +1,7 @@
 """Prices: order, dividends and splits by hand, listings, funds, and the planted signal."""
 
 import json
+from collections import Counter
 from dataclasses import fields
 from datetime import date
 
@@ -110,6 +111,17 @@ def test_dividend_lowers_the_price_by_its_amount() -> None:
     np.testing.assert_allclose(bars.factor[:, 0], [1, 100 / 99, 100 / 99], rtol=1e-15)
 
 
+def test_dividend_and_split_on_one_day() -> None:
+    """1 % of the new 50 USD share is 0.50; C = 2 * 100 / (100 - 2 * 0.50)."""
+    chance = np.ones((2, 1))
+    chance[1] = 0.0
+    fixed, shocks, made = _one_stock(2, split=chance, yield_frac=np.array([0.04]))
+    bars = as_traded(fixed, shocks, made, np.ones((2, 1), dtype=bool), np.array([62, 63]))
+    assert bars.dividend[1, 0] == 0.5
+    assert bars.factor[1, 0] == pytest.approx(200 / 99, rel=1e-15)
+    assert bars.close[1, 0] == 49.5
+
+
 def test_adjusted_close_follows_from_the_fields_beside_it(market: Vendor) -> None:
     """Backwards from the newest bar: each event multiplies by (P - f d) / (P f), by hand."""
     world, splits = market.world(), 0
@@ -215,12 +227,19 @@ def test_truth_is_the_formula_on_the_served_bars(strong: Vendor) -> None:
 
 
 def test_slow_part_is_the_last_known_surprise() -> None:
+    """On the day with the most reports: a pre-market one counts at its close, others do not."""
     slow = vendor(kappa_fast=0.0, kappa_slow=0.5)
-    day = "2021-03-17"
+    told: Counter[str] = Counter()
+    for one in slow.world().stocks:
+        told.update(
+            row["reportedDate"] for row in ask(slow, "EARNINGS", one.symbol)["quarterlyEarnings"]
+        )
+    day = max(told, key=lambda d: (told[d] if d < "2022-12-30" else 0, d))
     said = json.loads(slow.truth(day).body)["truth"]
-    last = []
+    last, fresh = [], Counter[str]()
     for symbol in said:
         rows = ask(slow, "EARNINGS", symbol, day)["quarterlyEarnings"]
+        fresh.update(row["reportTime"] for row in rows if row["reportedDate"] == day)
         done = [
             row
             for row in rows
@@ -228,6 +247,7 @@ def test_slow_part_is_the_last_known_surprise() -> None:
             and (row["reportedDate"] < day or row["reportTime"] == "pre-market")
         ]
         last.append(float(done[0]["surprisePercentage"]))
+    assert min(fresh["pre-market"], fresh["post-market"]) > 0
     np.testing.assert_allclose(list(said.values()), 0.5 * z(np.array(last)), atol=1e-4)
 
 

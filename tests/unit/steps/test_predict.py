@@ -247,9 +247,11 @@ def test_below_quorum_nothing_is_published_and_the_models_are_named(
     ready: tuple[FakePorts, str],
 ) -> None:
     ports, digest = ready
-    for name in ("bin_10d", "reg_3d", "buck_30d"):
-        flip(ports, digest, name)
-    with pytest.raises(DataError, match=r"6 of 9 .*reg_3d, bin_10d, buck_30d.*corrupt"):
+    flip(ports, digest, "bin_10d")
+    flip(ports, digest, "buck_30d")
+    shutil.rmtree(artifact_of(ports, digest, "reg_3d"))
+    told = r"6 of 9 .*reg_3d, bin_10d, buck_30d.*reg_3d: model \w+ is missing.*corrupt"
+    with pytest.raises(DataError, match=told):
         score(ports, digest)
     assert ports.store.manifest("forecasts") is None
 
@@ -429,7 +431,7 @@ def test_new_symbol_takes_pooled_statistics_and_is_counted(ready: tuple[FakePort
     assert score(ports, digest).values["pooled_symbols"] == 1
 
 
-def test_percent_and_mixed_rows_are_refused(ready: tuple[FakePorts, str]) -> None:
+def test_simulated_and_real_rows_together_are_refused(ready: tuple[FakePorts, str]) -> None:
     ports, digest = ready
     rows = ports.store.read("gold", asof=ASOF)
     place = rows.schema.get_field_index("row_flags")
@@ -449,7 +451,11 @@ def test_json_line_has_what_workflows_read(ready: tuple[FakePorts, str]) -> None
 
 def flip(ports: FakePorts, digest: str, name: str) -> None:
     """Change one byte of a model's weights."""
-    file = ports.store.path(f"models/{read_set(ports.store, digest).entry(name).digest}/weights.pt")
+    file = artifact_of(ports, digest, name) / "weights.pt"
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(bytes(data))
+
+
+def artifact_of(ports: FakePorts, digest: str, name: str) -> Path:
+    return ports.store.path(f"models/{read_set(ports.store, digest).entry(name).digest}")
