@@ -106,7 +106,7 @@ def pool_ready() -> float:
     begun = time.perf_counter()
     pool = PoolCompute(clock=SystemClock(), capacity=Capacity(cpus=2, memory_mb=4096))
     tasks = [Task(key=str(n), call="compute_tasks:process", spec={"seconds": 0.05}) for n in (1, 2)]
-    outcomes = pool.run(tasks, lambda _event: None)
+    outcomes = pool.run(tasks, lambda _event: None, lambda _outcome: None)
     seconds = time.perf_counter() - begun - 0.05
     check(all(outcome.value for outcome in outcomes), "a task failed")
     return seconds

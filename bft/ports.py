@@ -306,8 +306,15 @@ class Compute(Protocol):
         `run` works without it.
         """
 
-    def run(self, tasks: Sequence[Task], on_event: Callable[[Event], None]) -> list[Outcome]:
+    def run(
+        self,
+        tasks: Sequence[Task],
+        on_event: Callable[[Event], None],
+        on_outcome: Callable[[Outcome], None],
+    ) -> list[Outcome]:
         """Run all tasks; outcomes in task order. One task's failure never raises.
+
+        `on_outcome` hears of each as it ends, on the caller's thread; it must be quick.
 
         Raises:
             ConfigError: a task is larger than every slot; names both numbers.

@@ -38,9 +38,9 @@ class Counting:
     def prepare(self, module: str) -> None:
         pass
 
-    def run(self, tasks: Any, on_event: Any) -> list[Outcome]:
+    def run(self, tasks: Any, on_event: Any, on_outcome: Any) -> list[Outcome]:
         self.ran += len(tasks)
-        return self.inner.run(tasks, on_event)
+        return self.inner.run(tasks, on_event, on_outcome)
 
 
 @pytest.fixture(scope="module")
@@ -212,13 +212,16 @@ class Away:
     def prepare(self, module: str) -> None:
         pass
 
-    def run(self, tasks: list[Task], on_event: Any) -> list[Outcome]:
+    def run(self, tasks: list[Task], on_event: Any, on_outcome: Any) -> list[Outcome]:
         from bft.domain.runs import Failure
 
         failure = Failure(kind=self.kind, message="why", retryable=self.retryable)
         for one in tasks:
             on_event(Event(key=one.key, state="failed", at=np.datetime64(0, "s").item()))
-        return [Outcome(key=one.key, value=None, failure=failure) for one in tasks]
+        outcomes = [Outcome(key=one.key, value=None, failure=failure) for one in tasks]
+        for one in outcomes:
+            on_outcome(one)
+        return outcomes
 
 
 @pytest.mark.parametrize(
