@@ -199,8 +199,9 @@ def listings(payload: Any, want: Want, skips: Skips) -> dict[str, pa.Table]:
     """Listed or delisted symbols; what is no symbol here (units, warrants) is refused."""
     rows = list(csv.DictReader(io.StringIO(payload)))
     texts = {"name": "name", "exchange": "exchange", "asset_type": "assetType"}
+    known = {"active": True, "delisted": False}
     given = {
-        "active": pa.array([row["status"].lower() == "active" for row in rows], pa.bool_()),
+        "active": pa.array([known.get(row["status"].lower()) for row in rows], pa.bool_()),
         "ipo_on": _days(_cells(rows, "ipoDate")),
         "delisted_on": _days(_cells(rows, "delistingDate")),
     }
