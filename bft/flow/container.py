@@ -12,8 +12,8 @@ from bft.domain.runs import Json
 from bft.flow.context import Context, Values, last_name, stopped
 from bft.flow.expression import ExpressionError, as_text, fill, should_retry
 from bft.flow.graph import Phase, Result, error
-from bft.flow.load import seconds
 from bft.flow.node import Child, Ended
+from bft.flow.quantity import seconds
 from bft.flow.spec import Container, EnvVar, Parameter, Retry, Template
 from bft.ports import Commands
 

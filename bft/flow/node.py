@@ -84,8 +84,10 @@ class Child:
         work: Path,
         log: Path,
         pipe: Pipe,
+        grace_s: float = GRACE_S,
     ) -> None:
         self._words, self._work, self._pipe = list(words), work, pipe
+        self._grace_s = grace_s
         self.outputs = work / "out"
         shutil.rmtree(work, ignore_errors=True)
         self.outputs.mkdir(parents=True)
@@ -158,7 +160,7 @@ class Child:
                 _read(selector)
                 if why is None and (why := halted()):
                     _signal(process, signal.SIGTERM)
-                    kill_at = time.monotonic() + GRACE_S
+                    kill_at = time.monotonic() + self._grace_s
                 if kill_at and time.monotonic() > kill_at:
                     _signal(process, signal.SIGKILL)
                 if process.poll() is not None:

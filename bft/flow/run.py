@@ -17,8 +17,8 @@ from bft.flow.container import Job, run_container
 from bft.flow.context import Context, Crew, Options, Stop, Values, join, stopped
 from bft.flow.expression import ExpressionError, fill, item_values, should_run, substitute
 from bft.flow.graph import Phase, Result, error
-from bft.flow.load import seconds
 from bft.flow.node import Pipe
+from bft.flow.quantity import seconds
 from bft.flow.spec import Task, Template, Workflow
 from bft.flow.state import Journal
 from bft.ports import Commands

@@ -68,8 +68,11 @@ class Asked:
     before: RunRecord | None
 
 
-def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
-    """Run the workflow, or say what it would do."""
+def run(
+    ports: Ports, args: argparse.Namespace, _tick: Tick, *, prefix: tuple[str, ...] = PREFIX
+) -> Summary:
+    """Run the workflow, or say what it would do; `prefix` stands for the command `bft`."""
+    args.prefix = prefix
     if "://" in args.root:
         raise ConfigError(
             f"bft run works on a folder, not {args.root}; on a cluster: bft workflow submit"
@@ -194,7 +197,7 @@ def _options(args: argparse.Namespace, asked: Asked, approve: Approver) -> Optio
         _known(asked.workflow, args.only)
         forced |= {"guard", args.only}
     return Options(
-        prefix=PREFIX,
+        prefix=args.prefix,
         env=dict(os.environ),  # noqa: TID251  children inherit the caller's environment
         limits=asked.limits,
         jobs=args.jobs,
