@@ -164,6 +164,13 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+_CODE = tuple(
+    f"steps.pull{part}"
+    for part in (
+        *("", "_bulk", "_facts", "_night", "_plan", "_stored", "_tables", "_universe", "_vendor"),
+        "_verify",
+    )
+)
 STEP = Step(
     effect="replace",
     summary="Ask a source for market facts and store what is new.",
@@ -180,5 +187,5 @@ STEP = Step(
         "simulated": "whether a simulator answered",
     },
     settings=("source",),
-    code=("features", "steps.pull", "adapters.sources"),
+    code=("features", "adapters.sources", *_CODE),
 )
