@@ -84,6 +84,7 @@ TOPICS = (
     "options",
     "news",
     "macro",
+    "indicators",
 )
 
 
