@@ -95,13 +95,20 @@ class Store(Protocol):
         """Publish a local folder's files under `key`; return {key: sha256}."""
 
     def publish(
-        self, table: str, *, asof: date, partitions: Mapping[str, pa.Table], replaces: bool = False
+        self,
+        table: str,
+        *,
+        asof: date,
+        partitions: Mapping[str, pa.Table],
+        replaces: bool = False,
+        drops: Sequence[str] = (),
     ) -> Manifest:
         """Write partitions of a table and the manifest of `asof`.
 
-        The new manifest is the newest one before `asof` with these partitions added or replaced
-        (`replaces`: with these partitions alone). Objects of older manifests stay. The same call
-        again writes the same bytes. Later manifests gain a partition they lack.
+        The new manifest is the newest one before `asof` without `drops` and with these partitions
+        added or replaced (`replaces`: with these partitions alone). Objects of older manifests
+        stay. The same call again writes the same bytes. Later manifests gain a partition they
+        lack, unless they hold its month (`month=YYYY-MM`) in one object.
 
         Raises:
             DataError: columns or types differ from the table's schema, keys repeat.
@@ -210,7 +217,10 @@ class Source(Protocol):
     replayed: bool
     bulk: bool
     live: bool
-    calls: int
+
+    @property
+    def calls(self) -> int:
+        """Calls made so far."""
 
     @property
     def topics(self) -> tuple[str, ...]:

@@ -5,16 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from bft.features.bars import Bars
+from bft.features.corporate import SPLIT_RATIOS
 from bft.features.factors import Actions
 from bft.features.facts import Floats, Ints
 
-CANDIDATES = np.array(
-    sorted(
-        ratio
-        for c in (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 40, 50, 3 / 2, 4 / 3, 5 / 4)
-        for ratio in (c, 1 / c)
-    )
-)
+CANDIDATES = np.array(SPLIT_RATIOS)
 STEP_DOWN, STEP_UP = 1.4, 0.7  # close[t-1]/close[t] beyond which a step is looked at
 CLOSE_LOG = 0.05  # how near the step is to a split ratio
 VOLUME_ROWS, VOLUME_RANGE = 20, (0.5, 2.0)
@@ -23,13 +18,13 @@ AGREE_ROWS, AGREEMENT = 2, 1.2
 
 
 def confidences(bars: Bars, actions: Actions, refused: Actions) -> Floats:
-    """How much each row looks like an unannounced split, 0..1; 0 where an action explains it.
+    """How much each row looks like an unannounced split, 0..1; NaN where nothing is to explain.
 
     0.5 for a step near a split ratio c, 0.3 for volume within 0.5..2 of c times the median of 20
     rows before, 0.15 for a calm day; times 1.2 where a refused split or the vendor's own adjusted
     close agrees on that row or one of the two before. As of: row t uses rows up to t.
     """
-    found = np.zeros(len(bars))
+    found = np.full(len(bars), np.nan)
     explained = set(np.searchsorted(bars.day, actions.ex_day).tolist())
     for row, q in _steps(bars):
         if row not in explained:

@@ -14,7 +14,7 @@ from bft.reports.shown import AMBER, GRID, INK, MUTED, PAPER
 MIN_POINTS = 20
 """Below this a chart is a line of text (data specification, section 8)."""
 DPI = 150
-STYLE = {
+STYLE: Any = {
     "font.size": 8.0,
     "font.family": "DejaVu Sans",
     "axes.edgecolor": "#c9ced6",
@@ -134,7 +134,8 @@ def apart(places: Sequence[float], gap: float, low: float, high: float) -> list[
 
 def valid(rows: Any, column: str) -> np.ndarray[Any, Any]:
     """A column as floats, NaN for unknown."""
-    return rows[column].to_numpy(dtype="f8", na_value=np.nan)
+    values: np.ndarray[Any, Any] = rows[column].to_numpy(dtype="f8", na_value=np.nan)
+    return values
 
 
 def counted(values: np.ndarray[Any, Any]) -> int:

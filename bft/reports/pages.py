@@ -66,15 +66,13 @@ def stock_page(symbol: str, rows: Any, row: Any, name: str, about: About) -> Fig
 
 def cut(fig: Figure, count: int) -> list[bytes]:
     """JPEGs of a page's chart regions, first `count`, at 150 dpi."""
-    drawn = FigureCanvasAgg(fig)
-    drawn.draw()
-    page = Image.fromarray(np.asarray(drawn.buffer_rgba())).convert("RGB")
-    width, height = page.size
-    cuts = []
-    for left, bottom, right, top in _regions()[:count]:
-        box = (left * width, (1 - top) * height, right * width, (1 - bottom) * height)
-        cuts.append(jpeg(page.crop(tuple(round(side) for side in box))))
-    return cuts
+    page = _raster(fig)
+    wide, high = page.size
+    boxes = [
+        (round(left * wide), round((1 - top) * high), round(right * wide), round((1 - low) * high))
+        for left, low, right, top in _regions()[:count]
+    ]
+    return [jpeg(page.crop(box)) for box in boxes]
 
 
 def jpeg(picture: Image.Image) -> bytes:
@@ -86,9 +84,13 @@ def jpeg(picture: Image.Image) -> bytes:
 
 def whole(fig: Figure) -> bytes:
     """A figure as JPEG."""
-    drawn = FigureCanvasAgg(fig)
+    return jpeg(_raster(fig))
+
+
+def _raster(fig: Figure) -> Image.Image:
+    drawn: Any = FigureCanvasAgg(fig)
     drawn.draw()
-    return jpeg(Image.fromarray(np.asarray(drawn.buffer_rgba())).convert("RGB"))
+    return Image.fromarray(np.asarray(drawn.buffer_rgba())).convert("RGB")
 
 
 def wide_chart(about: About) -> tuple[Figure, Any]:

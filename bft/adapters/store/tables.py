@@ -1,23 +1,29 @@
-"""Tables over objects: immutable Parquet partitions, and a manifest per table and asof."""
+"""Tables over objects: immutable Parquet partitions, and a manifest per table and asof.
+
+Arrow is imported where rows are touched: finding out that work is finished needs manifests only.
+"""
+
+from __future__ import annotations
 
 import io
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from functools import reduce
+from functools import cache, reduce
 from pathlib import Path
-from typing import Any, Protocol
-
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bft.adapters.store.folder import sha256
 from bft.domain import forecast, gold, market, trading
 from bft.domain.errors import ConfigError, DataError
 from bft.ports import Manifest, ObjectRef
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 SCHEMA_VERSION = 1
+WRITERS = 2  # threads that read or write objects of one table
 TABLES = {
     table.name: table
     for table in (
@@ -34,18 +40,6 @@ TABLES = {
 TABLES |= {
     name: market.Table(name=name, key=t.key, columns=t.columns, partition=t.partition)
     for name, t in (("forecasts_shadow", forecast.FORECASTS), ("gold_legacy", gold.GOLD))
-}
-_TYPES: dict[str, pa.DataType] = {
-    "f4": pa.float32(),
-    "f8": pa.float64(),
-    "i1": pa.int8(),
-    "i2": pa.int16(),
-    "i4": pa.int32(),
-    "i8": pa.int64(),
-    "d": pa.date32(),
-    "ts": pa.timestamp("us", tz="UTC"),
-    "s": pa.string(),
-    "b": pa.bool_(),
 }
 
 
@@ -65,7 +59,27 @@ class _Objects(Protocol):
 
 def schema(table: str) -> pa.Schema:
     """Arrow schema of a table."""
-    return pa.schema([(name, _TYPES[kind]) for name, kind in TABLES[table].columns])
+    import pyarrow as pa
+
+    return pa.schema([(name, _types()[kind]) for name, kind in TABLES[table].columns])
+
+
+@cache
+def _types() -> dict[str, pa.DataType]:
+    import pyarrow as pa
+
+    return {
+        "f4": pa.float32(),
+        "f8": pa.float64(),
+        "i1": pa.int8(),
+        "i2": pa.int16(),
+        "i4": pa.int32(),
+        "i8": pa.int64(),
+        "d": pa.date32(),
+        "ts": pa.timestamp("us", tz="UTC"),
+        "s": pa.string(),
+        "b": pa.bool_(),
+    }
 
 
 class TableStore:
@@ -89,12 +103,20 @@ class TableStore:
         }
 
     def publish(
-        self, table: str, *, asof: date, partitions: Mapping[str, pa.Table], replaces: bool = False
+        self,
+        table: str,
+        *,
+        asof: date,
+        partitions: Mapping[str, pa.Table],
+        replaces: bool = False,
+        drops: Sequence[str] = (),
     ) -> Manifest:
         """Write the partitions, then the manifest that names them."""
-        written = {name: self._write(table, name, rows) for name, rows in partitions.items()}
+        with ThreadPoolExecutor(WRITERS) as pool:  # encoding and hashing leave the interpreter
+            refs = pool.map(lambda name: self._write(table, name, partitions[name]), partitions)
+            written = dict(zip(partitions, refs, strict=True))
         base = None if replaces else self._before(table, asof)
-        kept = {ref.partition: ref for ref in base.objects} if base else {}
+        kept = {r.partition: r for r in base.objects if r.partition not in drops} if base else {}
         manifest = self._put_manifest(table, asof, {**kept, **written})
         for later in self._asofs(table):
             if later > asof:
@@ -117,25 +139,26 @@ class TableStore:
         partitions: Sequence[str] | None = None,
     ) -> pa.Table:
         """Rows of the manifest, filtered, sorted by key."""
+        import pyarrow as pa
+
+        from bft.adapters.store.order import by_key
+
         manifest = self.manifest(table, asof=asof)
         spec, arrow = TABLES[table], schema(table)
-        key = [name for name in spec.key if columns is None or name in columns]
         names = list(columns) if columns is not None else list(arrow.names)
+        loaded = [*names, *(name for name in spec.key if name not in names)]
         wanted = [
             ref
             for ref in (manifest.objects if manifest else ())
             if partitions is None or ref.partition in partitions
         ]
         day = next((name for name in ("date", "asof") if name in arrow.names), None)
-        tests = [pc.field("symbol").isin(list(symbols))] if symbols is not None else []
-        if since is not None and day:
-            tests.append(pc.field(day) >= pa.scalar(since))
-        test = reduce(lambda a, b: a & b, tests) if tests else None
-        parts = [self._load_object(ref, names, test) for ref in wanted]
+        test = _test(symbols, since, day)
+        with ThreadPoolExecutor(WRITERS) as pool:
+            parts = list(pool.map(lambda ref: self._load_object(ref, loaded, test), wanted))
         if not parts:
             return pa.schema([arrow.field(name) for name in names]).empty_table()
-        rows = pa.concat_tables(parts).combine_chunks()
-        return rows.sort_by([(name, "ascending") for name in key]) if key else rows
+        return by_key(pa.concat_tables(parts), spec.key).select(names).combine_chunks()
 
     def _write(self, table: str, partition: str, rows: pa.Table) -> ObjectRef:
         data = _parquet(table, rows)
@@ -150,6 +173,8 @@ class TableStore:
         )
 
     def _load_object(self, ref: ObjectRef, names: list[str], test: Any) -> pa.Table:
+        import pyarrow.parquet as pq
+
         path = self.path(ref.key)
         if (ref.key, ref.digest) not in self._verified:
             found = self.digest(ref.key)
@@ -160,7 +185,9 @@ class TableStore:
                     f"re-run the step that writes {ref.key.split('/')[1]} with --fresh"
                 )
             self._verified.add((ref.key, ref.digest))
-        return pq.read_table(path, columns=names, filters=test, partitioning=None)
+        return pq.read_table(
+            path, columns=names, filters=test, partitioning=None, use_threads=False
+        )
 
     def _asofs(self, table: str) -> list[date]:
         prefix = f"manifests/{table}/asof="
@@ -193,9 +220,23 @@ class TableStore:
 
     def _extend(self, table: str, asof: date, written: Mapping[str, ObjectRef]) -> None:
         refs = {ref.partition: ref for ref in self._load(table, asof).objects}
-        missing = {name: ref for name, ref in written.items() if name not in refs}
+        missing = {
+            name: ref
+            for name, ref in written.items()
+            if name not in refs and f"month={name.partition('=')[2][:7]}" not in refs
+        }
         if missing:
             self._put_manifest(table, asof, {**refs, **missing})
+
+
+def _test(symbols: Sequence[str] | None, since: date | None, day: str | None) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    tests = [pc.field("symbol").isin(list(symbols))] if symbols is not None else []
+    if since is not None and day:
+        tests.append(pc.field(day) >= pa.scalar(since))
+    return reduce(lambda a, b: a & b, tests) if tests else None
 
 
 def _manifest_key(table: str, asof: date) -> str:
@@ -203,6 +244,11 @@ def _manifest_key(table: str, asof: date) -> str:
 
 
 def _parquet(table: str, rows: pa.Table) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from bft.adapters.store.order import by_key, repeats
+
     arrow = schema(table)
     if rows.schema.names != arrow.names:
         odd = sorted(set(rows.schema.names) ^ set(arrow.names))
@@ -211,12 +257,11 @@ def _parquet(table: str, rows: pa.Table) -> bytes:
         rows = rows.cast(arrow).combine_chunks()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise DataError(f"table {table}: {error}") from error
-    key = list(TABLES[table].key)
-    rows = rows.sort_by([(name, "ascending") for name in key])
-    if "revision" not in arrow.names and rows.num_rows:
-        distinct = rows.group_by(key).aggregate([]).num_rows
-        if distinct != rows.num_rows:
-            raise DataError(f"table {table}: {rows.num_rows - distinct} repeated keys {key}")
+    key = TABLES[table].key
+    rows = by_key(rows, key)
+    if "revision" not in arrow.names and (repeated := repeats(rows, key)):
+        raise DataError(f"table {table}: {repeated} repeated keys {list(key)}")
     sink = io.BytesIO()
-    pq.write_table(rows, sink, compression="zstd", store_schema=False)
+    words = [f.name for f in arrow if not pa.types.is_floating(f.type)]  # floats seldom repeat
+    pq.write_table(rows, sink, compression="zstd", store_schema=False, use_dictionary=words)
     return sink.getvalue()

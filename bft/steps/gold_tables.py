@@ -1,0 +1,101 @@
+"""Raw tables as known at asof, as `features.build` takes them."""
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from bft.domain import market, sessions
+from bft.domain.errors import DataError, StaleDataError
+from bft.ports import Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+READS = (
+    *("bars", "actions", "options_summary", "macro", "earnings", "statements"),
+    *("fundamentals", "universe"),
+)
+SCHEMAS = {table.name: table for table in market.RAW_TABLES}
+
+
+def reading(store: Store, asof: date) -> date | None:
+    """Whose manifests to read: asof where that day was pulled, else None, the newest.
+
+    A day that was never pulled is read from the newest tables: of those the rows that are
+    backfilled or had arrived count.
+    """
+    manifest = store.manifest("bars", asof=asof)
+    return asof if manifest is not None and manifest.asof == asof else None
+
+
+def digests(store: Store, asof: date) -> dict[str, str]:
+    """Manifest digests of the raw tables that gold of asof is made of."""
+    manifests = {name: store.manifest(name, asof=reading(store, asof)) for name in READS}
+    return {name: m.digest if m else "absent" for name, m in manifests.items()}
+
+
+def known_tables(store: Store, asof: date, *, history_start: str) -> dict[str, "pa.Table"]:
+    """Tables by the names of `features.build.TABLES`, of which every row was known at asof.
+
+    `history_start` cuts the bars of vendors; files count from their first bar.
+    """
+    from bft.features.facts import as_known
+
+    day = reading(store, asof)
+    columns = [name for name in market.BARS.names if name != "known_at"]
+    bars = _since(store.read("bars", asof=day, columns=columns), date.fromisoformat(history_start))
+    actions = store.read("actions", asof=day)
+    refused = as_known(actions, market.ACTIONS, asof=asof, status="refused")
+    return {
+        "bars": as_known(bars, market.BARS, asof=asof),
+        "refused_actions": refused,
+        **known_facts(store, asof, tuple(name for name in READS if name != "bars")),
+    }
+
+
+def known_facts(store: Store, asof: date, names: tuple[str, ...]) -> dict[str, "pa.Table"]:
+    """Accepted rows of some raw tables as known at asof."""
+    from bft.features.facts import as_known
+
+    day = reading(store, asof)
+    return {name: as_known(store.read(name, asof=day), SCHEMAS[name], asof=asof) for name in names}
+
+
+def check_current(bars: "pa.Table", asof: date) -> None:
+    """Check that the newest bar is of asof.
+
+    Raises:
+        StaleDataError: it is older.
+        DataError: there is no bar up to asof.
+    """
+    import pyarrow.compute as pc
+
+    newest = pc.max(bars["date"]).as_py()
+    if newest is None:
+        raise DataError(f"no bar is known at {asof}; run: bft pull --asof {asof} --source sim")
+    if newest < asof:
+        behind = sessions.number(asof) - sessions.number(newest)
+        raise StaleDataError(
+            f"bars end {newest}, {behind} sessions before {asof}; run: bft pull --asof {asof}"
+        )
+
+
+def check_history(store: Store, bars: "pa.Table", asof: date) -> None:
+    """Check that asof is not before the first bar.
+
+    Raises:
+        DataError: it is; names the first bar.
+    """
+    if bars.num_rows:
+        return
+    import pyarrow.compute as pc
+
+    first = pc.min(store.read("bars", columns=["date"])["date"]).as_py()
+    if first is not None and first > asof:
+        raise DataError(f"--asof {asof} is before the first bar; the first is of {first}")
+
+
+def _since(bars: "pa.Table", first: date) -> "pa.Table":
+    import pyarrow.compute as pc
+
+    early = pc.and_(pc.less(bars["date"], first), pc.not_equal(bars["source"], "files"))
+    return bars.filter(pc.invert(early)) if pc.any(early).as_py() else bars

@@ -1,0 +1,282 @@
+"""Killed at any instant, a run goes on: same bytes, no finished work repeated, no orphans."""
+
+import fcntl
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from graphs import dag, step, task, write
+
+from bft.domain.runs import Json
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DRIVER = str(REPOSITORY / "tests" / "flow_driver.py")
+ENV = {"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin"}
+
+
+def small(root: Path, *, waits: int = 3) -> Path:
+    """a -> b(0..2) -> c, d beside them; every node works `waits` times 10 ms."""
+    (root / "workflows").mkdir(parents=True)
+    one = step("one", f"work {{{{inputs.parameters.n}}}} {waits}", inputs="n", outputs="said")
+    again = {"limit": 2, "backoff": {"duration": "10ms"}}
+    again["expression"] = "asInt(lastRetry.exitCode) in [75, 137, 143]"
+    one["retryStrategy"] = again
+    graph = dag(
+        "main",
+        task("a", template="one", given={"n": "a"}),
+        task("b", "a", template="one", withItems=["x", "y", "z"], given={"n": "b{{item}}"}),
+        task(
+            "c", "b.Succeeded", template="one", given={"n": "c{{tasks.a.outputs.parameters.said}}"}
+        ),
+        task("d", template="one", given={"n": "d"}),
+    )
+    write(root / "workflows" / "small.yaml", one, graph)
+    return root
+
+
+def start(root: Path, *words: str, env: dict[str, str] | None = None) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, DRIVER, str(root), *words, "--json"],
+        env=env or ENV,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def run(root: Path, *words: str) -> tuple[int, Json]:
+    process = start(root, *words)
+    out, err = process.communicate(timeout=60)
+    assert not err, err.decode()
+    return process.returncode, json.loads(out)
+
+
+def made(root: Path) -> dict[str, bytes]:
+    folders = [root / "made", root / "markers"]
+    files = [p for f in folders for p in sorted(f.rglob("*")) if not p.name.startswith(".tmp-")]
+    return {str(p.relative_to(root)): p.read_bytes() for p in files if p.is_file()}
+
+
+def repeated(root: Path) -> list[str]:
+    finished: set[str] = set()
+    found = []
+    for line in (root / "ledger").read_text().splitlines():
+        event, name = line.split()
+        if event == "finished":
+            finished.add(name)
+        elif name in finished:
+            found.append(name)
+    return found
+
+
+def children(pid: int) -> list[int]:
+    """Processes that any thread of `pid` started."""
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += [int(word) for word in path.read_text().split()]
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def gone(pids: list[int], *, seconds: float = 10) -> bool:
+    end = time.monotonic() + seconds
+    while any(alive(pid) for pid in pids) and time.monotonic() < end:
+        time.sleep(0.01)
+    return not any(alive(pid) for pid in pids)
+
+
+def test_twenty_random_kills_leave_the_same_bytes_and_repeat_nothing(tmp_path: Path) -> None:
+    code, line = run(small(tmp_path / "golden"), "small")
+    assert (code, line["ran"]) == (0, 6)
+    wanted, draw, kills = made(tmp_path / "golden"), random.Random(20260105), 0
+    for place in range(60):
+        root = small(tmp_path / f"r{place}")
+        for _ in range(9):
+            process = start(root, "small")
+            time.sleep(draw.uniform(0.1, 0.5))
+            young = children(process.pid)
+            if process.poll() is None and kills < 20:
+                victim = draw.choice([process.pid, *young])
+                os.kill(victim, signal.SIGKILL)
+                kills += 1
+            process.communicate(timeout=60)
+            assert gone(young)
+            if process.returncode == 0:
+                break
+        assert made(root) == wanted
+        assert repeated(root) == []
+        if kills >= 20:
+            break
+    assert kills == 20
+
+
+def test_interrupted_run_exits_130_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    root = small(tmp_path / "root", waits=20)
+    process = start(root, "small")
+    wait_for(lambda: "finished" in ledger(root))
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    line = json.loads(out)
+    assert process.returncode == 130
+    assert line["next"] == f"bft run --resume {line['run']}"
+    before = ledger(root).count("finished")
+    code, again = run(root, "--resume", line["run"])
+    assert code == 0
+    assert (again["run"], again["phase"]) == (line["run"], "Succeeded")
+    assert again["cached"] >= before
+    assert repeated(root) == []
+
+
+def test_killed_runner_leaves_no_orphan_and_its_run_is_closed_as_lost(tmp_path: Path) -> None:
+    from bft.flow.state import runs
+
+    root = small(tmp_path / "root", waits=500)
+    process = start(root, "small")
+    wait_for(lambda: "began" in ledger(root) and bool(children(process.pid)))
+    young = children(process.pid)
+    process.kill()
+    process.communicate()
+    assert gone(young)
+    small_again = tmp_path / "root" / "workflows" / "small.yaml"
+    small_again.write_text(small_again.read_text().replace("'500'", "'2'"))
+    code, line = run(root, "small")
+    assert (code, line["phase"]) == (0, "Succeeded")
+    first = runs(root)[0]
+    assert first.phase == "Lost"
+    assert "last node: " in first.end["reason"]
+    assert not (first.folder / "work").exists()
+
+
+def test_second_run_of_a_root_is_refused_with_pid_and_host(tmp_path: Path) -> None:
+    root = small(tmp_path / "root", waits=40)
+    first = start(root, "small")
+    wait_for(lambda: "began" in ledger(root))
+    code, line = run(root, "small")
+    assert code == 77
+    assert f"pid {first.pid} on " in line["error"]
+    second = start(root, "small", "--wait", "30")
+    first.communicate(timeout=30)
+    second.communicate(timeout=30)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert repeated(root) == []
+
+
+def test_unchanged_second_run_starts_no_process(tmp_path: Path) -> None:
+    root = small(tmp_path / "root")
+    run(root, "small")
+    before = ledger(root)
+    code, line = run(root, "small")
+    assert (code, line["ran"], line["cached"]) == (0, 0, 6)
+    assert ledger(root) == before
+    assert not (root / "runs" / line["run"] / "logs").exists()
+
+
+def test_dry_run_tells_each_node_and_writes_nothing(tmp_path: Path) -> None:
+    root = small(tmp_path / "root")
+    run(root, "small")
+    (root / "made/d").unlink()
+    for path in (root / "markers").iterdir():
+        if json.loads(path.read_text())["said"] == "d":
+            path.unlink()
+    before = {p: p.read_bytes() for p in root.rglob("*") if p.is_file()}
+    stamps = {p: p.stat().st_mtime_ns for p in root.rglob("*")}
+    code, line = run(root, "small", "--dry-run")
+    states = {row["node"]: (row["state"], row["why"]) for row in line["nodes"]}
+    assert code == 0
+    assert states["a"] == ("cached", "finished, and its outputs are there")
+    assert states["b(1:y)"][0] == "cached"
+    assert states["d"] == ("stale", "never ran")
+    assert {p: p.read_bytes() for p in root.rglob("*") if p.is_file()} == before
+    assert {p: p.stat().st_mtime_ns for p in root.rglob("*")} == stamps
+
+
+def test_dry_run_of_an_empty_root_makes_no_root(tmp_path: Path) -> None:
+    root = small(tmp_path / "root")
+    (root / "verbs.py").write_text("")
+    before = sorted(str(p) for p in root.rglob("*"))
+    code, line = run(root, "small", "--dry-run")
+    assert [row["state"] for row in line["nodes"]][:2] == ["stale", "stale"]
+    assert line["nodes"][1]["why"] == "after a"
+    assert (code, sorted(str(p) for p in root.rglob("*"))) == (0, before)
+
+
+def test_events_are_copied_as_lines(tmp_path: Path) -> None:
+    root = small(tmp_path / "root")
+    run(root, "small", "--events", str(tmp_path / "events"))
+    told = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
+    assert {"queued", "started", "finished"} <= {line["event"] for line in told}
+    assert {line["workflow"] for line in told} == {"small"}
+
+
+# --- the real command line ---------------------------------------------------------------------
+
+
+@contextmanager
+def held(root: Path) -> Iterator[None]:
+    (root / "runs").mkdir(parents=True)
+    with (root / "runs/.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.mark.parametrize("how", ["runner gone", "SIGTERM"])
+def test_child_ends_with_75_when_told_or_left_alone(how: str, tmp_path: Path) -> None:
+    read, hold = os.pipe()
+    words = [
+        sys.executable,
+        "-m",
+        "bft",
+        "run",
+        "backfill",
+        "--root",
+        str(tmp_path),
+        "--wait",
+        "60",
+    ]
+    words += ["--param", "from=2026-01-05", "--param", "to=2026-01-05", "--json"]
+    with held(tmp_path):
+        process = subprocess.Popen(
+            words,
+            env={**ENV, "BFT_PARENT_FD": str(read)},
+            pass_fds=(read,),
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            cwd=REPOSITORY,
+        )
+        time.sleep(0.8)
+        assert process.poll() is None
+        if how == "SIGTERM":
+            process.terminate()
+        else:
+            os.close(hold)
+        out, _ = process.communicate(timeout=15)
+    os.close(read)
+    assert process.returncode == 75
+    assert "told to stop" in json.loads(out)["error"]
+
+
+def ledger(root: Path) -> str:
+    path = root / "ledger"
+    return path.read_text() if path.exists() else ""
+
+
+def wait_for(fact: object, *, seconds: float = 20) -> None:
+    assert callable(fact)
+    end = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.01)
