@@ -152,8 +152,8 @@ def _orders(
     known = {name: place for place, name in enumerate(dict.fromkeys(names))}
     place = np.array([known[name] for name in names], dtype=np.int16)[code]
     order = np.argsort(place, kind="stable")
-    cuts = np.searchsorted(place[order], np.arange(1, len(known)))
-    return dict(zip(known, np.split(order, cuts), strict=True))
+    edges = np.searchsorted(place[order], np.arange(len(known) + 1))
+    return {name: order[edges[n] : edges[n + 1]] for name, n in known.items()}
 
 
 def _values(written: "list[_Written]", found: "Change") -> Json:
