@@ -17,6 +17,9 @@ setup: .venv/.done  ## .venv from the hash-locked requirements
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/uv pip check --quiet && touch $@
 
+demo: setup  ## a night on the shipped vendor simulator; at most two minutes
+	@bash workflows/demo.sh
+
 test: setup  ## unit, contract, integration tests; no network, cluster, GPU or keys
 	$(PYTEST)
 
@@ -47,4 +50,4 @@ lock:  ## recompile the locks (needs setup once)
 	$(LOCK) -o requirements/base.txt
 	grep -A99 '^uv==' requirements/dev.txt | awk 'NR>1 && !/^ /{exit} !/ #/{print}' > requirements/uv.txt
 
-.PHONY: help setup test check docs workflows fmt clean lock
+.PHONY: help setup demo test check docs workflows fmt clean lock

@@ -29,14 +29,16 @@ VERBS: dict[str, tuple[str, str]] = {
     "status": ("bft.flow.status_verb", "what ran last, what is missing, what to do next"),
     "pull": ("bft.steps.pull", "ask a source for market facts and store what is new"),
     "gold": ("bft.steps.gold", "raw tables to one row per symbol and session"),
+    "validate": ("bft.steps.validate", "24 checks that stop a bad night"),
     "train": ("bft.steps.train", "train the nine models in parallel"),
+    "gate": ("bft.steps.gate", "judge the newest models and propose a set"),
     "promote": ("bft.steps.promote", "move a gated set of models into production"),
     "rollback": ("bft.steps.rollback", "put the previous set of models back"),
     "models": ("bft.steps.models", "what is in production, missing, asked for"),
     "predict": ("bft.steps.predict", "score the production set on the newest gold"),
     "scan": ("bft.steps.scan", "strategies on the close: signals with reasons"),
     "rank": ("bft.steps.rank", "signals to ranked, sized picks"),
-    "serve": ("bft.steps.serve", "start a server: market-sim"),
+    "serve": ("bft.steps.serve", "start a server: market-sim, mlflow"),
     "workflow": ("bft.flow.workflow_verb", "what workflows ask: due, summary, quorum"),
     "chain": ("bft.flow.chain", "several command lines, one after the other"),
     "screen": ("bft.steps.screen", "flags that turned: CSV, charts, PDF"),
@@ -172,8 +174,8 @@ def load(verb: str) -> "Step":
     """
     if verb not in VERBS:
         near = get_close_matches(verb, VERBS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UsageError(f"no verb {verb!r}{hint} See: bft --help")
+        hint = f"did you mean {near[0]}?" if near else "see: bft --help"
+        raise UsageError(f"no verb {verb!r}; {hint}")
     step: Step = importlib.import_module(VERBS[verb][0]).STEP
     return step
 

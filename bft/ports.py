@@ -217,7 +217,10 @@ class Source(Protocol):
     replayed: bool
     bulk: bool
     live: bool
-    calls: int
+
+    @property
+    def calls(self) -> int:
+        """Calls made so far."""
 
     @property
     def topics(self) -> tuple[str, ...]:

@@ -368,7 +368,7 @@ def build_picks(gold: pa.Table, signals: pa.Table) -> pa.Table:
                 "symbol": s.symbol,
                 "rank": rank,
                 "tag": "execute" if rank < 3 else "watch",
-                "tag_reason": "" if rank < 3 else "sector_cap",
+                "tag_reason": None if rank < 3 else "sector_cap",
                 "score": 78.4 - 6 * rank,
                 "direction": "long",
                 "strategy_id": s.strategy_id,

@@ -48,11 +48,21 @@ def build_gold(tables: Tables, *, since: date | None = None) -> pa.Table:
     return gold_rows(tables, since=since).table()
 
 
-def gold_rows(tables: Tables, *, since: date | None = None) -> Rows:
-    """The same rows before they are a table, to be cut into partitions."""
+def gold_rows(
+    tables: Tables, *, since: date | None = None, symbols: frozenset[str] | None = None
+) -> Rows:
+    """The same rows before they are a table, to be cut into partitions; `symbols`: of those only.
+
+    The others still make the market's and their sector's return.
+    """
     listed = list(bars_by_symbol(tables["bars"]))
     first = day_number(since) if since else 0
-    cuts = [int(np.searchsorted(bars.day, first)) for bars in listed]
+    cuts = [
+        int(np.searchsorted(bars.day, first))
+        if symbols is None or bars.symbol in symbols
+        else len(bars)
+        for bars in listed
+    ]
     counts = [len(bars) - cut for bars, cut in zip(listed, cuts, strict=True)]
     at = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     rows = Rows(int(at[-1]))
@@ -115,6 +125,8 @@ def _symbol_rows(rows: Rows, a: int, bars: Bars, cut: int, known: _Known) -> Flo
     """Write one symbol's rows from `cut` on; returns its forward return, NaN at segment starts."""
     actions = known.actions.get(bars.symbol, factors.NO_ACTIONS)
     factor = factors.forward_factors(bars, actions)
+    if cut == len(bars):
+        return prices.forward_returns(bars, factor)
     price = prices.price_columns(bars, factor)
     told = fundamentals.told_dividends_since(bars, known.first_action)
     facts = {

@@ -71,7 +71,7 @@ def _reports(frame: pd.DataFrame, tables: Tables) -> Mapping[str, pd.Series]:
     sums = filled.groupby(reports["symbol"]).rolling(4).sum()
     reports["ttm_eps"] = sums.reset_index(level=0, drop=True)
     ended = reports["fiscal_date_ending"].astype("datetime64[s]")
-    late = (ended.dt.dayofweek - 4).clip(lower=0)
+    late = (ended.dt.day_of_week - 4).clip(lower=0)
     reports["date"] = ended - pd.to_timedelta(late, unit="D")
     names = ["fiscal_date_ending", "reported_eps", "estimated_eps", "ttm_eps", "surprise"]
     names += ["surprise_percentage"]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import talib
 
 from bft.domain import gold
 from bft.features import indicators
@@ -68,6 +69,15 @@ def price_columns(bars: Bars, factors: Factors) -> Prices:
     return Prices(
         columns=out, kernels=kernels, close=series["close"], row_flags=_row_flags(bars, whole)
     )
+
+
+def forward_returns(bars: Bars, factors: Factors) -> Floats:
+    """Change of the forward close over one row in percent, null at segment starts."""
+    out = np.full(len(bars), np.nan)
+    close = bars.close * factors.total
+    for a, b in bars.segments:
+        out[a:b] = talib.ROC(close[a:b], 1)
+    return out
 
 
 def away(price: Floats, level: Floats) -> Floats:

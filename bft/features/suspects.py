@@ -18,13 +18,13 @@ AGREE_ROWS, AGREEMENT = 2, 1.2
 
 
 def confidences(bars: Bars, actions: Actions, refused: Actions) -> Floats:
-    """How much each row looks like an unannounced split, 0..1; 0 where an action explains it.
+    """How much each row looks like an unannounced split, 0..1; NaN where nothing is to explain.
 
     0.5 for a step near a split ratio c, 0.3 for volume within 0.5..2 of c times the median of 20
     rows before, 0.15 for a calm day; times 1.2 where a refused split or the vendor's own adjusted
     close agrees on that row or one of the two before. As of: row t uses rows up to t.
     """
-    found = np.zeros(len(bars))
+    found = np.full(len(bars), np.nan)
     explained = set(np.searchsorted(bars.day, actions.ex_day).tolist())
     for row, q in _steps(bars):
         if row not in explained:

@@ -52,15 +52,25 @@ def find(name: str, folder: str) -> Path:
     Raises:
         UsageError: there is no such workflow; names the nearest.
     """
-    here = Path(folder) if folder else Path(__file__).parents[2] / "workflows" / "rendered"
-    known = sorted(path.stem for path in here.glob("*.yaml"))
-    if not known:
-        raise ConfigError(f"no rendered workflows in {here}; set BFT_WORKFLOWS_DIR")
+    known = rendered(folder)
     if name not in known:
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
         raise UsageError(f"no workflow {name!r}; {hint}")
-    return here / f"{name}.yaml"
+    return known[name]
+
+
+def rendered(folder: str) -> dict[str, Path]:
+    """Rendered files by workflow, in `folder` or in the checkout this code is part of.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    here = Path(folder) if folder else Path(__file__).parents[2] / "workflows" / "rendered"
+    known = {path.stem: path for path in sorted(here.glob("*.yaml"))}
+    if not known:
+        raise ConfigError(f"no rendered workflows in {here}; set BFT_WORKFLOWS_DIR")
+    return known
 
 
 def _documents(path: Path) -> list[Any]:

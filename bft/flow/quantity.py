@@ -8,6 +8,8 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES_MB = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024, "Ti": 1024**2, "": 1 / 2**20}
 _SIZES_MB |= {"k": 1e3 / 2**20, "M": 1e6 / 2**20, "G": 1e9 / 2**20, "T": 1e12 / 2**20}
+NODES = {"laptop": (2.0, 8192), "single-node": (4.0, 16_384), "two-node": (8.0, 32_768)}
+"""Profile -> cores and MiB of its largest node."""
 
 
 def seconds(text: str) -> float:

@@ -1,13 +1,18 @@
-"""`bft workflow due|summary|quorum`: what the rendered workflows ask about themselves."""
+"""`bft workflow due|summary|quorum|lint`: what rendered workflows ask, and what is wrong."""
 
 import argparse
 import json
+import sys
+from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 
 from bft.domain.errors import UsageError
 from bft.domain.runs import Json
 from bft.flow import due, records
 from bft.flow.arguments import instant, optional_day, required_day
+from bft.flow.load import rendered
+from bft.flow.quantity import NODES
 from bft.ports import Ports, Step, Summary, Tick
 
 OUTPUTS = {
@@ -22,6 +27,7 @@ OUTPUTS = {
     "models": "models with a usable result",
     "missing": "models without one",
     "degraded": "whether a model is missing",
+    "findings": "what the linter found",
 }
 
 
@@ -43,7 +49,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     vote.add_argument("--node", required=True, help="the training node")
     vote.add_argument("--need", type=int, required=True, help="models needed")
     vote.add_argument("--must", default="", help="models needed by name, comma between")
-    for each in (ask, end, vote):
+    look = parsers.add_parser("lint", help="what is wrong in rendered files", allow_abbrev=False)
+    look.add_argument("files", nargs="*", type=Path, help="rendered YAML (all of the folder)")
+    look.add_argument("--profile", choices=sorted(NODES), default="laptop", help="node sizes")
+    look.add_argument("--strict", action="store_true", help="warnings are errors")
+    look.add_argument("--fix-hints", action="store_true", help="say how to mend each finding")
+    for each in (ask, end, vote, look):
         each.add_argument("--root", default=argparse.SUPPRESS, help="folder or bucket")
         each.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
         each.add_argument("--fresh", action="store_true", default=argparse.SUPPRESS)
@@ -51,6 +62,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     """Dispatch."""
+    if args.action == "lint":
+        return _lint(ports, args)
     values = {"due": _due, "summary": _summary, "quorum": _quorum}[args.action](ports, args)
     return Summary(values=values)
 
@@ -89,11 +102,31 @@ def _quorum(ports: Ports, args: argparse.Namespace) -> Json:
     return {"models": good, "missing": bad, "degraded": bool(bad)}
 
 
+def _lint(ports: Ports, args: argparse.Namespace) -> Summary:
+    from bft.flow.lint import lint
+
+    files = args.files or sorted(rendered(args.workflows_dir).values())
+    found = lint(files, commands=ports.commands, profile=args.profile)
+    bad = [f for f in found if args.strict or f.severity == "error"]
+    if not args.json:
+        for finding in found:
+            hint = f"\n    fix: {finding.fix}" if args.fix_hints else ""
+            where = f"{finding.file}:{finding.line} {finding.id} {finding.severity}"
+            sys.stderr.write(f"{where}: {finding.what} ({finding.path}){hint}\n")
+    values = {
+        "files": [file.name for file in files],
+        "errors": len(bad),
+        "findings": [asdict(finding) for finding in found],
+    }
+    error = f"{len(bad)} errors in {len(files)} workflow files" if bad else None
+    return Summary(values=values, exit_code=65 if bad else 0, error=error)
+
+
 STEP = Step(
     effect="pure",
-    summary="Ask or tell a workflow: due, summary, quorum.",
+    summary="Ask, tell or check a workflow: due, summary, quorum, lint.",
     arguments=arguments,
     run=run,
     outputs=OUTPUTS,
-    settings=("notify_to",),
+    settings=("notify_to", "workflows_dir"),
 )

@@ -103,8 +103,9 @@ def volatility(close: Floats, starts: Ints) -> Floats:
     first = np.repeat(starts, np.diff(np.append(starts, len(close))))
     age = np.arange(len(close)) - first
     returns = np.zeros(len(close))
-    returns[1:] = close[1:] / close[:-1] - 1
-    known = np.isfinite(returns)
+    np.divide(close[1:], close[:-1], out=returns[1:], where=close[:-1] > 0)
+    returns -= 1
+    known = np.isfinite(returns) & np.append(False, close[:-1] > 0)
     returns[~known] = 0.0
     count, total, squares = (np.zeros(len(close)) for _ in range(3))
     for lag in range(VOLATILITY_DAYS):

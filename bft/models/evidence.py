@@ -10,19 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bft.dataset.arrays import Arrays
+from bft.dataset.folders import file_sum
 from bft.dataset.normalise import Normalised
 from bft.dataset.windows import gather
 from bft.domain.runs import Json
-from bft.models.artifact import Model
+from bft.models.artifact import CORE, Model
 from bft.models.baselines import Rows, baseline_scores
 from bft.models.blocks import TestBlock, pool, prices, write_blocks
 from bft.models.calibrate import volatility
 from bft.models.card import card
 from bft.models.drift import psi_by_column
 from bft.models.evaluate import Evidence, evaluate
+from bft.models.export_manifest import export_manifest
 from bft.models.plots import write_plots
 from bft.models.runtime import fixed
 from bft.models.samples import Samples
@@ -78,6 +81,9 @@ def finish(
         write_blocks(folder / "blocks.npz", blocks, arrays.symbols)
         (folder / "card.md").write_text(card(model.spec, evaluation), encoding="utf-8")
         write_plots(folder / "plots", history, evaluation, names=profile["plots"])
+        hashes = {name: file_sum(folder / name) for name in CORE}
+        manifest = export_manifest(model.spec, evaluation, blocks, hashes)
+        _dump(folder / "export_manifest.json", manifest)
         for k, source in older.items():
             shutil.copytree(source, folder / "folds" / k)
 
@@ -106,7 +112,7 @@ def latency(model: Model, normalised: Normalised, valid: Samples) -> dict[str, f
     lookback = model.spec["lookback"]
     one = gather(normalised.matrix, valid.rows[:1], lookback)
     many = gather(normalised.matrix, np.resize(valid.rows, BATCH_ROWS), lookback)
-    with fixed(1):
+    with fixed(1), torch.inference_mode():
         times = [_timed(model, one) for _ in range(WARM_UPS + CALLS)][WARM_UPS:]
         batch = _timed(model, many)
     p50, p95, p99 = (float(q) for q in np.quantile(times, [0.5, 0.95, 0.99]))
@@ -121,7 +127,7 @@ def latency(model: Model, normalised: Normalised, valid: Samples) -> dict[str, f
 
 def _timed(model: Model, windows: NDArray[np.float32]) -> float:
     begun = time.perf_counter()
-    model.raw(windows)
+    model.net(torch.from_numpy(windows))
     return 1000 * (time.perf_counter() - begun)
 
 

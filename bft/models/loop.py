@@ -23,11 +23,8 @@ from bft.models import checkpoint
 from bft.models.collapse import spread_of
 from bft.models.losses import entropy, log_probabilities, loss_of
 from bft.models.optimizers import Optimizer
-from bft.models.runtime import precision_of
+from bft.models.runtime import Windows, precision_of
 from bft.models.samples import Samples
-
-Windows = Callable[[NDArray[np.int64]], Tensor]
-"""End rows -> normalised windows (B, T, F) on the device."""
 
 IMPROVEMENT = 1e-5
 LR_MIN = 1e-6

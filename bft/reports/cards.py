@@ -7,27 +7,27 @@ from typing import Any
 
 from bft.domain.runs import Json
 from bft.reports.render import render
-from bft.reports.shown import UNKNOWN, known, number
+from bft.reports.shown import UNKNOWN, frac, known, number
 
 METRICS = (
-    ("RankIC", "rank_ic", 4),
-    ("RankIC without volatility", "rank_ic_v", 4),
-    ("IC", "ic", 4),
-    ("ICIR", "icir", 3),
-    ("AUC", "auc", 4),
-    ("F1 macro", "f1_macro", 3),
-    ("Minority recall", "minority_recall", 3),
-    ("Brier skill", "brier_skill", 4),
-    ("Calibration error (ECE)", "ece", 4),
-    ("Sharpe, gross", "sharpe_gross", 2),
-    ("Sharpe, net", "sharpe_net", 2),
-    ("Maximum drawdown, net, fraction", "max_drawdown", 4),
-    ("Turnover a day, fraction", "turnover", 4),
-    ("Break-even cost, bp a side", "break_even_bps", 1),
-    ("Test days", "days", 0),
-    ("Test samples", "samples", 0),
+    ("RankIC", "rank_ic", 4, ""),
+    ("RankIC without volatility", "rank_ic_v", 4, ""),
+    ("IC", "ic", 4, ""),
+    ("ICIR", "icir", 3, ""),
+    ("AUC", "auc", 4, ""),
+    ("F1 macro", "f1_macro", 3, ""),
+    ("Minority recall", "minority_recall", 1, "%"),
+    ("Brier skill", "brier_skill", 4, ""),
+    ("Calibration error (ECE)", "ece", 1, "%"),
+    ("Sharpe, gross", "sharpe_gross", 2, ""),
+    ("Sharpe, net", "sharpe_net", 2, ""),
+    ("Maximum drawdown, net", "max_drawdown", 1, "%"),
+    ("Turnover a day", "turnover", 1, "%"),
+    ("Break-even cost, bp a side", "break_even_bps", 1, ""),
+    ("Test days", "days", 0, ""),
+    ("Test samples", "samples", 0, ""),
 )
-"""Shown as (name, key of evaluation.json, decimals)."""
+"""Shown as (name, key of evaluation.json, decimals, unit); fractions are shown as percent."""
 _SIGNED = {"rank_ic", "rank_ic_v", "ic", "icir", "brier_skill", "sharpe_gross", "sharpe_net"}
 
 
@@ -110,20 +110,24 @@ def _metrics(evaluation: Json) -> list[Json]:
     return [
         {
             "name": name,
-            "value": number(found[key], places, sign=key in _SIGNED),
-            "band": _band(bands.get(key), places, sign=key in _SIGNED),
+            "value": _shown(found[key], places, unit, sign=key in _SIGNED),
+            "band": _band(bands.get(key), places, unit, sign=key in _SIGNED),
         }
-        for name, key, places in METRICS
+        for name, key, places, unit in METRICS
         if known(found.get(key))
     ]
 
 
-def _band(found: Any, places: int, *, sign: bool) -> str:
+def _shown(value: Any, places: int, unit: str, *, sign: bool) -> str:
+    return frac(value, places, sign=sign) if unit else number(value, places, sign=sign)
+
+
+def _band(found: Any, places: int = 4, unit: str = "", *, sign: bool = True) -> str:
     if not isinstance(found, dict):
         return ""
     if not known(found.get("lo")):
         return str(found.get("reason") or "").replace("_", " ")
-    low, high = (number(found[end], places, sign=sign) for end in ("lo", "hi"))
+    low, high = (_shown(found[end], places, unit, sign=sign) for end in ("lo", "hi"))
     return f"{low} to {high}"
 
 
@@ -133,17 +137,25 @@ def _baselines(evaluation: Json) -> list[Json]:
             "name": name,
             "rank_ic": number(row.get("rank_ic"), 4, sign=True),
             "gap": number(row.get("rank_ic_difference"), 4, sign=True),
-            "band": _band(row.get("interval"), 4, sign=True),
-            "verdict": row.get("absent") or ("beaten" if row.get("beaten") else "not beaten"),
+            "band": _band(row.get("interval")),
+            "verdict": row.get("absent") or _verdict(row),
         }
         for name, row in sorted(evaluation.get("baselines", {}).items())
     ]
 
 
+def _verdict(row: Json) -> str:
+    """Beaten only where the interval of the difference lies above zero."""
+    low = (row.get("interval") or {}).get("lo")
+    if not row.get("beaten"):
+        return "not beaten"
+    return "beaten" if low is not None and low > 0 else "ahead, within chance"
+
+
 def _row(model: Model) -> Json:
     metrics, bands = (model.evaluation.get(part, {}) for part in ("metrics", "intervals"))
-    beaten = [row for row in _baselines(model.evaluation) if row["verdict"] == "beaten"]
-    judged = [row for row in _baselines(model.evaluation) if "beaten" in row["verdict"]]
+    rows = model.evaluation.get("baselines", {}).values()
+    judged = [_verdict(row) for row in rows if "absent" not in row]
     return {
         "name": model.name,
         "href": f"{model.name}.html" if model.evaluation else "",
@@ -151,9 +163,9 @@ def _row(model: Model) -> Json:
         "train_end": model.train_end,
         "origin": model.origin,
         "rank_ic": number(metrics.get("rank_ic"), 4, sign=True),
-        "band": _band(bands.get("rank_ic"), 4, sign=True),
+        "band": _band(bands.get("rank_ic")),
         "sharpe_net": number(metrics.get("sharpe_net"), 2, sign=True),
-        "beaten": f"{len(beaten)} of {len(judged)}" if judged else UNKNOWN,
+        "beaten": f"{judged.count('beaten')} of {len(judged)}" if judged else UNKNOWN,
     }
 
 

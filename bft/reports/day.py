@@ -113,20 +113,27 @@ def _warnings(night: Night) -> list[str]:
 
 
 def _tiles(night: Night, picks: Json) -> list[Json]:
-    spy, close = (value(night.now, "SPY", c) for c in ("adjusted_close_pct", "adjusted_close"))
     stocks = night.now if night.now.empty else night.now[~night.now.index.isin(list(FUND_NAMES))]
     change = stocks["adjusted_close_pct"].dropna().tolist() if len(stocks) else []
     rose = frac(sum(c > 0 for c in change) / len(change), 0, sign=False) if change else UNKNOWN
     rows = sections.scored(night)
     up = frac((rows["expected_return_10d"] > 0).mean(), 0, sign=False) if len(rows) else UNKNOWN
     tiles = [
-        ("S&P 500 fund (SPY)", pct(spy), usd(close)),
+        _index_tile(night, change),
         ("Stocks that rose", rose, f"of {number(len(change), 0)}"),
         ("To execute", *_to_execute(night, picks)),
         ("Positive 10-day forecasts", up, f"of {number(len(rows), 0)} scored"),
         ("Symbols with data", number(len(night.now), 0), f"{len(missing(night)):,} missing"),
     ]
     return [{"name": name, "value": shown, "note": note} for name, shown, note in tiles]
+
+
+def _index_tile(night: Night, change: Sequence[float]) -> tuple[str, str, str]:
+    if "SPY" in night.now.index:
+        move, close = (value(night.now, "SPY", f"adjusted_close{c}") for c in ("_pct", ""))
+        return "S&P 500 fund (SPY)", pct(move), usd(close)
+    mean = pct(sum(change) / len(change)) if change else UNKNOWN
+    return "Mean of all stocks", mean, "SPY is absent"
 
 
 def _to_execute(night: Night, picks: Json) -> tuple[str, str]:

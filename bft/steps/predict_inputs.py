@@ -104,7 +104,8 @@ def load_market(
         raise StaleDataError(f"gold {asof} is absent (newest: {have}); run: bft gold --asof {asof}")
     since = sessions.shift(first, -(lookback + inputs.HISTORY_ROWS + SPARE_SESSIONS))
     columns = sorted({*inputs.COLUMNS, *COLUMNS})
-    gold = ports.store.read("gold", asof=asof, columns=columns, since=since)
+    parts = [ref.partition for ref in manifest.objects if _reaches(ref.partition, since)]
+    gold = ports.store.read("gold", asof=asof, columns=columns, since=since, partitions=parts)
     values = inputs.model_inputs(gold, macro=ports.store.read("macro", asof=asof))
     arrays = from_gold(gold, values, asof=asof, gold_digest=manifest.digest)
     newest = sessions.session(int(arrays.dates.max()))
@@ -123,6 +124,12 @@ def quarantined(ports: Ports, days: Sequence[date]) -> dict[date, frozenset[str]
         if row["severity"] == "quarantine" and row["symbol"] and row["asof"] in held:
             held[row["asof"]].add(row["symbol"])
     return {day: frozenset(names) for day, names in held.items()}
+
+
+def _reaches(partition: str, since: date) -> bool:
+    """Whether a day's or month's partition may hold rows from `since` on."""
+    text = partition.partition("=")[2]
+    return text >= since.isoformat()[: len(text)]
 
 
 def _folds(ports: Ports, digest: str, *, older: bool) -> list[Fold]:

@@ -7,6 +7,7 @@ from bft.ports import Ports, Step, Summary, Tick
 
 SERVERS = {
     "market-sim": "bft.sim.market.server:serve",
+    "mlflow": "bft.services.mlflow:serve",
 }
 """name -> module:function; called as function(ports, argv), it returns when it is stopped."""
 

@@ -118,7 +118,8 @@ class TrainingLog:
             spans = task.spec["folds"][fold]
             tags = self._plan.tags | {"model": task.spec["name"], "fold": str(fold)}
             tags |= {block: str(spans[block]) for block in ("train", "valid", "test")}
-            self._ports.tracker.start(f"fold {fold}", run_key=nested, tags=tags, parent=run)
+            title = f"{task.spec['name']} fold {fold}"
+            self._ports.tracker.start(title, run_key=nested, tags=tags, parent=run)
             self._open[task.key].append(nested)
         self._ports.tracker.metrics(nested, rows)
         if fold == len(task.spec["folds"]) - 1:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bft.domain import sessions
-from bft.domain.errors import StaleDataError, UsageError
+from bft.domain.errors import DataError, StaleDataError, UsageError
 from bft.domain.forecast import MODELS, ModelName
 from bft.domain.runs import Json, Needs, Task
 from bft.models.model_set import digest_of
@@ -92,7 +92,7 @@ def plan(ports: Ports, args: argparse.Namespace, *, created: datetime) -> Plan:
     profiles = {name: profile_of(args, name) for name in names_of(args.name)}
     manifest = gold_manifest(ports.store, args.asof)
     clock = next(iter(profiles.values()))["clock"]
-    folder = _arrays(ports.store, manifest, args.asof, clock)
+    folder = _arrays(ports.store, manifest, clock)
     arrays = open_arrays(folder)
     facts = {
         "asof": str(args.asof),
@@ -127,11 +127,24 @@ def lock_digest() -> str:
     return digest_of(file.read_text(encoding="utf-8")) if file.exists() else "absent"
 
 
-def _arrays(store: Store, manifest: Manifest, asof: date, clock: str) -> Path:
+def arrays_folder(ports: Ports, asof: date, *, clock: str = "next_open") -> Path:
+    """Arrays of the gold at or before a day, built on first use.
+
+    Raises:
+        DataError: there is no gold, or it breaks its contract.
+    """
+    manifest = ports.store.manifest("gold", asof=asof)
+    if manifest is None:
+        raise DataError(f"no gold at or before {asof}; run: bft gold --asof {asof}")
+    return _arrays(ports.store, manifest, clock)
+
+
+def _arrays(store: Store, manifest: Manifest, clock: str) -> Path:
     from bft.dataset.arrays import arrays_digest, build, cached_arrays
     from bft.features.inputs import model_inputs
 
     code = code_digest(ARRAY_CODE)
+    asof = manifest.asof
     digest = arrays_digest(gold_digest=manifest.digest, asof=asof, clock=clock, code=code)
 
     def make(folder: Path) -> None:

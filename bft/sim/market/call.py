@@ -3,10 +3,10 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bft.sim.market.faults import Faults
 from bft.sim.market.moment import Moment
@@ -99,7 +99,7 @@ def invalid(call: Call) -> Answer:
     return as_json({"Error Message": f"{again} for {call.function}."})
 
 
-def isodates(days: Sequence[date]) -> list[str]:
-    """ISO dates."""
-    texts: list[str] = np.array(days, dtype="datetime64[D]").astype(str).tolist()
+def isodates(call: Call, rows: NDArray[np.intp]) -> list[str]:
+    """ISO dates of rows."""
+    texts: list[str] = call.world.dates[rows].astype(str).tolist()
     return texts

@@ -88,7 +88,7 @@ def _volatility(world: World, place: int, number: int) -> float:
 
 def _smile(strike: Floats, price: float, years: Floats) -> Floats:
     far = np.clip(np.log(strike / price) / np.sqrt(years), -3, 3)
-    return 1 - 0.08 * far + 0.06 * far**2
+    return 1 - 0.04 * far + 0.10 * far**2
 
 
 def _black_scholes(

@@ -43,26 +43,13 @@ def calendar(call: Call) -> Answer:
     horizon = CALENDAR_DAYS.get(call.params.get("horizon", "3month"))
     if horizon is None:
         return invalid(call)
-    today = call.moment.today
-    rows = []
-    for place, (one, said) in enumerate(zip(call.world.stocks, call.world.reports, strict=True)):
-        if not one.listed(call.row) or call.params.get("symbol", one.symbol) != one.symbol:
-            continue
-        shares = _basis(call, place)
-        open_ones = (said.released_at > call.moment.local) & (
-            said.expected_on <= today + np.timedelta64(horizon, "D")
-        )
-        rows += [
-            [
-                one.symbol_at(call.row),
-                one.name,
-                str(said.expected_on[n]),
-                str(said.quarter_ends[n]),
-                f"{said.estimate[n] / shares:.4f}",
-                "USD",
-            ]
-            for n in np.flatnonzero(open_ones)
-        ]
+    rows = [
+        line
+        for place, one in enumerate(call.world.stocks)
+        if max(call.row, one.first_row) < call.end(place)
+        and call.symbol in {"", one.symbol_at(call.row)}
+        for line in _upcoming(call, place, call.moment.today + horizon)
+    ]
     return as_csv(header, sorted(rows))
 
 
@@ -93,7 +80,7 @@ def overview(call: Call) -> Answer:
     paid = float((year.dividend * call.world.bars.shares[year.rows, place]).sum()) / basis
     shares = _shares_outstanding(call, place)
     level = year.prices * (call.world.bars.shares[year.rows, place] / basis)
-    ahead = eps * (1 + 0.2 * uniform(0, "overview/ahead", name, done).item())
+    ahead = eps * (1 + 0.2 * uniform(call.world.plan.seed, "overview/ahead", name, done).item())
     facts = {
         "Symbol": call.symbol,
         "AssetType": "Common Stock",
@@ -152,6 +139,22 @@ def _shares_outstanding(call: Call, place: int) -> float:
     name = key(call.listing(place).symbol)
     millions = 50 * 40 ** uniform(call.world.plan.seed, "overview/shares", name).item()
     return round(float(millions), 1) * 1e6 * _basis(call, place)
+
+
+def _upcoming(call: Call, place: int, until: np.datetime64) -> list[list[str]]:
+    said, one, shares = call.world.reports[place], call.listing(place), _basis(call, place)
+    wanted = (said.released_at > call.moment.local) & (said.expected_on <= until)
+    return [
+        [
+            one.symbol_at(call.row),
+            one.name,
+            str(said.expected_on[n]),
+            str(said.quarter_ends[n]),
+            f"{said.estimate[n] / shares:.4f}",
+            "USD",
+        ]
+        for n in np.flatnonzero(wanted)
+    ]
 
 
 def _reported(said: Reports, n: int, shares: float) -> dict[str, str]:

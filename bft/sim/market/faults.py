@@ -140,10 +140,14 @@ def _fault(entry: Any, where: str) -> Fault:
         raise ConfigError(
             f"{where}: keys kind, rate and perhaps functions, symbols, days; found {entry!r}"
         )
+    lists = {name: entry.get(name, []) for name in ("functions", "symbols", "days")}
+    for name, words in lists.items():
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise ConfigError(f"{where}: {name} is a list of strings, found {words!r}")
     if entry["kind"] not in KINDS:
         raise ConfigError(f"{where}: unknown kind {entry['kind']!r}; one of {', '.join(KINDS)}")
     try:
-        days = [date.fromisoformat(day) for day in entry.get("days", ())]
+        days = [date.fromisoformat(day) for day in lists["days"]]
         rate = float(entry["rate"])
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{where}: {error}") from error
@@ -152,7 +156,7 @@ def _fault(entry: Any, where: str) -> Fault:
     return Fault(
         kind=entry["kind"],
         rate=rate,
-        functions=frozenset(entry.get("functions", ())),
-        symbols=frozenset(entry.get("symbols", ())),
+        functions=frozenset(lists["functions"]),
+        symbols=frozenset(lists["symbols"]),
         days=frozenset(sessions.number(sessions.on_or_before(day)) for day in days),
     )

@@ -18,6 +18,7 @@ _NAMES = {
     "ATR": "Average True Range (ATR)",
     "BBANDS": "Bollinger Bands (BBANDS)",
 }
+PERIODS = frozenset(str(n) for n in range(2, 1001))
 INDICATORS = tuple(_NAMES)
 SERIES_TYPES = ("open", "high", "low", "close")
 
@@ -27,12 +28,12 @@ def indicator(call: Call) -> Answer:
     place, period = call.find(), call.params.get("time_period", "14")
     kind = call.params.get("series_type", "close")
     daily = call.params.get("interval") == "daily"
-    if place is None or not daily or kind not in SERIES_TYPES or not period.isdecimal():
+    if place is None or not daily or kind not in SERIES_TYPES or period not in PERIODS:
         return invalid(call)
     made = bars_of(call, place)
     columns = _values(call.function, made, SERIES_TYPES.index(kind), int(period))
     known = np.flatnonzero(np.all([np.isfinite(part) for part in columns.values()], axis=0))[::-1]
-    days = isodates([call.world.days[row] for row in made.rows[known]])
+    days = isodates(call, made.rows[known])
     texts = [[f"{v:.4f}" for v in part[known].tolist()] for part in columns.values()]
     if call.wants_csv:
         return as_csv(["time", *columns], zip(days, *texts, strict=True))

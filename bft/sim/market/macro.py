@@ -12,7 +12,7 @@ from bft.sim.market.draws import Floats, key, normal, uniform
 from bft.sim.market.reports import Days
 
 YEARS_BEFORE = 3  # history at the first session: a year's change and the last annual value
-RELEASE = {"daily": np.timedelta64(17 * 60, "m"), "monthly": np.timedelta64(8 * 60 + 30, "m")}
+EVENING_MINUTES, MORNING_MINUTES = 17 * 60, 8 * 60 + 30
 REVISED_AFTER_DAYS = {"daily": 7, "monthly": 30, "annual": 365}
 
 
@@ -184,7 +184,8 @@ def _path(series: Series, chance: Floats) -> Floats:
 
 def _released(series: Series, reference: Days, seed: int) -> Days:
     if series.interval == "daily":  # published the same evening
-        return reference.astype("datetime64[m]") + RELEASE["daily"]
+        evening: Days = reference.astype("datetime64[m]")
+        return evening + EVENING_MINUTES
     early = np.floor(4 * uniform(seed, "macro/early", key(series.name), reference.astype(np.int64)))
     if series.interval == "monthly":
         months = reference.astype("datetime64[M]") + 1
@@ -192,6 +193,5 @@ def _released(series: Series, reference: Days, seed: int) -> Days:
     else:  # 1 July of the next year
         years = (reference.astype("datetime64[Y]") + 1).astype("datetime64[M]") + 6
         limit = years.astype("datetime64[D]")
-    day: Days = limit - early.astype("timedelta64[D]")
-    instants: Days = day.astype("datetime64[m]") + RELEASE["monthly"]
-    return instants
+    morning: Days = (limit - early.astype(np.int64)).astype("datetime64[m]")
+    return morning + MORNING_MINUTES

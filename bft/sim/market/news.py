@@ -43,7 +43,7 @@ def news(call: Call) -> Answer:
     places = [call.find(ticker) for ticker in tickers]
     try:
         first, last = (_time(call.params.get(side)) for side in ("time_from", "time_to"))
-        limit = min(int(call.params.get("limit", USUAL)), MOST_PER_ANSWER)
+        limit = max(1, min(int(call.params.get("limit", USUAL)), MOST_PER_ANSWER))
     except ValueError:
         return _refused()
     if None in places:

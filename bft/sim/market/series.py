@@ -90,7 +90,7 @@ def splits(call: Call) -> Answer:
         return as_json({})
     made = _with_splits(call, bars_of(call, place))
     at = np.flatnonzero(made.split != 1)[::-1]
-    days = isodates([call.world.days[row] for row in made.rows[at]])
+    days = isodates(call, made.rows[at])
     data = [
         {"effective_date": day, "split_factor": f"{ratio:.4f}"}
         for day, ratio in zip(days, made.split[at].tolist(), strict=True)
@@ -119,7 +119,7 @@ def _faulty(call: Call, made: Rows, count: int) -> tuple[Rows, list[str]]:
     if call.faults.any([*ROW_KINDS, "stale_day"]):
         keep = _kept(call, made)
     made = _take(made, keep[-count:])
-    return made, isodates([call.world.days[row] for row in made.rows])
+    return made, isodates(call, made.rows)
 
 
 def _take(made: Rows, at: Places) -> Rows:
@@ -165,7 +165,7 @@ def _with_values(call: Call, made: Rows) -> Rows:
 def _kept(call: Call, made: Rows) -> Places:
     """Places of the rows to send, in sending order (oldest first where nothing is wrong)."""
     newest = made.rows == call.row
-    lost = _marks(call, "missing_day", made) & ~newest
+    lost = _marks(call, "missing_day", made)
     lost |= _marks(call, "late_bar", made) & (call.row - made.rows < LATE_BAR_ROWS)
     if call.strikes("stale_day"):
         lost |= newest

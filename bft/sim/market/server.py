@@ -42,6 +42,7 @@ def serve(ports: Ports, argv: Sequence[str]) -> Summary:
         raise UnavailableError(
             f"{args.host}:{args.port}: {error.strerror}; try --port 0"
         ) from error
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
     url = f"http://{args.host}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
         application(vendor),

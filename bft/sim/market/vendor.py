@@ -67,9 +67,7 @@ class Vendor:
         if not self._bucket.take():
             return Reply(notices.minute_limit(key, 0))
         day = call.moment.day
-        asked = (day, *sorted((k, v) for k, v in params.items() if k != "apikey"))
-        attempt = self.attempts[asked]
-        self.attempts[asked] += 1
+        attempt = self._attempt(day, params)
         fault = self.faults.call(call.function, call.symbol, day, attempt)
         return _plain(answer(call)) if fault is None else _spoilt(call, fault, key, attempt)
 
@@ -106,6 +104,13 @@ class Vendor:
             "horizons": {str(h): dict(zip(names, v, strict=True)) for h, v in found.items()},
         }
         return Reply(json.dumps(about))
+
+    def _attempt(self, day: date, params: Mapping[str, str]) -> int:
+        if not self.faults.all:
+            return 0
+        asked = (day, *sorted((k, v) for k, v in params.items() if k != "apikey"))
+        self.attempts[asked] += 1
+        return self.attempts[asked] - 1
 
     def _moment(self, asof: str | None) -> Moment:
         now = self.now()

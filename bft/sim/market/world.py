@@ -14,7 +14,7 @@ from bft.domain import sessions
 from bft.sim.market import funds, paths, shocks, signal
 from bft.sim.market.draws import Floats, keys
 from bft.sim.market.paths import Bars, Mask, Returns
-from bft.sim.market.reports import Reports, reports
+from bft.sim.market.reports import Days, Reports, reports
 from bft.sim.market.shocks import Traits
 from bft.sim.market.universe import SECTORS, Listing, listings
 
@@ -36,6 +36,7 @@ class World:
     def __init__(self, plan: Plan, last: date) -> None:
         self.plan, self.last = plan, last
         self.days = sessions.sessions(plan.start, last)
+        self.dates: Days = np.array(self.days, dtype="datetime64[D]")
         self.origin = sessions.number(self.days[0])
         self.numbers: NDArray[np.int64] = self.origin + np.arange(len(self.days))
         self.listings = listings(plan.seed, plan.stocks)
@@ -105,6 +106,6 @@ class World:
         return self.days[one.end_row or 0] if gone else self.last
 
     def _surprise(self, one: Reports) -> Floats:
-        days = np.array(self.days, dtype="datetime64[D]")
-        known: Floats = one.surprise_pct[np.searchsorted(one.known_on, days, side="right") - 1]
+        at = np.searchsorted(one.known_on, self.dates, side="right") - 1
+        known: Floats = one.surprise_pct[at]
         return known

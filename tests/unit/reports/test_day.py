@@ -26,6 +26,11 @@ def test_outside_text_is_escaped_in_both(pages: tuple[str, str]) -> None:
     assert "&lt;script&gt;" in markdown
 
 
+def test_null_text_is_nothing_on_the_page(pages: tuple[str, str]) -> None:
+    for page in pages:
+        assert not re.search(r"\b(?:nan|NaN|None|NaT)\b", page)
+
+
 def test_page_needs_no_network_and_no_script(pages: tuple[str, str]) -> None:
     html = pages[0]
     assert "://" not in html.replace("http://www.w3.org", "")

@@ -1,0 +1,123 @@
+"""Checks of splits, dividends, revisions and gaps: Q09 to Q13."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow.compute as pc
+
+from bft.domain import sessions
+from bft.domain.gold import SUSPECTED
+from bft.features import suspects
+from bft.features.bars import Bars
+from bft.features.factors import NO_ACTIONS, Actions, actions_by_symbol
+from bft.features.facts import day_number, numbers
+from bft.features.quality.evidence import YEAR_SESSIONS, Evidence
+from bft.features.quality.findings import Finding, Severity, each, fail, one, share
+
+STEP_ROWS, STEP_FRAC = 100, 0.005
+GAP_SESSIONS, GAPS_ALLOWED = 60, 5
+STEP_SHARE = 0.02
+
+
+def suspected_splits(ev: Evidence) -> list[Finding]:
+    """Q09: a price step that looks like a split nobody announced, in the last 252 rows."""
+    refused = actions_by_symbol(ev.tables["refused_actions"])
+    found = []
+    for bars, actions in _symbols(ev):
+        sure = suspects.confidences(bars, actions, refused.get(bars.symbol, NO_ACTIONS))
+        sure[: max(0, len(bars) - YEAR_SESSIONS)] = np.nan
+        rows = np.flatnonzero(~np.isnan(sure)).tolist()
+        found += [_suspicion(bars, row, float(sure[row])) for row in rows]
+    return found
+
+
+def unconfirmed_splits(ev: Evidence) -> list[Finding]:
+    """Q10: actions refused because the price does not confirm them, or impossible ones."""
+    rows = ev.tables["refused_actions"]
+    today = rows.filter(pc.equal(rows["ex_date"], ev.asof))["symbol"].to_pylist()
+    older = [
+        f"{row['symbol']} {row['ex_date']} {row['kind']} {row['value']:g}"
+        for row in rows.filter(pc.less(rows["ex_date"], ev.asof)).to_pylist()
+    ]
+    found = each("Q10", today, Severity.QUARANTINE, what="an action of today was refused")
+    if older:
+        message = f"refused actions: {', '.join(older[:10])}"
+        found += one("Q10", Severity.WARN, message, value=len(older))
+    return found
+
+
+def vendor_steps(ev: Evidence) -> list[Finding]:
+    """Q11: own factor against the vendor's adjusted close, step by step over 100 rows."""
+    odd, compared = [], 0
+    adjusted = numbers(ev.tables["bars"]["vendor_adjusted_close"])
+    if np.isnan(adjusted).all():
+        return one("Q11", Severity.INFO, "absent: no vendor-adjusted close")
+    factor = ev.column("adj_factor")
+    for bars, _ in _symbols(ev):
+        a, b = ev.spans[bars.symbol]
+        own, ratio = factor[a:b][-STEP_ROWS:], (bars.vendor_close / bars.close)[-STEP_ROWS:]
+        steps = (own[1:] / own[:-1]) / (ratio[1:] / ratio[:-1]) - 1
+        compared += 1
+        if (np.abs(steps[~np.isnan(steps)]) > STEP_FRAC).any():
+            odd.append(bars.symbol)
+    what = "own factor differs from the vendor's adjusted close"
+    return [
+        *each("Q11", odd, Severity.QUARANTINE, what=what),
+        *share("Q11", odd, compared, fail(STEP_SHARE), what=what),
+    ]
+
+
+def refused_revisions(ev: Evidence) -> list[Finding]:
+    """Q12: corrections that this pull did not believe."""
+    names = sorted(set(ev.refused["symbol"].to_pylist()))
+    return [
+        *each("Q12", names, Severity.WARN, what="a revised bar was refused"),
+        *share("Q12", names, len(ev.active), fail(0.01), what="symbols with refused revisions"),
+    ]
+
+
+def missing_sessions(ev: Evidence) -> list[Finding]:
+    """Q13: sessions without a bar in the last 60, counted from the first bar on."""
+    first = sessions.shift(ev.asof, 1 - GAP_SESSIONS)
+    grid = np.array([day_number(day) for day in sessions.sessions(first, ev.asof)])
+    found = []
+    for symbol in ev.active:
+        a, b = ev.spans.get(symbol, (0, 0))
+        if a == b:
+            continue  # no row at all: Q02 speaks
+        expected = grid[grid >= ev.day[a]]
+        count = int((~np.isin(expected, ev.day[a:b])).sum())
+        if count:
+            many = count > GAPS_ALLOWED
+            found.append(
+                Finding(
+                    check="Q13",
+                    severity=Severity.QUARANTINE if many else Severity.WARN,
+                    symbol=symbol,
+                    value=count,
+                    threshold=GAPS_ALLOWED if many else 0,
+                    message=f"{count} of the last {len(expected)} sessions have no bar",
+                )
+            )
+    return found
+
+
+def _suspicion(bars: Bars, row: int, confidence: float) -> Finding:
+    sure = confidence >= SUSPECTED
+    q = bars.close[row - 1] / bars.close[row]
+    day = np.datetime64(int(bars.day[row]), "D")
+    return Finding(
+        check="Q09",
+        severity=Severity.QUARANTINE if sure else Severity.WARN,
+        symbol=bars.symbol,
+        value=confidence,
+        threshold=SUSPECTED,
+        message=f"close fell or rose by a factor of {q:.3f} on {day} without an action; "
+        "enter the split, or an action `none`, in actions.csv",
+    )
+
+
+def _symbols(ev: Evidence) -> Iterator[tuple[Bars, Actions]]:
+    known = actions_by_symbol(ev.tables["actions"])
+    for bars in ev.bars:
+        yield bars, known.get(bars.symbol, NO_ACTIONS)

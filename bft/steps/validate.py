@@ -1,0 +1,213 @@
+"""`bft validate`: the quality gate of a night, 24 checks over gold and the facts behind it.
+
+Reads gold and the raw tables. Writes the quality table's partition of asof and
+`reports/quality_<asof>.md`; with `--only` it writes neither. Exit 65 stops the night.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bft.domain import sessions
+from bft.domain.errors import DataError
+from bft.domain.market import QUALITY
+from bft.ports import Manifest, Ports, Step, Store, Summary, Tick
+from bft.steps import gold_tables, record
+from bft.steps.arguments import add_asof
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    import pyarrow as pa
+
+    from bft.features.quality import Evidence, Finding, Verdict
+
+CHECKED = ("gold", "gold_targets", *gold_tables.READS)
+CHECK_IDS = tuple(f"Q{number:02d}" for number in range(1, 25))
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    add_asof(parser)
+    parser.add_argument("--strict", action="store_true", help="warnings fail too")
+    parser.add_argument("--only", type=_ids, metavar="Q01,...", help="some checks; stores nothing")
+
+
+def _inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
+    return {
+        **gold_tables.digests(ports.store, args.asof),
+        **record.table_digests(ports.store, ("gold", "gold_targets"), args),
+    }
+
+
+def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
+    from bft.features.quality import run_checks, verdict
+
+    store, asof = ports.store, args.asof
+    tick(0, 2, "reading")
+    broken = _broken(store, asof)
+    evidence = None if broken else _evidence(store, args)
+    tick(1, 2, "checking")
+    if evidence is None:
+        findings = _unreadable(broken)
+    else:
+        findings = run_checks(evidence, only=args.only, strict=args.strict)
+    found = verdict(findings)
+    objects = {} if args.only else _store(store, asof, findings, found)
+    return Summary(
+        values=_values(findings, found),
+        rows=len(findings),
+        objects=objects,
+        exit_code=DataError.exit_code if found.failed else 0,
+        error=_error(asof, findings) if found.failed else None,
+    )
+
+
+def _evidence(store: Store, args: argparse.Namespace) -> "Evidence":
+    """Read what the checks look at.
+
+    Raises:
+        DataError: there is no gold of asof.
+    """
+    import pyarrow.compute as pc
+
+    from bft.features.quality import Evidence
+
+    asof = args.asof
+    manifest = store.manifest("gold", asof=asof)
+    if manifest is None or manifest.asof != asof:
+        have = manifest.asof if manifest else "none"
+        raise DataError(f"gold {asof} is absent (newest: {have}); run: bft gold --asof {asof}")
+    before = store.manifest("gold", asof=sessions.shift(asof, -1))
+    day = gold_tables.reading(store, asof)
+    arrived = store.read("bars", asof=day, partitions=[f"arrived={asof}"])
+    tables = gold_tables.known_tables(store, asof, history_start=args.history_start)
+    return Evidence(
+        asof=asof,
+        gold=store.read("gold", asof=asof),
+        tables=tables,
+        refused=arrived.filter(pc.equal(arrived["status"], "refused")),
+        macro=store.read("macro", asof=day),
+        rows_before=sum(ref.rows for ref in before.objects) if before else None,
+        restated=bool(pc.any(pc.greater(arrived["revision"], 0)).as_py()),
+        strict_source="files" not in pc.unique(tables["bars"]["source"]).to_pylist(),
+    )
+
+
+def _broken(store: Store, asof: "date") -> list[str]:
+    """Objects whose digest is not their manifest's, and inputs that are not gold's lineage's."""
+    day = gold_tables.reading(store, asof)
+    found = []
+    for name in CHECKED:
+        manifest = store.manifest(name, asof=asof if name.startswith("gold") else day)
+        found += _broken_objects(store, manifest) if manifest else []
+    key = f"lineage/gold/{asof}.json"
+    if store.digest(key) is None:
+        return [*found, f"{key} is absent; run: bft gold --asof {asof}"]
+    inputs, now = json.loads(store.get(key))["inputs"], gold_tables.digests(store, asof)
+    odd = sorted(name for name in now if inputs.get(name) != now[name])
+    if odd:
+        found.append(f"gold of {asof} was built from other {odd}; run: bft gold --asof {asof}")
+    return found
+
+
+def _broken_objects(store: Store, manifest: Manifest) -> list[str]:
+    found = []
+    for ref in manifest.objects:
+        digest = store.digest(ref.key)
+        if digest != ref.digest:
+            what = "is absent" if digest is None else f"has digest {digest[:16]}"
+            found.append(f"object {ref.key} {what}, its manifest says {ref.digest[:16]}")
+    return found
+
+
+def _unreadable(broken: Sequence[str]) -> "list[Finding]":
+    """Q23 alone: what lies behind broken digests is not looked at."""
+    from bft.features.quality import Finding, Severity
+
+    return [Finding(check="Q23", severity=Severity.FAIL, message=text) for text in broken]
+
+
+def _store(
+    store: Store, asof: "date", findings: "Sequence[Finding]", found: "Verdict"
+) -> dict[str, str]:
+    from bft.features.quality import report
+
+    key = f"reports/quality_{asof}.md"
+    text = report(asof, findings, found)
+    partition = f"asof={asof}"
+    rows = {partition: _table(asof, findings)}
+    manifest = store.publish("quality", asof=asof, partitions=rows)
+    written = record.published(store, manifest, rows)
+    return {**written, key: store.put(key, text.encode())}
+
+
+def _table(asof: "date", findings: "Sequence[Finding]") -> "pa.Table":
+    """Findings as rows; several of one check and symbol become one, the gravest first."""
+    import pyarrow as pa
+
+    from bft.features.quality import merged
+
+    rows = [
+        {
+            "asof": asof,
+            "check": f.check,
+            "symbol": f.symbol,
+            "severity": str(f.severity),
+            "value": f.value,
+            "threshold": f.threshold,
+            "message": f.message,
+        }
+        for f in merged(findings)
+    ]
+    kinds = {"d": pa.date32(), "s": pa.string(), "f8": pa.float64()}
+    return pa.Table.from_pylist(
+        rows, schema=pa.schema([(name, kinds[kind]) for name, kind in QUALITY.columns])
+    )
+
+
+def _values(findings: "Sequence[Finding]", found: "Verdict") -> dict[str, object]:
+    failed = sorted({f.check for f in findings if f.severity == "fail"})
+    return {
+        "verdict": "fail" if found.failed else "pass",
+        "counts": found.counts,
+        "failed": failed,
+        "quarantined": list(found.quarantined),
+    }
+
+
+def _error(asof: "date", findings: "Sequence[Finding]") -> str:
+    failed = [f for f in findings if f.severity == "fail"]
+    told = "; ".join(f"{f.check}: {f.message}" for f in failed[:3])
+    more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
+    return (
+        f"quality of {asof} failed: {told}{more}; read reports/quality_{asof}.md, mend the source, "
+        f"then: bft pull --asof {asof} && bft gold --asof {asof}"
+    )
+
+
+def _ids(text: str) -> tuple[str, ...]:
+    ids = tuple(text.split(","))
+    odd = sorted(set(ids) - set(CHECK_IDS))
+    if odd:
+        raise argparse.ArgumentTypeError(f"no check {odd}; give some of Q01 to Q24")
+    return ids
+
+
+STEP = Step(
+    effect="pure",
+    summary="Check gold and the facts behind it; stop the night where they break.",
+    arguments=_arguments,
+    run=_run,
+    inputs=_inputs,
+    reads=CHECKED,
+    writes=("quality",),
+    outputs={
+        "verdict": "pass or fail",
+        "counts": "findings by severity",
+        "failed": "checks that failed",
+        "quarantined": "symbols without forecast, signal or order at asof",
+    },
+    settings=("history_start",),
+    code=("features", "steps.validate", "steps.gold_tables"),
+)
