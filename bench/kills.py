@@ -15,13 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from kills import children, gone, made, repeated, run, small, start
+from kills import children, gone, made, repeated, run, small, start, states
 
 GOAL_S, MOST_S = 3.0, 600.0
-
-
-def states(root: Path) -> set[Path]:
-    return set((root / "runs").glob("*/state.jsonl"))
 
 
 def resumed_s(root: Path, before: set[Path], since: float) -> float | None:
@@ -55,7 +51,7 @@ def main() -> int:
                 if killed:
                     waited = resumed_s(root, before, since)
                     waits += [] if waited is None else [waited]
-                time.sleep(draw.uniform(0.05, 0.45))
+                time.sleep(draw.uniform(0, 0.4))
                 young = children(process.pid)
                 killed = process.poll() is None and kills < wanted_kills
                 if killed:

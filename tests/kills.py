@@ -94,6 +94,11 @@ def gone(pids: list[int], *, seconds: float = 10) -> bool:
     return not any(alive(pid) for pid in pids)
 
 
+def states(root: Path) -> set[Path]:
+    """State files of all runs."""
+    return set((root / "runs").glob("*/state.jsonl"))
+
+
 def ledger(root: Path) -> str:
     path = root / "ledger"
     return path.read_text() if path.exists() else ""

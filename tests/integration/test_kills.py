@@ -24,6 +24,7 @@ from kills import (
     run,
     small,
     start,
+    states,
     wait_for,
 )
 
@@ -34,9 +35,11 @@ def test_twenty_random_kills_leave_the_same_bytes_and_repeat_nothing(tmp_path: P
     wanted, draw, kills = made(tmp_path / "golden"), random.Random(20260105), 0
     for place in range(60):
         root = small(tmp_path / f"r{place}")
-        for _ in range(9):
-            process = start(root, "small")
-            time.sleep(draw.uniform(0.1, 0.5))
+        for _ in range(60):
+            before, process = states(root), start(root, "small")
+            if draw.random() < 0.9:  # else while it starts
+                wait_for(lambda p=process, r=root, b=before: p.poll() is not None or states(r) != b)
+            time.sleep(draw.uniform(0, 0.35))
             young = children(process.pid)
             if process.poll() is None and kills < 20:
                 victim = draw.choice([process.pid, *young])
