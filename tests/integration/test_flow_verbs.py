@@ -294,6 +294,16 @@ def test_status_names_what_is_missing_and_refuses_on_check(root: Path) -> None:
     assert bft("status", "--check", "--root", str(root), "--json")[0] == 77
 
 
+def test_workflow_status_tells_the_nodes_of_the_newest_run(root: Path) -> None:
+    at = ("--at", "2026-01-05T23:30:00Z", "--root", str(root))
+    _, ran, _ = bft("run", *at, "--json")
+    code, line, err = bft("workflow", "status", "--root", str(root))
+    assert (code, line["run"], line["phase"]) == (0, ran["run"], "Succeeded")
+    assert [row["node"] for row in line["nodes"]] == ["guard", "told", "onExit"]  # type: ignore[index, union-attr, attr-defined]
+    assert "✓ guard" in err
+    assert bft("workflow", "status", "--run", "no", "--root", str(root), "--json")[0] == 2
+
+
 def test_verbs_of_flow_load_nothing_heavy() -> None:
     import subprocess
     import sys
