@@ -13,7 +13,7 @@ for _ in $(seq 100); do
   kill -0 $sim 2>/dev/null || { cat "$log" >&2; exit 75; }
   sleep 0.1
 done
-BFT_SCREEN_MAX_CHARTS=8 $bft run nightly --root "$root" --asof $asof --source "sim:$url"
+BFT_SIM_URL=$url BFT_SCREEN_MAX_CHARTS=8 $bft run nightly --root "$root" --asof $asof --source sim
 cat <<END
 
 A night of simulated data, 60 stocks, is in ./$root. Look at:
