@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import talib
 from fakes import FakePorts, arguments, make_ports, no_tick
-from markets import publish_market
+from raw_market import publish_market
 
 from bft.domain import sessions
 from bft.features import indicators
