@@ -284,7 +284,8 @@ class CommandLine:
 
         root = args.root or wiring.settings().root
         if root not in self._wired:
-            self._wired[root] = wiring.Wired(wiring.settings(), root=root, commands=self)
+            about = wiring.settings()
+            self._wired[root] = wiring.Wired(about, root=root, commands=self, silent=True)
         return self._wired[root]
 
 

@@ -37,8 +37,8 @@ class SystemClock:
 class Wired:
     """The Ports of a process."""
 
-    def __init__(self, values: Settings, *, root: str, commands: Commands) -> None:
-        self.settings, self.root, self.commands = values, root, commands
+    def __init__(self, values: Settings, *, root: str, commands: Commands, silent: bool) -> None:
+        self.settings, self.root, self.commands, self._silent = values, root, commands, silent
         self.clock = SystemClock()
         self._sources: dict[str, Source] = {}
 
@@ -77,7 +77,9 @@ class Wired:
         if not url:
             database = Path(self.root).resolve() / "mlflow.db"
             url = f"sqlite:///{database}"
-        return MlflowTracker(url, database=database, store=self.store, clock=self.clock)
+        return MlflowTracker(
+            url, database=database, store=self.store, clock=self.clock, log=self._log
+        )
 
     @cached_property
     def summarizer(self) -> "Summarizer":
@@ -86,6 +88,7 @@ class Wired:
             from bft.adapters.llm.template import Template
 
             return Template()
+        _logging(self.settings, silent=self._silent)
         from bft.adapters.llm.ollama import Ollama
 
         values = self.settings
@@ -94,6 +97,7 @@ class Wired:
     @cached_property
     def notifier(self) -> "Notifier":
         """Who is told: by mail where a server is configured, else the log."""
+        _logging(self.settings, silent=self._silent)
         if not self.settings.smtp_url:
             from bft.adapters.notify.stdout import Stdout
 
@@ -172,11 +176,17 @@ class Wired:
             in_flight=values.av_in_flight,
         )
 
+    def _log(self, level: str, event: str, **values: object) -> None:
+        """Log an event; structlog, 0.3 s to import, is loaded when there is something to say."""
+        _logging(self.settings, silent=self._silent)
+        import structlog
+
+        getattr(structlog.get_logger(), level)(event, **values)
+
 
 def wire(values: Settings, *, root: str | None, commands: Commands, json_only: bool) -> Wired:
     """Ports for one command line."""
-    _logging(values, silent=json_only)
-    return Wired(values, root=root or values.root, commands=commands)
+    return Wired(values, root=root or values.root, commands=commands, silent=json_only)
 
 
 def _address(url: str) -> str:
@@ -235,6 +245,7 @@ def _open_bar(verb: str) -> Iterator[Tick]:
         yield tick
 
 
+@cache
 def _logging(values: Settings, *, silent: bool) -> None:
     import logging
 

@@ -118,8 +118,9 @@ def _outcome(night: "Night", coverage: "Coverage | None") -> tuple[int, str | No
 
 
 def _inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
-    """Digests of files; a vendor's answers for a night are asked for once."""
-    return ports.source(args.source).digests()
+    """Digests of files; what a vendor or database answered for a night is asked for once."""
+    reads_files = (args.source or "").partition(":")[0] == "files"
+    return ports.source(args.source).digests() if reads_files else {}
 
 
 def _night(ports: Ports, source: "Source", args: argparse.Namespace) -> "Night":

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-import structlog
-
 from bft.adapters.tracker import tables
 from bft.adapters.tracker.session import Session, away
 from bft.adapters.tracker.spool import Spool
@@ -26,7 +24,6 @@ from bft.ports import Clock, Store
 QUEUE = 10_000
 RETRY_S = 30.0
 T = TypeVar("T")
-_log = structlog.get_logger()
 
 
 class _Away(Exception):  # noqa: N818  no fault of the caller's: the work is kept
@@ -47,8 +44,16 @@ class MlflowTracker:
     `database` is the SQLite file of an embedded MLflow, None for a server.
     """
 
-    def __init__(self, uri: str, *, database: Path | None, store: Store, clock: Clock) -> None:
-        self._uri, self._database, self._clock = uri, database, clock
+    def __init__(
+        self,
+        uri: str,
+        *,
+        database: Path | None,
+        store: Store,
+        clock: Clock,
+        log: Callable[..., None] = lambda *_about, **_values: None,
+    ) -> None:
+        self._uri, self._database, self._clock, self._log = uri, database, clock, log
         self._spool, self._spilled = Spool(store), False
         self._queue: queue.Queue[Json | _Call] = queue.Queue(QUEUE)
         self._session: Session | None = None
@@ -186,7 +191,9 @@ class MlflowTracker:
             if isinstance(one, _Call):
                 one.answer.set_exception(UnavailableError(f"MLflow refused: {error}"))
             else:
-                _log.warning("tracker.refused", op=one["op"], run=one["run"], error=str(error))
+                self._log(
+                    "warning", "tracker.refused", op=one["op"], run=one["run"], error=str(error)
+                )
 
     def _connected(self) -> Session:
         """The session, opened and with the spool replayed."""
@@ -213,7 +220,7 @@ class MlflowTracker:
         self._session = None
         self._away = f"MLflow {self._shown} does not answer: {str(error).splitlines()[0]}"
         self._retry_at_s = time.monotonic() + RETRY_S
-        _log.warning("tracker.away", error=self._away)
+        self._log("warning", "tracker.away", error=self._away)
         raise _Away(self._away) from error
 
     def _keep(self, rest: Sequence[Json | _Call], reason: str) -> None:
@@ -225,7 +232,7 @@ class MlflowTracker:
             if operations:
                 self._spool.append(operations, at_ms=self._now_ms())
         except BftError as error:  # the root is away as well
-            _log.error("tracker.lost", operations=len(operations), error=str(error))
+            self._log("error", "tracker.lost", operations=len(operations), error=str(error))
 
 
 def _merged(batch: Sequence[Json | _Call]) -> list[Json | _Call]:
