@@ -21,6 +21,7 @@ from bft.steps.pull_universe import Universe, chosen, universe_frame, universe_o
 
 ACTIVE_SESSIONS = 20
 """A symbol whose newest bar is older trades no more (data specification, section 5)."""
+_ACTED = {"vendor_adjusted_close", "dividend_amount", "split_coefficient"}
 _DAY = {"bars": "date", "actions": "ex_date", "earnings": "fiscal_date_ending"}
 
 
@@ -52,8 +53,9 @@ def collect(
     pull_tables.take_bars(night, bars, _actions(night, bars, facts.get("actions")))
     if "options" in topics:
         _options(night, source, args, tick, sorted(bars["symbol"].unique()))
-    if "vendor_adjusted_close" not in facts["bars"]:
-        notes.append("no adjusted_close: prices are taken as adjusted, factors are 1")
+    if not (set(facts["bars"].columns) & _ACTED or "actions" in facts):
+        night.absent.append("actions")
+        notes.append("no adjusted_close or actions: prices are taken as adjusted, factors are 1")
     return _traded(night, universe, bars, only, notes)
 
 

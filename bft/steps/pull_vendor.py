@@ -92,9 +92,9 @@ def _lists(asking: Asking, topics: set[str]) -> tuple[pd.DataFrame | None, pd.Da
 def _universe(
     night: Night, source: Source, args: argparse.Namespace, listed: pd.DataFrame | None
 ) -> Universe:
-    if listed is None:
-        listed = night.stored(LISTINGS).sort_values("revision")
-        listed = listed.drop_duplicates("symbol", keep="last")
+    held = night.stored(LISTINGS).sort_values("revision")
+    both = [held, listed] if listed is not None and len(listed) else [held]
+    listed = pd.concat(both).drop_duplicates("symbol", keep="last")
     found = universe_of(
         listed=args.universe,
         watched=args.watchlist or ("all" if source.replayed and not args.universe else None),
@@ -234,6 +234,8 @@ def _causes(
 def _facts(asking: Asking, plan: pull_plan.Plan, bars: pd.DataFrame) -> None:
     """Ask for everything else; chains are cut to what is kept as they come."""
     night = asking.night
+    if not len(bars):  # not asked for: an earlier pull of this day may have brought them
+        bars = frame(night.store.read("bars", asof=night.asof, since=night.asof))
     today = bars[bars["date"] == pd.Timestamp(night.asof)]
     closes = dict(zip(today["symbol"], today["close"], strict=True))
     wants = pull_plan.fact_wants(plan)

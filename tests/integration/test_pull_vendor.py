@@ -16,6 +16,7 @@ from bft.adapters.sources.alphavantage import AlphaVantage
 from bft.adapters.sources.av_client import Client, Timeouts
 from bft.adapters.sources.av_client import Vendor as Address
 from bft.adapters.sources.bucket import Bucket
+from bft.domain.delivery import Want
 from bft.domain.errors import ConfigError, DataError, UnavailableError
 from bft.ports import Summary
 from bft.steps import pull
@@ -464,6 +465,57 @@ def test_only_stale_symbols_are_pulled_again(desk: Desk, vendor: Vendor) -> None
     assert {q["symbol"] for q in vendor.calls(BARS)} == {"BBB"}
     assert set(desk.table("bars")["symbol"]) == {"AAA", "BBB", "SPY"}
     assert any("BBB: very stale, listed" in note for note in summary.values["notes"])
+
+
+def test_symbol_once_delisted_stays_so_on_other_days(desk: Desk, vendor: Vendor) -> None:
+    path = desk.root.parent / "old.csv"
+    path.write_text("AAA\nOLD\n")
+    words = ("--topics", "listings", "--universe", str(path))
+    desk.pull(*words)  # a Monday: both lists
+    vendor.asof = date(2026, 1, 6)
+    desk.pull(*words, asof=vendor.asof, now=NOW + timedelta(days=1))
+    assert [q["state"] for q in vendor.calls("LISTING_STATUS")].count("delisted") == 1
+    ends = desk.table("universe", vendor.asof).query("symbol == 'OLD'")["to"]
+    assert ends.astype(str).tolist() == ["2025-06-30"]
+
+
+def test_chains_alone_use_the_closes_already_stored(desk: Desk) -> None:
+    desk.pull("--topics", "bars")
+    assert desk.pull("--topics", "options").values["tables"]["options_summary"] == 3
+
+
+def quotes(desk: Desk, names: str) -> Any:
+    client = desk.client(NOW)
+    source = desk.ports(client, NOW).sources["v"]
+    try:
+        want = Want(topic="quotes", name=names)
+        (answer,) = source.fetch([want], asof=ASOF, fresh=False, tick=no_tick)
+    finally:
+        client.close()
+    return answer
+
+
+def test_bulk_quotes_are_new_york_times_and_never_staged(desk: Desk, vendor: Vendor) -> None:
+    row = {"symbol": "AAA", "timestamp": "2026-01-05 15:59:59.5", "close": "10.5"}
+    row |= {"open": "10", "high": "11", "low": "9", "previous_close": "10", "volume": "5"}
+    vendor.scripts["REALTIME_BULK_QUOTES"] = [said({"message": "ok", "data": [row]})] * 2
+    for _ in range(2):
+        (told,) = quotes(desk, "AAA,BBB").tables["quotes"].to_pylist()
+        assert (told["last"], told["volume"], told["bulk"]) == (10.5, 5.0, True)
+        assert told["at"] == datetime(2026, 1, 5, 20, 59, 59, 500_000, tzinfo=UTC)
+    assert len(vendor.calls("REALTIME_BULK_QUOTES")) == 2
+
+
+def test_sample_quotes_fall_back_to_single_ones(desk: Desk, vendor: Vendor) -> None:
+    sample = {"message": "This is sample data.", "data": [{"symbol": "MSFT", "close": "1"}]}
+    vendor.scripts["REALTIME_BULK_QUOTES"] = [said(sample)] * 2
+    one = {"01. symbol": "AAA", "05. price": "10.5", "07. latest trading day": "2026-01-05"}
+    vendor.scripts["GLOBAL_QUOTE AAA"] = [said({"Global Quote": one})]
+    vendor.scripts["GLOBAL_QUOTE BBB"] = [said({"Global Quote": {}})]
+    answer = quotes(desk, "AAA,BBB")
+    (told,) = answer.tables["quotes"].to_pylist()
+    assert (told["symbol"], told["last"], told["bulk"]) == ("AAA", 10.5, False)
+    assert answer.refused.names == {"empty": ["BBB"]}
 
 
 def test_bucket_spaces_calls_evenly_and_pauses_once_for_all() -> None:
