@@ -1,5 +1,6 @@
 """`bft pull` from a vendor over HTTP: the call plan, quirks, budgets, resumption."""
 
+import gzip
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -171,9 +172,12 @@ def test_simulator_is_told_the_day_and_labels_what_it_says(tmp_path: Path) -> No
 def test_key_is_nowhere_on_disk(desk: Desk, vendor: Vendor) -> None:
     vendor.scripts["CPI"] = [said({INFO: "your API key as s3cret-key is premium"})]
     desk.pull("--topics", "macro,bars")
-    for path in desk.root.rglob("*"):
-        if path.is_file():
-            assert b"s3cret" not in path.read_bytes(), path
+    found = [path for path in desk.root.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".gz" for path in found)
+    for path in found:
+        data = path.read_bytes()
+        data = gzip.decompress(data) if path.suffix == ".gz" else data
+        assert b"s3cret" not in data, path
 
 
 def test_killed_pull_asks_only_what_is_missing_and_gives_the_same_bytes(
