@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from bft.dataset.arrays import Arrays
 from bft.dataset.folders import file_sum
 from bft.dataset.normalise import Normalised
+from bft.dataset.splits import Span
 from bft.dataset.windows import gather
 from bft.domain.runs import Json
+from bft.models import paths
 from bft.models.artifact import CORE, Model
 from bft.models.baselines import Rows, baseline_scores
 from bft.models.blocks import TestBlock, pool, prices, write_blocks
@@ -43,6 +45,7 @@ class FoldTest:
     train: Samples
     valid: Samples
     test: Samples
+    spans: tuple[Span, ...]
 
 
 def finish(
@@ -55,25 +58,30 @@ def finish(
     """evaluation.json, and a function that writes all evidence files into a folder."""
     newest, profile = folds[-1], spec["profile"]
     moved = volatility(arrays.closes, arrays.offsets[:-1])
-    folds = [fold for fold in folds if len(fold.test)]
-    blocks = [block_of(fold, fold.test, arrays, moved) for fold in folds]
-    model = newest.model
+    scored = [_scored(spec, arrays, fold, moved) for fold in folds if len(fold.test)]
+    routes = paths.routes(scored)
+    pieces = routes[0] if routes else scored
+    blocks, model = [piece.block for piece in pieces], newest.model
+    name, label = model.name, model.spec["label"]
+    market = _prices(arrays, blocks, name.horizon_days)
+    settings = profile | {key: spec[key] for key in ("seed", "simulated", "survivors_only")}
     evaluation = evaluate(
-        model.name,
+        name,
         blocks,
-        label=model.spec["label"],
-        prices=_prices(arrays, blocks, model.name.horizon_days),
-        settings=profile
-        | {"seed": spec["seed"]}
-        | {name: spec[name] for name in ("simulated", "survivors_only")},
+        label=label,
+        prices=market,
+        settings=settings,
         evidence=Evidence(
             valid=block_of(newest, newest.valid, arrays, moved),
             conformal=model.spec["conformal"],
-            baselines=_baselines(spec, arrays, folds),
+            baselines=paths.joined(pieces, profile["baselines"]),
             drift=_drift(newest),
             latency=latency(model, newest.normalised, newest.valid),
         ),
     )
+    if routes:
+        evaluation["cpcv"] = paths.summary(name, routes, label, prices=market, settings=settings)
+        evaluation["metrics"]["pbo"] = evaluation["cpcv"]["pbo"]
 
     def write(folder: Path) -> None:
         _dump(folder / "evaluation.json", evaluation)
@@ -137,17 +145,15 @@ def _prices(arrays: Arrays, blocks: Sequence[TestBlock], horizon: int) -> Any:
     return prices(arrays.dates, arrays.offsets, arrays.opens, arrays.closes, span)
 
 
-def _baselines(
-    spec: Mapping[str, Any], arrays: Arrays, folds: Sequence[FoldTest]
-) -> dict[str, NDArray[np.float64] | None]:
+def _scored(
+    spec: Mapping[str, Any], arrays: Arrays, fold: FoldTest, moved: NDArray[np.floating[Any]]
+) -> paths.Scored:
     names = spec["profile"]["baselines"]
-    parts = [_fold_baselines(spec, arrays, fold, names) for fold in folds]
-    found: dict[str, NDArray[np.float64] | None] = {}
-    for name in names:
-        scores = [part[name] for part in parts]
-        known = [score for score in scores if score is not None]
-        found[name] = np.concatenate(known) if len(known) == len(scores) else None
-    return found
+    return paths.Scored(
+        block=block_of(fold, fold.test, arrays, moved),
+        spans=fold.spans,
+        baselines=_fold_baselines(spec, arrays, fold, names) if names else {},
+    )
 
 
 def _fold_baselines(

@@ -220,12 +220,14 @@ def _finish(job: Job, fits: list[_Fit]) -> Json:
             train=fit.data.train,
             valid=fit.data.valid,
             test=fit.data.test,
+            spans=spans_of(fit.data.fold["test"]),
         )
         for fit in fits
         if fit.model is not None
     ]
     history = fits[-1].record["history"]
-    older = {str(fit.data.fold["k"]): fit.folder for fit in fits[:-1] if fit.model is not None}
+    walked = [fit for fit in fits[:-1] if len(spans_of(fit.data.fold["test"])) == 1]
+    older = {str(fit.data.fold["k"]): fit.folder for fit in walked if fit.model is not None}
     evaluation, write = finish(job.spec, job.arrays, tests, history, older)
     out, newest = Path(job.spec["out"]), fits[-1].folder
 

@@ -102,7 +102,7 @@ def test_cpcv_keeps_every_training_label_apart_from_test_and_validation(horizon:
 
 def test_cpcv_has_nine_paths_that_each_cover_every_group_once() -> None:
     folds = cpcv(0, 1999, 3, REALDATA)
-    paths = cpcv_paths(folds)
+    paths = cpcv_paths({fold.k: fold.test for fold in folds})
     assert len(paths) == 9
     used = [(k, span) for path in paths for k, span in path]
     assert len(set(used)) == 90 == 45 * 2
