@@ -32,6 +32,7 @@ class Asking:
     source: Source
     args: argparse.Namespace
     tick: Tick
+    notes: list[str]
     lacking: dict[str, str] = field(default_factory=dict)
 
     def ask(self, wants: Sequence[Want]) -> Iterator[Answer]:
@@ -41,6 +42,7 @@ class Asking:
             want = answer.want
             night.source = "sim" if answer.source == "sim" else night.source
             night.skips.take(answer.refused)
+            self.notes += answer.notes
             if answer.skipped:
                 night.skips.add(answer.skipped, [f"{want.name} {want.topic}".strip()])
             if answer.skipped and want.topic == "bars":
@@ -53,7 +55,7 @@ def collect(
     night: Night, source: Source, args: argparse.Namespace, tick: Tick, notes: list[str]
 ) -> Coverage | None:
     """Ask for a night's facts and take them into its tables."""
-    asking = Asking(night=night, source=source, args=args, tick=tick)
+    asking = Asking(night=night, source=source, args=args, tick=tick, notes=notes)
     topics = set(args.topics or TOPICS) & set(source.topics)
     if source.live and night.past:
         topics.discard("fundamentals")  # today's snapshot says nothing of a past day

@@ -335,6 +335,7 @@ def test_unknown_symbol_is_missing_and_counted(desk: Desk, vendor: Vendor) -> No
     summary = desk.pull("--topics", "bars")
     assert summary.exit_code == 65
     assert summary.values["names"]["missing"] == ["BBB bars"]
+    assert summary.values["notes"][0].endswith("symbol=BBB: Invalid API call.")
     assert len([q for q in vendor.calls(BARS) if q["symbol"] == "BBB"]) == 1
     assert desk.table("bars").empty
 

@@ -160,7 +160,9 @@ class AlphaVantage:
         """Facts of a reply, or why there are none."""
         kind, source = reply.verdict.kind, "sim" if reply.simulated else self.name
         if kind is not Kind.FACTS:
-            return Answer(want=want, source=source, skipped=str(kind))
+            detail = reply.verdict.detail
+            notes = (f"{unit.words}: {detail}",) if kind is Kind.MISSING else ()
+            return Answer(want=want, source=source, skipped=str(kind), notes=notes)
         refused = Skips()
         try:
             tables = PARSERS[unit.function](reply.verdict.payload, want, refused)
