@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 STAGED_H = 12
 """Hours within which an interrupted pull resumes (data specification, 1.3)."""
+_DERIVED = ("universe", "splits", "actions")
+"""Topics that other ones bring along: lists, bars."""
 COMPLETE_FRAC = 0.98
 """Share of active symbols that need a bar for asof (data specification, 1.3)."""
 
@@ -73,7 +75,7 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         "active": len(coverage.active) if coverage else 0,
         "with_bar": len(coverage.with_bar) if coverage else 0,
         "simulated": night.source == "sim",
-        "absent": [t for t in TOPICS if t not in source.topics],
+        "absent": night.absent,
         "files": dict(source.digests()),
         "notes": notes,
     }
@@ -137,6 +139,7 @@ def _night(ports: Ports, source: "Source", args: argparse.Namespace) -> "Night":
         bulk=source.bulk,
         past=source.bulk or (not source.replayed and args.asof < sessions.last_closed(now)),
         partial=bool(args.symbols or args.only_stale or args.max_symbols or args.topics),
+        absent=[topic for topic in TOPICS if topic not in {*source.topics, *_DERIVED}],
     )
 
 

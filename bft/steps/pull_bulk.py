@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from bft.domain import sessions
-from bft.domain.delivery import TOPICS, Answer, Want
+from bft.domain.delivery import Answer, Want
 from bft.domain.errors import DataError
 from bft.domain.market import RAW_TABLES
 from bft.domain.symbols import Member, member_of
@@ -21,6 +21,7 @@ from bft.steps.pull_universe import Universe, chosen, universe_frame, universe_o
 
 ACTIVE_SESSIONS = 20
 """A symbol whose newest bar is older trades no more (data specification, section 5)."""
+_ACTED = {"vendor_adjusted_close", "dividend_amount", "split_coefficient"}
 _DAY = {"bars": "date", "actions": "ex_date", "earnings": "fiscal_date_ending"}
 
 
@@ -28,7 +29,8 @@ def collect(
     night: Night, source: Source, args: argparse.Namespace, tick: Tick, notes: list[str]
 ) -> Coverage | None:
     """Take every topic of the source into the night's tables; no bars, no coverage."""
-    topics = [t for t in source.topics if t in (args.topics or TOPICS)]
+    asked = args.topics or source.topics
+    topics = [t for t in source.topics if t.removesuffix("_summary") in asked and t != "indicators"]
     answers: dict[str, Answer] = {}
     wants = [Want(topic=topic) for topic in topics if topic != "options"]
     for answer in source.fetch(wants, asof=night.asof, fresh=args.fresh, tick=tick):
@@ -52,8 +54,9 @@ def collect(
     pull_tables.take_bars(night, bars, _actions(night, bars, facts.get("actions")))
     if "options" in topics:
         _options(night, source, args, tick, sorted(bars["symbol"].unique()))
-    if "vendor_adjusted_close" not in facts["bars"]:
-        notes.append("no adjusted_close: prices are taken as adjusted, factors are 1")
+    if not (set(facts["bars"].columns) & _ACTED or "actions" in facts):
+        night.absent.append("actions")
+        notes.append("no adjusted_close or actions: prices are taken as adjusted, factors are 1")
     return _traded(night, universe, bars, only, notes)
 
 

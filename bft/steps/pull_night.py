@@ -24,7 +24,7 @@ class Night:
     `past`: asof was over by the source's clock, so everything counts as backfilled. `partial`:
     only some facts are asked for. `asked`: of a table, the symbols it was asked for; what the
     same day already holds of others stays. `later`: partitions made while they are published, for
-    they would not fit into memory together.
+    they would not fit into memory together. `absent`: topics the source lacks.
     """
 
     store: Store
@@ -40,6 +40,7 @@ class Night:
     tables: dict[str, pa.Table] = field(default_factory=dict)
     later: dict[str, Mapping[str, pa.Table]] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
+    absent: list[str] = field(default_factory=list)
     revisions: int = 0
 
     @property

