@@ -13,6 +13,7 @@ from bft.domain.market import Table
 from bft.features.arrivals import Arrivals
 from bft.features.known import exchange_day
 from bft.ports import Store
+from bft.steps.months import closing
 
 
 @dataclass(kw_only=True)
@@ -86,9 +87,10 @@ class Night:
             if not (rows.num_rows or again):
                 continue
             held = self._held(name, partition) if again else rows.slice(0, 0)
-            parts = {partition: pa.concat_tables([held, rows])}
-            made = self.store.publish(name, asof=self.asof, partitions=parts)
-            objects |= {o.key: o.digest for o in made.objects if o.partition == partition}
+            closed, drops = closing(self.store, name, asof=self.asof)
+            parts = {partition: pa.concat_tables([held, rows]), **closed}
+            made = self.store.publish(name, asof=self.asof, partitions=parts, drops=drops)
+            objects |= {o.key: o.digest for o in made.objects if o.partition in parts}
         return objects
 
     def _held(self, table: str, partition: str) -> pa.Table:
