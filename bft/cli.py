@@ -7,32 +7,48 @@ import argparse
 import importlib
 import json
 import os
+import shlex
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from bft.domain.errors import BftError, UsageError
+from bft.domain.errors import BftError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from bft.domain.runs import Json
     from bft.ports import Ports, Step, Summary
 
 VERBS: dict[str, tuple[str, str]] = {
+    "run": ("bft.flow.run_verb", "run a workflow here: only what is not finished"),
+    "status": ("bft.flow.status_verb", "what ran last, what is missing, what to do next"),
     "pull": ("bft.steps.pull", "ask a source for market facts and store what is new"),
     "gold": ("bft.steps.gold", "raw tables to one row per symbol and session"),
     "validate": ("bft.steps.validate", "24 checks that stop a bad night"),
+    "train": ("bft.steps.train", "train the nine models in parallel"),
+    "gate": ("bft.steps.gate", "judge the newest models and propose a set"),
     "promote": ("bft.steps.promote", "move a gated set of models into production"),
     "rollback": ("bft.steps.rollback", "put the previous set of models back"),
     "models": ("bft.steps.models", "what is in production, missing, asked for"),
     "predict": ("bft.steps.predict", "score the production set on the newest gold"),
     "scan": ("bft.steps.scan", "strategies on the close: signals with reasons"),
     "rank": ("bft.steps.rank", "signals to ranked, sized picks"),
+    "serve": ("bft.steps.serve", "start a server: market-sim, mlflow"),
+    "workflow": ("bft.flow.workflow_verb", "what workflows ask: due, summary, quorum, status"),
+    "chain": ("bft.flow.chain", "several command lines, one after the other"),
+    "screen": ("bft.steps.screen", "flags that turned: CSV, charts, PDF"),
+    "report": ("bft.steps.report", "day report, site JSON, model cards"),
 }
 """verb -> (module that holds STEP, one line of help); one line registers a verb."""
+
+
+class _Terminated(BaseException):
+    """SIGTERM; no handler of errors may swallow it."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -43,6 +59,8 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        _attach()
     if not words or words[0] in {"-h", "--help"}:
         sys.stdout.write(_help())
         return 0
@@ -55,8 +73,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(words)
     except BftError as error:
         return _failed(error, words)
+    except _Terminated:
+        return _failed(UnavailableError("told to stop; the same command resumes"), words)
     except KeyboardInterrupt:
         return _failed(BftError("interrupted; the same command resumes"), words, code=130)
+
+
+def _attach() -> None:
+    """End in good order on SIGTERM, and when the runner that started this process is gone."""
+
+    def stop(_number: int, _frame: object) -> None:
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, stop)
+    parent = os.environ.get("BFT_PARENT_FD")  # noqa: TID251  set by the runner, not a setting
+    if parent:
+        from bft.flow.node import follow_parent
+
+        follow_parent(int(parent), lambda: os.kill(os.getpid(), signal.SIGTERM))
 
 
 def _run(words: list[str]) -> int:
@@ -72,14 +106,46 @@ def _run(words: list[str]) -> int:
     ports = wiring.wire(settings, root=args.root, commands=CommandLine(), json_only=args.json)
     prepare(ports, step, args)
     started = time.monotonic()
-    with wiring.progress(words[0], quiet=args.json) as tick:
-        summary = record.execute(ports, words[0], step, args, tick)
+    try:
+        _settle_before_retry()
+        with wiring.progress(words[0], quiet=args.json) as tick:
+            summary = record.execute(ports, words[0], step, args, tick)
+    except BftError as error:
+        _remember(ports, words, error.exit_code, {"error": str(error)}, started)
+        raise
     line = _line(words[0], args, summary, seconds=time.monotonic() - started)
     _outputs(step, line)
+    _remember(ports, words, summary.exit_code, line, started)
     _print(line)
     if summary.error and not args.json:
         sys.stderr.write(f"error: {summary.error}  [{summary.exit_code}]\n")
     return summary.exit_code
+
+
+def _settle_before_retry() -> None:
+    """Retries of many pods spread out: a later attempt first waits a part of the last wait."""
+    from bft.flow.records import jitter_s
+
+    time.sleep(jitter_s(os.environ))  # noqa: TID251  set by the workflow, not settings
+
+
+def _remember(ports: "Ports", words: list[str], code: int, line: "Json", began: float) -> None:
+    """Leave a record of this call in its run, if it is part of one."""
+    from bft.flow import records
+
+    env = os.environ  # noqa: TID251  set by the workflow, not settings
+    if not env.get("BFT_RUN_ID") or words[0] in {"run", "chain"}:
+        return
+    made = records.StepRecord(
+        node=env.get("BFT_NODE", words[0]),
+        words=tuple(words),
+        attempt=int(env.get("BFT_ATTEMPT") or 0),
+        exit_code=code,
+        seconds=round(time.monotonic() - began, 3),
+        line=line,
+    )
+    with suppress(BftError):  # the root may be what failed; the exit code says so
+        records.note_step(ports.store, env["BFT_RUN_ID"], made)
 
 
 def prepare(ports: "Ports", step: "Step", args: argparse.Namespace) -> None:
@@ -108,8 +174,8 @@ def load(verb: str) -> "Step":
     """
     if verb not in VERBS:
         near = get_close_matches(verb, VERBS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UsageError(f"no verb {verb!r}{hint} See: bft --help")
+        hint = f"did you mean {near[0]}?" if near else "see: bft --help"
+        raise UsageError(f"no verb {verb!r}; {hint}")
     step: Step = importlib.import_module(VERBS[verb][0]).STEP
     return step
 
@@ -173,6 +239,9 @@ def describe(verb: str, step: "Step") -> "Json":
 class CommandLine:
     """The Commands port: what `flow` asks of the command line."""
 
+    def __init__(self) -> None:
+        self._wired: dict[str, Ports] = {}
+
     def describe(self, verb: str) -> "Json":
         """See `describe`."""
         return describe(verb, load(verb))
@@ -186,25 +255,43 @@ class CommandLine:
         return None
 
     def cached(self, argv: Sequence[str]) -> "Json | None":
-        """JSON line of an equal finished call, or None."""
-        from bft import wiring
+        """JSON line of an equal finished call, or None; a chain's is that of all its lines."""
         from bft.steps import record
 
         args, step = parse(argv), load(argv[0])
-        ports = wiring.wire(wiring.settings(), root=args.root, commands=self, json_only=True)
+        if argv[0] == "chain":
+            found = [None if args.fresh else self.cached(shlex.split(x)) for x in args.lines]
+            return None if None in found else _joined([line for line in found if line])
+        ports = self._ports(args)
         prepare(ports, step, args)
         line = record.cached(ports, argv[0], step, args)
         return None if line is None else _head(argv[0], args) | line
 
     def stale_because(self, argv: Sequence[str]) -> str:
         """In words: why an equal call would run."""
-        from bft import wiring
         from bft.steps import record
 
         args, step = parse(argv), load(argv[0])
-        ports = wiring.wire(wiring.settings(), root=args.root, commands=self, json_only=True)
+        if argv[0] == "chain":
+            stale = next((w for w in map(shlex.split, args.lines) if not self.cached(w)), None)
+            return f"{stale[0]} {self.stale_because(stale)}" if stale else "asked for"
+        ports = self._ports(args)
         prepare(ports, step, args)
         return record.difference(ports, argv[0], step, args)
+
+    def _ports(self, args: argparse.Namespace) -> "Ports":
+        from bft import wiring
+
+        root = args.root or wiring.settings().root
+        if root not in self._wired:
+            self._wired[root] = wiring.Wired(wiring.settings(), root=root, commands=self)
+        return self._wired[root]
+
+
+def _joined(lines: "Sequence[Json]") -> "Json":
+    own = {"verb", "rows", "skipped", "cached"}
+    values = {key: value for line in lines for key, value in line.items() if key not in own}
+    return {"verb": "chain", **values, "cached": True}
 
 
 def _head(verb: str, args: argparse.Namespace) -> "Json":
@@ -224,7 +311,9 @@ def _line(verb: str, args: argparse.Namespace, summary: "Summary", *, seconds: f
 def _outputs(step: "Step", line: "Json") -> None:
     folder = os.environ.get("BFT_OUTPUTS_DIR")  # noqa: TID251  set by the runner, not a setting
     for key in step.outputs if folder else ():
-        value = line.get(key)
+        if key not in line:
+            continue
+        value = line[key]
         text = value if isinstance(value, str) else json.dumps(value)
         (Path(folder or "") / key).write_text(text, encoding="utf-8")
 

@@ -20,6 +20,7 @@ _PASSED_ALONG = {
     "BFT_RUN_ID",
     "BFT_NODE",
     "BFT_ATTEMPT",
+    "BFT_RETRY_WAIT_S",
     "BFT_ARGO_BIN",
     "BFT_REQUIRE",
 }
@@ -64,6 +65,8 @@ class Settings:
     ollama_url: str = ""
     ollama_model: str = "llama3.1:8b"
     ollama_symbols: int = field(default=60, metadata={"range": (0, 10_000)})  # a night
+    # workflows
+    workflows_dir: str = ""  # empty: workflows/rendered of the checkout
     # training
     profiles_dir: str = ""  # empty: mlflow/profiles of the checkout
     gates_dir: str = ""

@@ -1,14 +1,16 @@
 """Settings to ports; the only importer of adapters. Members are built on first use."""
 
+import hashlib
 import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from bft.domain.errors import ConfigError
 from bft.ports import Commands, Tick
@@ -127,13 +129,62 @@ class Wired:
             from bft.adapters.sources.files import Files
 
             return Files(Path(rest))
-        raise ConfigError(f"unknown source {spec!r}; for example --source sim")
+        if kind == "mysql" and rest:
+            from bft.adapters.sources.mysql import MySql
+
+            password = str.__str__(self.settings.mysql_password)
+            return MySql(rest, password=password, store=self.store)
+        if kind in {"sim", "alphavantage"} or not spec:
+            return self._vendor(rest, sim=kind == "sim")
+        raise ConfigError(
+            f"unknown source {spec!r}; give alphavantage, sim[:URL], files:PATH or mysql:URL, "
+            "for example --source sim"
+        )
+
+    def _vendor(self, url: str, *, sim: bool) -> "Source":
+        from bft.adapters.sources.alphavantage import AlphaVantage
+        from bft.adapters.sources.av_client import Client, Vendor
+        from bft.adapters.sources.bucket import Bucket
+
+        values, key = self.settings, str.__str__(self.settings.alphavantage_api_key)
+        if not (sim or key):
+            raise ConfigError(
+                "no data source: set BFT_SOURCE or give --source, for example --source sim; "
+                "alphavantage needs ALPHAVANTAGE_API_KEY"
+            )
+        address = _address(url or values.sim_url) if sim else values.av_url
+        budget = f"alphavantage-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+        limit = values.av_calls_per_day
+        client = Client(
+            Vendor(url=address, key="sim" if sim else key, sim=sim),
+            bucket=Bucket(0 if sim else values.av_calls_per_minute),
+            clock=self.clock,
+            charge=(lambda _: True)
+            if sim
+            else lambda day: self.state.charge(budget, day=day, limit=limit),
+        )
+        return AlphaVantage(
+            client,
+            store=self.store,
+            clock=self.clock,
+            sim=sim,
+            address=address,
+            in_flight=values.av_in_flight,
+        )
 
 
 def wire(values: Settings, *, root: str | None, commands: Commands, json_only: bool) -> Wired:
     """Ports for one command line."""
     _logging(values, silent=json_only)
     return Wired(values, root=root or values.root, commands=commands)
+
+
+def _address(url: str) -> str:
+    """A simulator's address: its host, or its whole query address."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError(f"--source sim:{url}: no address such as sim:http://127.0.0.1:9100")
+    return url if parts.path.strip("/") else f"{url.rstrip('/')}/query"
 
 
 @contextmanager
@@ -156,6 +207,20 @@ def progress(verb: str, *, quiet: bool) -> Iterator[Tick]:
 
 @contextmanager
 def _bar(verb: str) -> Iterator[Tick]:
+    """A bar that appears with the first tick."""
+    with ExitStack() as open_bar:
+        shown: list[Tick] = []
+
+        def tick(done: int, total: int, note: str) -> None:
+            if not shown:
+                shown.append(open_bar.enter_context(_open_bar(verb)))
+            shown[0](done, total, note)
+
+        yield tick
+
+
+@contextmanager
+def _open_bar(verb: str) -> Iterator[Tick]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeft

@@ -20,48 +20,56 @@ from bft.flow.run import Engine
 from bft.flow.state import Journal, RunRecord, read_run
 
 SCRIPT = """
-import json, os, pathlib, signal, sys, time
-out = pathlib.Path(os.environ["BFT_OUTPUTS_DIR"])
-words, line = sys.argv[1:], {}
+import os, sys
+out = os.environ["BFT_OUTPUTS_DIR"]
+def put(name, text):
+    with open(out + "/" + name, "w") as f:
+        f.write(text)
+words = sys.argv[1:]
 while words:
     verb = words.pop(0)
     if verb == "out":
         while words and "=" in words[0]:
             key, _, text = words.pop(0).partition("=")
-            (out / key).write_text(text + "\\n")
+            put(key, text + "\\n")
     elif verb == "exit":
         code = int(words.pop(0))
         if code and words:
-            print("error: " + words.pop(0), file=sys.stderr)
+            sys.stderr.write("error: " + words.pop(0) + "\\n")
         sys.exit(code)
     elif verb == "fail-times":
-        file, times, code = pathlib.Path(words.pop(0)), int(words.pop(0)), int(words.pop(0))
-        n = int(file.read_text()) if file.exists() else 0
-        file.write_text(str(n + 1))
+        file, times, code = words.pop(0), int(words.pop(0)), int(words.pop(0))
+        n = int(open(file).read()) if os.path.exists(file) else 0
+        with open(file, "w") as f:
+            f.write(str(n + 1))
         if n < times:
             sys.exit(code)
     elif verb == "sleep":
+        import time
         time.sleep(float(words.pop(0)))
     elif verb == "stubborn":
+        import signal
         signal.signal(signal.SIGTERM, lambda *_: None)
     elif verb == "append":
         file, word = words.pop(0), words.pop(0)
         with open(file, "a") as f:
             f.write(word + "\\n")
     elif verb == "env":
-        (out / "env").write_text(os.environ.get(words.pop(0), "absent"))
+        put("env", os.environ.get(words.pop(0), "absent"))
     elif verb == "progress":
+        import time
         for n in range(int(words.pop(0))):
-            data = json.dumps({"done": n + 1, "total": 3, "note": "x"}) + "\\n"
-            os.write(int(os.environ["BFT_PROGRESS_FD"]), data.encode())
+            data = '{"done": %d, "total": 3, "note": "x"}' % (n + 1)
+            os.write(int(os.environ["BFT_PROGRESS_FD"]), data.encode() + b"\\n")
             time.sleep(0.02)
     elif verb == "kill":
         os.kill(os.getpid(), int(words.pop(0)))
     elif verb == "child":
         import subprocess
         process = subprocess.Popen(["sleep", "60"])
-        pathlib.Path(words.pop(0)).write_text(str(process.pid))
-print(json.dumps({"verb": "fake"}))
+        with open(words.pop(0), "w") as f:
+            f.write(str(process.pid))
+sys.stdout.write('{"verb": "fake"}')
 """
 
 
@@ -126,7 +134,7 @@ def write(path: Path, *templates: Json, **spec: Any) -> Path:
     document = {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "WorkflowTemplate",
-        "metadata": {"name": "bft-small"},
+        "metadata": {"name": f"bft-{path.stem}"},
         "spec": body,
     }
     path.write_text(yaml.safe_dump(document, sort_keys=False))
@@ -150,7 +158,7 @@ class Ran:
 def prefix(folder: Path) -> tuple[str, ...]:
     script = folder / "verbs.py"
     script.write_text(SCRIPT)
-    return (sys.executable, "-S", str(script))
+    return (sys.executable, "-I", "-S", str(script))
 
 
 def execute(

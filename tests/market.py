@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import talib
 
-from bft.adapters.store.tables import schema
+from bft.adapters.store.tables import TableStore, schema
 from bft.domain import sessions
 from bft.domain.gold import COLUMNS, FLAGS, SIMULATED
 from bft.domain.market import SECTOR_FUNDS
@@ -368,7 +368,7 @@ def build_picks(gold: pa.Table, signals: pa.Table) -> pa.Table:
                 "symbol": s.symbol,
                 "rank": rank,
                 "tag": "execute" if rank < 3 else "watch",
-                "tag_reason": "" if rank < 3 else "sector_cap",
+                "tag_reason": None if rank < 3 else "sector_cap",
                 "score": 78.4 - 6 * rank,
                 "direction": "long",
                 "strategy_id": s.strategy_id,
@@ -486,3 +486,11 @@ def build_market(*, sessions_back: int = 300, forecast_days: int = 90) -> Market
         earnings_calendar=rows_to("earnings_calendar", calendar),
         days=days,
     )
+
+
+def publish(store: TableStore, market: Market) -> None:
+    """Put every table of the night into a store."""
+    for name, table in market.tables().items():
+        store.publish(name, asof=ASOF, partitions={f"asof={ASOF}": table})
+    lineage = {"args": {"source": "sim"}, "skipped": {"stale_day": 2}, "rows": 1, "outputs": {}}
+    store.put(f"lineage/pull/{ASOF}.json", json.dumps(lineage).encode())

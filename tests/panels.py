@@ -70,6 +70,7 @@ def forecast(symbol: str, *, asof: date = ASOF, **values: Any) -> dict[str, Any]
         "set_digest": "s" * 64,
         "model_age_days_max": 3,
         "horizon_agreement": 1,
+        "degraded": False,
         "consensus_direction": "NEUTRAL",
     }
     for h in (3, 10, 30):

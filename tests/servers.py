@@ -60,7 +60,32 @@ def postgres() -> Iterator[str]:
 
 
 @contextmanager
-def running(words: list[object], port: int, who: dict[str, object]) -> Iterator[None]:
+def mariadb() -> Iterator[str]:
+    """A MariaDB server of Debian's packages; yields the URL of its empty database `legacy`."""
+    server, maker = shutil.which("mariadbd", path="/usr/sbin"), shutil.which("mariadb-install-db")
+    if not server or not maker:
+        pytest.skip("no MariaDB server (apt-get install mariadb-server)")
+    port, who = free_port(), as_user("mysql")
+    with server_folder("mysql") as data:
+        (data / "init.sql").write_text(
+            "CREATE DATABASE legacy;\nCREATE USER reader@'127.0.0.1' IDENTIFIED BY 'secret';\n"
+            "GRANT ALL ON legacy.* TO reader@'127.0.0.1';\n"
+        )
+        make = [maker, "--no-defaults", f"--datadir={data}/db", "--skip-test-db"]
+        subprocess.run(make, check=True, capture_output=True, cwd="/", **who)  # type: ignore[call-overload]
+        options = [f"--datadir={data}/db", f"--socket={data}/s", f"--port={port}"]
+        options += ["--bind-address=127.0.0.1", f"--init-file={data}/init.sql"]
+        with running([server, "--no-defaults", *options], port, who, signal.SIGKILL):
+            yield f"mysql+pymysql://reader@127.0.0.1:{port}/legacy"
+
+
+@contextmanager
+def running(
+    words: list[object],
+    port: int,
+    who: dict[str, object],
+    stop: signal.Signals = signal.SIGINT,  # PostgreSQL's fast shutdown
+) -> Iterator[None]:
     """A server process, from the moment it listens until the end of the block."""
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(words, stdout=quiet, stderr=quiet, cwd="/", **who)  # type: ignore[call-overload]
@@ -68,5 +93,5 @@ def running(words: list[object], port: int, who: dict[str, object]) -> Iterator[
         wait_for(port, process)
         yield
     finally:
-        process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
+        process.send_signal(stop)
         process.wait(20)

@@ -18,21 +18,23 @@ def names_of(count: int) -> list[str]:
 
 
 def random_gold(
-    *, symbols: int = 12, days: int = 300, seed: int = 1, planted: float = 0.0
+    *, symbols: int = 12, days: int = 300, seed: int = 1, planted: float = 0.0, noise: int = 52
 ) -> tuple[pa.Table, np.ndarray]:
     """(gold columns that `arrays` reads, raw inputs). Input `rsi_14` shows tomorrow's shock.
 
-    `planted` is the share of the daily deviation of 2 % that the signal explains.
+    `planted` is the share of the daily deviation of 2 % that the signal explains. Of the other
+    inputs the first `noise` are random, the rest constant.
     """
     rng = np.random.default_rng(seed)
     signal = rng.normal(size=(symbols, days))
-    noise = rng.normal(size=(symbols, days))
+    luck = rng.normal(size=(symbols, days))
     shown = np.roll(signal, 1, axis=1)  # the shock of t is seen at t-1
-    moves = 0.02 * (planted * shown + np.sqrt(1 - planted**2) * noise)
+    moves = 0.02 * (planted * shown + np.sqrt(1 - planted**2) * luck)
     night = 0.1 * moves  # a tenth of the day's move happens before the open
     closes = 50 * np.exp(np.cumsum(moves, axis=1))
     opens = closes * np.exp(night - moves)
     inputs = rng.normal(size=(symbols, days, len(INPUTS))).astype(np.float32)
+    inputs[:, :, noise:] = 0
     inputs[:, :, INPUTS.index("close_1d_roc")] = moves
     inputs[:, :, INPUTS.index("rsi_14")] = 50 + 10 * signal
     newest = sessions.number(LAST)

@@ -33,6 +33,7 @@ SCHEMA = "bft.arrays/1"
 FEATURE_SET = hashlib.sha256("\n".join(INPUTS).encode()).hexdigest()
 """Id of the ordered input names (bft52)."""
 _FILES = ("X", "dates", "offsets", "opens", "closes", "flags", "y", "label_end", "label_state")
+_FIELDS = {"X": "inputs"}  # file -> member of Arrays, where they differ
 _COLUMNS = ("adjusted_open", "adjusted_close", "adj_factor", "row_flags")
 _RETURN_MAX = 0.2  # a median absolute daily return above it: percent where a fraction is due
 
@@ -90,16 +91,16 @@ def cached_arrays(
     return folder
 
 
-def build(
+def from_gold(
     gold: "pa.Table",
     inputs: NDArray[np.float32],
-    folder: Path,
     *,
     asof: "date",
     gold_digest: str,
     clock: str = "next_open",
-) -> str:
-    """Write the arrays of stored gold rows (own-day basis) and their inputs; return the digest.
+    digest: str = "",
+) -> Arrays:
+    """Arrays of stored gold rows (own-day basis) and their inputs, in memory.
 
     `inputs` are `bft.features.inputs.model_inputs(gold)`, rows in the order of `gold`.
 
@@ -121,27 +122,51 @@ def build(
         flags=flags,
     )
     known = labels(bars, asof=sessions.number(asof), clock=clock)
-    matrices: dict[str, NDArray[Any]] = {
-        "X": values,
-        "dates": dates,
-        "offsets": offsets,
-        "opens": bars.opens,
-        "closes": bars.closes,
-        "flags": flags,
-        "y": known.y,
-        "label_end": known.end,
-        "label_state": known.state,
-    }
-    meta = {
-        "schema": SCHEMA,
-        "digest": folder.name,
-        "gold_digest": gold_digest,
-        "asof": sessions.number(asof),
-        "clock": clock,
-        "symbols": symbols,
-        "features": list(INPUTS),
-        "simulated": simulated,
-        "market_proxy": bool((flags & MARKET_PROXY).any()),
+    return Arrays(
+        digest=digest,
+        gold_digest=gold_digest,
+        asof=sessions.number(asof),
+        clock=clock,
+        symbols=tuple(symbols),
+        features=INPUTS,
+        simulated=simulated,
+        market_proxy=bool((flags & MARKET_PROXY).any()),
+        inputs=values,
+        dates=np.asarray(dates, dtype=np.int32),
+        offsets=np.asarray(offsets, dtype=np.int64),
+        opens=np.asarray(bars.opens, dtype=np.float64),
+        closes=np.asarray(bars.closes, dtype=np.float64),
+        flags=flags,
+        y=known.y,
+        label_end=known.end,
+        label_state=known.state,
+    )
+
+
+def build(
+    gold: "pa.Table",
+    inputs: NDArray[np.float32],
+    folder: Path,
+    *,
+    asof: "date",
+    gold_digest: str,
+    clock: str = "next_open",
+) -> str:
+    """Write the arrays of `from_gold` to a folder; return the digest.
+
+    Raises:
+        DataError: as `from_gold`.
+    """
+    made = from_gold(
+        gold, inputs, asof=asof, gold_digest=gold_digest, clock=clock, digest=folder.name
+    )
+    matrices = {name: getattr(made, _FIELDS.get(name, name)) for name in _FILES}
+    meta = {"schema": SCHEMA} | {
+        name: getattr(made, name)
+        for name in (
+            *("digest", "gold_digest", "asof", "clock", "symbols", "features"),
+            *("simulated", "market_proxy"),
+        )
     }
     publish(folder, lambda aside: _write(aside, matrices, meta))
     return folder.name

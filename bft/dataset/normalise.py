@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,7 +158,7 @@ def load_statistics(data: bytes) -> Statistics:
             numbers: Any = {
                 name: parts[name] for name in ("mu", "sigma", "pooled_mu", "pooled_sigma")
             }
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise DataError("stats.npz is corrupt; train the model again") from error
     return Statistics(**names, **numbers)
 

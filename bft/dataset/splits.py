@@ -104,10 +104,13 @@ def cpcv(start: int, newest: int, horizon: int, profile: Mapping[str, Any]) -> t
     )
 
 
-def cpcv_paths(folds: tuple[Fold, ...]) -> list[list[tuple[int, Span]]]:
-    """The 9 paths through all groups: per group (k of the split that tested it, its sessions)."""
-    groups = sorted({span for fold in folds for span in fold.test})
-    testing = {span: [fold.k for fold in folds if span in fold.test] for span in groups}
+def cpcv_paths(tests: Mapping[int, tuple[Span, ...]]) -> list[list[tuple[int, Span]]]:
+    """The 9 paths through all groups: per group (k of the split that tested it, its sessions).
+
+    `tests` are the test ranges of each split k.
+    """
+    groups = sorted({span for spans in tests.values() for span in spans})
+    testing = {span: [k for k in sorted(tests) if span in tests[k]] for span in groups}
     count = len(testing[groups[0]])
     return [[(testing[span][path], span) for span in groups] for path in range(count)]
 

@@ -42,7 +42,11 @@ TOPICS = (
     "news",
     "macro",
 )
-"""What may be asked of a source; the facts of most go into the table of that name."""
+"""What a pull may ask of a source; the facts of most go into the table of that name.
+
+Besides, for others: quotes (up to 100 symbols, comma-separated), quote (one), contracts (an option
+chain now), indicators.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +54,13 @@ class Want:
     """One question to a source: `name` is a symbol or a macro series, empty for all it has.
 
     `full`: the whole history instead of the newest rows. `since`: only facts after that instant.
+    `series`: which indicator. Listings are asked for by `name` active or delisted.
     """
 
     topic: str
     name: str = ""
     full: bool = False
+    series: str = ""
     since: datetime | None = None
 
 
@@ -64,7 +70,8 @@ class Answer:
 
     A table holds columns of its schema without the raw ones, some may be absent; bars may also
     carry dividend_amount and split_coefficient, macro known_on. Symbols are normalised, dates are
-    exchange days. `refused` names rows that could not be read, by reason.
+    exchange days. `skipped` with tables is stale_day: whole, but not up to asof. `refused` names
+    rows that could not be read, by reason.
     """
 
     want: Want

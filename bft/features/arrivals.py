@@ -14,6 +14,8 @@ from bft.domain import sessions
 
 PRICES = ("open", "high", "low", "close")
 REVISION_FRAC = 0.01  # a larger price change needs an action that explains it
+KEY, ADJUSTED = ["symbol", "date"], "vendor_adjusted_close"
+ADJUSTED_FRAC, ANCHOR_ROWS = 5e-4, 20  # adjusted closes of cheap shares are rounded as coarsely
 VOLUME_FRAC = 0.50  # a larger volume change is accepted and flagged
 OVERVIEW_SESSIONS = 20  # an unchanged snapshot is stored again after so many
 
@@ -55,6 +57,9 @@ def arrivals(
     key, own_status = list(key), "status" in fetched
     fetched = fetched if own_status else fetched.assign(status="ok")
     fetched = fetched.sort_values(key, kind="stable", ignore_index=True)
+    if not len(stored):
+        change = fetched["status"].eq("refused").map({True: "refused", False: "new"})
+        return Arrivals(rows=fetched.assign(revision=np.int16(0)), change=change, equal=0)
     stored = stored.sort_values("revision", kind="stable")
     kept = [*key, *values, "status", "revision"]
     newest = stored.drop_duplicates(key, keep="last")[kept]
@@ -84,6 +89,24 @@ def numbered(rows: pd.DataFrame, stored: pd.DataFrame, key: Sequence[str]) -> pd
     before = _beside(rows[list(key)], last, list(key))["revision_was"].add(1).fillna(0)
     order = rows.groupby(list(key)).cumcount()
     return (before.to_numpy() + order).astype("int16")
+
+
+def chained(fetched: pd.DataFrame, stored: pd.DataFrame) -> pd.Series:
+    """The vendor's adjusted closes on the basis on which each symbol's first ones came.
+
+    A vendor scales the whole past at every dividend. Only steps from row to row are of use, so a
+    delivery is scaled to agree with the oldest stored rows it overlaps, and where it then agrees
+    with what is stored, within 5e-4, the stored value stands.
+    """
+    last = stored.sort_values("revision", kind="stable").drop_duplicates(KEY, keep="last")
+    both = _beside(fetched[[*KEY, ADJUSTED]], last[[*KEY, ADJUSTED]], KEY)
+    both = both.sort_values(KEY, kind="stable")
+    ratio = both[f"{ADJUSTED}_was"] / both[ADJUSTED]
+    oldest = ratio[ratio.notna()].groupby(both["symbol"]).head(ANCHOR_ROWS)
+    scale = both["symbol"].map(oldest.groupby(both["symbol"]).median()).fillna(1.0)
+    moved = (ratio / scale - 1).abs() <= ADJUSTED_FRAC
+    scaled = (both[ADJUSTED] * scale).mask(moved, both[f"{ADJUSTED}_was"])
+    return scaled.sort_index().set_axis(fetched.index)
 
 
 def price_judge(actions: pd.DataFrame) -> Judge:

@@ -11,6 +11,7 @@ SPLIT_RATIOS = tuple(
     )
 )
 """Candidates of a suspected split (data specification, Q09)."""
+DIVIDEND_FRAC = 0.20  # of an old installation's adjusted closes, larger ones are not believed
 STEP = 5e-4  # smaller changes of adjusted / raw are rounding
 _KINDS = {
     "symbol": "str",
@@ -57,6 +58,14 @@ def inferred_actions(bars: pd.DataFrame) -> pd.DataFrame:
             _actions(rest["symbol"], rest["date"], "other", rest["q"]),
         ]
     )
+
+
+def ordinary(actions: pd.DataFrame, closes: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Inferred splits and dividends up to 20 % of the close before; and the other steps."""
+    rows = _with_closes(actions, closes)
+    good = rows["kind"] == "split"
+    good |= (rows["kind"] == "dividend") & (rows["value"] <= DIVIDEND_FRAC * rows["before"])
+    return rows.loc[good, COLUMNS], rows.loc[~good, COLUMNS]
 
 
 def preferred(entered: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:

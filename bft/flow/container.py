@@ -12,9 +12,10 @@ from bft.domain.runs import Json
 from bft.flow.context import Context, Values, last_name, stopped
 from bft.flow.expression import ExpressionError, as_text, fill, should_retry
 from bft.flow.graph import Phase, Result, error
-from bft.flow.load import seconds
 from bft.flow.node import Child, Ended
+from bft.flow.quantity import seconds
 from bft.flow.spec import Container, EnvVar, Parameter, Retry, Template
+from bft.ports import Commands
 
 NOT_STARTED = Ended(exit_code=None, line=None, message="", seconds=0.0)
 
@@ -39,7 +40,7 @@ def run_container(run: Context, job: Job) -> Result:
         args = [fill(arg, {**job.values, "retries": "0"}) for arg in job.container.args]
     except ExpressionError as fault:
         return run.over(path, error(str(fault)))
-    found = None if run.forced(path) else found_finished(run, job.template, args)
+    found = None if run.forced(path) else found_finished(run.commands, job.template, args)
     if found is not None:
         return run.over(path, found, event="cached")
     only = run.options.only
@@ -48,10 +49,10 @@ def run_container(run: Context, job: Job) -> Result:
     return _attempts(run, job)
 
 
-def found_finished(run: Context, template: Template, args: Sequence[str]) -> Result | None:
+def found_finished(commands: Commands, template: Template, args: Sequence[str]) -> Result | None:
     """The result of an equal finished call whose outputs are all there, or None."""
     try:
-        line = run.commands.cached(args) if args else None
+        line = commands.cached(args) if args else None
     except BftError:
         return None  # the child says it better
     outputs = None if line is None else outputs_of_line(template, line)

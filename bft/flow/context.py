@@ -38,6 +38,10 @@ class Options:
     approve: Approver = lambda _node, _duration_s: None
     finished: Mapping[str, Result] = field(default_factory=dict)
 
+    def forces(self, path: str) -> bool:
+        """Must the node run although it is finished?"""
+        return self.fresh or last_name(path) in self.forced
+
 
 class Stop:
     """Why the run ends early, once it does."""
@@ -79,7 +83,7 @@ class Context:
 
     def forced(self, path: str) -> bool:
         """Must the node run although it is finished?"""
-        return self.options.fresh or last_name(path) in self.options.forced
+        return self.options.forces(path)
 
     def over(
         self,

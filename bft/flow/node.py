@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -83,8 +84,10 @@ class Child:
         work: Path,
         log: Path,
         pipe: Pipe,
+        grace_s: float = GRACE_S,
     ) -> None:
         self._words, self._work, self._pipe = list(words), work, pipe
+        self._grace_s = grace_s
         self.outputs = work / "out"
         shutil.rmtree(work, ignore_errors=True)
         self.outputs.mkdir(parents=True)
@@ -114,7 +117,7 @@ class Child:
         code = process.returncode
         return Ended(
             exit_code=128 - code if code < 0 else code,
-            line=_json_line(bytes(self._stdout)),
+            line=json_line(bytes(self._stdout)),
             message=_message(bytes(self._stderr)),
             seconds=time.monotonic() - started,
             halted=why,
@@ -157,7 +160,7 @@ class Child:
                 _read(selector)
                 if why is None and (why := halted()):
                     _signal(process, signal.SIGTERM)
-                    kill_at = time.monotonic() + GRACE_S
+                    kill_at = time.monotonic() + self._grace_s
                 if kill_at and time.monotonic() > kill_at:
                     _signal(process, signal.SIGKILL)
                 if process.poll() is not None:
@@ -213,7 +216,8 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _json_line(text: bytes) -> Json | None:
+def json_line(text: bytes) -> Json | None:
+    """The JSON object on the last line, or None."""
     last = text.strip().rpartition(b"\n")[2]
     try:
         line = json.loads(last)
@@ -225,7 +229,14 @@ def _json_line(text: bytes) -> Json | None:
 def _message(text: bytes) -> str:
     lines = [line for line in text.decode(errors="replace").splitlines() if line.strip()]
     told = [line for line in lines if line.startswith("error: ")]
-    return (told or lines or [""])[-1].removeprefix("error: ")[:500]
+    said = (told or lines or [""])[-1].removeprefix("error: ")
+    return re.sub(r"\s+\[\d+\]$", "", said)[:500]  # its exit code is known
+
+
+def inherited_fds() -> tuple[int, ...]:
+    """In a child: pipes of the runner that its own children need too."""
+    names = ("BFT_PROGRESS_FD", "BFT_PARENT_FD")
+    return tuple(int(os.environ[name]) for name in names if name in os.environ)  # noqa: TID251  set by the runner
 
 
 def follow_parent(handle: int, stop: Callable[[], None]) -> None:

@@ -17,8 +17,8 @@ from bft.flow.container import Job, run_container
 from bft.flow.context import Context, Crew, Options, Stop, Values, join, stopped
 from bft.flow.expression import ExpressionError, fill, item_values, should_run, substitute
 from bft.flow.graph import Phase, Result, error
-from bft.flow.load import seconds
 from bft.flow.node import Pipe
+from bft.flow.quantity import seconds
 from bft.flow.spec import Task, Template, Workflow
 from bft.flow.state import Journal
 from bft.ports import Commands
@@ -50,11 +50,17 @@ class Engine:
             room=locks.machine(options.jobs),
             pipe=Pipe(),
         )
+        self.stop_reason: str | None = None
+
+    def stop(self, reason: str) -> None:
+        """End the run early, exit handler excepted."""
+        self.stop_reason = self.stop_reason or reason
+        self.run.stop.now(reason)
 
     def execute(self) -> Result:
         """The entrypoint, then the exit handler; its failure makes the run Failed."""
         run, began = self.run, time.monotonic()
-        clock = threading.Timer(run.workflow.deadline_s or 0, run.stop.now, ("deadline",))
+        clock = threading.Timer(run.workflow.deadline_s or 0, self.stop, ("deadline",))
         clock.daemon = True
         if run.workflow.deadline_s:
             clock.start()

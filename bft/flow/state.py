@@ -25,6 +25,7 @@ from bft.ports import Clock
 
 HEARTBEAT_S = 5.0
 SILENT_S = 30.0  # platform specification, section 2.4
+SYNC = getattr(os, "fdatasync", os.fsync)  # data and length; the times of a file may be lost
 NOTED = frozenset(
     "at run workflow node attempt event phase exit_code seconds reason done total".split()
 )
@@ -79,7 +80,7 @@ class Journal:
         with self._lock:
             if event not in {"progress", "queued"}:
                 _write(self._state, line)
-                os.fsync(self._state.fileno())
+                SYNC(self._state.fileno())
             told = {key: value for key, value in line.items() if key in NOTED}
             _write(self._events, told)
             for listener in self.listeners:
@@ -97,8 +98,12 @@ class Journal:
         finally:
             self._stop.set()
             thread.join()
-            self._state.close()
-            self._events.close()
+            self.close()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._state.close()
+        self._events.close()
 
     def _beat(self, pulse: Path) -> None:
         while not self._stop.wait(HEARTBEAT_S):
@@ -196,7 +201,7 @@ def reap(root: Path, clock: Clock, *, but: str = "") -> list[RunRecord]:
             reason = f"the runner ended without a word; last node: {last[0] if last else 'none'}"
             line = {"at": _stamp(clock), "run": record.run, "workflow": record.workflow, "node": ""}
             _write(file, {**line, "event": "ended", "phase": "Lost", "reason": reason})
-            os.fsync(file.fileno())
+            SYNC(file.fileno())
         shutil.rmtree(record.folder / "work", ignore_errors=True)
         lost.append(record)
     return lost

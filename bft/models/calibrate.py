@@ -22,7 +22,8 @@ Ints = NDArray[np.integer[Any]]
 LEVEL = 0.9  # conformal coverage
 VOLATILITY_FLOOR = 0.005  # a day; below it a quiet stock's interval would have no width
 VOLATILITY_DAYS = 20
-_SLOPE_MAX = 1e3  # a separable sample has no finite optimum
+# A separable sample has no finite optimum; a slope of 0 would leave one constant forecast (ADR 8).
+_SLOPE = (1e-3, 1e3)
 _INVERSE_TEMPERATURE = (1e-3, 1e3)
 _BIAS_MAX = 50.0
 
@@ -103,8 +104,9 @@ def volatility(close: Floats, starts: Ints) -> Floats:
     first = np.repeat(starts, np.diff(np.append(starts, len(close))))
     age = np.arange(len(close)) - first
     returns = np.zeros(len(close))
-    returns[1:] = close[1:] / close[:-1] - 1
-    known = np.isfinite(returns)
+    np.divide(close[1:], close[:-1], out=returns[1:], where=close[:-1] > 0)
+    returns -= 1
+    known = np.isfinite(returns) & np.append(False, close[:-1] > 0)
     returns[~known] = 0.0
     count, total, squares = (np.zeros(len(close)) for _ in range(3))
     for lag in range(VOLATILITY_DAYS):
@@ -176,7 +178,7 @@ def _platt(margin: Floats, true: Ints) -> Json:
 
     share = true.mean()
     start = np.array([1.0, np.log(share / (1 - share))])
-    a, b = _minimum(loss, start, [(0.0, _SLOPE_MAX), (-_BIAS_MAX, _BIAS_MAX)])
+    a, b = _minimum(loss, start, [_SLOPE, (-_BIAS_MAX, _BIAS_MAX)])
     return {"method": "platt", "a": a, "b": b}
 
 

@@ -21,11 +21,35 @@ POSITIONS_MAX = 200
 _HEAD_AT = {Kind.REGRESSION: 0, Kind.BINARY: 1, Kind.BUCKETS: 2}
 
 
+class Dropout(nn.Module):
+    """Zero a share of cells and scale the rest up; on a CPU from 16 random bits a cell.
+
+    torch draws a double a cell, which takes a quarter of a small net's step. The rate is met to
+    1/65536.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape."""
+        if not self.training or self.rate == 0:
+            return x
+        if x.is_cuda:
+            return F.dropout(x, self.rate)
+        words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+        dropped = round(self.rate * 65536)
+        kept = words.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - 32768
+        return x * (kept.to(x.dtype) * (65536 / (65536 - dropped)))
+
+
 class Attention(nn.MultiheadAttention):
     """Multi-head attention with PyTorch's parameters and initialisation, without its checks."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__(width, heads, dropout=dropout, batch_first=True)
+        super().__init__(width, heads, batch_first=True)
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:  # type: ignore[override]
         """Attend from x (B, T, D) to itself or to `memory` (B, T, D)."""
@@ -35,8 +59,7 @@ class Attention(nn.MultiheadAttention):
             d = self.embed_dim
             q = F.linear(x, self.in_proj_weight[:d], self.in_proj_bias[:d])
             k, v = F.linear(memory, self.in_proj_weight[d:], self.in_proj_bias[d:]).chunk(2, dim=-1)
-        rate = self.dropout if self.training else 0.0
-        mixed = _attend(self._split(q), self._split(k), self._split(v), rate)
+        mixed = self._attend(self._split(q), self._split(k), self._split(v))
         out: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))  # (B, H, T, D/H) -> (B, T, D)
         return out
 
@@ -45,13 +68,13 @@ class Attention(nn.MultiheadAttention):
         parts = x.view(b, t, self.num_heads, d // self.num_heads)  # (B, T, D) -> (B, T, H, D/H)
         return parts.transpose(1, 2)  # (B, T, H, D/H) -> (B, H, T, D/H)
 
-
-def _attend(q: Tensor, k: Tensor, v: Tensor, rate: float) -> Tensor:
-    if q.is_cuda:
-        return F.scaled_dot_product_attention(q, k, v, dropout_p=rate)
-    # short windows on a CPU: plain products take 0.7 of the fused kernel's time (bench/loader.py)
-    weights = torch.softmax(torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2)), dim=-1)
-    return torch.matmul(F.dropout(weights, rate, training=rate > 0), v)
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        if q.is_cuda:
+            rate = self.drop.rate if self.training else 0.0
+            return F.scaled_dot_product_attention(q, k, v, dropout_p=rate)
+        # short windows on a CPU: plain products beat the fused kernel
+        scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))  # (B, H, T, T)
+        return torch.matmul(self.drop(torch.softmax(scores, dim=-1)), v)
 
 
 class Layer(nn.Module):
@@ -64,7 +87,7 @@ class Layer(nn.Module):
         self.linear2 = nn.Linear(ff, width)
         self.norm1 = nn.LayerNorm(width)
         self.norm2 = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
@@ -80,7 +103,7 @@ class Tokens(nn.Module):
     def __init__(self, features: int, width: int, dropout: float) -> None:
         super().__init__()
         self.linear = nn.Linear(features, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.positions: Tensor
         self.register_buffer("positions", positions(width), persistent=False)
 
@@ -126,7 +149,7 @@ class Heads(nn.Module):
         if sizes["coral"]:
             last[2] = Coral(width // 2, classes)
         self.heads = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, width // 2), nn.GELU(), nn.Dropout(rate), out)
+            nn.Sequential(nn.Linear(width, width // 2), nn.GELU(), Dropout(rate), out)
             for out in last
         )
         self.used = _HEAD_AT[kind]

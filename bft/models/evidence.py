@@ -10,19 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bft.dataset.arrays import Arrays
+from bft.dataset.folders import file_sum
 from bft.dataset.normalise import Normalised
+from bft.dataset.splits import Span
 from bft.dataset.windows import gather
 from bft.domain.runs import Json
-from bft.models.artifact import Model
+from bft.models import paths
+from bft.models.artifact import CORE, Model
 from bft.models.baselines import Rows, baseline_scores
 from bft.models.blocks import TestBlock, pool, prices, write_blocks
 from bft.models.calibrate import volatility
 from bft.models.card import card
 from bft.models.drift import psi_by_column
 from bft.models.evaluate import Evidence, evaluate
+from bft.models.export_manifest import export_manifest
 from bft.models.plots import write_plots
 from bft.models.runtime import fixed
 from bft.models.samples import Samples
@@ -40,6 +45,7 @@ class FoldTest:
     train: Samples
     valid: Samples
     test: Samples
+    spans: tuple[Span, ...]
 
 
 def finish(
@@ -52,25 +58,30 @@ def finish(
     """evaluation.json, and a function that writes all evidence files into a folder."""
     newest, profile = folds[-1], spec["profile"]
     moved = volatility(arrays.closes, arrays.offsets[:-1])
-    folds = [fold for fold in folds if len(fold.test)]
-    blocks = [block_of(fold, fold.test, arrays, moved) for fold in folds]
-    model = newest.model
+    scored = [_scored(spec, arrays, fold, moved) for fold in folds if len(fold.test)]
+    routes = paths.routes(scored)
+    pieces = routes[0] if routes else scored
+    blocks, model = [piece.block for piece in pieces], newest.model
+    name, label = model.name, model.spec["label"]
+    market = _prices(arrays, blocks, name.horizon_days)
+    settings = profile | {key: spec[key] for key in ("seed", "simulated", "survivors_only")}
     evaluation = evaluate(
-        model.name,
+        name,
         blocks,
-        label=model.spec["label"],
-        prices=_prices(arrays, blocks, model.name.horizon_days),
-        settings=profile
-        | {"seed": spec["seed"]}
-        | {name: spec[name] for name in ("simulated", "survivors_only")},
+        label=label,
+        prices=market,
+        settings=settings,
         evidence=Evidence(
             valid=block_of(newest, newest.valid, arrays, moved),
             conformal=model.spec["conformal"],
-            baselines=_baselines(spec, arrays, folds),
+            baselines=paths.joined(pieces, profile["baselines"]),
             drift=_drift(newest),
             latency=latency(model, newest.normalised, newest.valid),
         ),
     )
+    if routes:
+        evaluation["cpcv"] = paths.summary(name, routes, label, prices=market, settings=settings)
+        evaluation["metrics"]["pbo"] = evaluation["cpcv"]["pbo"]
 
     def write(folder: Path) -> None:
         _dump(folder / "evaluation.json", evaluation)
@@ -78,6 +89,9 @@ def finish(
         write_blocks(folder / "blocks.npz", blocks, arrays.symbols)
         (folder / "card.md").write_text(card(model.spec, evaluation), encoding="utf-8")
         write_plots(folder / "plots", history, evaluation, names=profile["plots"])
+        hashes = {name: file_sum(folder / name) for name in CORE}
+        manifest = export_manifest(model.spec, evaluation, blocks, hashes)
+        _dump(folder / "export_manifest.json", manifest)
         for k, source in older.items():
             shutil.copytree(source, folder / "folds" / k)
 
@@ -106,7 +120,7 @@ def latency(model: Model, normalised: Normalised, valid: Samples) -> dict[str, f
     lookback = model.spec["lookback"]
     one = gather(normalised.matrix, valid.rows[:1], lookback)
     many = gather(normalised.matrix, np.resize(valid.rows, BATCH_ROWS), lookback)
-    with fixed(1):
+    with fixed(1), torch.inference_mode():
         times = [_timed(model, one) for _ in range(WARM_UPS + CALLS)][WARM_UPS:]
         batch = _timed(model, many)
     p50, p95, p99 = (float(q) for q in np.quantile(times, [0.5, 0.95, 0.99]))
@@ -121,7 +135,7 @@ def latency(model: Model, normalised: Normalised, valid: Samples) -> dict[str, f
 
 def _timed(model: Model, windows: NDArray[np.float32]) -> float:
     begun = time.perf_counter()
-    model.raw(windows)
+    model.net(torch.from_numpy(windows))
     return 1000 * (time.perf_counter() - begun)
 
 
@@ -131,17 +145,15 @@ def _prices(arrays: Arrays, blocks: Sequence[TestBlock], horizon: int) -> Any:
     return prices(arrays.dates, arrays.offsets, arrays.opens, arrays.closes, span)
 
 
-def _baselines(
-    spec: Mapping[str, Any], arrays: Arrays, folds: Sequence[FoldTest]
-) -> dict[str, NDArray[np.float64] | None]:
+def _scored(
+    spec: Mapping[str, Any], arrays: Arrays, fold: FoldTest, moved: NDArray[np.floating[Any]]
+) -> paths.Scored:
     names = spec["profile"]["baselines"]
-    parts = [_fold_baselines(spec, arrays, fold, names) for fold in folds]
-    found: dict[str, NDArray[np.float64] | None] = {}
-    for name in names:
-        scores = [part[name] for part in parts]
-        known = [score for score in scores if score is not None]
-        found[name] = np.concatenate(known) if len(known) == len(scores) else None
-    return found
+    return paths.Scored(
+        block=block_of(fold, fold.test, arrays, moved),
+        spans=fold.spans,
+        baselines=_fold_baselines(spec, arrays, fold, names) if names else {},
+    )
 
 
 def _fold_baselines(

@@ -22,11 +22,9 @@ from bft.domain.runs import Json
 from bft.models import checkpoint
 from bft.models.collapse import spread_of
 from bft.models.losses import entropy, log_probabilities, loss_of
-from bft.models.runtime import precision_of
+from bft.models.optimizers import Optimizer
+from bft.models.runtime import Windows, precision_of
 from bft.models.samples import Samples
-
-Windows = Callable[[NDArray[np.int64]], Tensor]
-"""End rows -> normalised windows (B, T, F) on the device."""
 
 IMPROVEMENT = 1e-5
 LR_MIN = 1e-6
@@ -92,8 +90,8 @@ class _NonFiniteError(Exception):
 class _Run:
     task: Task
     net: nn.Module
-    optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
+    optimizer: Optimizer
+    scaler: Any  # torch.amp.GradScaler; off but for fp16
     progress: Progress
     stride: NDArray[np.int64]
     saved_at: float
@@ -154,32 +152,12 @@ def _begin(task: Task, net: nn.Module) -> _Run:
     return _Run(
         task=task,
         net=net,
-        optimizer=_optimizer(net, task.profile),
+        optimizer=Optimizer(net, task.profile),
         scaler=torch.amp.GradScaler(enabled=precision_of(task.device) is torch.float16),
         progress=Progress(entropy_weight=task.profile["entropy_weight"]),
         stride=task.train.day % task.profile["stride"],
         saved_at=time.monotonic(),
     )
-
-
-def _optimizer(net: nn.Module, profile: Mapping[str, Any]) -> torch.optim.Optimizer:
-    """No decay on biases and norms: they are the one-dimensional parameters."""
-    plain = [p for p in net.parameters() if p.ndim < 2]
-    decayed = [p for p in net.parameters() if p.ndim >= 2]
-    groups = [
-        {"params": decayed, "weight_decay": profile["weight_decay"]},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    lr = profile["lr"]
-    match profile["optimizer"]:
-        case "adam":
-            return torch.optim.Adam(groups, lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
-        case "sgd":
-            return torch.optim.SGD(groups, lr=lr, momentum=0.9, fused=True)
-        case "rmsprop":
-            return torch.optim.RMSprop(groups, lr=lr)
-        case _:
-            return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
 
 
 def _order(run: _Run, epoch: int) -> NDArray[np.int64]:
@@ -204,9 +182,8 @@ def _epoch(run: _Run, on_epoch: Callable[[Json], None]) -> None:
     warm = _steps_before(run, profile["warmup_epochs"])
     total = _steps_before(run, profile["epochs"])
     for rows in _batches(order, p, profile["batch"]):
-        lr = p.lr_scale * learning_rate(p.step, base=profile["lr"], warm=warm, total=total)
-        for group in run.optimizer.param_groups:
-            group["lr"] = lr
+        rate = learning_rate(p.step, base=profile["lr"], warm=warm, total=total)
+        run.optimizer.lr = p.lr_scale * rate
         loss, norm = _step(run, rows)
         p.loss_sum += loss * len(rows)
         p.norms.append(norm)
@@ -215,7 +192,7 @@ def _epoch(run: _Run, on_epoch: Callable[[Json], None]) -> None:
         if p.cursor < len(order):
             _save_timed(run)
     trained_s = time.monotonic() - begun
-    entry = _measure(run, lr=run.optimizer.param_groups[0]["lr"], samples=len(order))
+    entry = _measure(run, lr=run.optimizer.lr, samples=len(order))
     _decide(run, entry)
     entry |= {
         "samples_per_s": (len(order) - first) / max(trained_s, 1e-9),
@@ -254,7 +231,7 @@ def _step(run: _Run, chosen: NDArray[np.int64]) -> tuple[float, float]:
         logp = log_probabilities(out, loss=task.profile["loss"])
         loss = loss - run.progress.entropy_weight * entropy(logp).mean()
     value = loss.item()
-    run.optimizer.zero_grad(set_to_none=True)
+    run.optimizer.zero_grad()
     torch.autograd.backward(run.scaler.scale(loss))
     run.scaler.unscale_(run.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(net.parameters(), task.profile["grad_clip"]).item()

@@ -16,6 +16,7 @@ from bft.dataset.labels import CLOCKS
 from bft.domain.errors import ConfigError
 from bft.domain.forecast import MODEL_NAMES
 from bft.domain.runs import Json
+from bft.models.baselines import NAMES as BASELINES
 
 SCHEMA = "bft.profile/1"
 LOSSES = {
@@ -41,7 +42,6 @@ LOSSES = {
 }
 """Losses by kind, named as in the models specification, section 3.3."""
 DEFAULT_LOSS = {"reg": "mse", "bin": "cross_entropy", "buck": "cross_entropy"}
-BASELINES = ("ridge", "lightgbm", "momentum", "reversal", "base_rate", "universe")
 PLOTS = (
     "loss",
     "rank_ic",

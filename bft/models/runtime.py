@@ -1,11 +1,18 @@
 """How torch runs: device, threads, determinism. Set for a block and put back after it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
+from bft.dataset.windows import gather
 from bft.domain.errors import ConfigError
+
+Windows = Callable[[NDArray[np.int64]], Tensor]
+"""End rows -> normalised windows (B, T, F) on the device."""
 
 
 def choose_device(asked: str) -> torch.device:
@@ -23,14 +30,15 @@ def choose_device(asked: str) -> torch.device:
 @contextmanager
 def fixed(threads: int) -> Iterator[None]:
     """A fixed thread count and deterministic algorithms: equal bits for equal inputs on a CPU."""
-    before, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    # set_deterministic_debug_mode: use_deterministic_algorithms imports the compiler, 4.6 s
+    before, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(mode=True, warn_only=torch.cuda.is_available())
+    torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
     try:
         yield
     finally:
         torch.set_num_threads(before)
-        torch.use_deterministic_algorithms(mode=deterministic)
+        torch.set_deterministic_debug_mode(mode)
 
 
 def describe(device: torch.device) -> str:
@@ -43,3 +51,22 @@ def precision_of(device: torch.device) -> torch.dtype:
     if device.type != "cuda":
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def windows_on(device: torch.device, matrix: NDArray[np.float32], lookback: int) -> Windows:
+    """Gather of windows; the matrix lives on the GPU when it fits in half its free memory."""
+    if device.type == "cpu":
+        return lambda rows: torch.from_numpy(gather(matrix, rows, lookback))
+    if matrix.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
+        return lambda rows: (
+            torch.from_numpy(gather(matrix, rows, lookback))
+            .pin_memory()
+            .to(device, non_blocking=True)
+        )
+    resident = torch.from_numpy(matrix.copy()).to(device)
+    back = torch.arange(1 - lookback, 1, device=device)
+
+    def windows(rows: NDArray[np.int64]) -> Tensor:
+        return resident[torch.from_numpy(rows).to(device)[:, None] + back]  # (B, T, F)
+
+    return windows

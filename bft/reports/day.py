@@ -1,23 +1,16 @@
 """The day report: one self-contained HTML file and its Markdown twin, from the same texts."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from bft.domain.forecast import HORIZONS_DAYS
 from bft.domain.runs import Json
 from bft.reports import outlook, sections
 from bft.reports.night import Night, value
-from bft.reports.shown import FUND_NAMES, MINUS, UNKNOWN, frac, number, pct, plural, usd
+from bft.reports.render import render
+from bft.reports.shown import FUND_NAMES, UNKNOWN, frac, number, pct, plural, usd
 from bft.reports.site import missing
-
-TEMPLATES = Path(__file__).parent / "templates"
-_MARKDOWN = re.compile(r"([\\`*_\[\]|#~])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +37,7 @@ class Around:
 def day(night: Night, around: Around) -> tuple[bytes, bytes]:
     """HTML and Markdown of one day; the same night gives the same bytes."""
     page = content(night, around)
-    return _render("day.html.j2", page), _render("day.md.j2", page)
+    return render("day.html.j2", page), render("day.md.j2", page)
 
 
 def content(night: Night, around: Around) -> Json:
@@ -86,25 +79,6 @@ def worth_words(night: Night) -> list[str]:
     return [symbol for symbol in dict.fromkeys(named) if symbol in night.now.index]
 
 
-def _render(name: str, page: Json) -> bytes:
-    env = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=name.endswith(".html.j2"),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    env.filters["md"] = _md
-    style = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704  our own file
-    text = env.get_template(name).render(page, style=style, minus=MINUS, unknown=UNKNOWN)
-    return text.encode()
-
-
-def _md(text: object) -> str:
-    """Outside text as plain Markdown: no markup, no table cells, no HTML."""
-    plain = str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MARKDOWN.sub(r"\\\1", " ".join(plain.split()))
-
-
 def _set(night: Night) -> str:
     if night.forecasts.empty:
         return "none"
@@ -139,20 +113,27 @@ def _warnings(night: Night) -> list[str]:
 
 
 def _tiles(night: Night, picks: Json) -> list[Json]:
-    spy, close = (value(night.now, "SPY", c) for c in ("adjusted_close_pct", "adjusted_close"))
     stocks = night.now if night.now.empty else night.now[~night.now.index.isin(list(FUND_NAMES))]
-    change = stocks["adjusted_close_pct"].dropna() if len(stocks) else ()
-    rose = frac((change > 0).mean(), 0, sign=False) if len(change) else UNKNOWN
+    change = stocks["adjusted_close_pct"].dropna().tolist() if len(stocks) else []
+    rose = frac(sum(c > 0 for c in change) / len(change), 0, sign=False) if change else UNKNOWN
     rows = sections.scored(night)
     up = frac((rows["expected_return_10d"] > 0).mean(), 0, sign=False) if len(rows) else UNKNOWN
     tiles = [
-        ("S&P 500 fund (SPY)", pct(spy), usd(close)),
+        _index_tile(night, change),
         ("Stocks that rose", rose, f"of {number(len(change), 0)}"),
         ("To execute", *_to_execute(night, picks)),
         ("Positive 10-day forecasts", up, f"of {number(len(rows), 0)} scored"),
         ("Symbols with data", number(len(night.now), 0), f"{len(missing(night)):,} missing"),
     ]
     return [{"name": name, "value": shown, "note": note} for name, shown, note in tiles]
+
+
+def _index_tile(night: Night, change: Sequence[float]) -> tuple[str, str, str]:
+    if "SPY" in night.now.index:
+        move, close = (value(night.now, "SPY", f"adjusted_close{c}") for c in ("_pct", ""))
+        return "S&P 500 fund (SPY)", pct(move), usd(close)
+    mean = pct(sum(change) / len(change)) if change else UNKNOWN
+    return "Mean of all stocks", mean, "SPY is absent"
 
 
 def _to_execute(night: Night, picks: Json) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
@@ -14,7 +15,7 @@ from bft.reports.shown import AMBER, GRID, INK, MUTED, PAPER
 MIN_POINTS = 20
 """Below this a chart is a line of text (data specification, section 8)."""
 DPI = 150
-STYLE = {
+STYLE: Any = {
     "font.size": 8.0,
     "font.family": "DejaVu Sans",
     "axes.edgecolor": "#c9ced6",
@@ -31,6 +32,7 @@ STYLE = {
     "pdf.compression": 6,
     "svg.hashsalt": "bft",
     "path.simplify": True,
+    "text.hinting": "none",
 }
 
 
@@ -71,6 +73,18 @@ def session_ticks(days: Any, wanted: int = 6) -> tuple[list[int], list[str]]:
     places = list(range(count - 1, -1, -step))[::-1]
     stamps = [pd.Timestamp(days[i]) for i in places]
     return places, [f"{stamp.day} {stamp:%b}" for stamp in stamps]
+
+
+def columns(ax: Any, heights: Any, colors: Any, *, alpha: float) -> None:
+    """Bars at 0, 1, 2, ... as one artist: a patch per bar takes a quarter of a page's time."""
+    x = np.arange(len(heights))
+    tall = np.nan_to_num(heights)
+    left, right, zero = x - 0.375, x + 0.375, np.zeros(len(x))
+    corners = np.stack([left, zero, left, tall, right, tall, right, zero], axis=1)
+    shapes: Any = corners.reshape(-1, 4, 2)
+    ax.add_collection(PolyCollection(shapes, facecolors=list(colors), alpha=alpha, linewidths=0))
+    ax.update_datalim(shapes.reshape(-1, 2))
+    ax.autoscale_view()
 
 
 def sentence(ax: Any, text: str) -> None:
@@ -134,7 +148,8 @@ def apart(places: Sequence[float], gap: float, low: float, high: float) -> list[
 
 def valid(rows: Any, column: str) -> np.ndarray[Any, Any]:
     """A column as floats, NaN for unknown."""
-    return rows[column].to_numpy(dtype="f8", na_value=np.nan)
+    values: np.ndarray[Any, Any] = rows[column].to_numpy(dtype="f8", na_value=np.nan)
+    return values
 
 
 def counted(values: np.ndarray[Any, Any]) -> int:

@@ -116,7 +116,14 @@ def value(frame: Any, symbol: str, column: str) -> Any:
 
 
 def _frame(table: pa.Table | None) -> Any:
-    return pd.DataFrame() if table is None else table.to_pandas(date_as_object=False)
+    if table is None:
+        return pd.DataFrame()
+    frame = table.to_pandas(date_as_object=False)
+    for name in table.schema.names:
+        if pa.types.is_string(table.schema.field(name).type):
+            words = frame[name].astype(object)
+            frame[name] = words.where(words.notna(), None)  # a null string is None, never NaN
+    return frame
 
 
 def _rows_of(gold: Any, day: Any) -> Any:

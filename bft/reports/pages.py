@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -66,15 +67,13 @@ def stock_page(symbol: str, rows: Any, row: Any, name: str, about: About) -> Fig
 
 def cut(fig: Figure, count: int) -> list[bytes]:
     """JPEGs of a page's chart regions, first `count`, at 150 dpi."""
-    drawn = FigureCanvasAgg(fig)
-    drawn.draw()
-    page = Image.fromarray(np.asarray(drawn.buffer_rgba())).convert("RGB")
-    width, height = page.size
-    cuts = []
-    for left, bottom, right, top in _regions()[:count]:
-        box = (left * width, (1 - top) * height, right * width, (1 - bottom) * height)
-        cuts.append(jpeg(page.crop(tuple(round(side) for side in box))))
-    return cuts
+    page = _raster(fig)
+    wide, high = page.size
+    boxes = [
+        (round(left * wide), round((1 - top) * high), round(right * wide), round((1 - low) * high))
+        for left, low, right, top in _regions()[:count]
+    ]
+    return [jpeg(page.crop(box)) for box in boxes]
 
 
 def jpeg(picture: Image.Image) -> bytes:
@@ -86,9 +85,13 @@ def jpeg(picture: Image.Image) -> bytes:
 
 def whole(fig: Figure) -> bytes:
     """A figure as JPEG."""
-    drawn = FigureCanvasAgg(fig)
+    return jpeg(_raster(fig))
+
+
+def _raster(fig: Figure) -> Image.Image:
+    drawn: Any = FigureCanvasAgg(fig)
     drawn.draw()
-    return jpeg(Image.fromarray(np.asarray(drawn.buffer_rgba())).convert("RGB"))
+    return Image.fromarray(np.asarray(drawn.buffer_rgba())).convert("RGB")
 
 
 def wide_chart(about: About) -> tuple[Figure, Any]:
@@ -182,8 +185,8 @@ def market_page(funds: Mapping[str, Any], missing: Sequence[str], about: About) 
     if funds:
         below = fig.add_axes((0.19, 0.07, 0.66, 0.33))
         _day_bars(below, funds)
-    if about.simulated:
-        stamp(ax)
+    for chart in fig.axes if about.simulated else ():
+        stamp(chart)
     return fig
 
 
@@ -302,8 +305,6 @@ def _row(ax: Any, y: int, symbol: str, texts: Sequence[str], delta: int) -> None
 
 
 def _rectangles(ax: Any, cells: list[tuple[float, float, float, float]], colors: list[str]) -> None:
-    from matplotlib.collections import PolyCollection
-
     corners = [[(x, y), (x + w, y), (x + w, y + h), (x, y + h)] for x, y, w, h in cells]
     ax.add_collection(PolyCollection(corners, facecolors=colors, edgecolors="none", zorder=0))
 

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from bft.reports import pages
 from bft.reports.charts import CHARTS
 from bft.reports.drawing import DPI, styled
 from bft.reports.night import Night, series, value
+from bft.reports.screen import Screened
 from bft.reports.shown import CHARTED_FUNDS, FUND_NAMES, plural
 
 METADATA = {"Creator": "bft", "Producer": "bft", "CreationDate": None, "ModDate": None}
@@ -37,16 +38,7 @@ class Book:
     missing: tuple[str, ...] = field(default=())
 
 
-def book(
-    night: Night,
-    selected: Any,
-    shown: list[str],
-    *,
-    n_days: int,
-    sectors: bool,
-    source: str,
-    screened: int,
-) -> Book:
+def book(night: Night, screened: Screened, shown: list[str], *, n_days: int, source: str) -> Book:
     """Cut the windows of the last `n_days` calendar days."""
     since = night.asof - timedelta(days=n_days)
     windows = series(night, since=since)
@@ -54,14 +46,19 @@ def book(
     names = {symbol: str(value(night.universe, symbol, "name") or "") for symbol in shown}
     return Book(
         about=pages.About(asof=night.asof, source=source, simulated=night.simulated),
-        rows=selected,
+        rows=screened.selected,
         windows={symbol: windows[symbol] for symbol in shown},
         names=names,
-        funds=funds if sectors else {},
-        sectors=sectors,
-        note=_note(len(selected), len(shown), screened),
+        funds=funds,
+        sectors=True,
+        note=_note(len(screened.selected), len(shown), len(screened.rows)),
         missing=tuple(fund for fund in CHARTED_FUNDS if fund not in funds),
     )
+
+
+def without_sectors(book: Book) -> Book:
+    """The same without sector and market pages."""
+    return replace(book, funds={}, sectors=False, missing=())
 
 
 def pdf(book: Book, tick: Callable[[int, int, str], None] = lambda _d, _t, _n: None) -> bytes:

@@ -1,6 +1,5 @@
 """The site's JSON files (data specification, section 9)."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -97,11 +96,6 @@ def encoded(body: Json) -> bytes:
     """Compact UTF-8 JSON; a NaN is an error."""
     text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return (text + "\n").encode()
-
-
-def digest(manifest_bytes: bytes) -> str:
-    """Digest that names a version of the site."""
-    return hashlib.sha256(manifest_bytes).hexdigest()
 
 
 def histories(history: pa.Table) -> Iterator[tuple[str, bytes]]:

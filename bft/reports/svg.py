@@ -72,7 +72,7 @@ def bars(items: Sequence[tuple[str, float, str]], label: str, unit: str) -> Mark
         body += _text(at, y + 10.5, shown, anchor, "value")
     bottom = len(items) * height + 4
     body += _rule(zero, 0, zero, bottom, "axis")
-    body += _text(zero, bottom + 12, unit, "middle")
+    body += _text(WIDTH - 4, bottom + 12, unit, "end")
     return _svg(body, WIDTH, bottom + 16, label, "chart")
 
 
@@ -96,7 +96,7 @@ def histogram(values: Sequence[float], label: str, unit: str) -> Markup:
     ticks = _ticks(-reach, reach)
     reach = max(reach, ticks[-1])
     counts, edges = np.histogram(data, bins=21, range=(-reach, reach))
-    left, right, top, bottom = 8, WIDTH - 8, 12, 96
+    left, right, top, bottom = 8, WIDTH - 8, 18, 96
     body = ""
     for count, start, end in zip(counts, edges[:-1], edges[1:], strict=True):
         x0, x1 = (_scaled(float(e), -reach, reach, left, right) for e in (start, end))
@@ -109,6 +109,7 @@ def histogram(values: Sequence[float], label: str, unit: str) -> Markup:
         body += _text(
             _scaled(tick, -reach, reach, left, right), bottom + 14, _short(tick), "middle"
         )
+    body += _text(left, 9, f"symbols, {int(counts.max())} in the tallest bar", "start")
     return _svg(body + _text(right, bottom + 28, unit, "end"), WIDTH, 128, label, "chart")
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bft.domain import sessions
 from bft.domain.runs import Json
 from bft.ports import Manifest, Ports, Step, Store, Summary, Tick
-from bft.steps import months, gold_tables, record
+from bft.steps import gold_layout, gold_tables, record
 from bft.steps.arguments import add_asof
 from bft.steps.gold_export import add_export, export
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bft.features.targets import Targets
     from bft.steps.gold_changes import Change
 
-CODE = ("features", "steps.gold", "steps.gold_tables", "steps.months", "steps.gold_changes")
+CODE = ("features", "steps.gold", "steps.gold_tables", "steps.gold_layout", "steps.gold_changes")
 NAMES_SHOWN = 20
 
 
@@ -98,12 +98,12 @@ def _write(
     from bft.features.build import gold_rows
     from bft.features.targets import build_targets
 
-    merged_on = months.MERGED_ON[table]
+    merged_on = gold_layout.MERGED_ON[table]
     base = store.manifest(table, asof=sessions.shift(asof, -1)) if found.since else None
     held = [ref.partition for ref in base.objects] if base else []
     since = found.since if base else None
     if since is not None:
-        since = months.first_day(since, asof=asof, merged_on=merged_on, held=held)
+        since = gold_layout.first_day(since, asof=asof, merged_on=merged_on, held=held)
     rows: Rows | Targets
     if table == "gold":
         rows = gold_rows(tables, since=since)
@@ -119,7 +119,7 @@ def _write(
         asof=asof,
         partitions=parts,
         replaces=since is None,
-        drops=months.superseded(held, since=since) if since else (),
+        drops=gold_layout.superseded(held, since=since) if since else (),
     )
     return _Written(manifest=manifest, partitions=tuple(parts), since=since)
 
@@ -145,7 +145,7 @@ def _split(
 
     distinct, code = np.unique(days, return_inverse=True)
     names = [
-        months.partition_of(day, asof=asof, prefix=prefix, merged_on=merged_on)
+        gold_layout.partition_of(day, asof=asof, prefix=prefix, merged_on=merged_on)
         for day in distinct.astype("datetime64[D]").tolist()
     ]
     known = {name: place for place, name in enumerate(dict.fromkeys(names))}

@@ -22,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_asof(parser)
     parser.add_argument("--set", metavar="DIGEST", help="a gated set (the newest of the day)")
     parser.add_argument("--expect", type=int, metavar="REV", help="revision (the report's)")
+    parser.add_argument("--from-mlflow", action="store_true", help="adopt aliases moved by hand")
     parser.add_argument("--approve", action="store_true", help="approve the report first")
     parser.add_argument("--as", dest="actor", help="who approves or promotes")
     parser.add_argument("--reason", default="", help="for the audit")
@@ -39,6 +40,10 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     """
     if args.approve and not args.actor:
         raise UsageError("--approve needs --as NAME; see: bft promote --help")
+    if args.from_mlflow:
+        from bft.steps import adopt
+
+        return adopt.run(ports, args, tick)
     tick(0, 2, "report")
     newest = registry.newest_report(ports.store, str(args.asof)) if args.set is None else {}
     digest = args.set or newest["set_digest"]

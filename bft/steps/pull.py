@@ -6,21 +6,24 @@ known. A killed pull resumes from staged answers; the same answers give the same
 """
 
 import argparse
+import json
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bft.domain import sessions
 from bft.domain.delivery import TOPICS
-from bft.domain.errors import DataError
+from bft.domain.errors import DataError, UnavailableError
 from bft.domain.market import RAW_TABLES
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps.arguments import add_asof
 
 if TYPE_CHECKING:
     from bft.ports import Source
-    from bft.steps.pull_bulk import Coverage
-    from bft.steps.pull_night import Night
+    from bft.steps.pull_night import Coverage, Night
 
+STAGED_H = 12
+"""Hours within which an interrupted pull resumes (data specification, 1.3)."""
 COMPLETE_FRAC = 0.98
 """Share of active symbols that need a bar for asof (data specification, 1.3)."""
 
@@ -46,17 +49,23 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
-    from bft.steps import pull_bulk
-    from bft.steps.pull_night import counts
+    from bft.steps import pull_bulk, pull_vendor
 
     source = ports.source(args.source)
     night = _night(ports, source, args)
     notes: list[str] = []
-    coverage = pull_bulk.collect(night, source, args, tick, notes)
-    error = _incomplete(night, coverage)
-    tables = counts(night.tables)
+    collect = pull_bulk.collect if source.bulk else pull_vendor.collect
+    coverage = collect(night, source, args, tick, notes)
+    exit_code, error = _outcome(night, coverage)
+    objects = {} if error else night.publish()
+    doubts: list[str] = []
+    if args.verify_indicators and coverage and not error:
+        doubts = _doubts(ports, source, args, coverage, tick)
+        notes += doubts
+    if doubts and args.strict:
+        exit_code, error = DataError.exit_code, f"--strict: {doubts[0]}; {len(doubts)} in all"
     values = {
-        "tables": tables,
+        "tables": dict(sorted(night.rows.items())),
         "calls": source.calls,
         "revisions": night.revisions,
         "names": night.skips.names,
@@ -70,23 +79,41 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     }
     return Summary(
         values=values,
-        rows=sum(tables.values()),
+        rows=sum(night.rows.values()),
         skipped=night.skips.counts,
-        objects={} if error else night.publish(),
-        exit_code=DataError.exit_code if error else 0,
+        objects=objects,
+        exit_code=exit_code,
         error=error,
     )
 
 
-def _incomplete(night: "Night", coverage: "Coverage | None") -> str | None:
-    """Say why too few active symbols have a bar for asof, or None."""
+def _doubts(
+    ports: Ports, source: "Source", args: argparse.Namespace, coverage: "Coverage", tick: Tick
+) -> list[str]:
+    """Indicators of which more than 5 % are outside the tolerance, in words."""
+    from bft.steps import pull_verify
+
+    names = pull_verify.symbols_of(args.verify_indicators, coverage.with_bar, asof=args.asof)
+    lines = pull_verify.verified(source, ports.store, names, asof=args.asof, tick=tick)
+    return [
+        f"{line['symbol']} {line['indicator']}: {line['outside_frac']:.0%} of {line['compared']} "
+        f"values differ from ours ({line['basis']} fits better)"
+        for line in lines
+        if line["doubtful"]
+    ]
+
+
+def _outcome(night: "Night", coverage: "Coverage | None") -> tuple[int, str | None]:
+    """0, or why too few active symbols have a bar for asof: 75 if the vendor was late, else 65."""
     if coverage is None or coverage.frac >= COMPLETE_FRAC:
-        return None
+        return 0, None
     lacking = sorted(set(coverage.active) - set(coverage.with_bar))
-    return (
+    late = len(coverage.with_bar) + len(coverage.late) >= COMPLETE_FRAC * len(coverage.active)
+    next_step = "try again later" if late else "mend the source or take them off the universe"
+    return (UnavailableError if late else DataError).exit_code, (
         f"pull {night.asof}: {len(coverage.with_bar)} of {len(coverage.active)} active symbols "
         f"have a bar, expected {COMPLETE_FRAC:.0%}; without: {lacking[:20]}; nothing was stored; "
-        "mend the source or take them off the universe"
+        f"{next_step}"
     )
 
 
@@ -99,16 +126,28 @@ def _night(ports: Ports, source: "Source", args: argparse.Namespace) -> "Night":
     from bft.steps.pull_night import Night
 
     now = ports.clock.now()
+    instant = sessions.evening(args.asof) if source.replayed else _begun(ports, args, now)
     return Night(
         store=ports.store,
         asof=args.asof,
         base=sessions.shift(args.asof, -1),
-        instant=sessions.evening(args.asof) if source.replayed else now,
+        instant=instant,
         source=source.name,
         bulk=source.bulk,
         past=source.bulk or (not source.replayed and args.asof < sessions.last_closed(now)),
         partial=bool(args.symbols or args.only_stale or args.max_symbols or args.topics),
     )
+
+
+def _begun(ports: Ports, args: argparse.Namespace, now: datetime) -> datetime:
+    """When this pull first ran: a resumed one bears the same instant, so gives the same bytes."""
+    key = f"staging/pull/asof={args.asof}/begun.json"
+    if not args.fresh and ports.store.digest(key) is not None:
+        begun = datetime.fromisoformat(json.loads(ports.store.get(key))["at"])
+        if now - begun < timedelta(hours=STAGED_H):
+            return begun
+    ports.store.put(key, json.dumps({"at": now.isoformat()}).encode())
+    return now
 
 
 def _topics(text: str) -> tuple[str, ...]:
@@ -125,6 +164,13 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+_CODE = tuple(
+    f"steps.pull{part}"
+    for part in (
+        *("", "_bulk", "_facts", "_night", "_plan", "_stored", "_tables", "_universe", "_vendor"),
+        "_verify",
+    )
+)
 STEP = Step(
     effect="replace",
     summary="Ask a source for market facts and store what is new.",
@@ -141,5 +187,5 @@ STEP = Step(
         "simulated": "whether a simulator answered",
     },
     settings=("source",),
-    code=("features", "steps.pull", "adapters.sources"),
+    code=("features", "adapters.sources", *_CODE),
 )

@@ -1,19 +1,22 @@
 """A source that hands over everything at once: files, or an old database."""
 
 import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 
 import pandas as pd
+import pyarrow as pa
 
 from bft.domain import sessions
-from bft.domain.delivery import Answer, Want
+from bft.domain.delivery import TOPICS, Answer, Want
 from bft.domain.errors import DataError
+from bft.domain.market import RAW_TABLES
 from bft.domain.symbols import Member, member_of
+from bft.features import corporate, intake
 from bft.ports import Source, Tick
-from bft.steps import pull_tables
-from bft.steps.pull_night import Night, frame
+from bft.steps import pull_facts, pull_tables
+from bft.steps.pull_night import Coverage, Night, frame
 from bft.steps.pull_universe import Universe, chosen, universe_frame, universe_of
 
 ACTIVE_SESSIONS = 20
@@ -21,27 +24,13 @@ ACTIVE_SESSIONS = 20
 _DAY = {"bars": "date", "actions": "ex_date", "earnings": "fiscal_date_ending"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
-    """Symbols asked for, those trading at asof, and which of these have a bar for it."""
-
-    symbols: Sequence[str]
-    active: Sequence[str]
-    with_bar: Sequence[str]
-
-    @property
-    def frac(self) -> float:
-        """Share of active symbols with a bar."""
-        return len(self.with_bar) / len(self.active) if self.active else 0.0
-
-
 def collect(
     night: Night, source: Source, args: argparse.Namespace, tick: Tick, notes: list[str]
 ) -> Coverage | None:
     """Take every topic of the source into the night's tables; no bars, no coverage."""
-    topics = [t for t in source.topics if t in (args.topics or source.topics)]
+    topics = [t for t in source.topics if t in (args.topics or TOPICS)]
     answers: dict[str, Answer] = {}
-    wants = [Want(topic=topic) for topic in topics]
+    wants = [Want(topic=topic) for topic in topics if topic != "options"]
     for answer in source.fetch(wants, asof=night.asof, fresh=args.fresh, tick=tick):
         night.skips.take(answer.refused)
         notes += answer.notes
@@ -50,20 +39,72 @@ def collect(
     facts = {
         topic: _mine(night, frame(a.tables[topic]), topic, universe) for topic, a in answers.items()
     }
-    night.only = chosen(args.symbols)
-    only = night.only or (universe.symbols if args.universe else None)
+    only = chosen(args.symbols)
+    if only:
+        night.asked = dict.fromkeys((t.name for t in RAW_TABLES), only)
+    only = only or (universe.symbols if args.universe else None)
     facts = {topic: _only(night, rows, topic, only) for topic, rows in facts.items()}
-    if "macro" in facts:
-        pull_tables.take_macro(night, facts["macro"])
-    if "earnings" in facts:
-        pull_tables.take_earnings(night, facts["earnings"])
+    pull_facts.take_found(night, facts)
     if "bars" not in facts:
         return None
-    bars = pull_tables.take_bars(night, facts["bars"], facts.get("actions"))
+    bars = intake.clean_bars(facts["bars"], asof=night.asof, bulk=True, skips=night.skips)
     _after_first_bar(night, facts["bars"], bars)
+    pull_tables.take_bars(night, bars, _actions(night, bars, facts.get("actions")))
+    if "options" in topics:
+        _options(night, source, args, tick, sorted(bars["symbol"].unique()))
     if "vendor_adjusted_close" not in facts["bars"]:
         notes.append("no adjusted_close: prices are taken as adjusted, factors are 1")
     return _traded(night, universe, bars, only, notes)
+
+
+def _options(
+    night: Night, source: Source, args: argparse.Namespace, tick: Tick, symbols: Sequence[str]
+) -> None:
+    """Put off chains, too many for memory, until they are published: a symbol a partition."""
+
+    def chains_of(symbol: str) -> pa.Table:
+        wants = [Want(topic="options", name=symbol)]
+        (answer,) = source.fetch(wants, asof=night.asof, fresh=args.fresh, tick=tick)
+        return pull_facts.imported_chains(night, frame(answer.tables["options"]))
+
+    parts = {f"arrived={night.asof}.{symbol}": symbol for symbol in symbols}
+    night.later["options"] = Later(parts, chains_of)
+
+
+class Later(Mapping[str, pa.Table]):
+    """Partitions that are made when they are looked at."""
+
+    def __init__(self, parts: Mapping[str, str], make: Callable[[str], pa.Table]) -> None:
+        self._parts, self._make = parts, make
+
+    def __getitem__(self, name: str) -> pa.Table:
+        """Make one partition."""
+        return self._make(self._parts[name])
+
+    def __iter__(self) -> Iterator[str]:
+        """Names in order."""
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._parts)
+
+
+def _actions(night: Night, bars: pd.DataFrame, entered: pd.DataFrame | None) -> pd.DataFrame:
+    """Delivered actions, or those that adjusted closes imply; entered ones win."""
+    found = corporate.delivered_actions(bars)
+    if not {"dividend_amount", "split_coefficient"} & set(bars.columns):
+        found = corporate.inferred_actions(_adjusted(bars))
+        if night.source == "mysql":
+            found, odd = corporate.ordinary(found, bars)
+            keys = intake.keys_of(odd, ("symbol", "ex_date"))
+            night.skips.add("import_adj_step", keys, count=len(odd))
+    return found if entered is None else corporate.preferred(entered, found)
+
+
+def _adjusted(bars: pd.DataFrame) -> pd.DataFrame:
+    absent = "vendor_adjusted_close" not in bars
+    return bars.assign(vendor_adjusted_close=float("nan")) if absent else bars
 
 
 def _universe(night: Night, args: argparse.Namespace, answers: Mapping[str, Answer]) -> Universe:

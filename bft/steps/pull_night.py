@@ -8,12 +8,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bft.domain import market, sessions
 from bft.domain.delivery import Skips
 from bft.domain.market import Table
 from bft.features.arrivals import Arrivals
 from bft.features.known import exchange_day
 from bft.ports import Store
-from bft.steps.months import closing
+from bft.steps import gold_layout
 
 
 @dataclass(kw_only=True)
@@ -21,8 +22,9 @@ class Night:
     """One pull: `base` is the session before asof, whose tables a delivery is compared with.
 
     `past`: asof was over by the source's clock, so everything counts as backfilled. `partial`:
-    only some facts are asked for; `only`: of these symbols, what the same day holds of others
-    stays.
+    only some facts are asked for. `asked`: of a table, the symbols it was asked for; what the
+    same day already holds of others stays. `later`: partitions made while they are published, for
+    they would not fit into memory together.
     """
 
     store: Store
@@ -33,10 +35,17 @@ class Night:
     bulk: bool
     past: bool
     partial: bool
-    only: Sequence[str] | None = None
+    asked: dict[str, Sequence[str]] = field(default_factory=dict)
     skips: Skips = field(default_factory=Skips)
     tables: dict[str, pa.Table] = field(default_factory=dict)
+    later: dict[str, Mapping[str, pa.Table]] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
     revisions: int = 0
+
+    @property
+    def cutoff(self) -> datetime:
+        """Nothing that came out later is taken."""
+        return sessions.evening(self.asof) if self.past else self.instant
 
     def stored(
         self,
@@ -67,38 +76,80 @@ class Night:
     def keep(
         self, table: Table, found: Arrivals, *, known_at: pd.Series, backfilled: pd.Series
     ) -> None:
-        """Stamp new rows and hold them for publishing; `known_at` covers `found.rows`."""
+        """Hold new rows for publishing."""
         self.revisions += found.count("revised")
+        self.rows[table.name] = len(found.rows)
+        self.tables[table.name] = self.stamped(
+            table, found, known_at=known_at, backfilled=backfilled
+        )
+
+    def stamped(
+        self, table: Table, found: Arrivals, *, known_at: pd.Series, backfilled: pd.Series
+    ) -> pa.Table:
+        """New rows with when they were known and arrived; `known_at` covers `found.rows`."""
         rows = found.rows.assign(
             known_at=known_at,
             arrived_at=self.arrived(found.rows.index),
             source=self.source,
             backfilled=backfilled,
         )
-        self.tables[table.name] = arrow(rows, table, self.store)
+        return arrow(rows, table, self.store)
 
     def publish(self) -> dict[str, str]:
-        """Write each table's partition of asof; a table without news keeps its manifest."""
+        """Write each table's partition of asof, and closed months as one object.
+
+        A table without news keeps its manifest.
+        """
         objects: dict[str, str] = {}
-        partition = f"arrived={self.asof}"
+        for name, later in self.later.items():  # these may still fail: first
+            made = self.store.publish(name, asof=self.asof, partitions=later)
+            objects |= {o.key: o.digest for o in made.objects if o.partition in later}
+            self.rows[name] = sum(o.rows for o in made.objects if o.partition in later)
         for name, rows in sorted(self.tables.items()):
             last = self.store.manifest(name, asof=self.asof)
             again = last is not None and last.asof == self.asof
             if not (rows.num_rows or again):
                 continue
-            held = self._held(name, partition) if again else rows.slice(0, 0)
-            closed, drops = closing(self.store, name, asof=self.asof)
-            parts = {partition: pa.concat_tables([held, rows]), **closed}
+            today = f"arrived={self.asof}"
+            held = self._held(name, today) if again else rows.slice(0, 0)
+            months = self._closed_months(name)
+            parts = {month: self._merged(name, days) for month, days in months.items()}
+            parts[today] = pa.concat_tables([held, rows])
+            drops = [day for days in months.values() for day in days if day not in parts]
             made = self.store.publish(name, asof=self.asof, partitions=parts, drops=drops)
             objects |= {o.key: o.digest for o in made.objects if o.partition in parts}
         return objects
 
+    def _closed_months(self, table: str) -> dict[str, list[str]]:
+        """Partitions before asof that are due to become their month's one object, by month.
+
+        Chains stay apart: a month of them is larger than a night's memory.
+        """
+        base = self.store.manifest(table, asof=self.base)
+        held = [o.partition for o in base.objects] if base and table != market.OPTIONS.name else []
+        due: dict[str, list[str]] = {}
+        for partition in held:
+            kind, _, day = partition.partition("=")
+            if kind == "arrived":
+                month = gold_layout.partition_of(
+                    date.fromisoformat(day),
+                    asof=self.asof,
+                    prefix="arrived",
+                    merged_on=gold_layout.MERGED_ON["raw"],
+                )
+                if month != partition:
+                    due.setdefault(month, [month] if month in held else []).append(partition)
+        return due
+
+    def _merged(self, table: str, partitions: list[str]) -> pa.Table:
+        return self.store.read(table, asof=self.base, partitions=partitions)
+
     def _held(self, table: str, partition: str) -> pa.Table:
         """What an earlier pull of this day holds of symbols that this one leaves alone."""
         rows = self.store.read(table, asof=self.asof, partitions=[partition])
-        if self.only is None or "symbol" not in rows.column_names:
+        if table not in self.asked or "symbol" not in rows.column_names:
             return rows.slice(0, 0)
-        mine = pc.is_in(rows["symbol"], pa.array(list(self.only), pa.string()))
+        mine = pc.is_in(rows["symbol"], pa.array(list(self.asked[table]), pa.string()))
         return rows.filter(pc.invert(mine))
 
     def arrived(self, index: pd.Index) -> pd.Series:
@@ -108,6 +159,24 @@ class Night:
     def arrived_on(self, index: pd.Index) -> pd.Series:
         """New York date of arrival, once per row."""
         return exchange_day(self.arrived(index))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """Symbols asked for, those trading at asof, and which of these have a bar for it.
+
+    `late` ones have none because the vendor did not deliver.
+    """
+
+    symbols: Sequence[str]
+    active: Sequence[str]
+    with_bar: Sequence[str]
+    late: Sequence[str] = ()
+
+    @property
+    def frac(self) -> float:
+        """Share of active symbols with a bar."""
+        return len(self.with_bar) / len(self.active) if self.active else 0.0
 
 
 def frame(rows: pa.Table) -> pd.DataFrame:
@@ -128,11 +197,6 @@ def arrow(rows: pd.DataFrame, table: Table, store: Store) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema).sort_by(
         [(name, "ascending") for name in (*table.key, "revision")]
     )
-
-
-def counts(tables: Mapping[str, pa.Table]) -> dict[str, int]:
-    """Rows by table."""
-    return {name: rows.num_rows for name, rows in sorted(tables.items())}
 
 
 def _column(values: pd.Series, kind: pa.DataType) -> pa.Array:

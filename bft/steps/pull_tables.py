@@ -1,11 +1,11 @@
 """Delivered facts to rows worth storing, one function per table."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 import pandas as pd
 
-from bft.domain import market, sessions
+from bft.domain import market
 from bft.features import arrivals, corporate, intake, known
 from bft.features.arrivals import Arrivals
 from bft.steps.pull_night import Night
@@ -13,34 +13,48 @@ from bft.steps.pull_night import Night
 BAR_VALUES = ("open", "high", "low", "close", "volume", "vendor_adjusted_close")
 EPS = ("reported_eps", "estimated_eps", "surprise", "surprise_percentage")
 REPORT_DAYS_MAX = 400
+RECENT = pd.Timedelta(days=200)  # the newest 100 rows begin later
 
 
-def take_bars(night: Night, bars: pd.DataFrame, entered: pd.DataFrame | None) -> pd.DataFrame:
-    """Store bars and the actions in, inferred from, or entered beside them; return clean bars."""
-    bars = intake.clean_bars(bars, asof=night.asof, bulk=night.bulk, skips=night.skips)
-    bars = _with(bars, BAR_VALUES)
-    since = bars["date"].min().date() - timedelta(days=10) if len(bars) else night.base
-    names = None if night.bulk else sorted(bars["symbol"].unique())
-    stored = night.stored(
-        market.BARS, columns=("symbol", "date", *BAR_VALUES), symbols=names, since=since
-    )
-    accepted = stored[stored["status"] == "ok"].sort_values("revision")
-    closes = pd.concat([bars, accepted])[["symbol", "date", "close"]]
+def take_bars(night: Night, bars: pd.DataFrame, actions: pd.DataFrame) -> None:
+    """Store clean bars and their actions; a change too large to believe is kept as refused."""
+    bars = with_columns(bars, BAR_VALUES)
+    stored = _stored_bars(night, bars)
+    bars["vendor_adjusted_close"] = arrivals.chained(bars, stored)
+    accepted = stored[stored["status"] == "ok"].sort_values("revision", ascending=False)
+    closes = pd.concat([bars[["symbol", "date", "close"]], accepted[["symbol", "date", "close"]]])
     closes = closes.drop_duplicates(["symbol", "date"], keep="first")
-    actions = take_actions(night, _actions(bars, entered), closes)
+    known_actions = take_actions(night, actions, closes)
     found = arrivals.arrivals(
         stored,
         bars[["symbol", "date", *BAR_VALUES]],
         key=market.BARS.key,
         values=BAR_VALUES,
-        judge=arrivals.price_judge(actions),
+        judge=arrivals.price_judge(known_actions),
     )
     refused = found.rows[found.change == "refused"]
     night.skips.add("refused_revision", intake.keys_of(refused), count=len(refused))
     flagged = arrivals.volume_flags(found.rows[found.change == "revised"], stored)
     night.skips.add("volume_revised", intake.keys_of(flagged), count=len(flagged))
     _keep_market(night, market.BARS, found, "date", stored)
-    return bars
+
+
+def _stored_bars(night: Night, bars: pd.DataFrame) -> pd.DataFrame:
+    """Stored bars that a delivery overlaps; whole histories only of symbols that came whole."""
+    first = bars.groupby("symbol")["date"].min()
+    recent = first >= pd.Timestamp(night.asof) - RECENT
+    groups = [first[recent], first[~recent]]
+    found = [
+        night.stored(
+            market.BARS,
+            columns=("symbol", "date", *BAR_VALUES),
+            symbols=sorted(days.index),
+            since=days.min().date() - timedelta(days=10),
+        )
+        for days in groups
+        if len(days)
+    ]
+    return pd.concat(found) if found else night.stored(market.BARS)
 
 
 def take_actions(night: Night, actions: pd.DataFrame, closes: pd.DataFrame) -> pd.DataFrame:
@@ -67,7 +81,7 @@ def take_macro(night: Night, macro: pd.DataFrame) -> None:
     macro = pd.concat(parts).drop_duplicates()
     late = macro["reference_on"] > pd.Timestamp(night.asof)
     if night.past:  # out after asof: not to be known yet
-        late |= macro["rule"] > pd.Timestamp(sessions.evening(night.asof))
+        late |= macro["rule"] > pd.Timestamp(night.cutoff)
     keys = intake.keys_of(macro[late], ("series", "reference_on"))
     night.skips.add("macro_after_asof", keys, count=int(late.sum()))
     macro = macro[~late].sort_values(["series", "reference_on", "rule"], ignore_index=True)
@@ -87,13 +101,17 @@ def take_macro(night: Night, macro: pd.DataFrame) -> None:
 def take_earnings(night: Night, earnings: pd.DataFrame) -> None:
     """Store reports; a quarter without reported EPS is only expected."""
     values = ("reported_on", "report_time", *EPS)
-    earnings = _with(earnings, values)
+    earnings = with_columns(earnings, values)
     end = earnings["fiscal_date_ending"]
     lag = (earnings["reported_on"] - end) / pd.Timedelta(days=1)
     bad = (lag < 0) | (lag > REPORT_DAYS_MAX) | end.isna()
     keys = intake.keys_of(earnings[bad], ("symbol", "fiscal_date_ending"))
     night.skips.add("bad_report", keys, count=int(bad.sum()))
-    earnings = earnings[~bad].drop_duplicates(["symbol", "fiscal_date_ending"])
+    later = ~bad & earnings["reported_eps"].notna()
+    later &= earnings["reported_on"] > pd.Timestamp(night.asof)
+    keys = intake.keys_of(earnings[later], ("symbol", "fiscal_date_ending"))
+    night.skips.add("report_after_asof", keys, count=int(later.sum()))
+    earnings = earnings[~bad & ~later].drop_duplicates(["symbol", "fiscal_date_ending"])
     expected = earnings["reported_eps"].isna()
     earnings["status"] = expected.map({True: "expected", False: "ok"})
     stored = night.stored(market.EARNINGS)
@@ -128,13 +146,6 @@ def _left(night: Night, stored: pd.DataFrame, universe: pd.DataFrame) -> pd.Data
     return gone[universe.columns].assign(to=pd.Timestamp(night.asof)).astype(universe.dtypes)
 
 
-def _actions(bars: pd.DataFrame, entered: pd.DataFrame | None) -> pd.DataFrame:
-    found = corporate.delivered_actions(bars)
-    if not {"dividend_amount", "split_coefficient"} & set(bars.columns):  # data, 1.9
-        found = corporate.inferred_actions(bars)
-    return found if entered is None else corporate.preferred(entered, found)
-
-
 def _keep_market(
     night: Night, table: market.Table, found: Arrivals, day: str, stored: pd.DataFrame
 ) -> None:
@@ -153,9 +164,12 @@ def _release(series: object, rows: pd.DataFrame) -> pd.Series:
     return known.close_of(rows["known_on"]).where(rows["known_on"].notna(), rule)
 
 
-def _with(rows: pd.DataFrame, names: "tuple[str, ...]") -> pd.DataFrame:
+def with_columns(rows: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     """Rows with all those columns; absent ones are null."""
-    kinds: Mapping[str, str] = {"reported_on": "datetime64[ms]", "report_time": "object"}
+    kinds: Mapping[str, str] = {
+        "reported_on": "datetime64[ms]",
+        **dict.fromkeys(("report_time", "name", "asset_type"), "object"),
+    }
     absent = {
         name: pd.Series(None, index=rows.index, dtype=kinds.get(name, "float64"))
         for name in names

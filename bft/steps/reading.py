@@ -21,7 +21,8 @@ def gold_asof(
     from bft.features.basis import rebase
 
     names = list(dict.fromkeys([*BASIS_COLUMNS, *columns]))
-    return rebase(ports.store.read("gold", asof=asof, columns=names, since=since), asof=asof)
+    rows = ports.store.read("gold", asof=asof, columns=names, since=since)
+    return rebase(rows, asof=asof) if rows.num_rows else rows
 
 
 def need_gold(store: Store, asof: date) -> None:

@@ -34,11 +34,13 @@ def candidates(store: Store) -> dict[str, Json]:
     return {name: json.loads(store.get(key)) for name, key in keys.items() if store.digest(key)}
 
 
-def put_candidate(store: Store, name: str, row: Json) -> None:
-    """Make a version the candidate, unless a newer day's is."""
-    known = candidates(store).get(name)
+def put_candidate(ports: Ports, row: Json) -> None:
+    """Make a version the candidate, unless one of a newer day is."""
+    name = row["name"]
+    known = candidates(ports.store).get(name)
     if known is None or known["asof"] <= row["asof"]:
-        store.put(f"candidates/{name}.json", canonical(row))
+        ports.tracker.set_alias(model_name(name), "candidate", row["version"])
+        ports.store.put(f"candidates/{name}.json", canonical(row))
 
 
 def entry_of(name: str, row: Json, *, origin: str) -> Entry:

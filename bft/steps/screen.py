@@ -53,27 +53,18 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         DataError: no gold of asof.
         UsageError: an indicator that is none, a symbol against the pattern.
     """
-    from bft.reports.pdf import book
+    from bft.reports.pdf import book, without_sectors
     from bft.reports.screen import charted, screen, to_csv
 
     need_gold(ports.store, args.asof)
     checks, asked = _checks(args.indicators), _asked(args)
     night = _night(ports, args)
-    screened = screen(
-        night, symbols=asked, checks=checks, whitelist=_symbols(args.whitelist) or ()
-    )
+    screened = screen(night, symbols=asked, checks=checks, whitelist=_symbols(args.whitelist) or ())
     limit = args.screen_max_charts if args.max_charts is None else args.max_charts
     shown = charted(screened.selected, limit)
     source = source_of(ports.store, args.asof)
-    pages = book(
-        night,
-        screened.selected,
-        shown,
-        n_days=args.n_days,
-        sectors=not args.skip_sectors,
-        source=source,
-        screened=len(screened.rows),
-    )
+    pages = book(night, screened, shown, n_days=args.n_days, source=source)
+    pages = without_sectors(pages) if args.skip_sectors else pages
     drawn, images = _draw(pages, skip_pdf=args.skip_pdf, tick=tick)
     objects = _publish(ports.store, args.asof, to_csv(screened.selected), drawn, images)
     return _summary(night, screened, shown, pages, asked, objects)
@@ -126,9 +117,7 @@ def _night(ports: Ports, args: argparse.Namespace) -> "Night":
     return open_night({"gold": gold, "universe": universe}, asof=args.asof)
 
 
-def _draw(
-    pages: "Book", *, skip_pdf: bool, tick: Tick
-) -> tuple[bytes | None, dict[str, bytes]]:
+def _draw(pages: "Book", *, skip_pdf: bool, tick: Tick) -> tuple[bytes | None, dict[str, bytes]]:
     """The PDF here, the images in a second process."""
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
@@ -143,7 +132,9 @@ def _draw(
             others = pool.submit(images, pages)
             return pdf(pages, tick), others.result()
     except BrokenProcessPool as error:
-        raise UnavailableError("the drawing process died (memory?); run bft screen again") from error
+        raise UnavailableError(
+            "the drawing process died (memory?); run bft screen again"
+        ) from error
 
 
 def _publish(

@@ -108,7 +108,6 @@ def _forecasts(
         for symbol, reason, good in zip(symbols, reasons, usable.to_numpy(), strict=True)
         if not good
     }
-    rows.loc[~usable, :] = np.nan
     names = [
         *(f"expected_return_{h}d" for h in HORIZONS_DAYS),
         *(f"rank_{h}d" for h in HORIZONS_DAYS),
@@ -117,7 +116,8 @@ def _forecasts(
         "horizon_agreement",
     ]
     # Stored as float32: six decimals give back what was written, so that a limit can be met.
-    columns = {name: rows[name].to_numpy(np.float64, na_value=np.nan).round(6) for name in names}
-    columns["consensus"] = rows["consensus_direction"].map(_DIRECTIONS).to_numpy(np.float64)
-    digests = rows["set_digest"].dropna().unique()
+    shown = {name: rows[name].to_numpy(np.float64, na_value=np.nan).round(6) for name in names}
+    shown["consensus"] = rows["consensus_direction"].map(_DIRECTIONS).to_numpy(np.float64)
+    columns = {name: np.where(usable, values, np.nan) for name, values in shown.items()}
+    digests = rows.loc[usable, "set_digest"].dropna().unique()
     return columns, status, str(digests[0]) if len(digests) == 1 else None

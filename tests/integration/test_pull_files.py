@@ -287,6 +287,28 @@ def test_history_goes_on_under_the_new_name(ports: FakePorts, tmp_path: Path) ->
     assert stored(ports, "universe")["renamed_from"].tolist() == ["OLD"]
 
 
+def test_closed_month_becomes_one_object_on_the_third_session(
+    ports: FakePorts, tmp_path: Path
+) -> None:
+    days = list(pd.bdate_range("2018-01-30", "2018-02-06"))
+    bars = HEAD + "".join(f"A,{d:%Y-%m-%d},1,1,1,{n + 1},1\n" for n, d in enumerate(days))
+    folder = files(tmp_path / "in", bars=bars)
+    held = {}
+    for day in days:
+        run(ports, folder, asof=day.date())
+        manifest = ports.store.manifest("bars", asof=day.date())
+        held[str(day.date())] = [ref.partition for ref in manifest.objects]
+    assert held["2018-02-02"][:2] == ["arrived=2018-01-30", "arrived=2018-01-31"]
+    assert held["2018-02-05"] == [
+        "arrived=2018-02-01",
+        "arrived=2018-02-02",
+        "arrived=2018-02-05",
+        "month=2018-01",
+    ]
+    assert stored(ports, "bars", date(2018, 2, 6))["close"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert stored(ports, "bars", date(2018, 1, 31))["close"].tolist() == [1, 2]
+
+
 def test_real_file_fills_four_tables(ports: FakePorts, real_data: Path) -> None:
     summary = run(ports, real_data / "sp500_daily_2013_2018.parquet")
     assert summary.values["tables"]["bars"] == 497_252

@@ -41,8 +41,9 @@ def check(tasks: Sequence[Task], capacity: Capacity) -> None:
     Raises:
         ConfigError: names what it needs and what there is.
     """
+    counted = ("cpus", "memory_mb", "gpu_memory_mb" if capacity.gpu_memory_mb else "cpus")
     for task in tasks:
-        for name in ("cpus", "memory_mb", "gpu_memory_mb"):
+        for name in counted:  # without a device, a task that may use one runs on the CPU
             need, there = getattr(task.needs, name), getattr(capacity, name)
             if need > there:
                 raise ConfigError(
@@ -70,7 +71,7 @@ def fits(needs: Needs, running: Iterable[Needs], capacity: Capacity) -> bool:
 
 def gpu_frac(declared_mb: int, device_mb: int) -> float:
     """Share of a device that a task takes, rounded up to 0.05."""
-    if not declared_mb:
+    if not declared_mb or not device_mb:
         return 0.0
     return math.ceil(declared_mb / device_mb / GPU_STEP_FRAC - 1e-9) * GPU_STEP_FRAC
 

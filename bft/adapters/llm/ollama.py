@@ -58,7 +58,7 @@ class Ollama:
             log.warning("report.no_summary", symbol=symbol, reason=str(error))
             return []
         self._failed_in_a_row = 0
-        return _sentences(answer.response)
+        return _sentences(answer.response or "")
 
 
 def _sentences(text: str) -> list[str]:

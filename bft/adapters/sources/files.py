@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bft.adapters.sources.grid import Grid, days, mapped, numbers, read_grid, texts
+from bft.adapters.sources.cells import mapped
+from bft.adapters.sources.grid import Grid, days, numbers, read_grid, texts
 from bft.domain.delivery import Answer, Skips, Want
 from bft.domain.errors import DataError
 from bft.domain.market import MACRO_SERIES

@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
@@ -13,13 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
+from bft.adapters.sources.cells import NULLS, floats, mapped
 from bft.domain.errors import DataError
 from bft.domain.sessions import NEW_YORK
 
-SUFFIXES = (".csv", ".parquet")
-NULLS = ("", "none", "null", "nan", "na", "n/a", "-", ".")
-"""Words that mean an unknown number, in lower case."""
-_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _COMMA = r"^\s*[+-]?[\d.]*\d,\d+\s*$"
 
 
@@ -90,15 +87,13 @@ def numbers(grid: Grid, name: str, *, lenient: bool = False) -> pa.Array:
     column = grid.columns[name]
     if not pa.types.is_string(column.type):
         return _cast(grid, name, column)
-    unknown = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), pa.array(NULLS))
-    text = pc.if_else(unknown, pa.scalar(None, pa.string()), column)
-    good = pc.fill_null(pc.match_substring_regex(text, _NUMBER), fill_value=True)
-    if not pc.all(good).as_py():
-        comma = pc.fill_null(pc.match_substring_regex(text, _COMMA), fill_value=False)
+    values, bad = floats(column)
+    if pc.any(bad).as_py():
+        comma = pc.fill_null(pc.match_substring_regex(column, _COMMA), fill_value=False)
         if not lenient or pc.any(comma).as_py():
-            _refuse_text(grid, name, text, comma if pc.any(comma).as_py() else pc.invert(good))
-        text = pc.if_else(good, text, "nan")
-    return pc.cast(pc.utf8_trim_whitespace(text), pa.float64())
+            _refuse_text(grid, name, column, comma if pc.any(comma).as_py() else bad)
+        values = pc.if_else(bad, float("nan"), values)
+    return values
 
 
 def days(grid: Grid, name: str) -> pa.Array:
@@ -111,13 +106,6 @@ def days(grid: Grid, name: str) -> pa.Array:
     if pa.types.is_date(column.type):
         return pc.cast(column, pa.date32())
     return mapped(column, lambda value: _day(grid, name, value), pa.date32())
-
-
-def mapped(column: pa.Array, function: Callable[[Any], Any], kind: pa.DataType) -> pa.Array:
-    """Apply a function to each distinct value of a column."""
-    coded = pc.dictionary_encode(column)
-    distinct = [None if v is None else function(v) for v in coded.dictionary.to_pylist()]
-    return pc.take(pa.array(distinct, type=kind), coded.indices)
 
 
 def texts(grid: Grid, name: str) -> pa.Array:

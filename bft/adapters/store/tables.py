@@ -1,23 +1,26 @@
-"""Tables over objects: immutable Parquet partitions, and a manifest per table and asof."""
+"""Tables over objects: immutable Parquet partitions, and a manifest per table and asof.
+
+Arrow is imported where rows are touched: finding out that work is finished needs manifests only.
+"""
+
+from __future__ import annotations
 
 import io
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from functools import reduce
+from functools import cache, reduce
 from pathlib import Path
-from typing import Any, Protocol
-
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bft.adapters.store.folder import sha256
-from bft.adapters.store.order import by_key, repeats
 from bft.domain import forecast, gold, market, trading
 from bft.domain.errors import ConfigError, DataError
 from bft.ports import Manifest, ObjectRef
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SCHEMA_VERSION = 1
 WRITERS = 2  # threads that read or write objects of one table
@@ -38,18 +41,6 @@ TABLES |= {
     name: market.Table(name=name, key=t.key, columns=t.columns, partition=t.partition)
     for name, t in (("forecasts_shadow", forecast.FORECASTS), ("gold_legacy", gold.GOLD))
 }
-_TYPES: dict[str, pa.DataType] = {
-    "f4": pa.float32(),
-    "f8": pa.float64(),
-    "i1": pa.int8(),
-    "i2": pa.int16(),
-    "i4": pa.int32(),
-    "i8": pa.int64(),
-    "d": pa.date32(),
-    "ts": pa.timestamp("us", tz="UTC"),
-    "s": pa.string(),
-    "b": pa.bool_(),
-}
 
 
 class _Objects(Protocol):
@@ -68,7 +59,27 @@ class _Objects(Protocol):
 
 def schema(table: str) -> pa.Schema:
     """Arrow schema of a table."""
-    return pa.schema([(name, _TYPES[kind]) for name, kind in TABLES[table].columns])
+    import pyarrow as pa
+
+    return pa.schema([(name, _types()[kind]) for name, kind in TABLES[table].columns])
+
+
+@cache
+def _types() -> dict[str, pa.DataType]:
+    import pyarrow as pa
+
+    return {
+        "f4": pa.float32(),
+        "f8": pa.float64(),
+        "i1": pa.int8(),
+        "i2": pa.int16(),
+        "i4": pa.int32(),
+        "i8": pa.int64(),
+        "d": pa.date32(),
+        "ts": pa.timestamp("us", tz="UTC"),
+        "s": pa.string(),
+        "b": pa.bool_(),
+    }
 
 
 class TableStore:
@@ -128,6 +139,10 @@ class TableStore:
         partitions: Sequence[str] | None = None,
     ) -> pa.Table:
         """Rows of the manifest, filtered, sorted by key."""
+        import pyarrow as pa
+
+        from bft.adapters.store.order import by_key
+
         manifest = self.manifest(table, asof=asof)
         spec, arrow = TABLES[table], schema(table)
         names = list(columns) if columns is not None else list(arrow.names)
@@ -138,10 +153,7 @@ class TableStore:
             if partitions is None or ref.partition in partitions
         ]
         day = next((name for name in ("date", "asof") if name in arrow.names), None)
-        tests = [pc.field("symbol").isin(list(symbols))] if symbols is not None else []
-        if since is not None and day:
-            tests.append(pc.field(day) >= pa.scalar(since))
-        test = reduce(lambda a, b: a & b, tests) if tests else None
+        test = _test(symbols, since, day)
         with ThreadPoolExecutor(WRITERS) as pool:
             parts = list(pool.map(lambda ref: self._load_object(ref, loaded, test), wanted))
         if not parts:
@@ -161,6 +173,8 @@ class TableStore:
         )
 
     def _load_object(self, ref: ObjectRef, names: list[str], test: Any) -> pa.Table:
+        import pyarrow.parquet as pq
+
         path = self.path(ref.key)
         if (ref.key, ref.digest) not in self._verified:
             found = self.digest(ref.key)
@@ -215,11 +229,26 @@ class TableStore:
             self._put_manifest(table, asof, {**refs, **missing})
 
 
+def _test(symbols: Sequence[str] | None, since: date | None, day: str | None) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    tests = [pc.field("symbol").isin(list(symbols))] if symbols is not None else []
+    if since is not None and day:
+        tests.append(pc.field(day) >= pa.scalar(since))
+    return reduce(lambda a, b: a & b, tests) if tests else None
+
+
 def _manifest_key(table: str, asof: date) -> str:
     return f"manifests/{table}/asof={asof}.json"
 
 
 def _parquet(table: str, rows: pa.Table) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from bft.adapters.store.order import by_key, repeats
+
     arrow = schema(table)
     if rows.schema.names != arrow.names:
         odd = sorted(set(rows.schema.names) ^ set(arrow.names))

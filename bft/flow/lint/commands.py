@@ -10,7 +10,7 @@ from typing import Any
 from bft.domain.errors import BftError
 from bft.flow.expression import ExpressionError, should_retry, substitute, tags_in
 from bft.flow.lint.document import Document, Place, Problem, listing, mapping, parameters
-from bft.flow.load import seconds
+from bft.flow.quantity import seconds
 from bft.ports import Commands
 
 TORCH = frozenset({"train", "predict", "reproduce"})

@@ -7,10 +7,8 @@ from typing import Any
 from bft.domain.errors import BftError
 from bft.flow.lint.commands import waits_s
 from bft.flow.lint.document import Document, Problem, listing, mapping, parents
-from bft.flow.load import seconds
+from bft.flow.quantity import NODES, seconds
 
-NODES = {"laptop": (2.0, 8192), "single-node": (4.0, 16_384), "two-node": (8.0, 32_768)}
-"""Profile -> cores and MiB of its largest node."""
 _UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "m": 1e-3, "k": 1e3, "M": 1e6}
 _UNITS |= {"G": 1e9, "": 1.0}
 _CRON = re.compile(r"[\d*][\d,*/-]*")

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from bft.features.arrivals import arrivals, numbered, price_judge, snapshots, volume_flags
+from bft.features.arrivals import arrivals, chained, numbered, price_judge, snapshots, volume_flags
 
 PRICES = ["open", "high", "low", "close", "volume"]
 KEY = ["symbol", "date"]
@@ -113,3 +113,30 @@ def test_snapshot_is_kept_when_a_field_moves_or_after_twenty_sessions() -> None:
     late = snaps("2018-01-31", ("A", 1.0))
     assert snapshots(before, soon, values=["beta"]).tolist() == [False, True, True]
     assert snapshots(before, late, values=["beta"]).tolist() == [True]
+
+
+def adjusted(first: str, *values: float, symbol: str = "A") -> pd.DataFrame:
+    days = pd.bdate_range(first, periods=len(values)).astype("datetime64[ms]")
+    return pd.DataFrame({"symbol": symbol, "date": days, "vendor_adjusted_close": values})
+
+
+def test_vendor_that_scales_the_past_changes_no_stored_row_and_keeps_the_new_step() -> None:
+    before = adjusted("2018-01-01", 10.0, 11.0, 12.0).assign(revision=0)
+    # A dividend: the past is scaled by 0.9, the new row stands at 11.
+    now = adjusted("2018-01-01", 9.0, 9.9, 10.8, 11.0)
+    assert chained(now, before).tolist() == pytest.approx([10.0, 11.0, 12.0, 11.0 / 0.9])
+
+
+def test_corrected_step_moves_the_rows_after_it_only() -> None:
+    before = adjusted("2018-01-01", *[10.0] * 40, 5.0, 5.0).assign(revision=0)
+    now = adjusted("2018-01-01", *[5.0] * 43)  # the split was told of a day late
+    assert chained(now, before).tolist() == pytest.approx([10.0] * 43)
+
+
+def test_first_delivery_and_other_symbols_keep_their_basis() -> None:
+    before = adjusted("2018-01-01", 10.0, 11.0).assign(revision=0)
+    now = pd.concat(
+        [adjusted("2018-01-01", 3.0, 4.0, symbol="B"), adjusted("2018-01-02", 5.5)],
+        ignore_index=True,
+    )
+    assert chained(now, before).tolist() == pytest.approx([3.0, 4.0, 11.0])

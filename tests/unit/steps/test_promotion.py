@@ -1,5 +1,7 @@
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,6 +17,7 @@ from registries import ASOF, put_artifact, put_set, with_registry
 from bft.adapters.store.state import SqlState
 from bft.domain.errors import DataError, UsageError
 from bft.domain.forecast import MODEL_NAMES
+from bft.domain.runs import ModelVersion
 from bft.ports import Summary
 from bft.steps import models, promote, registry, rollback
 
@@ -278,3 +281,39 @@ def test_verify_finds_a_forged_row_and_a_moved_pointer(ports: FakePorts) -> None
     engine.dispose()
     with pytest.raises(DataError):
         call(ports, models, "--verify")
+
+
+def test_alias_on_a_foreign_version_is_put_back_with_the_reason(ports: FakePorts) -> None:
+    two_sets(ports)
+    ports.tracker.models["bft-reg_3d"].insert(
+        0, ModelVersion(name="bft-reg_3d", version="3", run_id=None, tags={})
+    )
+    ports.tracker.set_alias("bft-reg_3d", "production", "3")
+    assert call(ports, models).values["mlflow_request"] == "bft-reg_3d:3"
+    done = call(ports, promote, "--from-mlflow")
+    assert status(done) == ("not_promoted", 0)
+    assert ports.tracker.aliases("bft-reg_3d")["production"] == "2"
+    assert "no digest" in ports.tracker.versions("bft-reg_3d")[0].tags["bft.refused"]
+    assert call(ports, models).values["mlflow_request"] == "none"
+    assert ports.state.pointer("production").revision == 2
+    again = call(ports, promote, "--from-mlflow")
+    assert again.values["reasons"] == ["no request in MLflow"]
+
+
+FORBIDDEN = """
+import sys
+sys.modules.update(dict.fromkeys(["mlflow", "torch", "pandas", "pyarrow", "numpy"]))
+from bft.cli import main
+sys.exit(main(["rollback", "--root", sys.argv[1], "--asof", sys.argv[2], "--json"]))
+"""
+
+
+def test_rollback_commits_without_mlflow_torch_or_arrays(ports: FakePorts) -> None:
+    """In a process that cannot import them; the mirror comes after the commit and waits."""
+    first, _ = two_sets(ports)
+    words = [sys.executable, "-c", FORBIDDEN, ports.store.root, ASOF]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    line = json.loads(done.stdout)
+    assert (done.returncode, line["status"], line["to"]) == (0, "rolled_back", first)
+    assert line["mirror"].startswith("waits")
+    assert ports.state.pointer("production").set_digest == first

@@ -5,13 +5,8 @@ The layout depends on asof alone, so a full build and a chain of appends give th
 
 from collections.abc import Iterable
 from datetime import date
-from typing import TYPE_CHECKING
 
 from bft.domain import sessions
-from bft.ports import Store
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 MERGED_ON = {"gold": 1, "gold_targets": 2, "raw": 3}
 """Session of a month on which the month before is merged; one table a day."""
@@ -39,22 +34,6 @@ def superseded(held: Iterable[str], *, since: date) -> list[str]:
     """Partitions of which all rows are on or after `since`."""
     days = {name: name.partition("=")[2] for name in held}
     return [name for name, text in days.items() if _start(text) >= since]
-
-
-def closing(store: Store, table: str, *, asof: date) -> "tuple[dict[str, pa.Table], list[str]]":
-    """Arrivals of closed months of a raw table, one object a month, and the partitions replaced."""
-    base = store.manifest(table, asof=sessions.shift(asof, -1))
-    held = [ref.partition for ref in base.objects] if base else []
-    months: dict[str, list[str]] = {}
-    for name in held:
-        kind, _, text = name.partition("=")
-        if kind == "arrived" and _merged(date.fromisoformat(text), asof, MERGED_ON["raw"]):
-            months.setdefault(f"month={text[:7]}", []).append(name)
-    parts = {
-        month: store.read(table, asof=base.asof if base else None, partitions=[month, *names])
-        for month, names in months.items()
-    }
-    return parts, [name for names in months.values() for name in names]
 
 
 def _merged(day: date, asof: date, merged_on: int) -> bool:

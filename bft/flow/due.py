@@ -1,0 +1,130 @@
+"""Whether the calendar, and what already ran, ask for a run.
+
+Source: platform specification, sections 1.1 to 1.5.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+from bft.domain import sessions
+from bft.domain.errors import ConfigError, UsageError
+from bft.domain.sessions import NEW_YORK
+
+MOST_DAYS = 260
+NIGHT_ENDS = time(8, 45)  # of the next session, New York
+PREMARKET = (time(9, 0), time(9, 27))
+SLOTS = tuple(time(h, m) for h in range(9, 16) for m in (5, 20, 35, 50) if (h, m) >= (9, 35))
+SETTLED = timedelta(minutes=10)  # after the close
+
+Done = Callable[[date, str], bool]
+"""Did the workflow succeed for that asof and slot?"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the guard puts out."""
+
+    run: bool
+    asof: date
+    reason: str
+    slot: str = ""
+    settle_s: int = 0
+
+
+def judge(workflow: str, *, at: datetime, day: date | None, now: datetime, done: Done) -> Verdict:
+    """Judge one workflow at the instant `at`; `day` is an asof somebody asked for.
+
+    Raises:
+        UsageError: `day` lies after the last closed session, or no such workflow.
+    """
+    rules = {
+        "nightly": _night,
+        "retrain": _night,
+        "premarket": _premarket,
+        "market-hours": _market_hours,
+        "close": _close,
+    }
+    if workflow not in rules:
+        raise UsageError(f"no rule for workflow {workflow!r}; known: {', '.join(rules)}")
+    if day is not None and not sessions.is_session(day):
+        return Verdict(run=False, asof=sessions.on_or_before(day), reason="holiday")
+    if workflow in {"nightly", "retrain"}:
+        return _night(workflow, at, day, now, done)
+    today = at.astimezone(NEW_YORK).date()
+    if not sessions.is_session(today):
+        return Verdict(run=False, asof=sessions.on_or_before(today), reason="holiday")
+    found = rules[workflow](workflow, at, today, now, done)
+    if day is not None and day != found.asof:
+        reason = "too_late" if day < found.asof else "too_early"
+        return Verdict(run=False, asof=day, reason=reason)
+    return found
+
+
+def days_to_fill(first: date, last: date, *, now: datetime) -> Sequence[date]:
+    """Sessions of a backfill, ascending.
+
+    Raises:
+        UsageError: none, or some not closed yet.
+        ConfigError: more than 260; says how to split.
+    """
+    newest = sessions.last_closed(now)
+    if last > newest:
+        raise UsageError(f"--to {last} is after the last closed session; use --to {newest}")
+    days = sessions.sessions(first, last)
+    if not days:
+        raise UsageError(f"no session from {first} to {last}")
+    if len(days) > MOST_DAYS:
+        cut, after = days[MOST_DAYS - 1], days[MOST_DAYS]
+        raise ConfigError(
+            f"{len(days)} sessions from {first} to {last}, {MOST_DAYS} are the most of one run; "
+            f"split: --from {first} --to {cut}, then --from {after} --to {last}"
+        )
+    return days
+
+
+def _night(workflow: str, at: datetime, day: date | None, now: datetime, done: Done) -> Verdict:
+    if day is not None:
+        return Verdict(run=True, asof=sessions.check_asof(day, now=now), reason="due")
+    asof = sessions.last_closed(at)
+    ends = datetime.combine(sessions.shift(asof, 1), NIGHT_ENDS, NEW_YORK)
+    if done(asof, ""):
+        return Verdict(run=False, asof=asof, reason="done")
+    late = workflow == "nightly" and at >= ends
+    return Verdict(run=not late, asof=asof, reason="too_late" if late else "due")
+
+
+def _premarket(_name: str, at: datetime, today: date, _now: datetime, done: Done) -> Verdict:
+    asof = sessions.shift(today, -1)
+    clock = at.astimezone(NEW_YORK).time()
+    if clock < PREMARKET[0]:
+        return Verdict(run=False, asof=asof, reason="too_early")
+    if clock >= PREMARKET[1]:
+        return Verdict(run=False, asof=asof, reason="too_late")
+    over = done(asof, "")
+    return Verdict(run=not over, asof=asof, reason="done" if over else "due")
+
+
+def _market_hours(_name: str, at: datetime, today: date, _now: datetime, done: Done) -> Verdict:
+    asof, clock = sessions.shift(today, -1), at.astimezone(NEW_YORK).time()
+    slot = max((entry for entry in SLOTS if entry <= clock), default=None)
+    if slot is None:
+        return Verdict(run=False, asof=asof, reason="too_early")
+    text = f"{slot:%H%M}"
+    if at >= sessions.close_at(today) - timedelta(minutes=8):
+        return Verdict(run=False, asof=asof, slot=text, reason="too_late")
+    over = done(asof, text)
+    return Verdict(run=not over, asof=asof, slot=text, reason="done" if over else "due")
+
+
+def _close(_name: str, at: datetime, today: date, now: datetime, done: Done) -> Verdict:
+    close = sessions.close_at(today)
+    if at < close - timedelta(minutes=12):
+        return Verdict(run=False, asof=today, reason="too_early")
+    if at >= close:
+        half = close.astimezone(NEW_YORK).hour < 16
+        return Verdict(run=False, asof=today, reason="half_day" if half else "too_late")
+    settle_s = max(0, round((close + SETTLED - now).total_seconds()))
+    over = done(today, "")
+    reason = "done" if over else "due"
+    return Verdict(run=not over, asof=today, settle_s=settle_s, reason=reason)

@@ -1,0 +1,81 @@
+"""What a run came to, in one JSON line and in a few words."""
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from bft.domain.runs import Json
+from bft.flow.graph import Phase, Result
+from bft.flow.show import clock_text
+from bft.flow.state import RunRecord
+from bft.ports import Summary
+
+JUDGES = frozenset({"guard", "plan", "onExit"})
+"""Nodes that judge the work; they are not it."""
+
+
+def tell(record: RunRecord, given: Mapping[str, str], result: Result, *, quiet: bool) -> Summary:
+    """Summary of a run that has ended, or waits for somebody."""
+    leaves = [line for line in record.nodes.values() if line.get("leaf")]
+    code = int(record.end["exit_code"])
+    counts = Counter(_kind(line) for line in leaves)
+    verdict = (record.nodes.get("guard") or {}).get("outputs") or {}
+    bad = [line for line in leaves if line.get("phase") in {Phase.FAILED, Phase.ERROR}]
+    failed = [{key: line.get(key) for key in ("node", "exit_code", "reason")} for line in bad]
+    values: Json = {
+        "workflow": record.workflow,
+        "run": record.run,
+        "phase": str(result.phase),
+        "asof": verdict.get("asof") or given.get("asof") or None,
+        "reason": verdict.get("reason"),
+        **{key: counts[key] for key in ("ran", "cached", "failed")},
+        "failures": failed,
+        "next": _next(record.run, result, code),
+    }
+    if not quiet:
+        sys.stderr.write(_words(values, counts, float(record.end["seconds"])) + "\n")
+    return Summary(
+        values=values,
+        skipped={key: counts[key] for key in ("skipped", "omitted") if counts[key]},
+        exit_code=code,
+        error=_error(values, failed) if code else None,
+    )
+
+
+def _kind(line: Json) -> str:
+    if line["event"] == "cached":
+        return "cached"
+    if line["event"] in {"skipped", "omitted"}:
+        return str(line["event"])
+    if line["node"] in JUDGES:
+        return "judged"
+    return "ran" if line.get("phase") == Phase.SUCCEEDED else "failed"
+
+
+def _next(run: str, result: Result, code: int) -> str:
+    if result.phase is Phase.SUSPENDED:
+        return f"bft run --resume {run} --approve NAME"
+    return f"bft run --resume {run}" if code else ""
+
+
+def _error(values: Json, failed: Sequence[Json]) -> str:
+    first = failed[0] if failed else {"node": "", "reason": str(values["phase"])}
+    what = f"{values['workflow']} {first['node']}: {first['reason'] or 'failed'}"
+    where = f"; log in runs/{values['run']}/logs" if failed else ""
+    return f"{what}{where}; then: {values['next']}"
+
+
+def _words(values: Json, counts: Mapping[str, int], took_s: float) -> str:
+    name, reason = values["workflow"], values["reason"]
+    kinds = ("ran", "cached", "skipped", "omitted", "failed")
+    told = ", ".join(f"{counts[kind]} {kind}" for kind in kinds if counts[kind])
+    text = f"{name} {str(values['phase']).lower()} in {clock_text(took_s)}: "
+    if reason in {None, "due"}:
+        text += told or "nothing to do"
+    else:
+        text += f"nothing to do, {values['asof']} is {reason.replace('_', ' ')}"
+    if reason in {"done", "too_late"}:
+        text += f"\nagain: bft run {name} --asof {values['asof']}"
+    if values["phase"] == Phase.SUSPENDED:
+        text += f"\nthen: {values['next']}"
+    return text

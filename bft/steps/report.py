@@ -1,0 +1,228 @@
+"""Report the night: HTML and Markdown, the site's JSON, cards of the models."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from bft.domain.gold import COLUMNS as GOLD_COLUMNS
+from bft.domain.gold import LOOKAHEAD
+from bft.ports import Ports, Step, Store, Summary, Tick
+from bft.steps.arguments import add_asof
+from bft.steps.reading import gold_asof, need_gold, source_of
+from bft.steps.record import table_digests
+from bft.steps.report_models import publish_cards
+from bft.steps.report_site import digest_of_site, publish_site
+
+if TYPE_CHECKING:
+    from bft.reports.day import Around
+    from bft.reports.night import Night
+
+READS = tuple(
+    "gold forecasts outcomes signals picks quality news earnings earnings_calendar universe".split()
+)
+DAY_COLUMNS = tuple(c.name for c in GOLD_COLUMNS if c.name not in LOOKAHEAD)
+WINDOW_DAYS = 420
+"""Calendar days of gold in which past signals are judged."""
+FORECAST_DAYS = 380
+POSITIONS = "ledger/positions.json"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `bft report`."""
+    add_asof(parser)
+    add = parser.add_argument
+    add("--day", action="store_true", help="day report as HTML and Markdown (the default)")
+    add("--site", action="store_true", help="the day report and the site's JSON files")
+    add("--models", action="store_true", help="cards of the production models only")
+
+
+def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
+    """Write what is asked for; without an option, the day report.
+
+    Raises:
+        DataError: `--site` without gold of asof, `--models` without a production set.
+    """
+    if args.models:
+        return publish_cards(ports, args.asof)
+    if args.site:
+        need_gold(ports.store, args.asof)
+    night = _night(ports, args.asof)
+    tick(1, 4, "tables")
+    words = _words(ports, night, everyone=args.site)
+    tick(2, 4, "words")
+    site = publish_site(ports, night, words.sentences) if args.site else {}
+    tick(3, 4, "site")
+    around = _around(ports, night, words)
+    objects = {**_day(ports.store, night, around), **site}
+    values = {
+        "report": f"reports/{night.asof}/day.html",
+        "site": f"site/{digest_of_site(site)}" if site else None,
+        "simulated": night.simulated,
+        "absent": list(night.absent),
+        "sentences_dropped": words.dropped,
+        "words_by_template": words.fallbacks,
+    }
+    skipped = {"sentence_not_traced": words.dropped, "no_summary_by_model": words.fallbacks}
+    return Summary(
+        values=values,
+        rows=len(night.now),
+        skipped={reason: count for reason, count in skipped.items() if count},
+        objects=objects,
+    )
+
+
+def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
+    """Digests of every table, the night's lineage, the ledger export, templates, production."""
+    from bft.reports.render import templates_digest
+
+    store = ports.store
+    found = dict(table_digests(store, READS, args))
+    found |= {key: store.digest(key) or "" for key in _lineages(store, args.asof)}
+    found[POSITIONS] = store.digest(POSITIONS) or "absent"
+    found["templates"] = templates_digest()
+    if args.models:
+        found["production"] = ports.state.pointer("production").set_digest or "absent"
+    else:
+        found["cards"] = ",".join(href for _, href in _cards(store, args.asof))
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Words:
+    """Checked sentences by symbol, those shown on the page, and how many did not pass."""
+
+    name: str
+    sentences: Mapping[str, list[str]]
+    shown: list[str]
+    dropped: int
+    fallbacks: int
+
+
+def _night(ports: Ports, asof: date) -> "Night":
+    from bft.reports.night import open_night
+
+    since = {
+        "signals": asof - timedelta(days=WINDOW_DAYS),
+        "picks": asof - timedelta(days=WINDOW_DAYS),
+        "forecasts": asof - timedelta(days=FORECAST_DAYS),
+        "outcomes": asof - timedelta(days=FORECAST_DAYS),
+        "quality": asof,
+    }
+    tables = {
+        name: ports.store.read(name, asof=asof, since=since.get(name))
+        for name in READS
+        if name != "gold"
+    }
+    first = asof - timedelta(days=WINDOW_DAYS)
+    tables["gold"] = gold_asof(ports, asof, columns=DAY_COLUMNS, since=first)
+    return open_night(tables, asof=asof)
+
+
+def _words(ports: Ports, night: "Night", *, everyone: bool) -> _Words:
+    """Summaries of the symbols on the page first, then (for the site) of all others."""
+    from bft.reports.day import worth_words
+    from bft.reports.words import checked, facts
+
+    shown = worth_words(night)
+    others = [str(symbol) for symbol in night.now.index] if everyone else []
+    sentences, dropped = dict[str, list[str]](), 0
+    for symbol in dict.fromkeys([*shown, *others]):
+        cells = facts(night, symbol)
+        said = ports.summarizer.summarize(symbol, cells)
+        sentences[symbol], refused = checked(symbol, said, cells)
+        dropped += refused
+    return _Words(
+        name=ports.summarizer.name,
+        sentences=sentences,
+        shown=shown,
+        dropped=dropped,
+        fallbacks=ports.summarizer.fallbacks,
+    )
+
+
+def _around(ports: Ports, night: "Night", words: _Words) -> "Around":
+    from bft.reports.day import Around
+
+    store, asof = ports.store, night.asof
+    manifests = {name: store.manifest(name, asof=asof) for name in READS}
+    lineage = [
+        (f"table {name} of {found.asof}", found.digest)
+        for name, found in manifests.items()
+        if found is not None
+    ]
+    return Around(
+        source=source_of(store, asof),
+        version=version("bft"),
+        sentences={symbol: words.sentences[symbol] for symbol in words.shown},
+        summarizer=words.name,
+        dropped=words.dropped,
+        fallbacks=words.fallbacks,
+        positions=json.loads(store.get(POSITIONS)) if store.digest(POSITIONS) else None,
+        lineage=lineage,
+        skipped={key.split("/")[1]: _skips(store, key) for key in _lineages(store, asof)},
+        cards=_cards(store, asof),
+    )
+
+
+def _day(store: Store, night: "Night", around: "Around") -> dict[str, str]:
+    from bft.reports.day import day
+
+    html, markdown = day(night, around)
+    folder = f"reports/{night.asof}"
+    files = {f"{folder}/day.html": html, f"{folder}/day.md": markdown}
+    return {key: store.put(key, data) for key, data in files.items()}
+
+
+def _lineages(store: Store, asof: date) -> list[str]:
+    """Lineage of the night's other steps."""
+    return [
+        key
+        for key in store.keys("lineage/")
+        if key.endswith(f"/{asof}.json") and not key.startswith("lineage/report/")
+    ]
+
+
+def _skips(store: Store, key: str) -> dict[str, int]:
+    skipped = json.loads(store.get(key))["skipped"]
+    return {reason: int(count) for reason, count in skipped.items()}
+
+
+def _cards(store: Store, asof: date) -> list[tuple[str, str]]:
+    """Cards of the newest model report up to asof, as links from the day report's folder."""
+    keys = [
+        key
+        for key in store.keys("reports/models_")
+        if key.endswith(".html") and key.split("/")[1] <= f"models_{asof}"
+    ]
+    newest = max((key.split("/")[1] for key in keys), default="")
+    names = sorted(key.split("/")[2] for key in keys if key.split("/")[1] == newest)
+    return [(name.removesuffix(".html"), f"../{newest}/{name}") for name in names]
+
+
+STEP = Step(
+    effect="replace",
+    summary="Day report (HTML, Markdown), site JSON, model cards.",
+    arguments=arguments,
+    run=run,
+    inputs=inputs,
+    reads=READS,
+    writes=("reports/<asof>", "site", "reports/models_<asof>"),
+    outputs={
+        "report": "key of the page to open",
+        "site": "folder of the site's files",
+        "sentences_dropped": "summary sentences with a figure that is in no table",
+    },
+    settings=("ollama_url", "ollama_model", "ollama_symbols"),
+    code=(
+        "steps.report",
+        "steps.report_site",
+        "steps.report_models",
+        "steps.reading",
+        "reports",
+        "features.basis",
+    ),
+)

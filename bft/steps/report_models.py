@@ -1,0 +1,56 @@
+"""The model cards of `bft report --models`."""
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from bft.domain.errors import DataError
+from bft.ports import Ports, Store, Summary
+
+if TYPE_CHECKING:
+    from bft.reports.cards import Model
+
+
+def publish_cards(ports: Ports, asof: date) -> Summary:
+    """HTML cards of the production set under `reports/models_<asof>/`."""
+    from bft.reports.cards import cards
+
+    digest = ports.state.pointer("production").set_digest
+    if digest is None:
+        raise DataError("no production set; run: bft run retrain")
+    chosen = json.loads(ports.store.get(f"sets/{digest}.json"))
+    models = [_model(ports.store, entry) for entry in chosen["entries"]]
+    pages = cards(models, asof=str(asof), set_digest=digest, paper_only=chosen["paper_only"])
+    folder = f"reports/models_{asof}"
+    objects = {
+        f"{folder}/{name}": ports.store.put(f"{folder}/{name}", data)
+        for name, data in pages.items()
+    }
+    absent = [model.name for model in models if not model.evaluation]
+    values = {"report": f"{folder}/index.html", "set_digest": digest, "absent": absent}
+    skipped = {"no_artifact": len(absent)} if absent else {}
+    return Summary(values=values, rows=len(pages) - 1, skipped=skipped, objects=objects)
+
+
+def _model(store: Store, entry: Mapping[str, Any]) -> "Model":
+    from bft.reports.cards import Model
+
+    folder = f"models/{entry['digest']}"
+    present = bool(entry["digest"]) and store.digest(f"{folder}/evaluation.json") is not None
+    plots = [k for k in store.keys(f"{folder}/plots/") if k.endswith(".png")] if present else []
+    return Model(
+        name=entry["name"],
+        version=str(entry["version"] or ""),
+        digest=str(entry["digest"] or "absent"),
+        train_end=str(entry["train_end"] or ""),
+        origin=str(entry["origin"]),
+        evaluation=_json(store, f"{folder}/evaluation.json") if present else {},
+        about=_json(store, f"{folder}/model.json") if present else {},
+        plots={key.rsplit("/", 1)[1]: store.get(key) for key in plots},
+    )
+
+
+def _json(store: Store, key: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(store.get(key))
+    return found

@@ -1,0 +1,183 @@
+"""The guard: each session gets its runs, holidays and half days included, whatever the clock."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+
+import pytest
+
+from bft.domain import sessions
+from bft.domain.errors import ConfigError, UsageError
+from bft.domain.sessions import NEW_YORK
+from bft.flow.due import days_to_fill, judge
+
+FIRST, LAST = date(2020, 1, 1), date(2035, 12, 31)
+
+
+def at(text: str) -> datetime:
+    """An instant given in New York time."""
+    return datetime.fromisoformat(text).replace(tzinfo=NEW_YORK).astimezone(UTC)
+
+
+def never(_asof: date, _slot: str) -> bool:
+    return False
+
+
+def verdict(
+    workflow: str, when: str, *, day: date | None = None, done: bool = False
+) -> tuple[bool, str, str]:
+    found = judge(workflow, at=at(when), day=day, now=at(when), done=lambda _a, _s: done)
+    return found.run, str(found.asof), found.reason
+
+
+@pytest.mark.parametrize(
+    ("workflow", "when", "wanted"),
+    [
+        # Monday 2026-01-05 is a session; the weekend before it is none.
+        ("nightly", "2026-01-05T18:30", (True, "2026-01-05", "due")),
+        ("nightly", "2026-01-06T05:00", (True, "2026-01-05", "due")),
+        ("nightly", "2026-01-06T08:44", (True, "2026-01-05", "due")),
+        ("nightly", "2026-01-06T08:45", (False, "2026-01-05", "too_late")),
+        ("nightly", "2026-01-03T05:00", (True, "2026-01-02", "due")),
+        ("nightly", "2026-07-03T18:30", (True, "2026-07-02", "due")),  # Independence Day observed
+        ("retrain", "2026-01-03T06:00", (True, "2026-01-02", "due")),
+        ("retrain", "2026-01-04T06:00", (True, "2026-01-02", "due")),
+        ("premarket", "2026-01-05T09:05", (True, "2026-01-02", "due")),
+        ("premarket", "2026-01-05T08:59", (False, "2026-01-02", "too_early")),
+        ("premarket", "2026-01-05T09:27", (False, "2026-01-02", "too_late")),
+        ("premarket", "2026-07-03T09:05", (False, "2026-07-02", "holiday")),
+        ("market-hours", "2026-01-05T09:34", (False, "2026-01-02", "too_early")),
+        ("market-hours", "2026-01-05T09:35", (True, "2026-01-02", "due")),
+        ("market-hours", "2026-01-05T15:51", (True, "2026-01-02", "due")),
+        ("market-hours", "2026-01-05T15:52", (False, "2026-01-02", "too_late")),
+        ("market-hours", "2026-11-27T12:50", (True, "2026-11-25", "due")),  # closes at 13:00
+        ("market-hours", "2026-11-27T13:05", (False, "2026-11-25", "too_late")),
+        ("close", "2026-01-05T15:48", (True, "2026-01-05", "due")),
+        ("close", "2026-01-05T12:48", (False, "2026-01-05", "too_early")),
+        ("close", "2026-11-27T12:48", (True, "2026-11-27", "due")),
+        ("close", "2026-11-27T15:48", (False, "2026-11-27", "half_day")),
+        ("close", "2026-01-05T16:00", (False, "2026-01-05", "too_late")),
+        ("close", "2026-01-03T15:48", (False, "2026-01-02", "holiday")),
+    ],
+)
+def test_guard_judges_by_the_calendar(
+    workflow: str, when: str, wanted: tuple[bool, str, str]
+) -> None:
+    assert verdict(workflow, when) == wanted
+
+
+@pytest.mark.parametrize("workflow", ["nightly", "retrain", "premarket", "market-hours", "close"])
+def test_guard_repeats_nothing_that_is_done(workflow: str) -> None:
+    when = {
+        "close": "2026-01-05T15:48",
+        "premarket": "2026-01-05T09:05",
+        "market-hours": "2026-01-05T10:05",
+    }
+    run, _, reason = verdict(workflow, when.get(workflow, "2026-01-05T18:30"), done=True)
+    assert (run, reason) == (False, "done")
+
+
+@pytest.mark.parametrize("workflow", ["nightly", "retrain"])
+def test_explicit_past_session_always_runs(workflow: str) -> None:
+    day = date(2018, 2, 7)
+    assert verdict(workflow, "2026-01-05T12:00", day=day, done=True) == (True, "2018-02-07", "due")
+
+
+@pytest.mark.parametrize(("day", "reason"), [("2026-01-01", "holiday"), ("2026-01-02", "too_late")])
+def test_orders_never_act_on_another_day(day: str, reason: str) -> None:
+    found = verdict("premarket", "2026-01-06T09:05", day=date.fromisoformat(day))
+    assert (found[0], found[2]) == (False, reason)
+
+
+def test_session_to_come_is_a_usage_error_naming_the_newest() -> None:
+    with pytest.raises(UsageError, match="use --asof 2026-01-05"):
+        verdict("nightly", "2026-01-05T18:30", day=date(2026, 1, 6))
+
+
+def test_unknown_workflow_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="nobody"):
+        verdict("nobody", "2026-01-05T18:30")
+
+
+def test_settling_lasts_until_ten_minutes_after_the_close() -> None:
+    when = at("2026-01-05T15:48")
+    assert judge("close", at=when, day=None, now=when, done=never).settle_s == 22 * 60
+    later = when + timedelta(days=3)
+    assert judge("close", at=when, day=None, now=later, done=never).settle_s == 0
+
+
+def weekdays(days: set[int], clock: time) -> Iterator[datetime]:
+    """Entries of a cron schedule in New York, 2020 to 2035; days: Monday is 0."""
+    day = FIRST
+    while day <= LAST:
+        if day.weekday() in days:
+            yield datetime.combine(day, clock, NEW_YORK).astimezone(UTC)
+        day += timedelta(days=1)
+
+
+def fired(workflow: str, entries: list[datetime]) -> list[tuple[date, str]]:
+    """What ran when every run succeeds at once."""
+    done: set[tuple[date, str]] = set()
+    order = []
+    for instant in sorted(entries):
+        found = judge(workflow, at=instant, day=None, now=instant, done=lambda a, s: (a, s) in done)
+        if found.run:
+            done.add((found.asof, found.slot))
+            order.append((found.asof, found.slot))
+    return order
+
+
+WORK = set(range(5))
+
+
+def test_nightly_runs_once_for_every_session_of_sixteen_years() -> None:
+    entries = [
+        *weekdays(WORK, time(18, 30)),
+        *weekdays(WORK, time(21)),
+        *weekdays({1, 2, 3, 4, 5}, time(5)),
+    ]
+    wanted = sessions.sessions(date(2020, 1, 2), sessions.on_or_before(LAST))
+    assert [asof for asof, _ in fired("nightly", entries)][1:] == list(wanted)
+
+
+def test_second_chance_alone_still_covers_every_session() -> None:
+    entries = list(weekdays({1, 2, 3, 4, 5}, time(5)))
+    missed = set(sessions.sessions(date(2020, 1, 2), date(2035, 12, 28))) - {
+        a for a, _ in fired("nightly", entries)
+    }
+    assert missed == set()
+
+
+def test_close_runs_once_for_every_session_half_days_included() -> None:
+    entries = [
+        m
+        for c in (time(12, 48), time(12, 53), time(15, 48), time(15, 53))
+        for m in weekdays(WORK, c)
+    ]
+    wanted = sessions.sessions(FIRST, LAST)
+    assert [asof for asof, _ in fired("close", entries)] == list(wanted)
+
+
+def test_premarket_runs_once_for_every_session() -> None:
+    entries = [m for c in (time(9, 5), time(9, 15), time(9, 22)) for m in weekdays(WORK, c)]
+    wanted = [sessions.shift(day, -1) for day in sessions.sessions(FIRST, LAST)]
+    assert [asof for asof, _ in fired("premarket", entries)] == wanted
+
+
+def test_retrain_runs_once_a_week() -> None:
+    entries = [*weekdays({5}, time(6)), *weekdays({6}, time(6))]
+    asofs = [asof for asof, _ in fired("retrain", entries)]
+    assert len(asofs) == len(set(asofs)) == len(list(weekdays({5}, time(6))))
+
+
+def test_backfill_lists_sessions_and_says_how_to_split() -> None:
+    now = at("2026-01-05T18:30")
+    days = days_to_fill(date(2025, 12, 31), date(2026, 1, 5), now=now)
+    assert [str(day) for day in days] == ["2025-12-31", "2026-01-02", "2026-01-05"]
+    with pytest.raises(
+        ConfigError, match=r"--from 2024-01-02 --to 2025-01-14, then --from 2025-01-15"
+    ):
+        days_to_fill(date(2024, 1, 2), date(2026, 1, 5), now=now)
+    with pytest.raises(UsageError, match="no session"):
+        days_to_fill(date(2026, 1, 3), date(2026, 1, 4), now=now)
+    with pytest.raises(UsageError, match="use --to 2026-01-05"):
+        days_to_fill(date(2026, 1, 5), date(2026, 1, 6), now=now)

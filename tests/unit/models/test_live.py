@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from bft.models import live
+
+
+def test_standard_error_of_twenty_sessions() -> None:
+    assert pytest.approx(3.55, abs=0.005) == live.STANDARD_ERROR
+
+
+def test_weak_sharpe_fails_only_far_under_the_tests() -> None:
+    flat = np.tile([0.001, -0.001], 10)  # Sharpe 0
+    assert live.portfolio_faults(flat, test_sharpe=7.0) == []
+    assert live.portfolio_faults(flat, test_sharpe=7.2) != []
+    assert live.portfolio_faults(flat, test_sharpe=None) == []
+
+
+def test_deep_drawdown_fails() -> None:
+    net = np.full(20, 0.01)
+    net[5] = -0.149
+    assert live.portfolio_faults(net, test_sharpe=0.0) == []
+    net[5] = -0.151
+    assert live.portfolio_faults(net, test_sharpe=0.0) == ["drawdown -0.151"]
+
+
+def test_common_move_of_a_day_is_no_drift_but_a_wider_spread_is() -> None:
+    rng = np.random.default_rng(1)
+    reference = sorted(rng.normal(size=401))
+    day = np.repeat(np.arange(20), 100)
+    score = rng.normal(size=2000)
+    same = live.output_drift(reference, day, score + day)
+    assert live.drift_faults({"reg_3d": same}, ks=live.KS_MAX, psi=live.PSI_MAX) == []
+    wide = live.output_drift(reference, day, 5 * score)
+    faults = live.drift_faults({"reg_3d": wide}, ks=live.KS_MAX, psi=live.PSI_MAX)
+    assert [fault.split()[:2] for fault in faults] == [["reg_3d", "ks"], ["reg_3d", "psi"]]
+
+
+def test_breach_needs_five_failing_days_in_a_row() -> None:
+    bad, good = {"faults": ["x"]}, {"faults": []}
+    assert live.verdict([bad] * 5)
+    assert not live.verdict([bad] * 4)
+    assert not live.verdict([bad, bad, good, bad, bad])
+    assert live.verdict([good] + [bad] * 5)

@@ -1,0 +1,116 @@
+"""The day report: escaped, stamped, honest about what is absent."""
+
+import re
+from html.parser import HTMLParser
+
+import pyarrow as pa
+import pytest
+from market import ASOF, Market, rows_to
+
+from bft.reports.day import Around, day
+from bft.reports.night import Night, open_night
+
+AROUND = Around(source="sim", version="1.2.3", skipped={"gold": {"short_history": 1234}})
+
+
+@pytest.fixture(scope="module")
+def pages(night: Night) -> tuple[str, str]:
+    html, markdown = day(night, AROUND)
+    return html.decode(), markdown.decode()
+
+
+def test_outside_text_is_escaped_in_both(pages: tuple[str, str]) -> None:
+    html, markdown = pages
+    assert "<script" not in html + markdown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "&lt;script&gt;" in markdown
+
+
+def test_null_text_is_nothing_on_the_page(pages: tuple[str, str]) -> None:
+    for page in pages:
+        assert not re.search(r"\b(?:nan|NaN|None|NaT)\b", page)
+
+
+def test_page_needs_no_network_and_no_script(pages: tuple[str, str]) -> None:
+    html = pages[0]
+    assert "://" not in html.replace("http://www.w3.org", "")
+    assert not re.search(r"<(?:script|link rel=\"stylesheet|img|iframe)", html)
+
+
+class _Balance(HTMLParser):
+    VOID = frozenset("meta link br img path line rect circle".split())
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def test_html_tags_close(pages: tuple[str, str]) -> None:
+    parser = _Balance()
+    parser.feed(pages[0])
+    assert parser.open == []
+
+
+def test_every_section_says_simulated(pages: tuple[str, str]) -> None:
+    html, markdown = pages
+    heads = re.findall(r"<h2>(.*?)</h2>", html)
+    assert len(heads) >= 11
+    assert [h for h in heads if "simulated" not in h] == ["Where this comes from"]
+    assert "(simulated)</title>" in html
+    assert "SIMULATED DATA" in markdown
+
+
+def test_real_data_is_not_called_simulated(market: Market) -> None:
+    place = market.gold.schema.get_field_index("row_flags")
+    field = market.gold.schema.field(place)
+    zeros = pa.array([0] * market.gold.num_rows, field.type)
+    gold = market.gold.set_column(place, field, zeros)
+    html, _ = day(open_night({"gold": gold}, asof=ASOF), AROUND)
+    assert b"real data" in html
+    assert b"imulated" not in html
+
+
+def test_report_of_nothing_names_every_absent_table() -> None:
+    html, markdown = (
+        page.decode() for page in day(open_night({}, asof=ASOF), Around(source="x", version="1"))
+    )
+    for table in ("gold", "forecasts", "signals", "picks", "quality", "outcomes", "universe"):
+        assert table in html.split("Absent tables:")[1]
+    for said in ("no forecasts for", "no signals and no picks", "no ledger", "data not checked"):
+        assert said in html
+        assert said in markdown
+    assert "nan" not in html.lower().replace("finance", "").replace("financ", "")
+
+
+def test_long_finding_is_cut_and_says_where_the_rest_is(market: Market) -> None:
+    rows = [{"asof": ASOF, "check": "Q21", "symbol": "", "severity": "warn", "message": "ab " * 99}]
+    tables = {"gold": market.gold, "quality": rows_to("quality", rows)}
+    html = day(open_night(tables, asof=ASOF), AROUND)[0].decode()
+    assert f"ab ab ... in full: reports/quality_{ASOF}.md" in html
+    assert "ab " * 61 not in html
+
+
+def test_numbers_are_grouped_signed_and_right_aligned(pages: tuple[str, str]) -> None:
+    html = pages[0]
+    assert "<dt>gold: short history</dt><dd>1,234</dd>" in html
+    assert re.search(r'<td class="n[^"]*"><span class="up">\+\d', html)
+    assert re.search(r'<span class="down">\N{MINUS SIGN}\d', html)
+
+
+def test_open_positions_show_gain_at_the_close(night: Night) -> None:
+    close = float(night.now.at["ALFA", "adjusted_close"])
+    held = [
+        {"symbol": "ALFA", "quantity": 40, "average_cost_usd": str(close - 2), "stop_usd": "9.5"}
+    ]
+    html, _ = day(night, Around(source="sim", version="1", positions=held))
+    assert b"1 open position" in html
+    assert b"+80.00" in html
+    assert b"$9.50" in html
