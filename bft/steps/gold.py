@@ -143,13 +143,18 @@ def _split(
     """Order of rows by partition, and where each partition begins and ends in it."""
     import numpy as np
 
-    distinct, code = np.unique(days, return_inverse=True)
+    if not len(days):
+        return days, {}
+    offset = days - days.min()
+    held = np.flatnonzero(np.bincount(offset))
     names = [
         gold_layout.partition_of(day, asof=asof, prefix=prefix, merged_on=merged_on)
-        for day in distinct.astype("datetime64[D]").tolist()
+        for day in (held + int(days.min())).astype("datetime64[D]").tolist()
     ]
     known = {name: place for place, name in enumerate(dict.fromkeys(names))}
-    place = np.array([known[name] for name in names], dtype=np.int16)[code]
+    table = np.zeros(held[-1] + 1, dtype=np.int16)
+    table[held] = [known[name] for name in names]
+    place = table[offset]
     order = np.argsort(place, kind="stable")
     edges = np.searchsorted(place[order], np.arange(len(known) + 1)).tolist()
     return order, {name: (edges[n], edges[n + 1]) for name, n in known.items()}

@@ -101,6 +101,35 @@ def test_late_partition_reaches_later_manifests(store: TableStore) -> None:
     assert store.read("outcomes", asof=TUESDAY)["symbol"].to_pylist() == ["A", "B"]
 
 
+def test_dropped_partitions_are_gone_from_the_new_manifest_alone(store: TableStore) -> None:
+    for n, day in enumerate((MONDAY, TUESDAY), start=1):
+        part = {f"known={day}": outcomes((day, "A", 3, 0.1 * n))}
+        store.publish("outcomes", asof=day, partitions=part)
+    both = store.read("outcomes", asof=TUESDAY)
+    days = [f"known={day}" for day in (MONDAY, TUESDAY)]
+    store.publish("outcomes", asof=WEDNESDAY, partitions={"month=2025-01": both}, drops=days)
+    merged = store.manifest("outcomes", asof=WEDNESDAY)
+    assert [ref.partition for ref in merged.objects] == ["month=2025-01"]
+    assert store.read("outcomes", asof=WEDNESDAY).equals(both)
+    assert store.read("outcomes", asof=TUESDAY).equals(both)
+
+
+def test_late_day_of_a_merged_month_does_not_reach_later_manifests(store: TableStore) -> None:
+    whole = outcomes((MONDAY, "A", 3, 0.1), (TUESDAY, "A", 3, 0.2))
+    store.publish("outcomes", asof=WEDNESDAY, partitions={"month=2025-01": whole})
+    late = {f"known={MONDAY}": outcomes((MONDAY, "A", 3, 0.1))}
+    store.publish("outcomes", asof=MONDAY, partitions=late)
+    assert store.read("outcomes", asof=WEDNESDAY).num_rows == 2
+    assert store.read("outcomes", asof=MONDAY).num_rows == 1
+
+
+def test_rows_are_sorted_by_key_even_where_the_key_is_not_asked_for(store: TableStore) -> None:
+    for n, day in enumerate((TUESDAY, MONDAY)):
+        part = {f"known={n}": outcomes((day, "A", 3, float(n)))}
+        store.publish("outcomes", asof=day, partitions=part)
+    assert store.read("outcomes", columns=["y"])["y"].to_pylist() == [1.0, 0.0]
+
+
 def test_altered_object_is_named_with_both_digests(
     store: TableStore, open_store: Callable[[], TableStore]
 ) -> None:

@@ -28,9 +28,10 @@ BY_DATE = frozenset(
     [
         *("day_of_week_num", "month", "treasury_yield_10year", "treasury_yield_2year"),
         *("unemployment", "nonfarm_payroll", "spy_ret_1d", "spy_ret_5d", "spy_vol_5d"),
+        *("sector_etf_ret_1d", "sector_etf_ret_5d", "sector_etf_vol_5d"),
     ]
 )
-"""Inputs that are the same for all symbols of a day."""
+"""Inputs that are the same for all symbols of a day, or of a sector."""
 BINS, EMPTY, DRIFT = 10, 1e-4, 0.25
 
 
