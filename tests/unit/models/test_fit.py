@@ -282,3 +282,28 @@ def test_seeds_are_the_head_of_a_sha256() -> None:
     digest = hashlib.sha256(b"7:reg_3d:encoder:2").digest()
     expected = int.from_bytes(digest[:8], "big") & ~(1 << 63)
     assert model_seed(7, ModelName(Kind.REGRESSION, 3), "encoder", 2) == expected
+
+
+def test_further_seeds_are_tried_in_the_first_week_of_a_month_only(
+    home: Path, tmp_path: Path
+) -> None:
+    """The test begins on 2025-10-15 (session 6485), 2025-10-01 with ten sessions more."""
+    for sessions_more, count in ((0, 1), (10, 3)):
+        work = tmp_path / str(count)
+        spec = spec_of(home, work, "reg_3d", "epochs=1", "seeds=3")
+        spec["folds"] = [_earlier(spec["folds"][0], sessions_more)]
+        result = fit_model(spec, lambda _event: None)
+        seeds = json.loads((Path(result["folder"]) / "evaluation.json").read_text())["seeds"]
+        assert [row["seed"] for row in seeds] == list(range(1, count + 1))
+        assert len({row["rank_ic"] for row in seeds}) == count
+
+
+def _earlier(fold: Json, by: int) -> Json:
+    """The fold with all edges but the first moved to the past."""
+    return {
+        "k": fold["k"],
+        "train": [fold["train"][0], fold["train"][1] - by],
+        "normalise": [fold["normalise"][0], fold["normalise"][1] - by],
+        "valid": [day - by for day in fold["valid"]],
+        "test": [day - by for day in fold["test"]],
+    }
