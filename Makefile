@@ -13,7 +13,7 @@ setup: .venv/.done  ## .venv from the hash-locked requirements
 	@command -v python3.11 >/dev/null || { echo "bft needs Python 3.11 (python3.11 on the PATH); install it, then run make again" >&2; exit 78; }
 	test -x $(BIN)/pip || python3.11 -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	$(BIN)/uv pip sync --quiet --require-hashes requirements/dev.txt
+	$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements/dev.txt
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/uv pip check --quiet && touch $@
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+OnEvent = Callable[[Event], None]
+OnOutcome = Callable[[Outcome], None]
 Tick = Callable[[int, int, str], None]
 """Progress: tick(done, total, note). Steps call it; the command line decides how it looks."""
 
@@ -30,9 +32,6 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Aware UTC instant."""
-
-
-# --- store -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,9 +136,6 @@ class Store(Protocol):
         """
 
 
-# --- state -------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer:
     """Which model set an alias means; `revision` counts its moves."""
@@ -203,9 +199,6 @@ class State(Protocol):
         """Record an approval; the same actor twice counts once."""
 
 
-# --- data source -------------------------------------------------------------------------------
-
-
 class Source(Protocol):
     """A vendor of market facts.
 
@@ -245,9 +238,6 @@ class Source(Protocol):
             UnavailableError: the remote did not answer, or a limit is used up.
             ConfigError: no key, a wrong one, or a plan without daily series.
         """
-
-
-# --- models ------------------------------------------------------------------------------------
 
 
 class Tracker(Protocol):
@@ -301,20 +291,16 @@ class Compute(Protocol):
         """Tasks that can run at once."""
 
     def prepare(self, module: str) -> None:
-        """Start what `run` will need and import `module` there, while the caller does other work.
+        """Start what `run` will need and import `module` there; `run` works without it."""
 
-        `run` works without it.
-        """
-
-    def run(self, tasks: Sequence[Task], on_event: Callable[[Event], None]) -> list[Outcome]:
+    def run(self, tasks: Sequence[Task], on_event: OnEvent, on_outcome: OnOutcome) -> list[Outcome]:
         """Run all tasks; outcomes in task order. One task's failure never raises.
+
+        `on_outcome` hears of each as it ends, on the caller's thread; it must be quick.
 
         Raises:
             ConfigError: a task is larger than every slot; names both numbers.
         """
-
-
-# --- words -------------------------------------------------------------------------------------
 
 
 class Summarizer(Protocol):
@@ -335,9 +321,6 @@ class Notifier(Protocol):
 
     def notify(self, subject: str, text: str) -> None:
         """Send one message. Raises UnavailableError."""
-
-
-# --- steps -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

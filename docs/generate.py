@@ -134,7 +134,41 @@ def _kind(annotation: object) -> str:
     return names.get(name, name)
 
 
+def gold() -> str:
+    """The gold table: columns, flags' thresholds, row flags and inputs, from the domain."""
+    from bft.domain import gold as domain
+    from bft.features.inputs import CLIPS
+
+    lines = [
+        "# The gold table",
+        "",
+        "Generated from `bft/domain/gold.py` by `make docs`; do not edit. One row per symbol and",
+        "session, on that day's own basis; x is the forward series (price * C), px the close as",
+        "traded. Basis C and S are rescaled when read at asof (`bft/features/basis.py`).",
+        "",
+        "| # | column | type | unit | basis | knows | formula |",
+        "|---:|---|---|---|---|---|---|",
+    ]
+    for number, column in enumerate(domain.COLUMNS, start=1):
+        cells = (column.name, column.type, column.unit, column.basis, column.pit, column.formula)
+        lines.append(f"| {number} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "Then " + ", ".join(f"{name} ({kind})" for name, kind in domain.BOOKKEEPING) + ".",
+    ]
+    lines += ["", "## Row flags", "", "| bit | set where |", "|---:|---|"]
+    lines += [f"| {bit} | {text} |" for bit, text in domain.ROW_FLAGS.items()]
+    lines += ["", "## Thresholds", "", "| name | value |", "|---|---:|"]
+    lines += [f"| {name} | {getattr(domain, name):g} |" for name in domain.THRESHOLDS]
+    lines += ["", "## The 52 model inputs", "", "| # | input | clip |", "|---:|---|---|"]
+    for number, name in enumerate(domain.INPUTS, start=1):
+        low, high = CLIPS.get(name, ("", ""))
+        lines.append(f"| {number} | {name} | {f'{low:g}..{high:g}' if name in CLIPS else ''} |")
+    return "\n".join(lines)
+
+
 FILES: dict[str, Callable[[], str]] = {
+    "docs/gold.md": gold,
     "bft/domain/xnys.py": xnys,
     "bft/flow/lint/argo.json": argo_fields,
 }

@@ -7,6 +7,7 @@ ROOT/made/NAME, then its marker. ROOT/ledger tells what began and what finished.
 import argparse
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,7 +79,9 @@ def main(words: list[str]) -> int:
     root = Path(words[0])
     script = root / "verbs.py"
     if not script.exists():
-        script.write_text(SCRIPT)
+        aside = script.with_name(f".verbs-{os.getpid()}")
+        aside.write_text(SCRIPT)
+        aside.replace(script)  # a kill leaves no half script
     parser = argparse.ArgumentParser()
     run_verb.arguments(parser)
     parser.add_argument("--fresh", action="store_true")

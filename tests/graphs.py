@@ -134,7 +134,7 @@ def write(path: Path, *templates: Json, **spec: Any) -> Path:
     document = {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "WorkflowTemplate",
-        "metadata": {"name": "bft-small"},
+        "metadata": {"name": f"bft-{path.stem}"},
         "spec": body,
     }
     path.write_text(yaml.safe_dump(document, sort_keys=False))

@@ -153,6 +153,12 @@ RSI_HIGH, RSI_LOW = 70.0, 30.0
 CCI_HIGH, CCI_LOW = 100.0, -100.0
 PCR_BEARISH, PCR_BULLISH = 0.7, 0.5
 
+THRESHOLDS = (
+    *("ADX_TREND", "ADX_FLAT", "ATR_BAND", "PE_CHEAP", "PE_DEAR", "RSI_HIGH", "RSI_LOW"),
+    *("CCI_HIGH", "CCI_LOW", "PCR_BEARISH", "PCR_BULLISH"),
+)
+"""Names of the above, for documents."""
+
 SNAPSHOT_DAYS = 120  # an older snapshot (S) counts as unknown
 GAP_SESSIONS = 20  # a longer gap starts a new segment: all windows restart
 YEAR_ROWS = 252  # window of 52-week levels and of beta
@@ -162,6 +168,16 @@ SUSPECTED = 0.7  # confidence from which a price step counts as a suspected spli
 # row_flags bits
 REPAIRED, ZERO_VOLUME, AFTER_GAP, PROVISIONAL = 1, 2, 4, 16
 REVISED, SUSPECTED_SPLIT, MARKET_PROXY, SIMULATED = 32, 64, 128, 256
+ROW_FLAGS = {
+    REPAIRED: "open, high or low was missing or crossed and has been repaired",
+    ZERO_VOLUME: "volume is null or 0",
+    AFTER_GAP: "sessions are missing before this row",
+    PROVISIONAL: "the session is not over (never stored)",
+    REVISED: "the bar is a later revision",
+    SUSPECTED_SPLIT: "the price step looks like a split that nobody announced",
+    MARKET_PROXY: "market or sector return is a mean of members, not a fund's",
+    SIMULATED: "the bar comes from the vendor simulator",
+}
 
 INPUTS = (
     "volume_pct",

@@ -57,6 +57,9 @@ def arrivals(
     key, own_status = list(key), "status" in fetched
     fetched = fetched if own_status else fetched.assign(status="ok")
     fetched = fetched.sort_values(key, kind="stable", ignore_index=True)
+    if not len(stored):
+        change = fetched["status"].eq("refused").map({True: "refused", False: "new"})
+        return Arrivals(rows=fetched.assign(revision=np.int16(0)), change=change, equal=0)
     stored = stored.sort_values("revision", kind="stable")
     kept = [*key, *values, "status", "revision"]
     newest = stored.drop_duplicates(key, keep="last")[kept]

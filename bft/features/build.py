@@ -157,8 +157,8 @@ def _chain_columns(bars: Bars, known: _Known) -> dict[str, Floats]:
 
 def _fact_columns(bars: Bars, factor: factors.Factors, known: _Known) -> dict[str, Any]:
     """Columns 34-39 and 44-58 of reports, statements and snapshots."""
-    split, actions, none = factor.split, factor.actions, np.full(len(bars), np.nan)
-    out: dict[str, Any] = {"ttm_eps": none}
+    split, actions = factor.split, factor.actions
+    out: dict[str, Any] = {"ttm_eps": np.full(len(bars), np.nan)}
     if bars.symbol in known.reports:
         out = earnings.report_columns(
             known.reports[bars.symbol],
@@ -177,15 +177,18 @@ def _fact_columns(bars: Bars, factor: factors.Factors, known: _Known) -> dict[st
         stated = fundamentals.statement_columns(
             known.statements[bars.symbol], actions, bars=bars, split=split
         )
+    if not (out.keys() - {"ttm_eps"} or stated or shot):
+        return out
     return out | fundamentals.valuation(bars.close, out["ttm_eps"], stated, shot)
 
 
 def _label_rows(rows: Rows, a: int, bars: Bars, cut: int, label: labels.Label) -> None:
-    count = len(bars) - cut
-    rows.put_words("symbol", a, [bars.symbol] * count)
+    whole = slice(a, a + len(bars) - cut)
+    rows.put_word("symbol", whole, bars.symbol)
     for name in labels.LABELS:
-        rows.put_words(name, a, [label.words.get(name)] * count)
-    rows.put_words("sector", a, label.sectors(bars.day[cut:]))
+        rows.put_word(name, whole, label.words.get(name))
+    for part, sector in label.sectors(bars.day[cut:]):
+        rows.put_word("sector", slice(a + part.start, a + part.stop), sector)
 
 
 def _context_rows(

@@ -91,9 +91,9 @@ def beta(own: Floats, market: Floats) -> Floats:
     """
     pair = ~np.isnan(own) & ~np.isnan(market)
     y, x = np.where(pair, own, 0.0), np.where(pair, market, 0.0)
-    n = windows.total(pair.astype(float), YEAR_ROWS)
-    sum_x, sum_y = windows.total(x, YEAR_ROWS), windows.total(y, YEAR_ROWS)
+    terms = np.stack([pair.astype(float), x, y, x * y, x * x])
+    n, sum_x, sum_y, sum_xy, sum_xx = windows.total(terms, YEAR_ROWS)
     with np.errstate(invalid="ignore", divide="ignore"):
-        cov = windows.total(x * y, YEAR_ROWS) - sum_x * sum_y / n
-        var = windows.total(x * x, YEAR_ROWS) - sum_x * sum_x / n
+        cov = sum_xy - sum_x * sum_y / n
+        var = sum_xx - sum_x * sum_x / n
         return np.where((n >= BETA_PAIRS) & (var > 0), cov / var, np.nan)

@@ -1,6 +1,6 @@
 """Labels of a symbol (K): exchange, country and industry as newest known, and its sector by day."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,15 +25,12 @@ class Label:
     members: tuple[tuple[int, int, str | None], ...] = ()
     odd: str | None = None
 
-    def sectors(self, day: Ints) -> list[str | None]:
-        """Sector on each day: a dated membership wins over the newest label."""
-        if not self.members:
-            return [self.sector] * len(day)
-        out = [self.sector] * len(day)
+    def sectors(self, day: Ints) -> Iterator[tuple[slice, str | None]]:
+        """Rows and their sector: the newest label, then dated memberships, which win."""
+        yield slice(0, len(day)), self.sector
         for first, last, sector in self.members:
-            for row in np.flatnonzero((day >= first) & (day < last)):
-                out[row] = sector
-        return out
+            begin, end = np.searchsorted(day, [first, last]).tolist()
+            yield slice(begin, end), sector
 
 
 def labels_by_symbol(fundamentals: pa.Table, universe: pa.Table) -> dict[str, Label]:

@@ -42,12 +42,7 @@ def price_columns(bars: Bars, factors: Factors) -> Prices:
     """All columns marked B in the gold table, but beta; shape (T,) each."""
     whole = repaired(bars, factors.total)
     series = _forward(bars, whole, factors)
-    kernels = indicators.empty_kernels(len(bars))
-    for a, b in bars.segments:
-        indicators.kernels(
-            {name: values[a:b] for name, values in series.items()},
-            {name: values[a:b] for name, values in kernels.items()},
-        )
+    kernels = indicators.by_segment(series, bars.segments)
     year = {name: kernels[name] / factors.split for name in ("52_week_high", "52_week_low")}
     out = {
         **{name: usable(getattr(bars, name)) for name in ("open", "high", "low")},
@@ -84,6 +79,11 @@ def away(price: Floats, level: Floats) -> Floats:
     """Distance from a level in percent of it."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return 100 * (price - level) / level
+
+
+def forward_series(bars: Bars, factors: Factors) -> dict[str, Floats]:
+    """Repaired prices times C, volume over S, and high and low on the basis of splits alone."""
+    return _forward(bars, repaired(bars, factors.total), factors)
 
 
 def _forward(bars: Bars, whole: Repaired, factors: Factors) -> dict[str, Floats]:

@@ -38,6 +38,8 @@ class Rows:
         """Write values of one symbol from row `a` on; NaN (for dates the lowest i8) is null."""
         kind = _KIND[name]
         if name not in self._columns:
+            if kind[0] == "f" and np.isnan(values).all():
+                return
             self._columns[name] = _empty(kind, self.count)
         if kind == "d":
             values = np.maximum(values, NO_DAY)
@@ -48,14 +50,14 @@ class Rows:
         for name, values in columns.items():
             self.put(name, a, values[rows])
 
-    def put_words(self, name: str, a: int, words: Sequence[str | None]) -> None:
-        """Write texts of one symbol from row `a` on."""
+    def put_word(self, name: str, rows: slice, word: str | None) -> None:
+        """Write one text into some rows."""
+        if word is None and name not in self._words:
+            return
         if name not in self._words:
             self._words[name] = (np.full(self.count, -1, dtype=np.int32), {})
         codes, known = self._words[name]
-        codes[a : a + len(words)] = [
-            -1 if word is None else known.setdefault(word, len(known)) for word in words
-        ]
+        codes[rows] = -1 if word is None else known.setdefault(word, len(known))
 
     def put_codes(self, name: str, codes: Ints, words: Sequence[str]) -> None:
         """Write a whole text column as places in `words`."""

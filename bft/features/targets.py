@@ -5,15 +5,16 @@ They live in a table of their own, for nothing that is stored on a day may chang
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from bft.domain.gold import HORIZONS
-from bft.features.bars import bars_by_symbol
+from bft.features.bars import Bars, bars_by_symbol
 from bft.features.factors import NO_ACTIONS, actions_by_symbol, forward_factors
-from bft.features.facts import Ints, Tables, day_number
+from bft.features.facts import Floats, Ints, Tables, day_number
 
 SCHEMA = pa.schema(
     [
@@ -56,23 +57,32 @@ def build_targets(tables: Tables, *, since: date | None = None) -> Targets:
     first = day_number(since) if since else 0
     known_actions = actions_by_symbol(tables["actions"])
     parts, symbols = [], []
-    ahead = np.array(HORIZONS)
     for code, bars in enumerate(bars_by_symbol(tables["bars"])):
         symbols.append(bars.symbol)
-        price = bars.close * forward_factors(bars, known_actions.get(bars.symbol, NO_ACTIONS)).total
-        due = bars.session[:, None] + ahead  # (T,) -> (T, H)
-        place = np.minimum(np.searchsorted(bars.session, due), len(bars) - 1)
-        hit = (bars.session[place] == due) & (bars.day[place] >= first)
-        row, column = np.nonzero(hit)
-        then = place[hit]
-        value = 100 * (price[then] / price[row] - 1)
-        parts.append((np.full(len(row), code), bars.day[row], ahead[column], value, bars.day[then]))
-    columns = [np.concatenate(each) for each in zip(*parts, strict=True)] or [np.empty(0)] * 5
+        factors = forward_factors(bars, known_actions.get(bars.symbol, NO_ACTIONS))
+        parts.append((code, *_of_symbol(bars, bars.close * factors.total, first)))
     return Targets(
         symbols=tuple(symbols),
-        code=columns[0].astype(np.int32),
-        day=columns[1].astype(np.int32),
-        horizon=columns[2].astype(np.int16),
-        value=columns[3].astype(np.float32),
-        known=columns[4].astype(np.int32),
+        code=_joined([np.full(len(day), code) for code, day, *_ in parts], np.int32),
+        day=_joined([day for _, day, *_ in parts], np.int32),
+        horizon=_joined([horizon for _, _, horizon, *_ in parts], np.int16),
+        value=_joined([value for *_, value, _ in parts], np.float32),
+        known=_joined([known for *_, known in parts], np.int32),
     )
+
+
+def _of_symbol(bars: Bars, price: Floats, first: int) -> tuple[Ints, Ints, Floats, Ints]:
+    """Day, horizon, value and day of being known, by day and horizon."""
+    ahead = np.array(HORIZONS)
+    begin = max(0, int(np.searchsorted(bars.day, first)) - max(HORIZONS))
+    due = bars.session[begin:, None] + ahead  # (T,) -> (T, H)
+    place = np.searchsorted(bars.session, due)
+    place[place == len(bars)] = 0  # not there: the first row is never due
+    row, column = np.nonzero((bars.session[place] == due) & (bars.day[place] >= first))
+    then = place[row, column]
+    row += begin
+    return bars.day[row], ahead[column], 100 * (price[then] / price[row] - 1), bars.day[then]
+
+
+def _joined(parts: list[Any], kind: Any) -> Any:
+    return np.concatenate(parts or [np.empty(0)]).astype(kind)

@@ -27,25 +27,23 @@ def total(values: Floats, window: int) -> Floats:
     """Sum of the last `window` rows (fewer at the start); `values` holds no null.
 
     Sums of 1, 2, 4, ... rows are added up: log2(window) passes, all of them local to the window.
+    Shape: (..., T) -> (..., T).
     """
-    out = np.zeros(len(values))
-    block, offset, width = values, 0, 1
+    out, block = np.zeros_like(values), values
+    rows, offset, width = values.shape[-1], 0, 1
     while width <= window:
         if window & width:
-            out += _shifted(block, offset, 0.0)
+            out[..., offset:] += block[..., : max(0, rows - offset)]
             offset += width
-        block = block + _shifted(block, width, 0.0)
-        width *= 2
+        wider = block.copy()
+        wider[..., width:] += block[..., : max(0, rows - width)]
+        block, width = wider, width * 2
     return out
 
 
 def lag(values: Floats, rows: int) -> Floats:
     """Value `rows` rows earlier, null at the start."""
-    return _shifted(values, rows, np.nan)
-
-
-def _shifted(values: Floats, rows: int, fill: float) -> Floats:
-    out = np.full(len(values), fill)
+    out = np.full(len(values), np.nan)
     out[rows:] = values[: max(0, len(values) - rows)]
     return out
 

@@ -92,6 +92,8 @@ def _asked(ports: Ports, args: argparse.Namespace, root: Path) -> Asked:
     if before and args.name not in {None, name}:
         raise UsageError(f"run {before.run} is of {name}, not {args.name}")
     workflow = load(find(name, args.workflows_dir))
+    for node in (args.start, args.only):
+        _known(workflow, node)
     if before:
         return _again(workflow, before, args)
     created = args.at or ports.clock.now()
@@ -194,7 +196,6 @@ def _tags(asked: Asked) -> dict[str, str]:
 def _options(args: argparse.Namespace, asked: Asked, approve: Approver) -> Options:
     forced = _forced(asked.workflow, args.start)
     if args.only:
-        _known(asked.workflow, args.only)
         forced |= {"guard", args.only}
     return Options(
         prefix=args.prefix,
@@ -212,7 +213,6 @@ def _options(args: argparse.Namespace, asked: Asked, approve: Approver) -> Optio
 def _forced(workflow: Workflow, start: str | None) -> frozenset[str]:
     if start is None:
         return frozenset()
-    _known(workflow, start)
     forced = {start}
     for template in workflow.templates.values():
         for task in graph.wanted(template) if template.kind == "dag" else ():
@@ -221,10 +221,10 @@ def _forced(workflow: Workflow, start: str | None) -> frozenset[str]:
     return frozenset(forced | {"guard"})
 
 
-def _known(workflow: Workflow, node: str) -> None:
+def _known(workflow: Workflow, node: str | None) -> None:
     every = {t.name for template in workflow.templates.values() for t in template.tasks}
     every |= {t.name for tpl in workflow.templates.values() for group in tpl.steps for t in group}
-    if node not in every:
+    if node is not None and node not in every:
         raise UsageError(parameters.unknown("node", node, every))
 
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -134,6 +134,17 @@ class Tree:
         head.add_row(Text(self.title, style="bold"), Text(told, style="dim"))
         return Group(head, self._body())
 
+    def _state(self, node: str, row: Row) -> str:
+        """State of a row; a graph or loop runs once something in it has begun."""
+        if row.state != "waiting":
+            return row.state
+        inside = (node + ".", node + "(", node + "[")
+        begun = any(
+            path.startswith(inside) and other.state not in {"waiting", "queued"}
+            for path, other in self.rows.items()
+        )
+        return "running" if begun else "waiting"
+
     def _body(self) -> "Table":
         from rich.table import Table
         from rich.text import Text
@@ -143,9 +154,10 @@ class Tree:
         body.add_column(no_wrap=True)
         body.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         body.add_column(justify="right", no_wrap=True)
-        for row in self.rows.values():
-            sign, style = SIGNS[row.state]
-            quiet = "dim" if row.state in {"waiting", "queued", "Skipped", "Omitted"} else ""
+        for node, row in self.rows.items():
+            state = self._state(node, row)
+            sign, style = SIGNS[state]
+            quiet = "dim" if state in {"waiting", "queued", "Skipped", "Omitted"} else ""
             name = Text("  " * row.depth + row.name, style=quiet)
             note = Text(_note(row), style=style if row.state in {"Failed", "Error"} else "dim")
             body.add_row(Text(sign, style=style), name, note, Text(_time(row), style="dim"))
@@ -194,6 +206,19 @@ def _live(tree: Tree) -> Iterator[Callable[[], None]]:
 
     with Live(tree, console=console(), refresh_per_second=8) as live:
         yield live.stop
+
+
+def show_nodes(nodes: Sequence[Json], title: str) -> None:
+    """Nodes of a run that is over, or goes on elsewhere, on stderr."""
+    lines = [title]
+    for line in nodes:
+        state = _STATES.get(line["event"]) or str(line["phase"])
+        sign = SIGNS[state][0]
+        code = f"[{line['exit_code']}]" if line.get("exit_code") else ""
+        took = clock_text(line["seconds"]) if line.get("seconds") else ""
+        parts = [sign, f"{line['node']:<30}", f"{state.lower():<10}", f"{took:>7}", code]
+        lines.append(" ".join([*parts, str(line.get("reason") or "")]).rstrip())
+    sys.stderr.write("\n".join(lines) + "\n")
 
 
 def console() -> "Console":

@@ -98,8 +98,12 @@ class Journal:
         finally:
             self._stop.set()
             thread.join()
-            self._state.close()
-            self._events.close()
+            self.close()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._state.close()
+        self._events.close()
 
     def _beat(self, pulse: Path) -> None:
         while not self._stop.wait(HEARTBEAT_S):

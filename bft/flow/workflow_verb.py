@@ -1,4 +1,4 @@
-"""`bft workflow due|summary|quorum|lint`: what rendered workflows ask, and what is wrong."""
+"""`bft workflow due|summary|quorum|status|lint`: what workflows ask, how they stand."""
 
 import argparse
 import json
@@ -9,10 +9,11 @@ from pathlib import Path
 
 from bft.domain.errors import UsageError
 from bft.domain.runs import Json
-from bft.flow import due, records
+from bft.flow import due, records, show
 from bft.flow.arguments import instant, optional_day, required_day
 from bft.flow.load import rendered
 from bft.flow.quantity import NODES
+from bft.flow.state import find_run, reap, runs
 from bft.ports import Ports, Step, Summary, Tick
 
 OUTPUTS = {
@@ -27,6 +28,7 @@ OUTPUTS = {
     "models": "models with a usable result",
     "missing": "models without one",
     "degraded": "whether a model is missing",
+    "nodes": "nodes of the run, with phase, exit code and reason",
     "findings": "what the linter found",
 }
 
@@ -54,7 +56,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     look.add_argument("--profile", choices=sorted(NODES), default="laptop", help="node sizes")
     look.add_argument("--strict", action="store_true", help="warnings are errors")
     look.add_argument("--fix-hints", action="store_true", help="say how to mend each finding")
-    for each in (ask, end, vote, look):
+    tell = parsers.add_parser("status", help="how a run here stands", allow_abbrev=False)
+    tell.add_argument("--run", default=None, help="id of the run (the newest)")
+    for each in (ask, end, vote, look, tell):
         each.add_argument("--root", default=argparse.SUPPRESS, help="folder or bucket")
         each.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
         each.add_argument("--fresh", action="store_true", default=argparse.SUPPRESS)
@@ -64,8 +68,8 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     """Dispatch."""
     if args.action == "lint":
         return _lint(ports, args)
-    values = {"due": _due, "summary": _summary, "quorum": _quorum}[args.action](ports, args)
-    return Summary(values=values)
+    acts = {"due": _due, "summary": _summary, "quorum": _quorum, "status": _status}
+    return Summary(values=acts[args.action](ports, args))
 
 
 def _due(ports: Ports, args: argparse.Namespace) -> Json:
@@ -122,9 +126,28 @@ def _lint(ports: Ports, args: argparse.Namespace) -> Summary:
     return Summary(values=values, exit_code=65 if bad else 0, error=error)
 
 
+def _status(ports: Ports, args: argparse.Namespace) -> Json:
+    root = Path(ports.store.root)
+    reap(root, ports.clock)
+    newest = [record.run for record in runs(root)[-1:]]
+    name = args.run or (newest[0] if newest else "")
+    record = find_run(root, name)
+    kept = ("node", "event", "phase", "exit_code", "attempt", "seconds", "reason")
+    nodes = [{key: line.get(key) for key in kept} for line in record.nodes.values()]
+    if not args.json:
+        show.show_nodes(nodes, f"{record.run} {record.phase.lower()}")
+    return {
+        "run": record.run,
+        "workflow": record.workflow,
+        "phase": record.phase,
+        "reason": record.end.get("reason"),
+        "nodes": nodes,
+    }
+
+
 STEP = Step(
     effect="pure",
-    summary="Ask, tell or check a workflow: due, summary, quorum, lint.",
+    summary="Ask, tell or check a workflow: due, summary, quorum, status, lint.",
     arguments=arguments,
     run=run,
     outputs=OUTPUTS,

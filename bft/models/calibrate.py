@@ -22,7 +22,8 @@ Ints = NDArray[np.integer[Any]]
 LEVEL = 0.9  # conformal coverage
 VOLATILITY_FLOOR = 0.005  # a day; below it a quiet stock's interval would have no width
 VOLATILITY_DAYS = 20
-_SLOPE_MAX = 1e3  # a separable sample has no finite optimum
+# A separable sample has no finite optimum; a slope of 0 would leave one constant forecast (ADR 8).
+_SLOPE = (1e-3, 1e3)
 _INVERSE_TEMPERATURE = (1e-3, 1e3)
 _BIAS_MAX = 50.0
 
@@ -177,7 +178,7 @@ def _platt(margin: Floats, true: Ints) -> Json:
 
     share = true.mean()
     start = np.array([1.0, np.log(share / (1 - share))])
-    a, b = _minimum(loss, start, [(0.0, _SLOPE_MAX), (-_BIAS_MAX, _BIAS_MAX)])
+    a, b = _minimum(loss, start, [_SLOPE, (-_BIAS_MAX, _BIAS_MAX)])
     return {"method": "platt", "a": a, "b": b}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bft.reports.drawing import MIN_POINTS, counted, frame, line_ends, sentence, valid
+from bft.reports.drawing import MIN_POINTS, columns, counted, frame, line_ends, sentence, valid
 from bft.reports.shown import AMBER, BLUE, DOWN, INK, MUTED, SKY, UP, VIOLET, number, pct, usd
 
 WATCH_FRAC = 0.01
@@ -66,7 +66,7 @@ def daily_volume(ax: Any, rows: Any) -> None:
         return
     change, x = valid(rows, "adjusted_close_pct"), np.arange(len(volume))
     mean = float(np.nanmean(volume))
-    ax.bar(x, volume, color=np.where(change < 0, DOWN, UP).tolist(), width=0.75, alpha=0.75)
+    columns(ax, volume, np.where(change < 0, DOWN, UP), alpha=0.75)
     ax.axhline(mean, color=INK, lw=0.9, ls=(0, (4, 3)))
     stars = np.flatnonzero(volume >= 1.5 * mean)
     ax.plot(x[stars], volume[stars] * 1.05, ls="", marker="*", ms=5, color=AMBER)
@@ -74,6 +74,7 @@ def daily_volume(ax: Any, rows: Any) -> None:
     times = number(volume[-1] / mean, 1)
     finding = f"Volume {number(volume[-1], 1)} M on {'an' if day == 'up' else 'a'} {day} day"
     frame(ax, rows["date"].to_numpy(), f"{finding}, {times}x its mean", "million shares")
+    ax.set_ylim(bottom=0)
     _room(ax, len(volume))
     line_ends(ax, [(mean, f"mean {number(mean, 1)}", INK)], x=len(volume) - 0.3)
 
@@ -145,7 +146,7 @@ def macd(ax: Any, rows: Any) -> None:
     if _short(ax, "MACD", signal):
         return
     x, gap = np.arange(len(line)), line - signal
-    ax.bar(x, gap, color=np.where(gap < 0, DOWN, UP).tolist(), width=0.75, alpha=0.45)
+    columns(ax, gap, np.where(gap < 0, DOWN, UP), alpha=0.45)
     ax.axhline(0, color=MUTED, lw=0.7)
     ax.plot(x, line, color=INK, lw=1.3)
     ax.plot(x, signal, color=AMBER, lw=1.1)

@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
@@ -31,6 +32,7 @@ STYLE: Any = {
     "pdf.compression": 6,
     "svg.hashsalt": "bft",
     "path.simplify": True,
+    "text.hinting": "none",
 }
 
 
@@ -71,6 +73,18 @@ def session_ticks(days: Any, wanted: int = 6) -> tuple[list[int], list[str]]:
     places = list(range(count - 1, -1, -step))[::-1]
     stamps = [pd.Timestamp(days[i]) for i in places]
     return places, [f"{stamp.day} {stamp:%b}" for stamp in stamps]
+
+
+def columns(ax: Any, heights: Any, colors: Any, *, alpha: float) -> None:
+    """Bars at 0, 1, 2, ... as one artist: a patch per bar takes a quarter of a page's time."""
+    x = np.arange(len(heights))
+    tall = np.nan_to_num(heights)
+    left, right, zero = x - 0.375, x + 0.375, np.zeros(len(x))
+    corners = np.stack([left, zero, left, tall, right, tall, right, zero], axis=1)
+    shapes: Any = corners.reshape(-1, 4, 2)
+    ax.add_collection(PolyCollection(shapes, facecolors=list(colors), alpha=alpha, linewidths=0))
+    ax.update_datalim(shapes.reshape(-1, 2))
+    ax.autoscale_view()
 
 
 def sentence(ax: Any, text: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -184,8 +185,8 @@ def market_page(funds: Mapping[str, Any], missing: Sequence[str], about: About) 
     if funds:
         below = fig.add_axes((0.19, 0.07, 0.66, 0.33))
         _day_bars(below, funds)
-    if about.simulated:
-        stamp(ax)
+    for chart in fig.axes if about.simulated else ():
+        stamp(chart)
     return fig
 
 
@@ -304,8 +305,6 @@ def _row(ax: Any, y: int, symbol: str, texts: Sequence[str], delta: int) -> None
 
 
 def _rectangles(ax: Any, cells: list[tuple[float, float, float, float]], colors: list[str]) -> None:
-    from matplotlib.collections import PolyCollection
-
     corners = [[(x, y), (x + w, y), (x + w, y + h), (x, y + h)] for x, y, w, h in cells]
     ax.add_collection(PolyCollection(corners, facecolors=colors, edgecolors="none", zorder=0))
 

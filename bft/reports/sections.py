@@ -31,6 +31,8 @@ from bft.reports.symbol import side
 
 SPARK_SESSIONS = 60
 TEN = 10
+LONGEST = 180
+"""Characters of a finding's message on the page."""
 
 
 def market(night: Night) -> Json:
@@ -128,7 +130,7 @@ def quality(
                 "severity": row["severity"],
                 "value": _measure(row["value"]),
                 "threshold": _measure(row["threshold"]),
-                "message": row["message"] or "",
+                "message": _brief(row["message"] or "", night),
             }
             for row in found
         ],
@@ -286,6 +288,12 @@ def _ranked(night: Night, symbol: str) -> Json:
         "change": pct(value(night.now, symbol, "adjusted_close_pct")),
         "spark": spark(night, symbol),
     }
+
+
+def _brief(message: str, night: Night) -> str:
+    if len(message) <= LONGEST:
+        return message
+    return f"{message[:LONGEST].rsplit(' ', 1)[0]} ... in full: reports/quality_{night.asof}.md"
 
 
 def _measure(cell: Any) -> str:

@@ -111,10 +111,9 @@ def _write(
     else:
         rows = build_targets(tables, since=since)
         prefix, days = "known", rows.known
-    parts = {
-        name: rows.table(order)
-        for name, order in _orders(days, asof=asof, prefix=prefix, merged_on=merged_on).items()
-    }
+    order, spans = _split(days, asof=asof, prefix=prefix, merged_on=merged_on)
+    ordered = rows.table(order)
+    parts = {name: ordered.slice(a, b - a) for name, (a, b) in spans.items()}
     manifest = store.publish(
         table,
         asof=asof,
@@ -138,10 +137,10 @@ def _write_legacy(store: Store, tables: Mapping[str, "pa.Table"], asof: date) ->
     return _Written(manifest=manifest, partitions=tuple(parts), since=None)
 
 
-def _orders(
+def _split(
     days: "np.ndarray[Any, Any]", *, asof: date, prefix: str, merged_on: int
-) -> "dict[str, np.ndarray[Any, Any]]":
-    """Rows of each partition, in their order."""
+) -> "tuple[np.ndarray[Any, Any], dict[str, tuple[int, int]]]":
+    """Order of rows by partition, and where each partition begins and ends in it."""
     import numpy as np
 
     distinct, code = np.unique(days, return_inverse=True)
@@ -152,8 +151,8 @@ def _orders(
     known = {name: place for place, name in enumerate(dict.fromkeys(names))}
     place = np.array([known[name] for name in names], dtype=np.int16)[code]
     order = np.argsort(place, kind="stable")
-    cuts = np.searchsorted(place[order], np.arange(1, len(known)))
-    return dict(zip(known, np.split(order, cuts), strict=True))
+    edges = np.searchsorted(place[order], np.arange(len(known) + 1)).tolist()
+    return order, {name: (edges[n], edges[n + 1]) for name, n in known.items()}
 
 
 def _values(written: "list[_Written]", found: "Change") -> Json:

@@ -58,6 +58,12 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     coverage = collect(night, source, args, tick, notes)
     exit_code, error = _outcome(night, coverage)
     objects = {} if error else night.publish()
+    doubts: list[str] = []
+    if args.verify_indicators and coverage and not error:
+        doubts = _doubts(ports, source, args, coverage, tick)
+        notes += doubts
+    if doubts and args.strict:
+        exit_code, error = DataError.exit_code, f"--strict: {doubts[0]}; {len(doubts)} in all"
     values = {
         "tables": dict(sorted(night.rows.items())),
         "calls": source.calls,
@@ -79,6 +85,22 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         exit_code=exit_code,
         error=error,
     )
+
+
+def _doubts(
+    ports: Ports, source: "Source", args: argparse.Namespace, coverage: "Coverage", tick: Tick
+) -> list[str]:
+    """Indicators of which more than 5 % are outside the tolerance, in words."""
+    from bft.steps import pull_verify
+
+    names = pull_verify.symbols_of(args.verify_indicators, coverage.with_bar, asof=args.asof)
+    lines = pull_verify.verified(source, ports.store, names, asof=args.asof, tick=tick)
+    return [
+        f"{line['symbol']} {line['indicator']}: {line['outside_frac']:.0%} of {line['compared']} "
+        f"values differ from ours ({line['basis']} fits better)"
+        for line in lines
+        if line["doubtful"]
+    ]
 
 
 def _outcome(night: "Night", coverage: "Coverage | None") -> tuple[int, str | None]:
@@ -142,6 +164,13 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+_CODE = tuple(
+    f"steps.pull{part}"
+    for part in (
+        *("", "_bulk", "_facts", "_night", "_plan", "_stored", "_tables", "_universe", "_vendor"),
+        "_verify",
+    )
+)
 STEP = Step(
     effect="replace",
     summary="Ask a source for market facts and store what is new.",
@@ -158,5 +187,5 @@ STEP = Step(
         "simulated": "whether a simulator answered",
     },
     settings=("source",),
-    code=("features", "steps.pull", "adapters.sources"),
+    code=("features", "adapters.sources", *_CODE),
 )

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from bft.domain import sessions
-from bft.domain.delivery import Answer, Want
+from bft.domain.delivery import TOPICS, Answer, Want
 from bft.domain.errors import DataError
 from bft.domain.market import RAW_TABLES
 from bft.domain.symbols import Member, member_of
@@ -28,7 +28,7 @@ def collect(
     night: Night, source: Source, args: argparse.Namespace, tick: Tick, notes: list[str]
 ) -> Coverage | None:
     """Take every topic of the source into the night's tables; no bars, no coverage."""
-    topics = [t for t in source.topics if t in (args.topics or source.topics)]
+    topics = [t for t in source.topics if t in (args.topics or TOPICS)]
     answers: dict[str, Answer] = {}
     wants = [Want(topic=topic) for topic in topics if topic != "options"]
     for answer in source.fetch(wants, asof=night.asof, fresh=args.fresh, tick=tick):

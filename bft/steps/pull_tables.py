@@ -13,18 +13,13 @@ from bft.steps.pull_night import Night
 BAR_VALUES = ("open", "high", "low", "close", "volume", "vendor_adjusted_close")
 EPS = ("reported_eps", "estimated_eps", "surprise", "surprise_percentage")
 REPORT_DAYS_MAX = 400
+RECENT = pd.Timedelta(days=200)  # the newest 100 rows begin later
 
 
 def take_bars(night: Night, bars: pd.DataFrame, actions: pd.DataFrame) -> None:
     """Store clean bars and their actions; a change too large to believe is kept as refused."""
     bars = with_columns(bars, BAR_VALUES)
-    since = bars["date"].min().date() - timedelta(days=10) if len(bars) else night.base
-    stored = night.stored(
-        market.BARS,
-        columns=("symbol", "date", *BAR_VALUES),
-        symbols=None if night.bulk else sorted(bars["symbol"].unique()),
-        since=since,
-    )
+    stored = _stored_bars(night, bars)
     bars["vendor_adjusted_close"] = arrivals.chained(bars, stored)
     accepted = stored[stored["status"] == "ok"].sort_values("revision", ascending=False)
     closes = pd.concat([bars[["symbol", "date", "close"]], accepted[["symbol", "date", "close"]]])
@@ -42,6 +37,24 @@ def take_bars(night: Night, bars: pd.DataFrame, actions: pd.DataFrame) -> None:
     flagged = arrivals.volume_flags(found.rows[found.change == "revised"], stored)
     night.skips.add("volume_revised", intake.keys_of(flagged), count=len(flagged))
     _keep_market(night, market.BARS, found, "date", stored)
+
+
+def _stored_bars(night: Night, bars: pd.DataFrame) -> pd.DataFrame:
+    """Stored bars that a delivery overlaps; whole histories only of symbols that came whole."""
+    first = bars.groupby("symbol")["date"].min()
+    recent = first >= pd.Timestamp(night.asof) - RECENT
+    groups = [first[recent], first[~recent]]
+    found = [
+        night.stored(
+            market.BARS,
+            columns=("symbol", "date", *BAR_VALUES),
+            symbols=sorted(days.index),
+            since=days.min().date() - timedelta(days=10),
+        )
+        for days in groups
+        if len(days)
+    ]
+    return pd.concat(found) if found else night.stored(market.BARS)
 
 
 def take_actions(night: Night, actions: pd.DataFrame, closes: pd.DataFrame) -> pd.DataFrame:

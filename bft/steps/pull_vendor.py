@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from bft.domain import sessions
-from bft.domain.delivery import Answer, Want
+from bft.domain.delivery import TOPICS, Answer, Want
 from bft.domain.market import ACTIONS, LISTINGS, RAW_TABLES
 from bft.domain.symbols import Member
 from bft.features import corporate, intake
@@ -54,7 +54,7 @@ def collect(
 ) -> Coverage | None:
     """Ask for a night's facts and take them into its tables."""
     asking = Asking(night=night, source=source, args=args, tick=tick)
-    topics = set(args.topics or source.topics)
+    topics = set(args.topics or TOPICS) & set(source.topics)
     if source.live and night.past:
         topics.discard("fundamentals")  # today's snapshot says nothing of a past day
     listed, calendar = _lists(asking, topics)

@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -70,23 +71,31 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     if args.dry_run:
         return Summary(values={"models": [_planned(task) for task in plan.tasks.values()]})
     known = {} if args.no_resume else _known(ports, plan)
+    tasks = {task.key: task for task in plan.tasks.values()}
     due = [task for task in plan.tasks.values() if task.key not in known]
     log = TrainingLog(ports, plan, tick, name=args.name, slots=compute.slots())
     for task in due:
         log.open(task)
-    ok = False
-    try:
-        if args.no_resume:
-            training.forget(due)
-        outcomes = {o.key: o for o in compute.run(due, log.on_event)} if due else {}
-        rows = [
-            _settle(ports, plan, log, task, outcomes.get(task.key), known.get(task.key))
-            for task in plan.tasks.values()
-        ]
-        ok = all(row["status"] != "failed" for row in rows)
-    finally:
-        log.close(ok=ok)
-    return _summary(ports, plan, rows, outcomes)
+    if args.no_resume:
+        training.forget(due)
+    with ThreadPoolExecutor(1, "settle") as settling:  # beside the fits that still run
+        rows: dict[str, Future[Json]] = {}
+
+        def ended(outcome: Outcome) -> None:
+            task = tasks[outcome.key]
+            rows[task.key] = settling.submit(_settle, ports, plan, log, task, outcome)
+
+        ok = False
+        try:
+            for key, found in known.items():
+                ended(Outcome(key=key, value=found | {"status": "cached"}))
+            outcomes = compute.run(due, log.on_event, ended) if due else []
+            found_rows = [rows[key].result() for key in tasks]
+            ok = all(row["status"] != "failed" for row in found_rows)
+        finally:
+            settling.shutdown()
+            log.close(ok=ok)
+    return _summary(ports, plan, found_rows, outcomes)
 
 
 def _known(ports: Ports, plan: Plan) -> dict[str, Json]:
@@ -98,22 +107,15 @@ def _planned(task: Task) -> Json:
     return {"name": task.spec["name"], "key": task.key, "folds": task.spec["folds"]}
 
 
-def _settle(
-    ports: Ports,
-    plan: Plan,
-    log: TrainingLog,
-    task: Task,
-    outcome: Outcome | None,
-    known: Json | None,
-) -> Json:
+def _settle(ports: Ports, plan: Plan, log: TrainingLog, task: Task, outcome: Outcome) -> Json:
     """Publish, log and register one model; its row of the JSON line."""
-    found = known or (outcome.value if outcome else None)
+    found = outcome.value
     if found is None:
-        failure = outcome.failure if outcome else None
         log.finish(task, ok=False)
-        return _row(task, None, status="failed", error=failure.message if failure else None)
+        error = outcome.failure.message if outcome.failure else None
+        return _row(task, None, status="failed", error=error)
     digest = found["digest"]
-    if known is None:
+    if "folder" in found:  # else it was finished before
         artifact = _publish(ports, task, found)
         log.result(task, found, artifact, ports.clock.now())
     version, error = None, None
@@ -123,8 +125,7 @@ def _settle(
         except UnavailableError as away:
             error = str(away)
     log.finish(task, ok=digest is not None)
-    status = "cached" if known else found["status"]
-    return _row(task, found, status=status, version=version, error=error)
+    return _row(task, found, status=found["status"], version=version, error=error)
 
 
 def _publish(ports: Ports, task: Task, found: Json) -> Path | None:
@@ -189,9 +190,9 @@ def _row(
 
 
 def _summary(
-    ports: Ports, plan: Plan, rows: Sequence[Json], outcomes: Mapping[str, Outcome]
+    ports: Ports, plan: Plan, rows: Sequence[Json], outcomes: Sequence[Outcome]
 ) -> Summary:
-    failures = [o.failure for o in outcomes.values() if o.failure]
+    failures = [o.failure for o in outcomes if o.failure]
     unregistered = [row["name"] for row in rows if row["error"] and row["status"] in _FINISHED]
     objects: dict[str, str] = {}
     for task, row in zip(plan.tasks.values(), rows, strict=True):

@@ -15,6 +15,7 @@ from bft.domain.market import QUALITY
 from bft.ports import Manifest, Ports, Step, Store, Summary, Tick
 from bft.steps import gold_tables, record
 from bft.steps.arguments import add_asof
+from bft.steps.reading import need_gold
 
 if TYPE_CHECKING:
     from datetime import date
@@ -45,6 +46,7 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
 
     store, asof = ports.store, args.asof
     tick(0, 2, "reading")
+    need_gold(store, asof)
     broken = _broken(store, asof)
     evidence = None if broken else _evidence(store, args)
     tick(1, 2, "checking")
@@ -64,20 +66,12 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
 
 
 def _evidence(store: Store, args: argparse.Namespace) -> "Evidence":
-    """Read what the checks look at.
-
-    Raises:
-        DataError: there is no gold of asof.
-    """
+    """Read what the checks look at."""
     import pyarrow.compute as pc
 
     from bft.features.quality import Evidence
 
     asof = args.asof
-    manifest = store.manifest("gold", asof=asof)
-    if manifest is None or manifest.asof != asof:
-        have = manifest.asof if manifest else "none"
-        raise DataError(f"gold {asof} is absent (newest: {have}); run: bft gold --asof {asof}")
     before = store.manifest("gold", asof=sessions.shift(asof, -1))
     day = gold_tables.reading(store, asof)
     arrived = store.read("bars", asof=day, partitions=[f"arrived={asof}"])

@@ -30,7 +30,7 @@ def task(
     return Task(key=key, call=f"compute_tasks:{call}", spec=spec, needs=needs, timeout_s=timeout_s)
 
 
-def ignore(_event: Event) -> None:
+def ignore(_one: object) -> None:
     pass
 
 
@@ -40,7 +40,7 @@ def test_outcomes_come_in_task_order_with_events(compute: Compute) -> None:
     tasks = [
         task(key, "square", x=n, needs=Needs(memory_mb=memory[key])) for n, key in enumerate("abc")
     ]
-    outcomes = compute.run(tasks, events.append)
+    outcomes = compute.run(tasks, events.append, ignore)
     assert [(o.key, o.value) for o in outcomes] == [
         ("a", {"square": 0}),
         ("b", {"square": 1}),
@@ -54,7 +54,7 @@ def test_outcomes_come_in_task_order_with_events(compute: Compute) -> None:
 def test_faults_become_failures_and_lose_no_other_task(compute: Compute) -> None:
     kinds = ["data", "unavailable", "memory", "key"]
     tasks = [task(kind, "fault", kind=kind) for kind in kinds] + [task("good", "square", x=3)]
-    outcomes = compute.run(tasks, ignore)
+    outcomes = compute.run(tasks, ignore, ignore)
     failures = [(o.failure.kind, o.failure.retryable) for o in outcomes if o.failure]
     assert failures == [
         ("data", False),
@@ -68,20 +68,20 @@ def test_faults_become_failures_and_lose_no_other_task(compute: Compute) -> None
 
 
 def test_unknown_function_is_a_config_failure(compute: Compute) -> None:
-    (outcome,) = compute.run([task("x", "nowhere")], ignore)
+    (outcome,) = compute.run([task("x", "nowhere")], ignore, ignore)
     assert outcome.failure
     assert outcome.failure.kind == "config"
 
 
 def test_task_above_every_slot_is_refused_with_both_numbers(compute: Compute) -> None:
     with pytest.raises(ConfigError, match=r"memory_mb 9000.*8192"):
-        compute.run([task("x", "square", x=1, needs=Needs(memory_mb=9000))], ignore)
+        compute.run([task("x", "square", x=1, needs=Needs(memory_mb=9000))], ignore, ignore)
 
 
 def test_out_of_device_memory_runs_once_more(compute: Compute, tmp_path: Path) -> None:
     needs = Needs(gpu_memory_mb=4000)
     (outcome,) = compute.run(
-        [task("x", "hungry", needs=needs, marker=str(tmp_path / "tried"))], ignore
+        [task("x", "hungry", needs=needs, marker=str(tmp_path / "tried"))], ignore, ignore
     )
     assert outcome.value == {"second": True}
 
@@ -92,7 +92,7 @@ def pool(capacity: Capacity = TWO) -> PoolCompute:
 
 def test_dead_worker_fails_its_task_alone() -> None:
     tasks = [task("dead", "end"), *(task(f"t{n}", "square", x=n) for n in range(3))]
-    dead, *others = pool().run(tasks, ignore)
+    dead, *others = pool().run(tasks, ignore, ignore)
     assert dead.failure
     assert (dead.failure.kind, dead.failure.retryable) == ("crashed", True)
     assert "code 9" in dead.failure.message
@@ -101,7 +101,7 @@ def test_dead_worker_fails_its_task_alone() -> None:
 
 def test_late_task_times_out_and_others_finish() -> None:
     tasks = [task("late", "process", seconds=30, timeout_s=0.5), task("t", "square", x=2)]
-    late, other = pool().run(tasks, ignore)
+    late, other = pool().run(tasks, ignore, ignore)
     assert late.failure
     assert (late.failure.kind, late.failure.retryable) == ("timeout", True)
     assert other.value == {"square": 4}
@@ -109,14 +109,16 @@ def test_late_task_times_out_and_others_finish() -> None:
 
 def test_worker_takes_the_next_task() -> None:
     one = Capacity(cpus=2, memory_mb=8192, tasks=1)
-    outcomes = pool(one).run([task(f"t{n}", "process") for n in range(3)], ignore)
+    outcomes = pool(one).run([task(f"t{n}", "process") for n in range(3)], ignore, ignore)
     assert len({o.value["pid"] for o in outcomes if o.value}) == 1
 
 
 def test_prepared_workers_run_tasks() -> None:
     compute = pool()
     compute.prepare("compute_tasks")
-    outcomes = compute.run([task(f"t{n}", "process", seconds=0.2) for n in range(2)], ignore)
+    outcomes = compute.run(
+        [task(f"t{n}", "process", seconds=0.2) for n in range(2)], ignore, ignore
+    )
     assert len({o.value["pid"] for o in outcomes if o.value}) == 2
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +206,27 @@ def test_next_connection_replays_the_spool_and_loses_nothing(
     assert sorted((m.step, m.value) for m in history) == [(n, 1.0 + n) for n in range(50)]
     assert (run.data.params, run.info.status) == ({"lr": "1"}, "FINISHED")
     assert store.keys("spool/") == []
+
+
+OPEN = """
+import sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent)]
+from test_tracker import folder, made, tags
+root, name = Path(sys.argv[2]), sys.argv[3]
+tracker = made(root)
+run = tracker.start(name, run_key=name, tags={})
+print(tracker.register("bft-reg_3d", folder(root / name), run=run, tags=tags(name)).version)
+tracker.finish(run)
+"""
+
+
+def test_two_first_openings_at_once_both_register(tmp_path: Path) -> None:
+    """Nine training nodes of a fresh root open it together; without a lock both migrate it."""
+    here = str(Path(__file__).parent)
+    words = [sys.executable, "-W", "ignore", "-c", OPEN, here, str(tmp_path)]
+    both = [
+        subprocess.Popen([*words, name], stdout=subprocess.PIPE, text=True)
+        for name in ("one", "two")
+    ]
+    assert sorted(process.communicate()[0].strip() for process in both) == ["1", "2"]

@@ -9,94 +9,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from graphs import dag, step, task, write
-
-from bft.domain.runs import Json
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-DRIVER = str(REPOSITORY / "tests" / "flow_driver.py")
-ENV = {"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin"}
-
-
-def small(root: Path, *, waits: int = 3) -> Path:
-    """a -> b(0..2) -> c, d beside them; every node works `waits` times 10 ms."""
-    (root / "workflows").mkdir(parents=True)
-    one = step("one", f"work {{{{inputs.parameters.n}}}} {waits}", inputs="n", outputs="said")
-    again = {"limit": 2, "backoff": {"duration": "10ms"}}
-    again["expression"] = "asInt(lastRetry.exitCode) in [75, 137, 143]"
-    one["retryStrategy"] = again
-    graph = dag(
-        "main",
-        task("a", template="one", given={"n": "a"}),
-        task("b", "a", template="one", withItems=["x", "y", "z"], given={"n": "b{{item}}"}),
-        task(
-            "c", "b.Succeeded", template="one", given={"n": "c{{tasks.a.outputs.parameters.said}}"}
-        ),
-        task("d", template="one", given={"n": "d"}),
-    )
-    write(root / "workflows" / "small.yaml", one, graph)
-    return root
-
-
-def start(root: Path, *words: str, env: dict[str, str] | None = None) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, DRIVER, str(root), *words, "--json"],
-        env=env or ENV,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def run(root: Path, *words: str) -> tuple[int, Json]:
-    process = start(root, *words)
-    out, err = process.communicate(timeout=60)
-    assert not err, err.decode()
-    return process.returncode, json.loads(out)
-
-
-def made(root: Path) -> dict[str, bytes]:
-    folders = [root / "made", root / "markers"]
-    files = [p for f in folders for p in sorted(f.rglob("*")) if not p.name.startswith(".tmp-")]
-    return {str(p.relative_to(root)): p.read_bytes() for p in files if p.is_file()}
-
-
-def repeated(root: Path) -> list[str]:
-    finished: set[str] = set()
-    found = []
-    for line in (root / "ledger").read_text().splitlines():
-        event, name = line.split()
-        if event == "finished":
-            finished.add(name)
-        elif name in finished:
-            found.append(name)
-    return found
-
-
-def children(pid: int) -> list[int]:
-    """Processes that any thread of `pid` started."""
-    found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            found += [int(word) for word in path.read_text().split()]
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def gone(pids: list[int], *, seconds: float = 10) -> bool:
-    end = time.monotonic() + seconds
-    while any(alive(pid) for pid in pids) and time.monotonic() < end:
-        time.sleep(0.01)
-    return not any(alive(pid) for pid in pids)
+from kills import (
+    ENV,
+    REPOSITORY,
+    children,
+    gone,
+    ledger,
+    made,
+    repeated,
+    run,
+    small,
+    start,
+    states,
+    wait_for,
+)
 
 
 def test_twenty_random_kills_leave_the_same_bytes_and_repeat_nothing(tmp_path: Path) -> None:
@@ -105,9 +35,11 @@ def test_twenty_random_kills_leave_the_same_bytes_and_repeat_nothing(tmp_path: P
     wanted, draw, kills = made(tmp_path / "golden"), random.Random(20260105), 0
     for place in range(60):
         root = small(tmp_path / f"r{place}")
-        for _ in range(9):
-            process = start(root, "small")
-            time.sleep(draw.uniform(0.1, 0.5))
+        for _ in range(60):
+            before, process = states(root), start(root, "small")
+            if draw.random() < 0.9:  # else while it starts
+                wait_for(lambda p=process, r=root, b=before: p.poll() is not None or states(r) != b)
+            time.sleep(draw.uniform(0, 0.35))
             young = children(process.pid)
             if process.poll() is None and kills < 20:
                 victim = draw.choice([process.pid, *young])
@@ -267,16 +199,3 @@ def test_child_ends_with_75_when_told_or_left_alone(how: str, tmp_path: Path) ->
     os.close(read)
     assert process.returncode == 75
     assert "told to stop" in json.loads(out)["error"]
-
-
-def ledger(root: Path) -> str:
-    path = root / "ledger"
-    return path.read_text() if path.exists() else ""
-
-
-def wait_for(fact: object, *, seconds: float = 20) -> None:
-    assert callable(fact)
-    end = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.01)

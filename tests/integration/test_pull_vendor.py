@@ -283,6 +283,16 @@ def test_broken_answer_is_tried_again(
     ] * 4
 
 
+@pytest.mark.parametrize("kept", [0.5, 0.97])
+def test_half_a_csv_is_tried_again(desk: Desk, vendor: Vendor, kept: float) -> None:
+    body = vendor.listing_status({"state": "active"})
+    half = body[: int(kept * len(body.rstrip().rpartition("ETF")[0]))]
+    vendor.scripts["LISTING_STATUS"] = [said(half)]
+    desk.pull("--topics", "listings")
+    assert len(vendor.calls("LISTING_STATUS")) == 3  # active twice, and delisted on a Monday
+    assert desk.table("listings")["active"].tolist() == [True] * 3
+
+
 def test_five_broken_answers_are_unavailable_and_the_others_are_kept(
     desk: Desk, vendor: Vendor
 ) -> None:

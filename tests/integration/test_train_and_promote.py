@@ -38,9 +38,9 @@ class Counting:
     def prepare(self, module: str) -> None:
         pass
 
-    def run(self, tasks: Any, on_event: Any) -> list[Outcome]:
+    def run(self, tasks: Any, on_event: Any, on_outcome: Any) -> list[Outcome]:
         self.ran += len(tasks)
-        return self.inner.run(tasks, on_event)
+        return self.inner.run(tasks, on_event, on_outcome)
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +60,9 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> tuple[FakePorts, Any, Cou
     return ports, asof, counting, summary
 
 
-def call(ports: FakePorts, step: Any, asof: Any, *words: str) -> Summary:
-    args = arguments(step.STEP, *words, asof=asof, mode="paper", gates_dir="", profiles_dir="")
+def call(ports: FakePorts, step: Any, asof: Any, *words: str, gates_dir: str = "") -> Summary:
+    folders = {"gates_dir": gates_dir, "profiles_dir": ""}
+    args = arguments(step.STEP, *words, asof=asof, mode="paper", **folders)
     found: Summary = step.STEP.run(ports, args, no_tick)
     return found
 
@@ -167,6 +168,38 @@ def test_paper_gate_compares_the_merge_and_keeps_equal_models(night: Any) -> Non
     assert missing <= {"rank_ic", "rank_ic_10d", "rank_ic_windows_positive"}  # a constant score
 
 
+LOOSE = """
+schema: bft.gates/1
+profile: loose
+inconclusive: candidate
+absent_at_most: 9
+rules:
+  - {id: probe, scope: model, kind: floor, metric: probe, min: 1}
+"""
+POLICY = """
+schema: bft.policy/1
+paper: {gates: [[loose]], approvals: 0}
+"""
+
+
+def test_alias_moved_in_mlflow_is_adopted_by_the_modes_gates(night: Any, tmp_path: Path) -> None:
+    ports, asof, _, _ = night
+    row = call(ports, train, asof, "reg_3d", *WORDS[1:], "--seed", "2").values["models"][0]
+    assert (row["status"], row["version"]) == ("trained", "2")
+    before = ports.state.pointer("production").revision
+    ports.tracker.set_alias("bft-reg_3d", "production", "2")
+    assert call(ports, models, asof).values["mlflow_request"] == "bft-reg_3d:2"
+    (tmp_path / "loose.yaml").write_text(LOOSE)
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    done = call(ports, promote, asof, "--from-mlflow", gates_dir=str(tmp_path)).values
+    assert (done["status"], done["revision"]) == ("promoted", before + 1)
+    by_alias = {"candidate": "2", "production": "2", "previous": "1"}
+    assert ports.tracker.aliases("bft-reg_3d") == by_alias
+    assert ports.tracker.aliases("bft-bin_10d")["production"] == "1"
+    assert ports.state.audit()[-1]["actor"] == "mlflow"
+    assert call(ports, models, asof).values["mlflow_request"] == "none"
+
+
 class Away:
     """Compute whose tasks all fail in one way."""
 
@@ -179,13 +212,16 @@ class Away:
     def prepare(self, module: str) -> None:
         pass
 
-    def run(self, tasks: list[Task], on_event: Any) -> list[Outcome]:
+    def run(self, tasks: list[Task], on_event: Any, on_outcome: Any) -> list[Outcome]:
         from bft.domain.runs import Failure
 
         failure = Failure(kind=self.kind, message="why", retryable=self.retryable)
         for one in tasks:
             on_event(Event(key=one.key, state="failed", at=np.datetime64(0, "s").item()))
-        return [Outcome(key=one.key, value=None, failure=failure) for one in tasks]
+        outcomes = [Outcome(key=one.key, value=None, failure=failure) for one in tasks]
+        for one in outcomes:
+            on_outcome(one)
+        return outcomes
 
 
 @pytest.mark.parametrize(

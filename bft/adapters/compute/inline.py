@@ -22,12 +22,21 @@ class InlineCompute:
     def prepare(self, module: str) -> None:
         """Nothing to start."""
 
-    def run(self, tasks: Sequence[Task], on_event: Callable[[Event], None]) -> list[Outcome]:
+    def run(
+        self,
+        tasks: Sequence[Task],
+        on_event: Callable[[Event], None],
+        on_outcome: Callable[[Outcome], None],
+    ) -> list[Outcome]:
         """Run the tasks in order."""
         check(tasks, self._capacity)
         for task in tasks:
             on_event(Event(key=task.key, state="queued", at=self._clock.now()))
-        return [self._run(task, on_event) for task in tasks]
+        outcomes = []
+        for task in tasks:
+            outcomes.append(self._run(task, on_event))
+            on_outcome(outcomes[-1])
+        return outcomes
 
     def _run(self, task: Task, on_event: Callable[[Event], None]) -> Outcome:
         def tell(event: Event) -> None:

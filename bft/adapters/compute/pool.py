@@ -51,10 +51,16 @@ class PoolCompute:
         for one in self._idle:
             one.pipe.send(module)
 
-    def run(self, tasks: Sequence[Task], on_event: Callable[[Event], None]) -> list[Outcome]:
+    def run(
+        self,
+        tasks: Sequence[Task],
+        on_event: Callable[[Event], None],
+        on_outcome: Callable[[Outcome], None],
+    ) -> list[Outcome]:
         """Run the tasks on as many workers as fit; outcomes in task order."""
         placement.check(tasks, self._capacity)
-        job = _Job(tasks, self._tell(on_event), self._capacity, self._idle)
+        tell = _Tell(self._tell(on_event), on_outcome)
+        job = _Job(tasks, tell, self._capacity, self._idle)
         try:
             return job.run()
         finally:
@@ -73,13 +79,21 @@ class PoolCompute:
         return tell
 
 
+@dataclass(frozen=True, slots=True)
+class _Tell:
+    """Whom a job tells of states and of outcomes."""
+
+    state: Callable[..., None]
+    outcome: Callable[[Outcome], None]
+
+
 class _Job:
     """One call of `run`: which tasks wait, which run where, what came of them."""
 
     def __init__(
         self,
         tasks: Sequence[Task],
-        tell: Callable[..., None],
+        tell: _Tell,
         capacity: Capacity,
         idle: list[_Worker],
     ) -> None:
@@ -90,7 +104,7 @@ class _Job:
 
     def run(self) -> list[Outcome]:
         for task in self._tasks:
-            self._tell(task.key, "queued")
+            self._tell.state(task.key, "queued")
         while len(self._outcomes) < len(self._tasks):
             self._place()
             self._listen()
@@ -112,7 +126,7 @@ class _Job:
         one.task, one.place, one.again = task, place, again
         one.deadline_s = time.monotonic() + task.timeout_s
         self.busy.append(one)
-        self._tell(task.key, "running")
+        self._tell.state(task.key, "running")
         try:
             one.pipe.send(task)
         except OSError:
@@ -132,7 +146,7 @@ class _Job:
             self._lost(one)
             return
         if isinstance(message, Event):
-            self._tell(one.task.key if one.task else message.key, "progress", message)
+            self._tell.state(one.task.key if one.task else message.key, "progress", message)
         else:
             self._ended(one, message)
 
@@ -143,7 +157,7 @@ class _Job:
         full = outcome.failure is not None and outcome.failure.kind == "oom"
         if full and task and task.needs.gpu_memory_mb and not one.again:
             self._waiting.append((one.place, placement.grown(task, self._capacity), True))
-            self._tell(outcome.key, "queued")
+            self._tell.state(outcome.key, "queued")
             return
         self._settle(one.place, outcome)
 
@@ -166,7 +180,8 @@ class _Job:
 
     def _settle(self, place: int, outcome: Outcome) -> None:
         self._outcomes[place] = outcome
-        self._tell(outcome.key, "failed" if outcome.failure else "done")
+        self._tell.state(outcome.key, "failed" if outcome.failure else "done")
+        self._tell.outcome(outcome)
 
 
 def _start() -> _Worker:

@@ -123,9 +123,10 @@ class Client:
                 attempt += 1
                 if attempt < ATTEMPTS:
                     self._bucket.wait(self._backoff(unit, attempt) if wait_s is None else wait_s)
+        hint = "is it running (bft serve market-sim)? Then " if self._sim else ""
         raise UnavailableError(
-            f"{unit.words}: no answer in {ATTEMPTS} attempts ({last}); run the same command again, "
-            "finished calls are kept"
+            f"{unit.words}: no answer of {self._url} in {ATTEMPTS} attempts ({last}); {hint}"
+            "run the same command again, finished calls are kept"
         )
 
     def _slot(self) -> float:

@@ -3,6 +3,7 @@
 HTTP 200 proves nothing and notices change wording, so the absence of the data key comes first.
 """
 
+import csv
 import json
 import re
 from dataclasses import dataclass
@@ -60,9 +61,9 @@ class Verdict:
 def judge(function: str, text: str, *, asked: frozenset[str]) -> Verdict:
     """Tell what a body is; `asked` are the symbols the call was about, if any."""
     if function in CSV_HEADERS and not text.lstrip().startswith("{"):
-        good = text.lstrip("\ufeff").startswith(CSV_HEADERS[function])
-        kind = Kind.FACTS if good else Kind.BROKEN
-        return Verdict(kind=kind, payload=text.lstrip("\ufeff"), detail=_start(text))
+        text = text.lstrip("\ufeff")
+        good = text.startswith(CSV_HEADERS[function]) and _whole(text)
+        return Verdict(kind=Kind.FACTS if good else Kind.BROKEN, payload=text, detail=_start(text))
     try:
         body = json.loads(text)
     except ValueError:
@@ -110,6 +111,13 @@ def _answered(function: str, body: dict[str, Any]) -> set[str]:
         rows = body.get("data")
         said |= {row.get("symbol") for row in rows or () if isinstance(row, dict)}
     return {symbol_of(str(word)) or str(word) for word in said if word}
+
+
+def _whole(text: str) -> bool:
+    """Whether the last line of a CSV has as many cells as the first."""
+    lines = text.splitlines()
+    first, last = csv.reader([lines[0], lines[-1]])
+    return len(first) == len(last)
 
 
 def _start(text: str) -> str:

@@ -86,6 +86,15 @@ _ONE_QUOTE = {
 }
 
 
+_FIELDS = {
+    "macd": {"macd": "MACD", "macd_9_ema": "MACD_Signal"},
+    "bbands_20": {
+        f"bbands_{band}_20": f"Real {band.title()} Band" for band in ("upper", "middle", "lower")
+    },
+}
+"""Fields of indicator calls that hold several; the others hold one of the function's name."""
+
+
 def bars(payload: Any, want: Want, skips: Skips) -> dict[str, pa.Table]:
     """Daily bars with dividends and split coefficients."""
     series = payload["Time Series (Daily)"]
@@ -190,8 +199,9 @@ def listings(payload: Any, want: Want, skips: Skips) -> dict[str, pa.Table]:
     """Listed or delisted symbols; what is no symbol here (units, warrants) is refused."""
     rows = list(csv.DictReader(io.StringIO(payload)))
     texts = {"name": "name", "exchange": "exchange", "asset_type": "assetType"}
+    known = {"active": True, "delisted": False}
     given = {
-        "active": pa.array([row["status"].lower() == "active" for row in rows], pa.bool_()),
+        "active": pa.array([known.get(row["status"].lower()) for row in rows], pa.bool_()),
         "ipo_on": _days(_cells(rows, "ipoDate")),
         "delisted_on": _days(_cells(rows, "delistingDate")),
     }
@@ -218,18 +228,13 @@ def quote(payload: Any, want: Want, skips: Skips) -> dict[str, pa.Table]:
 
 
 def indicator(payload: Any, want: Want, skips: Skips) -> dict[str, pa.Table]:
-    """Values of one indicator call: a column per field of the answer."""
+    """Values of one indicator call, by our column names."""
     key = next(name for name in payload if name.startswith("Technical Analysis"))
     series = payload[key]
-    fields = sorted({name for row in series.values() for name in row})
-    numbers = {name: name for name in fields}
-    made = _table(
-        list(series.values()),
-        numbers=numbers,
-        named=want.name,
-        skips=skips,
-        given={"date": _days(list(series))},
-    )
+    numbers = _FIELDS.get(want.series) or {want.series: key.rpartition(" ")[2]}
+    given = {"date": _days(list(series))}
+    rows = list(series.values())
+    made = _table(rows, numbers=numbers, named=want.name, skips=skips, given=given)
     return {"indicators": made}
 
 

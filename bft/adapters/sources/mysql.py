@@ -120,7 +120,7 @@ class MySql:
     name = "mysql"
     replayed, bulk, live = False, True, False
     calls = 0
-    topics = tuple(topic for topic in TABLES if topic != "indicators")
+    topics = tuple(TABLES)
 
     def __init__(self, url: str, *, password: str, store: Store) -> None:
         try:

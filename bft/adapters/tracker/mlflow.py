@@ -49,7 +49,6 @@ class MlflowTracker:
 
     def __init__(self, uri: str, *, database: Path | None, store: Store, clock: Clock) -> None:
         self._uri, self._database, self._clock = uri, database, clock
-        self._artifacts = (database.parent / "mlflow" / "artifacts").as_uri() if database else None
         self._spool, self._spilled = Spool(store), False
         self._queue: queue.Queue[Json | _Call] = queue.Queue(QUEUE)
         self._session: Session | None = None
@@ -195,7 +194,7 @@ class MlflowTracker:
             if time.monotonic() < self._retry_at_s:
                 raise _Away(self._away)
             try:
-                self._session = Session(self._uri, artifacts=self._artifacts)
+                self._session = Session(self._uri, database=self._database)
             except Exception as error:  # noqa: BLE001  whatever MLflow or its libraries raise
                 self._lose(error)
             self._replay(self._session)

@@ -1,7 +1,9 @@
 """An open MLflow: operations become client calls. Importing MLflow takes seconds."""
 
+import fcntl
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ _CLIENT_FAULTS = {
 class Session:
     """One connection; raises what MLflow raises (see `away`)."""
 
-    def __init__(self, uri: str, *, artifacts: str | None) -> None:
+    def __init__(self, uri: str, *, database: Path | None) -> None:
         import mlflow
         from mlflow import MlflowClient
         from mlflow.environment_variables import (
@@ -39,15 +41,25 @@ class Session:
         MLFLOW_HTTP_REQUEST_TIMEOUT.set(20)
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
-        self._client = MlflowClient(uri, registry_uri=uri)
-        found = self._client.get_experiment_by_name(EXPERIMENT)
-        self._experiment = (
-            found.experiment_id
-            if found
-            else self._client.create_experiment(EXPERIMENT, artifact_location=artifacts)
-        )
+        with _alone(database):
+            self._client = MlflowClient(uri, registry_uri=uri)
+            self._experiment = self._open_experiment(database)
         self._runs: dict[str, str] = {}
         self._sent: dict[str, set[tuple[str, int]]] = {}
+
+    def _open_experiment(self, database: Path | None) -> str:
+        from mlflow.exceptions import MlflowException
+
+        artifacts = (database.parent / "mlflow" / "artifacts").as_uri() if database else None
+        found = self._client.get_experiment_by_name(EXPERIMENT)
+        if found is None:
+            try:
+                return str(self._client.create_experiment(EXPERIMENT, artifact_location=artifacts))
+            except MlflowException as error:  # another process was quicker
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            found = self._client.get_experiment_by_name(EXPERIMENT)
+        return str(found.experiment_id)
 
     def apply(self, operation: Json) -> None:
         """Carry out one operation; a repeat changes nothing."""
@@ -189,6 +201,21 @@ class Session:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
+
+
+@contextmanager
+def _alone(database: Path | None) -> Iterator[None]:
+    """Nobody else opens this database meanwhile.
+
+    Two first openings at once would both migrate it: MLflow 3.17's own lock does not hold them.
+    """
+    if database is None:
+        yield
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with database.with_suffix(".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def away(error: Exception) -> bool:

@@ -67,9 +67,14 @@ class Faults:
         hit = bool(self._drawn(kind, function, symbol, number, attempt)[0])
         return self._count(kind, int(hit)) > 0
 
-    def marks(self, kind: str, function: str, symbol: str, numbers: Numbers) -> NDArray[np.bool_]:
-        """Sessions, by number, at which a data fault of that kind sits; counts them."""
-        hit = self._drawn(kind, function, symbol, numbers, 0, shared=True)
+    def marks(
+        self, kind: str, function: str, symbol: str, numbers: Numbers, where: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Sessions, by number, at which a data fault of that kind changes something; counts them.
+
+        `where` tells at which of them there is something to change.
+        """
+        hit = self._drawn(kind, function, symbol, numbers, 0, shared=True) & where
         self._count(kind, int(hit.sum()))
         return hit
 

@@ -12,7 +12,6 @@ from bft.sim.market.signal import HISTORY_ROWS, fast, z
 SPLITS_PER_DAY = 1 / (8 * 252)
 FORWARD_SPLITS = np.array([2, 3, 1.5, 4, 10])
 SHORT_SPLITS = np.array([2, 3, 1.5])  # ten for one would leave a cheap share too cheap
-REVERSE_SPLITS = np.array([1 / 5, 1 / 10])
 DIVIDEND_EVERY_ROWS = 63
 Mask = NDArray[np.bool_]
 
@@ -56,8 +55,8 @@ def returns(
     level, log_volume = np.ones(shape), np.zeros(shape)
     volume = np.exp(fixed.log_volume) * np.ones(shape)
     quick, slow = np.full(shape, np.nan), np.full(shape, np.nan)
+    pull = np.zeros(shape[1])
     for t in range(1, shape[0]):
-        pull = kappas[0] * np.nan_to_num(quick[t - 1]) + kappas[1] * np.nan_to_num(slow[t - 1])
         own = fixed.sd * (pull + chance.rest[t])
         level[t] = level[t - 1] * np.maximum(1 + chance.common[t] + own, 0.4)
         move = 0.12 * (np.abs(level[t] / level[t - 1] - 1) / fixed.sd - 0.9)
@@ -69,6 +68,8 @@ def returns(
         live = np.flatnonzero(listed[t] & listed[rows.start])
         quick[t, live] = fast(level[rows, live], volume[rows, live])
         slow[t, live] = z(surprise_pct[t, live])
+        pull = np.zeros(shape[1])
+        pull[live] = kappas[0] * quick[t, live] + kappas[1] * slow[t, live]
     return Returns(level=level, volume=volume, fast=quick, slow=slow)
 
 
@@ -83,9 +84,14 @@ def as_traded(
     opening[0] = close[0] = fixed.price_usd
     due = (numbers[:, None] + fixed.dividend_phase) % DIVIDEND_EVERY_ROWS == 0
     lately = listed & np.vstack([np.zeros_like(listed[:1]), listed[:-1]])  # no ex-day on day one
+    by_luck = chance.split < SPLITS_PER_DAY
+    long, short = (_pick(some, chance.split_kind) for some in (FORWARD_SPLITS, SHORT_SPLITS))
     for t in range(1, shape[0]):
         before = close[t - 1]
-        split[t] = np.where(lately[t], _ratio(before, chance.split[t], chance.split_kind[t]), 1)
+        # below one dollar the exchange insists on a reverse split
+        now = lately[t] & (by_luck[t] | (before < 1))
+        if now.any():
+            split[t, now] = _ratio(before, long[t], short[t])[now]
         base = before / split[t]
         paid = np.where(due[t] & lately[t], fixed.yield_frac / 4, 0)
         dividend[t] = np.round(base * paid, 4)
@@ -110,11 +116,9 @@ def as_traded(
     )
 
 
-def _ratio(price: Floats, chance: Floats, kind: Floats) -> Floats:
-    """Split ratio of the day; below one dollar the exchange insists on a reverse split."""
-    forward = np.where(price >= 200, _pick(FORWARD_SPLITS, kind), _pick(SHORT_SPLITS, kind))
-    ratio = np.where(price >= 25, forward, np.where(price >= 5, 1 / 5, 1 / 10))
-    return np.where((chance < SPLITS_PER_DAY) | (price < 1), ratio, 1.0)
+def _ratio(price: Floats, long: Floats, short: Floats) -> Floats:
+    forward = np.where(price >= 200, long, short)
+    return np.where(price >= 25, forward, np.where(price >= 5, 1 / 5, 1 / 10))
 
 
 def _pick(choices: Floats, chance: Floats) -> Floats:

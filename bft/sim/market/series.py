@@ -134,21 +134,23 @@ def _take(made: Rows, at: Places) -> Rows:
     )
 
 
-def _marks(call: Call, kind: str, made: Rows) -> Mask:
-    return call.faults.marks(kind, call.function, call.symbol, call.world.numbers[made.rows])
+def _marks(call: Call, kind: str, made: Rows, where: Mask | None = None) -> Mask:
+    numbers = call.world.numbers[made.rows]
+    there = np.ones(len(numbers), dtype=bool) if where is None else where
+    return call.faults.marks(kind, call.function, call.symbol, numbers, there)
 
 
 def _with_splits(call: Call, made: Rows) -> Rows:
     split, age = made.split.copy(), call.row - made.rows
-    split[_marks(call, "missing_split", made)] = 1
-    split[_marks(call, "late_split", made) & (age < LATE_SPLIT_ROWS)] = 1
-    split[_marks(call, "phantom_split", made) & (split == 1)] = 2
+    split[_marks(call, "missing_split", made, split != 1)] = 1
+    split[_marks(call, "late_split", made, (split != 1) & (age < LATE_SPLIT_ROWS))] = 1
+    split[_marks(call, "phantom_split", made, split == 1)] = 2
     return replace(made, split=split)
 
 
 def _with_values(call: Call, made: Rows) -> Rows:
     prices, volume, age = made.prices.copy(), made.volume.copy(), call.row - made.rows
-    revised = _marks(call, "revised_close", made) & (age < REVISED_ROWS)
+    revised = _marks(call, "revised_close", made, age < REVISED_ROWS)
     prices[3, revised] = (made.prices[1] + made.prices[2])[revised] / 2  # the middle of the range
     for n in np.flatnonzero(_marks(call, "frozen_bar", made)[1:]):  # one by one: they may follow
         prices[:, n + 1], volume[n + 1] = prices[:, n], volume[n]
@@ -166,7 +168,7 @@ def _kept(call: Call, made: Rows) -> Places:
     """Places of the rows to send, in sending order (oldest first where nothing is wrong)."""
     newest = made.rows == call.row
     lost = _marks(call, "missing_day", made)
-    lost |= _marks(call, "late_bar", made) & (call.row - made.rows < LATE_BAR_ROWS)
+    lost |= _marks(call, "late_bar", made, call.row - made.rows < LATE_BAR_ROWS)
     if call.strikes("stale_day"):
         lost |= newest
     keep = np.flatnonzero(~lost)

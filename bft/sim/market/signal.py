@@ -12,8 +12,10 @@ HISTORY_ROWS = 10  # what the volume means need
 
 def z(values: Floats) -> Floats:
     """Standardise across stocks (population sd); zeros where all are equal or there is one."""
-    spread = values.std()
-    return (values - values.mean()) / spread if spread > 1e-12 else np.zeros_like(values)
+    away = values - values.sum() / len(values)  # by hand: numpy's std takes thrice as long
+    spread = float(np.sqrt(away @ away / len(values)))
+    scaled: Floats = away / spread if spread > 1e-12 else np.zeros_like(values)
+    return scaled
 
 
 def fast(level: Floats, volume: Floats) -> Floats:
@@ -21,7 +23,7 @@ def fast(level: Floats, volume: Floats) -> Floats:
 
     Shape: the last 10 rows of total-return level and split-adjusted volume, (10, N) -> (N,).
     """
-    crowd = np.log(volume[-3:].mean(axis=0) / volume.mean(axis=0))
+    crowd = np.log(volume[-3:].sum(axis=0) / volume.sum(axis=0) * (HISTORY_ROWS / 3))
     return z(0.8 * z(1 - level[-1] / level[-4]) + 0.6 * z(crowd))
 
 

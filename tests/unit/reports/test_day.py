@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pyarrow as pa
 import pytest
-from market import ASOF, Market
+from market import ASOF, Market, rows_to
 
 from bft.reports.day import Around, day
 from bft.reports.night import Night, open_night
@@ -88,6 +88,14 @@ def test_report_of_nothing_names_every_absent_table() -> None:
         assert said in html
         assert said in markdown
     assert "nan" not in html.lower().replace("finance", "").replace("financ", "")
+
+
+def test_long_finding_is_cut_and_says_where_the_rest_is(market: Market) -> None:
+    rows = [{"asof": ASOF, "check": "Q21", "symbol": "", "severity": "warn", "message": "ab " * 99}]
+    tables = {"gold": market.gold, "quality": rows_to("quality", rows)}
+    html = day(open_night(tables, asof=ASOF), AROUND)[0].decode()
+    assert f"ab ab ... in full: reports/quality_{ASOF}.md" in html
+    assert "ab " * 61 not in html
 
 
 def test_numbers_are_grouped_signed_and_right_aligned(pages: tuple[str, str]) -> None:

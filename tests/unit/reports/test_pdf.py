@@ -95,7 +95,7 @@ from bft.reports.day import Around, day
 from bft.reports.night import open_night
 from bft.reports.pdf import book, images, pdf, without_sectors
 from bft.reports.screen import Screened, screen
-market = build_market(sessions_back=120, forecast_days=20)
+market = build_market(sessions_back=70, forecast_days=8)
 night = open_night(market.tables(), asof=ASOF)
 rows = screen(night).rows
 found = Screened(rows=rows, selected=rows, new=0)

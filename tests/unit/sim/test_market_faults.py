@@ -244,6 +244,7 @@ def test_late_split_is_told_three_sessions_later(a_split: tuple[str, date, str])
     one = broken("late_split")
     told = [bars(one, symbol, sessions.shift(day, n))[str(day)][5] for n in range(4)]
     assert told == ["1.0000", "1.0000", "1.0000", ratio]
+    assert one.faults.served == {"late_split": 3}  # what changed nothing is not counted
 
 
 def test_phantom_split_is_told_while_the_price_stays(sound: Vendor) -> None:

@@ -1,0 +1,37 @@
+"""`--source` words to sources."""
+
+from pathlib import Path
+
+import pytest
+
+from bft.cli import CommandLine
+from bft.domain.errors import ConfigError
+from bft.settings import Secret, Settings
+from bft.wiring import Wired
+
+
+def wired(root: Path, **values: object) -> Wired:
+    return Wired(Settings(**values), root=str(root), commands=CommandLine())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("spec", ["", "alphavantage", "bloomberg", "files:", "mysql:"])
+def test_no_source_names_one_that_works(tmp_path: Path, spec: str) -> None:
+    with pytest.raises(ConfigError, match="--source sim"):
+        wired(tmp_path).source(spec)
+
+
+def test_simulator_has_an_address(tmp_path: Path) -> None:
+    assert wired(tmp_path).source("sim").replayed
+    with pytest.raises(ConfigError, match="sim:http"):
+        wired(tmp_path).source("sim:nowhere")
+
+
+def test_key_alone_means_alphavantage_and_is_shown_nowhere(tmp_path: Path) -> None:
+    source = wired(tmp_path, alphavantage_api_key=Secret("s3cret")).source("")
+    assert source.name == "alphavantage"
+    assert "s3cret" not in repr(vars(source))
+
+
+def test_source_is_made_once(tmp_path: Path) -> None:
+    ports = wired(tmp_path)
+    assert ports.source("sim") is ports.source("sim")
