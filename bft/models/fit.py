@@ -150,13 +150,14 @@ def _train(job: Job, data: FoldData, home: Path) -> Json:
         "resumed": result.resumed,
         "history": result.history,
         "constant": list(data.normalised.constant),
+        "labels": dict(data.states),
         "seconds": time.monotonic() - begun,
     }
     if result.status == "trained":
         record["digest"] = _keep(job, data, net, record, home)
     publish_json(home / "fit.json", record)
-    for file in home.glob("*.ckpt"):
-        file.unlink()
+    for rest in (*home.glob("*.ckpt"), *home.glob(".tmp-*")):
+        shutil.rmtree(rest) if rest.is_dir() else rest.unlink()
     return record
 
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from synthetic import make_arrays, training_spec
 from bft.dataset import arrays as store
 from bft.dataset.windows import gather
 from bft.domain.errors import ConfigError, DataError
-from bft.domain.forecast import Kind, ModelName
+from bft.domain.forecast import MODELS, Kind, ModelName
 from bft.domain.runs import Event, Json
 from bft.models import artifact
 from bft.models.export_manifest import faults
 from bft.models.fit import fit_model
+from bft.models.fold import Job, fold_data
 from bft.models.loop import learning_rate, model_seed
 
 QUICK = ("plots=[]", "baselines=[]", "bootstrap_draws=50")
@@ -307,3 +309,25 @@ def _earlier(fold: Json, by: int) -> Json:
         "valid": [day - by for day in fold["valid"]],
         "test": [day - by for day in fold["test"]],
     }
+
+
+def test_a_key_covers_the_folds_own_rows_and_labels_and_no_later_ones(
+    home: Path, tmp_path: Path
+) -> None:
+    made = store.open_arrays(home / "arrays")
+    spec = spec_of(home, tmp_path, "reg_3d")
+    fold = spec["folds"][0]
+    rows = {
+        "train": int(np.flatnonzero(made.dates == fold["train"][1])[5]),
+        "test": int(np.flatnonzero(made.dates == fold["test"][0])[5]),
+    }
+    job = Job(spec=spec, name=MODELS[0], arrays=made, device=torch.device("cpu"), emit=print)
+    keys = {"plain": fold_data(job, fold).key}
+    for block, row in rows.items():
+        for field in ("inputs", "y"):
+            values = getattr(made, field).copy()
+            values[row] += 0.001
+            changed = replace(made, digest=f"{block} {field}", **{field: values})
+            keys[f"{block} {field}"] = fold_data(replace(job, arrays=changed), fold).key
+    assert keys["test inputs"] == keys["test y"] == keys["plain"]
+    assert len({keys["plain"], keys["train inputs"], keys["train y"]}) == 3
