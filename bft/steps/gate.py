@@ -24,7 +24,7 @@ from bft.models.model_set import (
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps import registry, training
 from bft.steps.arguments import add_asof
-from bft.steps.record import run_instant
+from bft.steps.record import run_instant, table_digests
 
 if TYPE_CHECKING:
     from bft.models.gates import Evidence, Profile, Reading
@@ -60,17 +60,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str] | None:
     """Candidates, production, gates and the day's date decide a report."""
-    if args.dry_run or args.contract_exit or args.live:
+    if args.dry_run or args.contract_exit:
         return None
+    pointer = ports.state.pointer("production")
+    production = f"{pointer.revision} {pointer.audit_seq} {pointer.set_digest}"
+    day = str(run_instant(ports, args.asof).date())
+    if args.live:
+        tables = table_digests(ports.store, ("forecasts", "outcomes", "gold"), args)
+        return {**tables, "production": production, "day": day}
     keys = [f"candidates/{name}.json" for name in MODEL_NAMES]
     folder = registry.data_folder(args.gates_dir, "gates")
     files = [folder / f"{name}.yaml" for name in names_of(args.gates)]
     texts = [file.read_text(encoding="utf-8") if file.exists() else "" for file in files]
-    pointer = ports.state.pointer("production")
     return {key: ports.store.digest(key) or "absent" for key in keys} | {
-        "production": f"{pointer.revision} {pointer.set_digest}",
+        "production": production,
         "gates": digest_of(texts),
-        "day": str(run_instant(ports, args.asof).date()),
+        "day": day,
     }
 
 
@@ -314,5 +319,5 @@ STEP = Step(
         "breached": "with --live: true when production must be rolled back",
     },
     settings=("gates_dir",),
-    code=("models", "steps.gate"),
+    code=("models", "steps.gate", "steps.live_gate", "steps.registry"),
 )

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Mapping
 from datetime import datetime
 
 from bft.domain.errors import DataError, UnavailableError, UsageError
@@ -12,7 +13,7 @@ from bft.models.model_set import EXPIRES_DAYS, Entry, ModelSet, age_days, read_s
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps import registry
 from bft.steps.arguments import add_asof
-from bft.steps.record import run_instant
+from bft.steps.record import digest_of, run_instant
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +26,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verify", action="store_true", help="check the audit chain")
     parser.add_argument("--repair", action="store_true", help="mirror aliases to MLflow again")
     parser.add_argument("--diff", nargs=2, metavar=("A", "B"), help="compare two sets")
+
+
+def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str] | None:
+    """Pointer, aliases and requests, and the day that ages are measured on."""
+    if args.show or args.diff or args.at or args.verify or args.repair:
+        return None
+    pointer = ports.state.pointer(args.alias)
+    return {
+        "pointer": f"{pointer.revision} {pointer.audit_seq} {pointer.set_digest}",
+        "aliases": digest_of(registry.aliases(ports)),
+        "mlflow": " ".join(_request(ports)),
+        "day": str(run_instant(ports, args.asof).date()),
+    }
 
 
 def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
@@ -158,6 +172,7 @@ STEP = Step(
     summary="what is in production, what is missing, what was asked for in MLflow",
     arguments=arguments,
     run=run,
+    inputs=inputs,
     reads=("sets", "models", "model_pointer", "audit"),
     writes=("exports",),
     outputs={
@@ -165,5 +180,5 @@ STEP = Step(
         "missing_count": "how many of the nine are missing",
         "mlflow_request": "aliases moved by hand in MLflow, or none",
     },
-    code=("steps.models",),
+    code=("models", "steps.models", "steps.registry"),
 )
