@@ -48,7 +48,7 @@ def main() -> None:
         capacity = Capacity(cpus=2, memory_mb=16_384, gpu_memory_mb=0, tasks=2)
         pool = PoolCompute(clock=clock, capacity=capacity)
         begun = time.perf_counter()
-        outcomes = pool.run(jobs, lambda _event: None)
+        outcomes = pool.run(jobs, lambda _event: None, lambda _outcome: None)
         wall = time.perf_counter() - begun
     for name, outcome in zip(MODEL_NAMES, outcomes, strict=True):
         found = outcome.value

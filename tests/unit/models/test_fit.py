@@ -27,6 +27,7 @@ from bft.models.export_manifest import faults
 from bft.models.fit import fit_model
 from bft.models.fold import Job, fold_data
 from bft.models.loop import learning_rate, model_seed
+from bft.models.runtime import windows_on
 
 QUICK = ("plots=[]", "baselines=[]", "bootstrap_draws=50")
 SLOW = ("epochs=3", "patience=4", "dropout=0.1", "layer_drop=0.1", "checkpoint_every_s=0")
@@ -119,6 +120,13 @@ def test_inference_normalises_a_training_window_bit_for_bit(
     names = [made.symbols[place] for place in made.owner[rows]]
     served = model.normalise(gather(made.inputs, rows, 20), names)
     np.testing.assert_array_equal(served, gather(matrix, rows, 20))
+
+
+def test_training_windows_are_the_rows_that_end_at_their_row(home: Path) -> None:
+    inputs = store.open_arrays(home / "arrays").inputs.copy()
+    ends = np.array([19, 4000, len(inputs) - 1, 25])
+    found = windows_on(torch.device("cpu"), inputs, 20)(ends)
+    np.testing.assert_array_equal(found.numpy(), np.stack([inputs[n - 19 : n + 1] for n in ends]))
 
 
 def test_a_finished_key_is_not_trained_again(home: Path, whole: tuple[Json, Path]) -> None:
