@@ -21,12 +21,14 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from bft.dataset.arrays import Arrays, build, open_arrays
-from bft.dataset.windows import gather
 from bft.domain import sessions
 from bft.domain.forecast import Kind
 from bft.domain.gold import INPUTS
+from bft.models.losses import loss_of
 from bft.models.nets import build_net, sizes_of
+from bft.models.optimizers import Optimizer
 from bft.models.profiles import effective, profiles_folder
+from bft.models.runtime import Windows, windows_on
 
 LOOKBACK, BATCH, BATCHES, ROUNDS, THREADS = 60, 512, 24, 5, 2
 SYMBOLS, DAYS, LAST = 404, 500, date(2025, 12, 31)
@@ -62,9 +64,9 @@ class Sampler(Dataset):  # type: ignore[type-arg]
         return self.matrix[indices]
 
 
-def ours(matrix: np.ndarray, rows: np.ndarray) -> Iterator[torch.Tensor]:
+def ours(windows: Windows, rows: np.ndarray) -> Iterator[torch.Tensor]:
     for start in range(0, len(rows), BATCH):
-        yield torch.from_numpy(gather(matrix, rows[start : start + BATCH], LOOKBACK))
+        yield windows(rows[start : start + BATCH])
 
 
 def rate(batches: Callable[[], Any]) -> float:
@@ -105,17 +107,22 @@ def opening(folder: Path) -> float:
 
 
 def share_of_step(matrix: np.ndarray, rows: np.ndarray, profile: str) -> float:
-    """Median over rounds of the gather's share of one realdata step, forward and backward."""
+    """Median over rounds of the gather's share of a whole training step."""
     p = effective(profile, "buck_3d", (), profiles_folder())
     net = build_net(sizes_of(p, Kind.BUCKETS, INPUTS), Kind.BUCKETS).train()
-    shares = []
+    optimizer, loss = Optimizer(net, p), loss_of(Kind.BUCKETS, p)
+    windows = windows_on(torch.device("cpu"), matrix, p["lookback"])
+    y, shares = torch.arange(p["batch"]) % 3, []
     for _ in range(ROUNDS):
         loading = whole = 0.0
         for start in range(0, 8 * p["batch"], p["batch"]):
             begun = time.perf_counter()
-            x = torch.from_numpy(gather(matrix, rows[start : start + p["batch"]], p["lookback"]))
+            x = windows(rows[start : start + p["batch"]])
             loading += time.perf_counter() - begun
-            net(x).pow(2).mean().backward()
+            optimizer.zero_grad()
+            loss(net(x), y).mean().backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
             whole += time.perf_counter() - begun
         shares.append(loading / whole)
     return statistics.median(shares)
@@ -132,9 +139,10 @@ def main() -> None:
         # the same samples as places in C's table: day-major, one column a symbol
         table = np.arange(len(matrix)).reshape(-1, days).T.astype(object)
         flat = (rows % days) * table.shape[1] + rows // days
+        windows = windows_on(torch.device("cpu"), matrix, LOOKBACK)
         plain = {"batch_size": BATCH, "num_workers": 0}
         sides: dict[str, Callable[[], Any]] = {
-            "ours": lambda: ours(matrix, rows),
+            "ours": lambda: ours(windows, rows),
             "array+DataLoader": lambda: DataLoader(Slices(matrix, rows), **plain),
             "TSDataSampler approach": lambda: DataLoader(
                 Sampler(matrix, flat, table, table.shape[1]), **plain

@@ -125,7 +125,8 @@ def shared(arrays: Arrays, spans: Spans, *, min_rows: int, cache: Path) -> Norma
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     return Normalised(
         statistics=load_statistics((folder / "stats.npz").read_bytes()),
-        matrix=np.asarray(np.load(folder / "Z.npy", mmap_mode="r", allow_pickle=False)),
+        # mapped copy-on-write, never written: torch warns of memory that is marked read-only
+        matrix=np.asarray(np.load(folder / "Z.npy", mmap_mode="c", allow_pickle=False)),
         digest=folder.name,
         constant=tuple(meta["constant"]),
     )

@@ -7,13 +7,12 @@ end before), `best.ckpt` the weights with the lowest validation loss.
 import hashlib
 import io
 import pickle
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from bft.dataset.folders import sync
+from bft.dataset.folders import disk_faults, sync
 from bft.domain.runs import Json
 
 EPOCH, RECENT, BEST = "epoch.ckpt", "recent.ckpt", "best.ckpt"
@@ -21,19 +20,26 @@ _SUM_BYTES = 32
 
 
 def save(folder: Path, name: str, content: Json) -> None:
-    """Write one checkpoint; an epoch's end first becomes the recent one when replaced."""
+    """Write one checkpoint; an epoch's end becomes the recent one when replaced.
+
+    Raises:
+        UnavailableError: the disk is full; the older checkpoints stand.
+    """
     data = io.BytesIO()
     torch.save(content, data)
     body = data.getvalue()
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(prefix=".tmp-", dir=folder, delete=False) as file:
-        aside = Path(file.name)
-        file.write(hashlib.sha256(body).digest() + body)
-    sync(aside)
-    if name == EPOCH and (folder / EPOCH).exists():
-        (folder / EPOCH).replace(folder / RECENT)
-    aside.replace(folder / name)
-    sync(folder)
+    aside = folder / f".tmp-{name}"
+    try:
+        with disk_faults(folder / name):
+            aside.write_bytes(hashlib.sha256(body).digest() + body)
+            sync(aside)
+            if name == EPOCH and (folder / EPOCH).exists():
+                (folder / EPOCH).replace(folder / RECENT)
+            aside.replace(folder / name)
+            sync(folder)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def load(file: Path) -> Json | None:

@@ -1,12 +1,13 @@
 """model.json: everything a model is, and nothing that was measured with a clock."""
 
+import hashlib
 from typing import Any
 
 import numpy as np
 import torch
 
 from bft.dataset.arrays import FEATURE_SET
-from bft.dataset.normalise import CLIP
+from bft.dataset.normalise import CLIP, dump_statistics
 from bft.dataset.splits import embargo, purge, spans_of
 from bft.domain import sessions
 from bft.domain.runs import Json
@@ -39,7 +40,7 @@ def model_json(job: Job, data: FoldData, record: Json) -> Json:
         "normalisation": {
             "clip": CLIP,
             "fit_window": _dates(fold["normalise"]),
-            "digest": data.normalised.digest,
+            "sum": hashlib.sha256(dump_statistics(data.normalised.statistics)).hexdigest(),
         },
         "label": data.label,
         "split": {

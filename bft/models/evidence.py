@@ -19,10 +19,10 @@ from bft.dataset.normalise import Normalised
 from bft.dataset.splits import Span
 from bft.dataset.windows import gather
 from bft.domain.runs import Json
-from bft.models import paths
+from bft.models import calibrate, metrics, paths
 from bft.models.artifact import CORE, Model
 from bft.models.baselines import Rows, baseline_scores
-from bft.models.blocks import TestBlock, pool, prices, write_blocks
+from bft.models.blocks import TestBlock, panel, pool, prices, write_blocks
 from bft.models.calibrate import volatility
 from bft.models.card import card
 from bft.models.drift import psi_by_column
@@ -113,6 +113,15 @@ def block_of(
         calibrated=fold.model.calibrated(raw),
         vol20=moved[samples.rows],
     )
+
+
+def rank_ic_of(fold: FoldTest, arrays: Arrays, min_names: int) -> float | None:
+    """Mean daily RankIC of a fold's test block."""
+    moved = volatility(arrays.closes, arrays.offsets[:-1])
+    block = block_of(fold, fold.test, arrays, moved)
+    score = calibrate.score(fold.model.name.kind, block.calibrated, fold.model.spec["label"])
+    grids = (panel(block, values, len(arrays.symbols)) for values in (score, block.y))
+    return metrics.mean(metrics.daily_rank_ic(*grids, min_names=min_names))
 
 
 def latency(model: Model, normalised: Normalised, valid: Samples) -> dict[str, float]:

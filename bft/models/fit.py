@@ -8,7 +8,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import torch
 
 from bft.dataset.arrays import open_arrays
 from bft.dataset.folders import publish
-from bft.dataset.splits import spans_of
+from bft.dataset.splits import EDGE_SESSIONS, spans_of
 from bft.dataset.windows import gather
 from bft.domain import sessions
 from bft.domain.errors import DataError
@@ -28,7 +28,7 @@ from bft.models import artifact, loop
 from bft.models.artifact import PROBES, Model
 from bft.models.calibrate import fit_calibration, fit_conformal, volatility
 from bft.models.description import model_json
-from bft.models.evidence import FoldTest, finish
+from bft.models.evidence import FoldTest, finish, rank_ic_of
 from bft.models.fold import FoldData, Job, fold_data
 from bft.models.nets import build_net, sizes_of
 from bft.models.runtime import choose_device, fixed, windows_on
@@ -150,13 +150,14 @@ def _train(job: Job, data: FoldData, home: Path) -> Json:
         "resumed": result.resumed,
         "history": result.history,
         "constant": list(data.normalised.constant),
+        "labels": dict(data.states),
         "seconds": time.monotonic() - begun,
     }
     if result.status == "trained":
         record["digest"] = _keep(job, data, net, record, home)
     publish_json(home / "fit.json", record)
-    for file in home.glob("*.ckpt"):
-        file.unlink()
+    for rest in (*home.glob("*.ckpt"), *home.glob(".tmp-*")):
+        shutil.rmtree(rest) if rest.is_dir() else rest.unlink()
     return record
 
 
@@ -212,23 +213,12 @@ def _keep(job: Job, data: FoldData, net: torch.nn.Module, record: Json, home: Pa
 
 def _finish(job: Job, fits: list[_Fit]) -> Json:
     """Evaluate all folds that have a model and publish the newest one's artifact."""
-    tests = [
-        FoldTest(
-            k=fit.data.fold["k"],
-            model=fit.model,
-            normalised=fit.data.normalised,
-            train=fit.data.train,
-            valid=fit.data.valid,
-            test=fit.data.test,
-            spans=spans_of(fit.data.fold["test"]),
-        )
-        for fit in fits
-        if fit.model is not None
-    ]
+    tests = [test for fit in fits if (test := _test_of(fit)) is not None]
     history = fits[-1].record["history"]
     walked = [fit for fit in fits[:-1] if len(spans_of(fit.data.fold["test"])) == 1]
     older = {str(fit.data.fold["k"]): fit.folder for fit in walked if fit.model is not None}
     evaluation, write = finish(job.spec, job.arrays, tests, history, older)
+    evaluation["seeds"] = _seeds(job, fits[-1], evaluation)
     out, newest = Path(job.spec["out"]), fits[-1].folder
 
     def fill(aside: Path) -> None:
@@ -244,3 +234,35 @@ def _finish(job: Job, fits: list[_Fit]) -> Json:
         if isinstance(value, int | float)
     }
     return {"folder": str(out), "digest": fits[-1].record["digest"], "metrics": numbers}
+
+
+def _test_of(fit: _Fit) -> FoldTest | None:
+    if fit.model is None:
+        return None
+    return FoldTest(
+        k=fit.data.fold["k"],
+        model=fit.model,
+        normalised=fit.data.normalised,
+        train=fit.data.train,
+        valid=fit.data.valid,
+        test=fit.data.test,
+        spans=spans_of(fit.data.fold["test"]),
+    )
+
+
+def _seeds(job: Job, newest: _Fit, evaluation: Json) -> list[Json]:
+    """RankIC of the newest fold under each random seed, once a month; else of its own seed.
+
+    The first weekly edge of a month is the one whose week began in another month.
+    """
+    first = spans_of(newest.data.fold["test"])[0][0]
+    month, before = (sessions.session(day).month for day in (first, first - EDGE_SESSIONS))
+    own = evaluation["folds"][-1]["metrics"]["rank_ic"]
+    found = [{"seed": job.spec["seed"], "status": newest.status, "rank_ic": own}]
+    for extra in range(1, job.profile["seeds"] if month != before else 1):
+        seed = job.spec["seed"] + extra
+        fit = _fit_fold(replace(job, spec={**job.spec, "seed": seed}), newest.data.fold)
+        test = _test_of(fit)
+        value = None if test is None else rank_ic_of(test, job.arrays, job.profile["min_names"])
+        found.append({"seed": seed, "status": fit.status, "rank_ic": value})
+    return found

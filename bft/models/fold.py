@@ -18,7 +18,7 @@ from bft.domain.errors import DataError
 from bft.domain.forecast import ModelName
 from bft.domain.runs import Event, Json
 from bft.models.nets import NETS
-from bft.models.samples import Samples, label_facts, select, usable
+from bft.models.samples import Samples, label_facts, label_states, select, usable
 
 _CODE = (
     "dataset/*.py",
@@ -61,6 +61,7 @@ class FoldData:
     valid: Samples
     test: Samples
     label: Json
+    states: Mapping[str, int]
     key: str
 
 
@@ -107,6 +108,7 @@ def fold_data(job: Job, fold: Mapping[str, Any]) -> FoldData:
         valid=valid,
         test=test,
         label=label,
+        states=label_states(arrays, name),
         key=key,
     )
 
@@ -135,13 +137,15 @@ def _key(
         "code": code_digest(),
     }
     total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    early = arrays.dates <= valid[-1][1]
-    starts = np.concatenate([[0], np.cumsum(early)])
     total.update("\n".join(arrays.symbols).encode())
-    for matrix in (arrays.dates, arrays.inputs):
-        total.update(np.ascontiguousarray(matrix[early]).data)
+    early = arrays.dates <= valid[-1][1]  # of each symbol, its first rows
+    counts = np.add.reduceat(early, arrays.offsets[:-1], dtype=np.int64)
+    for first, count in zip(arrays.offsets[:-1], counts, strict=True):
+        for matrix in (arrays.dates, arrays.inputs):
+            total.update(matrix[first : first + count].data)
+    places = np.cumsum(early) - 1
     for part in samples:
-        total.update(starts[part.rows].astype(np.int64).data)  # places among the early rows
+        total.update(places[part.rows].data)
         total.update(part.y.data)
     return total.hexdigest()
 

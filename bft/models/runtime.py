@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bft.dataset.windows import gather
 from bft.domain.errors import ConfigError
 
 Windows = Callable[[NDArray[np.int64]], Tensor]
@@ -55,18 +54,22 @@ def precision_of(device: torch.device) -> torch.dtype:
 
 def windows_on(device: torch.device, matrix: NDArray[np.float32], lookback: int) -> Windows:
     """Gather of windows; the matrix lives on the GPU when it fits in half its free memory."""
+    here = torch.from_numpy(matrix)
     if device.type == "cpu":
-        return lambda rows: torch.from_numpy(gather(matrix, rows, lookback))
-    if matrix.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
-        return lambda rows: (
-            torch.from_numpy(gather(matrix, rows, lookback))
-            .pin_memory()
-            .to(device, non_blocking=True)
-        )
-    resident = torch.from_numpy(matrix.copy()).to(device)
-    back = torch.arange(1 - lookback, 1, device=device)
+        return _gather(here, lookback)
+    if matrix.nbytes <= torch.cuda.mem_get_info(device)[0] / 2:
+        return _gather(here.to(device), lookback)
+    windows = _gather(here, lookback)
+    return lambda ends: windows(ends).pin_memory().to(device, non_blocking=True)
 
-    def windows(rows: NDArray[np.int64]) -> Tensor:
-        return resident[torch.from_numpy(rows).to(device)[:, None] + back]  # (B, T, F)
+
+def _gather(matrix: Tensor, lookback: int) -> Windows:
+    rows, width = matrix.shape
+    shape = (rows - lookback + 1, lookback, width)
+    overlapping = matrix.as_strided(shape, (width, width, 1))  # (rows, F) -> (N, T, F)
+
+    def windows(ends: NDArray[np.int64]) -> Tensor:
+        starts = torch.from_numpy(ends - lookback + 1).to(matrix.device)
+        return overlapping.index_select(0, starts)
 
     return windows

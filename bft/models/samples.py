@@ -61,6 +61,12 @@ def usable(arrays: Arrays, name: ModelName, profile: Mapping[str, Any], dead: An
     )
 
 
+def label_states(arrays: Arrays, name: ModelName) -> dict[str, int]:
+    """What became of the labels of this horizon, counted."""
+    counts = np.bincount(arrays.label_state[:, horizon_at(name)], minlength=len(State))
+    return {state.name.lower(): int(counts[state]) for state in State}
+
+
 def select(
     arrays: Arrays, name: ModelName, spans: tuple[Span, ...], ready: Flags, *, asof: int
 ) -> Samples:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from synthetic import make_arrays, training_spec
 from bft.dataset import arrays as store
 from bft.dataset.windows import gather
 from bft.domain.errors import ConfigError, DataError
-from bft.domain.forecast import Kind, ModelName
+from bft.domain.forecast import MODELS, Kind, ModelName
 from bft.domain.runs import Event, Json
 from bft.models import artifact
 from bft.models.export_manifest import faults
 from bft.models.fit import fit_model
+from bft.models.fold import Job, fold_data
 from bft.models.loop import learning_rate, model_seed
+from bft.models.runtime import windows_on
 
 QUICK = ("plots=[]", "baselines=[]", "bootstrap_draws=50")
 SLOW = ("epochs=3", "patience=4", "dropout=0.1", "layer_drop=0.1", "checkpoint_every_s=0")
@@ -117,6 +120,13 @@ def test_inference_normalises_a_training_window_bit_for_bit(
     names = [made.symbols[place] for place in made.owner[rows]]
     served = model.normalise(gather(made.inputs, rows, 20), names)
     np.testing.assert_array_equal(served, gather(matrix, rows, 20))
+
+
+def test_training_windows_are_the_rows_that_end_at_their_row(home: Path) -> None:
+    inputs = store.open_arrays(home / "arrays").inputs.copy()
+    ends = np.array([19, 4000, len(inputs) - 1, 25])
+    found = windows_on(torch.device("cpu"), inputs, 20)(ends)
+    np.testing.assert_array_equal(found.numpy(), np.stack([inputs[n - 19 : n + 1] for n in ends]))
 
 
 def test_a_finished_key_is_not_trained_again(home: Path, whole: tuple[Json, Path]) -> None:
@@ -282,3 +292,50 @@ def test_seeds_are_the_head_of_a_sha256() -> None:
     digest = hashlib.sha256(b"7:reg_3d:encoder:2").digest()
     expected = int.from_bytes(digest[:8], "big") & ~(1 << 63)
     assert model_seed(7, ModelName(Kind.REGRESSION, 3), "encoder", 2) == expected
+
+
+def test_further_seeds_are_tried_in_the_first_week_of_a_month_only(
+    home: Path, tmp_path: Path
+) -> None:
+    """The test begins on 2025-10-15 (session 6485), 2025-10-01 with ten sessions more."""
+    for sessions_more, count in ((0, 1), (10, 3)):
+        work = tmp_path / str(count)
+        spec = spec_of(home, work, "reg_3d", "epochs=1", "seeds=3")
+        spec["folds"] = [_earlier(spec["folds"][0], sessions_more)]
+        result = fit_model(spec, lambda _event: None)
+        seeds = json.loads((Path(result["folder"]) / "evaluation.json").read_text())["seeds"]
+        assert [row["seed"] for row in seeds] == list(range(1, count + 1))
+        assert len({row["rank_ic"] for row in seeds}) == count
+
+
+def _earlier(fold: Json, by: int) -> Json:
+    """The fold with all edges but the first moved to the past."""
+    return {
+        "k": fold["k"],
+        "train": [fold["train"][0], fold["train"][1] - by],
+        "normalise": [fold["normalise"][0], fold["normalise"][1] - by],
+        "valid": [day - by for day in fold["valid"]],
+        "test": [day - by for day in fold["test"]],
+    }
+
+
+def test_a_key_covers_the_folds_own_rows_and_labels_and_no_later_ones(
+    home: Path, tmp_path: Path
+) -> None:
+    made = store.open_arrays(home / "arrays")
+    spec = spec_of(home, tmp_path, "reg_3d")
+    fold = spec["folds"][0]
+    rows = {
+        "train": int(np.flatnonzero(made.dates == fold["train"][1])[5]),
+        "test": int(np.flatnonzero(made.dates == fold["test"][0])[5]),
+    }
+    job = Job(spec=spec, name=MODELS[0], arrays=made, device=torch.device("cpu"), emit=print)
+    keys = {"plain": fold_data(job, fold).key}
+    for block, row in rows.items():
+        for field in ("inputs", "y"):
+            values = getattr(made, field).copy()
+            values[row] += 0.001
+            changed = replace(made, digest=f"{block} {field}", **{field: values})
+            keys[f"{block} {field}"] = fold_data(replace(job, arrays=changed), fold).key
+    assert keys["test inputs"] == keys["test y"] == keys["plain"]
+    assert len({keys["plain"], keys["train inputs"], keys["train y"]}) == 3
