@@ -32,6 +32,9 @@ check: setup  ## what CI runs: lint, types, import contracts, freshness, tests
 	$(BIN)/python -m workflows --check
 	$(PYTEST)
 
+bench: setup  ## every script of bench/; each prints its ratio or figure last
+	@for script in bench/*.py; do echo "== $$script"; PYTHONPATH=tests $(BIN)/python $$script || exit 1; done
+
 docs: setup  ## rewrite the generated files
 	$(BIN)/python docs/generate.py
 
@@ -50,4 +53,4 @@ lock:  ## recompile the locks (needs setup once)
 	$(LOCK) -o requirements/base.txt
 	grep -A99 '^uv==' requirements/dev.txt | awk 'NR>1 && !/^ /{exit} !/ #/{print}' > requirements/uv.txt
 
-.PHONY: help setup demo test check docs workflows fmt clean lock
+.PHONY: help setup demo bench test check docs workflows fmt clean lock
