@@ -131,7 +131,7 @@ def test_approval_older_than_72_hours_does_not_count(ports: FakePorts) -> None:
     words = ("--accept-inconclusive", "--set", digest)
     ports.state.approve(report, actor="ada", at=datetime(2026, 1, 2, 23, 29, tzinfo=UTC))
     assert status(call(ports, promote, *words)) == ("awaiting_approval", 77)
-    ports.state.approve(report, actor="bob", at=datetime(2026, 1, 2, 23, 31, tzinfo=UTC))
+    ports.state.approve(report, actor="ada", at=datetime(2026, 1, 2, 23, 31, tzinfo=UTC))
     assert status(call(ports, promote, *words)) == ("promoted", 0)
 
 
