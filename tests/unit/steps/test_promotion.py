@@ -195,6 +195,23 @@ def test_demoted_set_needs_an_approval_to_return(ports: FakePorts) -> None:
     assert status(call(ports, promote, *words, "--approve", "--as", "ada")) == ("promoted", 0)
 
 
+def test_promotion_that_was_undone_since_is_a_conflict(ports: FakePorts) -> None:
+    """Its key is in the audit, but what it moved there has left."""
+    first, second = two_sets(ports)
+    call(ports, rollback)
+    words = ("--set", second, "--approve", "--as", "ada")
+    assert status(call(ports, promote, *words)) == ("conflict", 77)
+    assert ports.state.pointer("production").set_digest == first
+
+
+def test_set_in_production_is_not_moved_onto_itself(ports: FakePorts) -> None:
+    first, second = two_sets(ports)
+    done = call(ports, promote, "--set", second, "--expect", "2")
+    assert (*status(done), done.values["already"]) == ("promoted", 0, True)
+    assert ports.state.pointer("previous").set_digest == first
+    assert len(ports.state.audit()) == 2
+
+
 def test_rollback_only_if_the_days_set_was_breached(ports: FakePorts) -> None:
     first, second = two_sets(ports)
     assert status(call(ports, rollback, "--if-breached")) == ("nothing_to_do", 0)
