@@ -15,7 +15,7 @@ from fakes import NOW, FakePorts, FixedClock, arguments, no_tick
 from registries import ASOF, put_artifact, put_set, with_registry
 
 from bft.adapters.store.state import SqlState
-from bft.domain.errors import DataError, UsageError
+from bft.domain.errors import DataError, RefusedError, UsageError
 from bft.domain.forecast import MODEL_NAMES
 from bft.domain.runs import ModelVersion
 from bft.ports import Summary
@@ -210,6 +210,17 @@ def test_set_in_production_is_not_moved_onto_itself(ports: FakePorts) -> None:
     assert (*status(done), done.values["already"]) == ("promoted", 0, True)
     assert ports.state.pointer("previous").set_digest == first
     assert len(ports.state.audit()) == 2
+
+
+def test_rollback_names_only_sets_that_were_in_production(ports: FakePorts) -> None:
+    first, second = two_sets(ports)
+    never = put_set(ports, "c", verdict="fail")
+    with pytest.raises(RefusedError, match="never in production"):
+        call(ports, rollback, "--to", never)
+    assert status(call(ports, rollback, "--to", first)) == ("rolled_back", 0)
+    with pytest.raises(RefusedError, match="--approve"):
+        call(ports, rollback, "--to", second)
+    assert ports.state.pointer("production").set_digest == first
 
 
 def test_rollback_only_if_the_days_set_was_breached(ports: FakePorts) -> None:
