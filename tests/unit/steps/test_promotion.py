@@ -15,7 +15,7 @@ from fakes import NOW, FakePorts, FixedClock, arguments, no_tick
 from registries import ASOF, put_artifact, put_set, with_registry
 
 from bft.adapters.store.state import SqlState
-from bft.domain.errors import DataError, RefusedError, UsageError
+from bft.domain.errors import DataError, RefusedError, UnavailableError, UsageError
 from bft.domain.forecast import MODEL_NAMES
 from bft.domain.runs import ModelVersion
 from bft.ports import Summary
@@ -326,6 +326,20 @@ def test_alias_on_a_foreign_version_is_put_back_with_the_reason(ports: FakePorts
     assert ports.state.pointer("production").revision == 2
     again = call(ports, promote, "--from-mlflow")
     assert again.values["reasons"] == ["no request in MLflow"]
+
+
+def test_request_waits_while_something_does_not_answer(ports: FakePorts) -> None:
+    """A fault that may pass is no refusal: the alias stays, and the node is tried again."""
+    two_sets(ports)
+    ports.tracker.set_alias("bft-reg_3d", "production", "1")
+
+    def away(_key: str) -> bytes:
+        raise UnavailableError("the bucket does not answer")
+
+    get, ports.store.get = ports.store.get, lambda k: away(k) if k.startswith("models") else get(k)
+    with pytest.raises(UnavailableError, match="bucket"):
+        call(ports, promote, "--from-mlflow")
+    assert ports.tracker.aliases("bft-reg_3d")["production"] == "1"
 
 
 FORBIDDEN = """
