@@ -7,7 +7,7 @@ from panels import ASOF, forecast, gold_rows, table, wavy
 
 from bft.domain.errors import DataError, StaleDataError
 from bft.ports import Summary
-from bft.steps import rank, scan
+from bft.steps import rank, record, scan
 
 FALLEN = {"adjusted_close": 94.0, "rsi_14": 28.0, "bollinger_bands_signal": 1}
 
@@ -66,7 +66,8 @@ def test_rank_picks_what_scan_found_with_sizes(night: FakePorts) -> None:
 
 def test_dry_run_writes_nothing(night: FakePorts) -> None:
     before = night.store.keys("")
-    assert run(scan, night, "--dry-run").rows == 5
+    args = arguments(scan.STEP, "--dry-run", asof=ASOF, strategies="core")
+    assert record.execute(night, "scan", scan.STEP, args, no_tick).rows == 5
     assert night.store.keys("") == before
 
 
