@@ -1,4 +1,5 @@
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +70,20 @@ def test_dry_run_writes_nothing(night: FakePorts) -> None:
     args = arguments(scan.STEP, "--dry-run", asof=ASOF, strategies="core")
     assert record.execute(night, "scan", scan.STEP, args, no_tick).rows == 5
     assert night.store.keys("") == before
+
+
+@pytest.mark.parametrize("option", ["--watchlist", "--backtest-rankings"])
+def test_rank_runs_again_when_a_file_it_reads_has_changed(
+    night: FakePorts, tmp_path: Path, option: str
+) -> None:
+    file = tmp_path / "listed.csv"
+    args = arguments(rank.STEP, "--from", "universe", option, str(file), asof=ASOF)
+    args.strategies = "core"
+    for symbol in ("AAA", "BBB", "BBB"):
+        file.write_text(f"symbol,score\n{symbol},1\n")
+        done = record.execute(night, "rank", rank.STEP, args, no_tick)
+        assert night.store.read("picks", asof=ASOF)["symbol"].to_pylist() == [symbol]
+    assert done.values["cached"] is True
 
 
 def test_quarantined_symbol_gives_no_signal(night: FakePorts) -> None:
