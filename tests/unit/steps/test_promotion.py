@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from fakes import NOW, FakePorts, FixedClock, arguments, no_tick
+from panels import table
 from registries import ASOF, put_artifact, put_set, with_registry
 
 from bft.adapters.store.state import SqlState
@@ -19,7 +20,7 @@ from bft.domain.errors import DataError, RefusedError, UnavailableError, UsageEr
 from bft.domain.forecast import MODEL_NAMES
 from bft.domain.runs import ModelVersion
 from bft.ports import Summary
-from bft.steps import models, promote, registry, rollback
+from bft.steps import gate, models, promote, registry, rollback
 
 DAY = date.fromisoformat(ASOF)
 
@@ -246,6 +247,17 @@ def test_models_names_all_nine_as_missing_before_the_first_set(ports: FakePorts)
     values = call(ports, models).values
     assert (values["missing"], values["missing_count"]) == (["all"], 9)
     assert values["mlflow_request"] == "none"
+
+
+def test_gate_report_is_stale_once_there_is_newer_gold(ports: FakePorts) -> None:
+    """Rules judge the age of gold, and sets by its prices."""
+    args = arguments(gate.STEP, asof=DAY, gates_dir="")
+    seen = []
+    for word in ("a", "b"):
+        rows = table("gold", [{"symbol": word, "date": DAY}])
+        ports.store.publish("gold", asof=DAY, partitions={"all": rows})
+        seen.append(gate.inputs(ports, args))
+    assert seen[0] != seen[1]
 
 
 def test_models_names_absent_and_expired_entries(ports: FakePorts) -> None:
