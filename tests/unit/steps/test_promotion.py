@@ -20,7 +20,7 @@ from bft.domain.errors import DataError, RefusedError, UnavailableError, UsageEr
 from bft.domain.forecast import MODEL_NAMES
 from bft.domain.runs import ModelVersion
 from bft.ports import Summary
-from bft.steps import gate, models, promote, registry, rollback
+from bft.steps import gate, models, promote, record, registry, rollback
 
 DAY = date.fromisoformat(ASOF)
 
@@ -247,6 +247,18 @@ def test_models_names_all_nine_as_missing_before_the_first_set(ports: FakePorts)
     values = call(ports, models).values
     assert (values["missing"], values["missing_count"]) == (["all"], 9)
     assert values["mlflow_request"] == "none"
+
+
+def test_models_is_not_found_finished_once_an_artifact_is_gone(ports: FakePorts) -> None:
+    put_set(ports, "a")
+    call(ports, promote)
+    args = arguments(models.STEP, asof=DAY)
+    for _ in range(2):
+        found = record.execute(ports, "models", models.STEP, args, no_tick).values
+    assert (found["cached"], found["missing"]) == (True, [])
+    ports.store.delete(f"models/{put_artifact(ports, 'bin_3d a')}/model.json")
+    found = record.execute(ports, "models", models.STEP, args, no_tick).values
+    assert found["missing"] == ["bin_3d"]
 
 
 def test_gate_report_is_stale_once_there_is_newer_gold(ports: FakePorts) -> None:
