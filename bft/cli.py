@@ -82,7 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _attach() -> None:
     """End in good order on SIGTERM, and when the runner that started this process is gone."""
 
-    def stop(_number: int, _frame: object) -> None:
+    def stop(number: int, _frame: object) -> None:
+        signal.signal(number, lambda *_: None)  # a chain and its runner both say it: once is enough
         raise _Terminated
 
     signal.signal(signal.SIGTERM, stop)

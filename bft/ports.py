@@ -196,7 +196,7 @@ class State(Protocol):
         """Approvals given for a gate report, oldest first."""
 
     def approve(self, report_digest: str, *, actor: str, at: datetime) -> None:
-        """Record an approval; the same actor twice counts once."""
+        """Record an approval; the same actor twice counts once, from then on."""
 
 
 class Source(Protocol):

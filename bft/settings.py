@@ -44,8 +44,12 @@ class Settings:
     source: str = ""
     state_url: str = ""  # empty: SQLite in the root
     tracker_url: str = ""  # empty: SQLite in the root
-    log_level: str = "info"
-    log_format: str = "auto"  # json, text; auto: text on a terminal
+    log_level: str = field(
+        default="info", metadata={"choices": ("debug", "info", "warning", "error", "critical")}
+    )
+    log_format: str = field(  # auto: text on a terminal
+        default="auto", metadata={"choices": ("auto", "json", "text")}
+    )
     # Alpha Vantage (data specification, section 1)
     alphavantage_api_key: Secret = field(default=Secret(""))
     av_url: str = "https://www.alphavantage.co/query"
@@ -72,7 +76,7 @@ class Settings:
     gates_dir: str = ""
     compute_cpus: int = field(default=0, metadata={"range": (0, 4096)})  # 0: all cores
     # money
-    mode: str = "paper"
+    mode: str = field(default="paper", metadata={"choices": ("paper", "live")})
     # SMTP
     smtp_url: Secret = field(default=Secret(""))  # smtp://user:password@host:587
     notify_to: str = ""
@@ -114,8 +118,11 @@ def _secret_file(variable: str, path: str) -> str:
 
 
 def _value(name: str, text: str, spec: Any) -> Any:
+    choices = spec.metadata.get("choices")
+    if choices and text.lower() not in choices:
+        raise ConfigError(f"{_variable(name)}={text!r}: one of {', '.join(choices)}")
     if spec.type is not int:
-        return spec.type(text)
+        return text.lower() if choices else spec.type(text)
     low, high = spec.metadata["range"]
     try:
         number = int(text)

@@ -7,12 +7,13 @@ log=$(mktemp)
 $bft serve market-sim --port 0 --start 2022-01-03 --today $asof >"$log" 2>&1 &
 sim=$!
 trap 'kill $sim 2>/dev/null; rm -f "$log"' EXIT
-for _ in $(seq 100); do
+for _ in $(seq 300); do
   url=$(grep -o 'http://[0-9.:]*' "$log" || true)
   [ -n "$url" ] && break
   kill -0 $sim 2>/dev/null || { cat "$log" >&2; exit 75; }
   sleep 0.1
 done
+[ -n "$url" ] || { cat "$log" >&2; echo "the simulator gave no address in 30 s; run again" >&2; exit 75; }
 BFT_SIM_URL=$url BFT_SCREEN_MAX_CHARTS=8 $bft run nightly --root "$root" --asof $asof --source sim
 cat <<END
 

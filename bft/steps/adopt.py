@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bft.domain.errors import BftError, DataError
+from bft.domain.errors import DataError, RefusedError
 from bft.domain.forecast import MODEL_NAMES
 from bft.domain.runs import Json, ModelVersion
 from bft.models.model_set import Entry, read_set
@@ -32,7 +32,8 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     """Gate and promote what was asked for, or put the aliases back.
 
     Raises:
-        UnavailableError: MLflow does not answer.
+        UnavailableError: MLflow, the root or the state does not answer; the request stays.
+        ConfigError: the policy or its gates cannot be read; likewise.
     """
     found = registry.requests(ports)
     if not found:
@@ -42,7 +43,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     mine.reason = next((v.tags[REASON] for v in asked if v.tags.get(REASON)), args.reason)
     try:
         summary = _decided(ports, mine, _request(ports, asked), tick)
-    except BftError as error:
+    except (DataError, RefusedError) as error:
         summary = Summary(values={"status": "not_promoted", "reasons": [str(error)]}, exit_code=0)
     if args.dry_run:
         return summary

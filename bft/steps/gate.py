@@ -59,20 +59,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str] | None:
-    """Candidates, production, gates and the day's date decide a report."""
+    """Candidates, production, gates, prices and the day's date decide a report."""
     if args.dry_run or args.contract_exit:
         return None
     pointer = ports.state.pointer("production")
     production = f"{pointer.revision} {pointer.audit_seq} {pointer.set_digest}"
     day = str(run_instant(ports, args.asof).date())
     if args.live:
-        tables = table_digests(ports.store, ("forecasts", "outcomes", "gold"), args)
+        tables = table_digests(ports.store, ("forecasts", "outcomes", "gold", "macro"), args)
         return {**tables, "production": production, "day": day}
     keys = [f"candidates/{name}.json" for name in MODEL_NAMES]
     folder = registry.data_folder(args.gates_dir, "gates")
     files = [folder / f"{name}.yaml" for name in names_of(args.gates)]
     texts = [file.read_text(encoding="utf-8") if file.exists() else "" for file in files]
+    newest = ports.store.manifest("gold")
+    tables = table_digests(ports.store, ("gold", "macro"), args)
     return {key: ports.store.digest(key) or "absent" for key in keys} | {
+        **tables,
+        "newest_gold": str(newest.asof) if newest else "absent",
         "production": production,
         "gates": digest_of(texts),
         "day": day,
@@ -319,5 +323,13 @@ STEP = Step(
         "breached": "with --live: true when production must be rolled back",
     },
     settings=("gates_dir",),
-    code=("models", "steps.gate", "steps.live_gate", "steps.registry"),
+    code=(
+        "dataset",
+        "features",
+        "models",
+        "steps.gate",
+        "steps.live_gate",
+        "steps.registry",
+        "steps.training",
+    ),
 )

@@ -29,16 +29,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str] | None:
-    """Pointer, aliases and requests, and the day that ages are measured on."""
+    """Pointer, artifacts, aliases and requests, and the day that ages are measured on."""
     if args.show or args.diff or args.at or args.verify or args.repair:
         return None
     pointer = ports.state.pointer(args.alias)
     return {
+        "artifacts": digest_of(_artifacts(ports.store, pointer.set_digest)),
         "pointer": f"{pointer.revision} {pointer.audit_seq} {pointer.set_digest}",
         "aliases": digest_of(registry.aliases(ports)),
         "mlflow": " ".join(_request(ports)),
         "day": str(run_instant(ports, args.asof).date()),
     }
+
+
+def _artifacts(store: Store, digest: str | None) -> list[str | None]:
+    """What rows are read from: a model whose files are gone is missing."""
+    entries = read_set(store, digest).entries if digest else ()
+    files = ("model.json", "evaluation.json")
+    return [store.digest(f"models/{e.digest}/{file}") for e in entries for file in files]
 
 
 def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:

@@ -58,13 +58,16 @@ def promote(ports: Ports, args: argparse.Namespace, digest: str | None, report: 
         ports.state.approve(digest_of(report), actor=args.actor, at=ports.clock.now())
     pointer = ports.state.pointer("production")
     there = {"from": pointer.set_digest, "to": digest, "revision": pointer.revision}
-    reasons = [] if digest == pointer.set_digest else blocked(ports, args, policy, digest, report)
+    here = digest is not None and digest == pointer.set_digest
+    if here and not args.dry_run:
+        return _promoted(ports, there, pointer, already=True)
+    reasons = [] if here else blocked(ports, args, policy, digest, report)
     if reasons or digest is None or args.dry_run:
         why = reasons or ["dry_run"]
         return Summary(values={"status": "not_promoted", "reasons": why, **there})
     given = approvals(ports, digest_of(report))
     missing = needed(ports, args, policy, digest, report) - len(given)
-    if missing > 0 and digest != pointer.set_digest:
+    if missing > 0:
         return _awaiting(args, missing, there)
     registry.intact(ports, digest)
     try:
@@ -140,7 +143,7 @@ def _move(
     ports: Ports, args: argparse.Namespace, digest: str, report: Json, given: list[str]
 ) -> tuple[Pointer, bool]:
     expected, report_digest = _expected(args, report), digest_of(report)
-    return registry.move(
+    moved, already = registry.move(
         ports,
         registry.Move(
             action="promote",
@@ -155,6 +158,13 @@ def _move(
             approvals=given,
         ),
     )
+    now = ports.state.pointer("production")
+    if already and now.set_digest != digest:  # a later move undid it
+        raise RefusedError(
+            f"conflict: production is at revision {now.revision}, this promotion was made at "
+            f"{moved.revision} and another move followed; give --expect {now.revision}"
+        )
+    return moved, already
 
 
 def _promoted(ports: Ports, there: Json, moved: Pointer, *, already: bool) -> Summary:

@@ -1,6 +1,9 @@
 """Rank what the scan found, or the universe itself, into picks."""
 
 import argparse
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bft.domain.errors import DataError
@@ -185,12 +188,26 @@ def _symbols_of(path: str) -> list[str]:
     return [str(text).strip().upper() for text in rows[named[0]].dropna()]
 
 
+def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
+    """Digests of the tables, and of the files that the options name."""
+    files = {"watchlist": args.watchlist, "backtest_rankings": args.backtest_rankings}
+    listed = {name: _file_digest(path) for name, path in files.items()}
+    return {**table_digests(ports.store, (*READS, "signals"), args), **listed}
+
+
+def _file_digest(path: str | None) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else "none"
+    except OSError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
 STEP = Step(
     effect="replace",
     summary="Rank the signals of asof (or the universe) into sized picks.",
     arguments=arguments,
     run=run,
-    inputs=lambda ports, args: table_digests(ports.store, (*READS, "signals"), args),
+    inputs=inputs,
     reads=(*READS, "signals"),
     writes=("picks",),
     outputs={"picks": "symbols tagged execute"},

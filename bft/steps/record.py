@@ -82,7 +82,7 @@ def identity(verb: str, step: Step, args: argparse.Namespace, inputs: Mapping[st
 
 def cached(ports: Ports, verb: str, step: Step, args: argparse.Namespace) -> Json | None:
     """JSON line of an equal finished call whose outputs are all present and equal, or None."""
-    if step.effect == "once" or getattr(args, "fresh", False):
+    if step.effect == "once" or getattr(args, "fresh", False) or _dry(args):
         return None
     inputs = step.inputs(ports, args)
     if inputs is None:
@@ -102,7 +102,7 @@ def execute(ports: Ports, verb: str, step: Step, args: argparse.Namespace, tick:
         return Summary(values=line)
     inputs = step.inputs(ports, args)
     summary = step.run(ports, args, tick)
-    if summary.exit_code == 0 and inputs is not None and step.effect != "once":
+    if summary.exit_code == 0 and inputs is not None and step.effect != "once" and not _dry(args):
         about = identity(verb, step, args, inputs)
         _publish(ports.store, about, summary)
     return summary
@@ -111,7 +111,7 @@ def execute(ports: Ports, verb: str, step: Step, args: argparse.Namespace, tick:
 def difference(ports: Ports, verb: str, step: Step, args: argparse.Namespace) -> str:
     """Say why an equal call would run: which input, argument or code changed, or what is gone."""
     inputs = step.inputs(ports, args)
-    if step.effect == "once" or inputs is None:
+    if step.effect == "once" or inputs is None or _dry(args):
         return "never cached"
     about = json.loads(canonical(identity(verb, step, args, inputs)))
     lineage = _lineage_key(about)
@@ -131,6 +131,11 @@ def difference(ports: Ports, verb: str, step: Step, args: argparse.Namespace) ->
 def line_of(summary: Summary) -> Json:
     """The JSON keys a summary contributes."""
     return {"rows": summary.rows, "skipped": dict(summary.skipped), **summary.values}
+
+
+def _dry(args: argparse.Namespace) -> bool:
+    """A dry run leaves nothing behind, nor is it found finished."""
+    return bool(getattr(args, "dry_run", False))
 
 
 def _publish(store: Store, about: Json, summary: Summary) -> None:

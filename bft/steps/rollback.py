@@ -3,6 +3,7 @@
 import argparse
 import json
 
+from bft.domain.errors import RefusedError
 from bft.domain.runs import Json
 from bft.models import audit
 from bft.models.model_set import digest_of
@@ -28,7 +29,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
 
     Raises:
         DataError: an artifact of the set is absent or altered.
-        RefusedError: conflict, another move came first.
+        RefusedError: never in production, or rolled back; conflict, another move came first.
     """
     now = ports.state.pointer("production")
     to = args.to or ports.state.pointer("previous").set_digest
@@ -36,6 +37,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     if why or to is None:
         idle = {"status": "nothing_to_do", "why": why, "from": now.set_digest, "to": None}
         return Summary(values={**idle, "revision": now.revision})
+    _check_known(ports, to)
     tick(0, 2, "artifacts")
     registry.intact(ports, to)
     moved, already = registry.move(
@@ -62,6 +64,18 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         "mirror": registry.after_move(ports),
     }
     return Summary(values=values)
+
+
+def _check_known(ports: Ports, to: str) -> None:
+    """Only what passed its gates once comes back this way; what was demoted needs an approval."""
+    rows = ports.state.audit()
+    if to not in {row["to"] for row in rows}:
+        raise RefusedError(f"set {to[:16]} was never in production; run: bft promote --set {to}")
+    if to in audit.demoted(rows):
+        raise RefusedError(
+            f"set {to[:16]} was rolled back; to return it needs an approval: "
+            f"bft promote --set {to} --approve --as NAME"
+        )
 
 
 def _nothing(

@@ -95,6 +95,24 @@ def test_publishing_again_writes_the_same_bytes(store: TableStore) -> None:
     assert {key: store.get(key) for key in store.keys("")} == files
 
 
+def test_two_writers_at_once_leave_both_manifests_readable(
+    open_store: Callable[[], TableStore],
+) -> None:
+    first, second = open_store(), open_store()
+    look = first.digest
+
+    def looked_too_early(key: str) -> str | None:
+        found = look(key)
+        first.digest = look
+        second.publish("outcomes", asof=TUESDAY, partitions={"p": outcomes((MONDAY, "B", 3, 2.0))})
+        return found
+
+    first.digest = looked_too_early
+    first.publish("outcomes", asof=MONDAY, partitions={"p": outcomes((MONDAY, "A", 3, 1.0))})
+    symbols = [open_store().read("outcomes", asof=day)["symbol"] for day in (MONDAY, TUESDAY)]
+    assert [found.to_pylist() for found in symbols] == [["A"], ["B"]]
+
+
 def test_late_partition_reaches_later_manifests(store: TableStore) -> None:
     store.publish("outcomes", asof=TUESDAY, partitions={"known=2": outcomes((MONDAY, "B", 3, 0.2))})
     store.publish("outcomes", asof=MONDAY, partitions={"known=1": outcomes((MONDAY, "A", 3, 0.1))})

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from panels import ASOF, forecast, gold_rows, table, wavy
 
 from bft.domain.errors import DataError, StaleDataError
 from bft.ports import Summary
-from bft.steps import rank, scan
+from bft.steps import rank, record, scan
 
 FALLEN = {"adjusted_close": 94.0, "rsi_14": 28.0, "bollinger_bands_signal": 1}
 
@@ -66,8 +67,23 @@ def test_rank_picks_what_scan_found_with_sizes(night: FakePorts) -> None:
 
 def test_dry_run_writes_nothing(night: FakePorts) -> None:
     before = night.store.keys("")
-    assert run(scan, night, "--dry-run").rows == 5
+    args = arguments(scan.STEP, "--dry-run", asof=ASOF, strategies="core")
+    assert record.execute(night, "scan", scan.STEP, args, no_tick).rows == 5
     assert night.store.keys("") == before
+
+
+@pytest.mark.parametrize("option", ["--watchlist", "--backtest-rankings"])
+def test_rank_runs_again_when_a_file_it_reads_has_changed(
+    night: FakePorts, tmp_path: Path, option: str
+) -> None:
+    file = tmp_path / "listed.csv"
+    args = arguments(rank.STEP, "--from", "universe", option, str(file), asof=ASOF)
+    args.strategies = "core"
+    for symbol in ("AAA", "BBB", "BBB"):
+        file.write_text(f"symbol,score\n{symbol},1\n")
+        done = record.execute(night, "rank", rank.STEP, args, no_tick)
+        assert night.store.read("picks", asof=ASOF)["symbol"].to_pylist() == [symbol]
+    assert done.values["cached"] is True
 
 
 def test_quarantined_symbol_gives_no_signal(night: FakePorts) -> None:

@@ -17,6 +17,16 @@ def test_value_out_of_range_names_setting_and_example(text: str) -> None:
         read_settings({"BFT_AV_CALLS_PER_MINUTE": text})
 
 
+@pytest.mark.parametrize("name", ["LOG_LEVEL", "LOG_FORMAT", "MODE"])
+def test_word_that_is_no_choice_names_the_choices(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"BFT_{name}='loud': one of .*, "):
+        read_settings({f"BFT_{name}": "loud"})
+
+
+def test_choice_may_be_in_capitals() -> None:
+    assert read_settings({"BFT_LOG_LEVEL": "WARNING"}).log_level == "warning"
+
+
 def test_secret_is_masked_and_read_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("hunter2\n")

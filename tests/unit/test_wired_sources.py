@@ -14,6 +14,12 @@ def wired(root: Path, **values: object) -> Wired:
     return Wired(Settings(**values), root=str(root), commands=CommandLine())  # type: ignore[arg-type]
 
 
+def test_password_in_an_address_is_refused_and_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="BFT_MYSQL_PASSWORD") as caught:
+        wired(tmp_path).source("mysql:mysql+pymysql://reader:hunter2@127.0.0.1:9/legacy")
+    assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.parametrize("spec", ["", "alphavantage", "bloomberg", "files:", "mysql:"])
 def test_no_source_names_one_that_works(tmp_path: Path, spec: str) -> None:
     with pytest.raises(ConfigError, match="--source sim"):

@@ -125,6 +125,8 @@ class MySql:
     def __init__(self, url: str, *, password: str, store: Store) -> None:
         try:
             parsed = sa.make_url(url)
+            if parsed.password is not None:  # arguments stand in lineage, markers and run records
+                raise ConfigError("--source mysql:URL: no password in it; set BFT_MYSQL_PASSWORD")
             parsed = parsed.set(password=password) if password else parsed
             self._engine = sa.create_engine(parsed, connect_args={"connect_timeout": 5})
         except (SQLAlchemyError, ImportError) as error:

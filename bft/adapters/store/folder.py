@@ -57,6 +57,7 @@ class FolderObjects:
                 file.hardlink_to(temporary)
             except FileExistsError:
                 return False
+            _sync(file.parent)
         return True
 
     def delete(self, key: str) -> None:

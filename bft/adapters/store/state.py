@@ -179,11 +179,12 @@ class SqlState:
         return [{"actor": row.actor, "at": row.at} for row in rows]
 
     def approve(self, report_digest: str, *, actor: str, at: datetime) -> None:
-        """Record an approval once per actor."""
+        """Record an approval once per actor; given again, it counts from then."""
         row = {"report_digest": report_digest, "actor": actor, "at": at.isoformat()}
         with self._transaction(exclusive=f"approval {report_digest}") as connection:
             known = (_APPROVALS.c.report_digest == report_digest) & (_APPROVALS.c.actor == actor)
-            if connection.execute(sa.select(_APPROVALS.c.at).where(known)).first() is None:
+            again = sa.update(_APPROVALS).where(known).values(at=row["at"])
+            if not connection.execute(again).rowcount:
                 connection.execute(sa.insert(_APPROVALS).values(row))
 
     @contextmanager

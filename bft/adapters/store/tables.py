@@ -164,10 +164,12 @@ class TableStore:
         data = _parquet(table, rows)
         digest = sha256(data)
         key = f"tables/{table}/{partition}.parquet"
-        # An object that an older manifest names is immutable: other bytes get another name.
-        if self.digest(key) not in {None, digest}:
+        # An object that another manifest names is immutable: other bytes get another name. Created,
+        # not put: of two writers at once, one finds the name taken.
+        there = self.digest(key) == digest or self.create(key, data)
+        if not there and self.digest(key) != digest:
             key = f"tables/{table}/{partition}.{digest[:12]}.parquet"
-        self.put(key, data)
+            self.put(key, data)
         return ObjectRef(
             partition=partition, key=key, digest=digest, rows=rows.num_rows, size=len(data)
         )

@@ -178,6 +178,10 @@ class MlflowTracker:
             except _Away as error:
                 self._keep(batch[place:], str(error))
                 return
+            except BftError as error:  # the root is away: what is spooled there was not replayed
+                self._session = None
+                self._keep(batch[place:], str(error))
+                return
 
     def _carry_out(self, one: Json | _Call, session: Session) -> None:
         try:
@@ -218,7 +222,7 @@ class MlflowTracker:
 
     def _lose(self, error: Exception) -> NoReturn:
         self._session = None
-        self._away = f"MLflow {self._shown} does not answer: {str(error).splitlines()[0]}"
+        self._away = f"MLflow {self._shown} does not answer: {_first_line(error)}"
         self._retry_at_s = time.monotonic() + RETRY_S
         self._log("warning", "tracker.away", error=self._away)
         raise _Away(self._away) from error
@@ -233,6 +237,10 @@ class MlflowTracker:
                 self._spool.append(operations, at_ms=self._now_ms())
         except BftError as error:  # the root is away as well
             self._log("error", "tracker.lost", operations=len(operations), error=str(error))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _merged(batch: Sequence[Json | _Call]) -> list[Json | _Call]:

@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from fakes import NOW, FakePorts, FixedClock, arguments, no_tick
+from panels import table
 from registries import ASOF, put_artifact, put_set, with_registry
 
 from bft.adapters.store.state import SqlState
-from bft.domain.errors import DataError, UsageError
+from bft.domain.errors import DataError, RefusedError, UnavailableError, UsageError
 from bft.domain.forecast import MODEL_NAMES
 from bft.domain.runs import ModelVersion
 from bft.ports import Summary
-from bft.steps import models, promote, registry, rollback
+from bft.steps import gate, models, promote, record, registry, rollback
 
 DAY = date.fromisoformat(ASOF)
 
@@ -131,7 +132,7 @@ def test_approval_older_than_72_hours_does_not_count(ports: FakePorts) -> None:
     words = ("--accept-inconclusive", "--set", digest)
     ports.state.approve(report, actor="ada", at=datetime(2026, 1, 2, 23, 29, tzinfo=UTC))
     assert status(call(ports, promote, *words)) == ("awaiting_approval", 77)
-    ports.state.approve(report, actor="bob", at=datetime(2026, 1, 2, 23, 31, tzinfo=UTC))
+    ports.state.approve(report, actor="ada", at=datetime(2026, 1, 2, 23, 31, tzinfo=UTC))
     assert status(call(ports, promote, *words)) == ("promoted", 0)
 
 
@@ -195,6 +196,34 @@ def test_demoted_set_needs_an_approval_to_return(ports: FakePorts) -> None:
     assert status(call(ports, promote, *words, "--approve", "--as", "ada")) == ("promoted", 0)
 
 
+def test_promotion_that_was_undone_since_is_a_conflict(ports: FakePorts) -> None:
+    """Its key is in the audit, but what it moved there has left."""
+    first, second = two_sets(ports)
+    call(ports, rollback)
+    words = ("--set", second, "--approve", "--as", "ada")
+    assert status(call(ports, promote, *words)) == ("conflict", 77)
+    assert ports.state.pointer("production").set_digest == first
+
+
+def test_set_in_production_is_not_moved_onto_itself(ports: FakePorts) -> None:
+    first, second = two_sets(ports)
+    done = call(ports, promote, "--set", second, "--expect", "2")
+    assert (*status(done), done.values["already"]) == ("promoted", 0, True)
+    assert ports.state.pointer("previous").set_digest == first
+    assert len(ports.state.audit()) == 2
+
+
+def test_rollback_names_only_sets_that_were_in_production(ports: FakePorts) -> None:
+    first, second = two_sets(ports)
+    never = put_set(ports, "c", verdict="fail")
+    with pytest.raises(RefusedError, match="never in production"):
+        call(ports, rollback, "--to", never)
+    assert status(call(ports, rollback, "--to", first)) == ("rolled_back", 0)
+    with pytest.raises(RefusedError, match="--approve"):
+        call(ports, rollback, "--to", second)
+    assert ports.state.pointer("production").set_digest == first
+
+
 def test_rollback_only_if_the_days_set_was_breached(ports: FakePorts) -> None:
     first, second = two_sets(ports)
     assert status(call(ports, rollback, "--if-breached")) == ("nothing_to_do", 0)
@@ -218,6 +247,29 @@ def test_models_names_all_nine_as_missing_before_the_first_set(ports: FakePorts)
     values = call(ports, models).values
     assert (values["missing"], values["missing_count"]) == (["all"], 9)
     assert values["mlflow_request"] == "none"
+
+
+def test_models_is_not_found_finished_once_an_artifact_is_gone(ports: FakePorts) -> None:
+    put_set(ports, "a")
+    call(ports, promote)
+    args = arguments(models.STEP, asof=DAY)
+    for _ in range(2):
+        found = record.execute(ports, "models", models.STEP, args, no_tick).values
+    assert (found["cached"], found["missing"]) == (True, [])
+    ports.store.delete(f"models/{put_artifact(ports, 'bin_3d a')}/model.json")
+    found = record.execute(ports, "models", models.STEP, args, no_tick).values
+    assert found["missing"] == ["bin_3d"]
+
+
+def test_gate_report_is_stale_once_there_is_newer_gold(ports: FakePorts) -> None:
+    """Rules judge the age of gold, and sets by its prices."""
+    args = arguments(gate.STEP, asof=DAY, gates_dir="")
+    seen = []
+    for word in ("a", "b"):
+        rows = table("gold", [{"symbol": word, "date": DAY}])
+        ports.store.publish("gold", asof=DAY, partitions={"all": rows})
+        seen.append(gate.inputs(ports, args))
+    assert seen[0] != seen[1]
 
 
 def test_models_names_absent_and_expired_entries(ports: FakePorts) -> None:
@@ -298,6 +350,20 @@ def test_alias_on_a_foreign_version_is_put_back_with_the_reason(ports: FakePorts
     assert ports.state.pointer("production").revision == 2
     again = call(ports, promote, "--from-mlflow")
     assert again.values["reasons"] == ["no request in MLflow"]
+
+
+def test_request_waits_while_something_does_not_answer(ports: FakePorts) -> None:
+    """A fault that may pass is no refusal: the alias stays, and the node is tried again."""
+    two_sets(ports)
+    ports.tracker.set_alias("bft-reg_3d", "production", "1")
+
+    def away(_key: str) -> bytes:
+        raise UnavailableError("the bucket does not answer")
+
+    get, ports.store.get = ports.store.get, lambda k: away(k) if k.startswith("models") else get(k)
+    with pytest.raises(UnavailableError, match="bucket"):
+        call(ports, promote, "--from-mlflow")
+    assert ports.tracker.aliases("bft-reg_3d")["production"] == "1"
 
 
 FORBIDDEN = """
