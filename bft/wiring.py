@@ -37,7 +37,9 @@ class SystemClock:
 class Wired:
     """The Ports of a process."""
 
-    def __init__(self, values: Settings, *, root: str, commands: Commands, silent: bool) -> None:
+    def __init__(
+        self, values: Settings, *, root: str, commands: Commands, silent: bool = False
+    ) -> None:
         self.settings, self.root, self.commands, self._silent = values, root, commands, silent
         self.clock = SystemClock()
         self._sources: dict[str, Source] = {}

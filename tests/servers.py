@@ -84,7 +84,7 @@ def running(
     words: list[object],
     port: int,
     who: dict[str, object],
-    stop: signal.Signals = signal.SIGINT,  # PostgreSQL's fast shutdown
+    stop: signal.Signals = signal.SIGQUIT,  # PostgreSQL's immediate shutdown
 ) -> Iterator[None]:
     """A server process, from the moment it listens until the end of the block."""
     quiet = subprocess.DEVNULL

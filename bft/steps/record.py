@@ -21,6 +21,8 @@ from bft.ports import Manifest, Ports, Step, Store, Summary, Tick
 PACKAGE = Path(__file__).resolve().parents[1]
 UNKEYED = frozenset({"verb", "root", "json", "debug", "quiet", "events", "describe", "fresh"})
 """Arguments that change no output."""
+OTHER_OUTPUTS = ("live", "models", "legacy")
+"""Flags that make a verb write something else, which has a lineage of its own."""
 
 
 def canonical(value: Any) -> bytes:
@@ -155,4 +157,5 @@ def _publish(store: Store, about: Json, summary: Summary) -> None:
 
 def _lineage_key(about: Json) -> str:
     parts = [str(about["args"][key]) for key in ("asof", "name") if about["args"].get(key)]
+    parts += [flag for flag in OTHER_OUTPUTS if about["args"].get(flag) is True]
     return f"lineage/{about['verb']}/{'-'.join(parts) or 'all'}.json"
