@@ -1,0 +1,68 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from bft import cli
+
+HEAVY = {"torch", "pandas", "pyarrow", "mlflow", "matplotlib", "numpy", "sqlalchemy", "httpx"}
+
+
+def loaded_after(code: str) -> set[str]:
+    tell = f"import sys; {code}; print(*{HEAVY!r} & set(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", tell], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+def test_help_loads_no_heavy_library() -> None:
+    assert loaded_after("from bft.cli import main; main(['--help'])") == set()
+
+
+def test_parsers_of_all_verbs_load_no_heavy_library() -> None:
+    """The linter parses every command line of every workflow."""
+    code = "from bft import cli; [cli.parser(v, cli.load(v)) for v in cli.VERBS]"
+    assert loaded_after(code) == set()
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_description_is_json_with_schemas(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([verb, "--describe"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["verb"] == verb
+    assert told["class"] in {"pure", "replace", "once"}
+    assert told["description"]
+    assert {"input_schema", "output_schema"} <= set(told)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["glod"], 2, "did you mean gold?"),
+        (["gold", "--rot", "x"], 2, "unrecognized arguments: --rot"),
+        (["gold", "--asof", "06.01.2025"], 2, "no ISO date such as 2025-01-06"),
+        (["gold", "--asof", "2018-02-10"], 2, "nearest earlier: --asof 2018-02-09"),
+        (["gold", "--asof", "2036-01-04"], 2, "after the last closed session"),
+        (["pull", "--asof", "2018-02-07", "--source", "bloomberg"], 78, "--source sim"),
+    ],
+)
+def test_bad_command_line_says_what_and_what_next(
+    words: list[str],
+    code: int,
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    root = tmp_path_factory.mktemp("root")
+    more = ["--root", str(root)] if words != ["glod"] else []
+    assert cli.main([*words, *more]) == code
+    told = capsys.readouterr()
+    assert says in told.err
+    assert told.out == ""
+
+
+def test_json_error_is_one_line_and_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["gold", "--asof", "2018-02-10", "--json"]) == 2
+    told = capsys.readouterr()
+    assert json.loads(told.out)["exit_code"] == 2
+    assert told.err == ""
