@@ -78,7 +78,7 @@ def model_of(
             "names": list(arrays.features),
             "dead": list(statistics.dead),
         },
-        "normalisation": {"clip": 5.0, "digest": f"seed {seed}"},
+        "normalisation": {"clip": 5.0, "sum": f"seed {seed}"},
         "label": {"mu_y": 0.001, "s": 0.03, **LABELS[name.kind]},
         "split": {"fold": seed, "test": [[str(sessions.session(first_test)), "2025-12-31"]]},
         "training": {"loss": "mse", "threads": threads},

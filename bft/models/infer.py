@@ -169,7 +169,7 @@ def _forwards(
         if late():
             faults[model.name] = "deadline"
             continue
-        key = (model.spec["normalisation"]["digest"], model.spec["lookback"])
+        key = (model.spec["normalisation"]["sum"], model.spec["lookback"])
         if key not in matrices:
             matrices[key] = _normalised(arrays, model, rows, symbols)
             pooled |= {symbols[n] for n in model.statistics.of(symbols)[2]}

@@ -17,7 +17,7 @@ from bft.adapters.tracker.mlflow import MlflowTracker
 from bft.domain.forecast import MODEL_NAMES
 from bft.domain.runs import Event, Outcome, Task
 from bft.ports import Summary
-from bft.steps import gate, models, promote, train
+from bft.steps import gate, models, predict, promote, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of libraries that MLflow imports
 
@@ -154,6 +154,18 @@ def test_bootstrap_gate_proposes_a_set_that_is_promoted(night: Any) -> None:
     assert ports.tracker.aliases("bft-set") == {"production": "1"}
     live = call(ports, gate, asof, "--live").values
     assert (live["verdict"], live["breached"]) == ("no_outcomes", False)
+
+
+def test_promoted_set_scores_the_newest_day(night: Any) -> None:
+    """What training wrote is what inference reads."""
+    ports, asof, _, _ = night
+    call(ports, gate, asof, "--gates", "bootstrap")
+    call(ports, promote, asof)
+    done = call(ports, predict, asof)
+    rows = ports.store.read("forecasts", asof=asof).to_pylist()
+    assert done.rows == len(rows) > 0
+    assert {row["asof"] for row in rows} == {asof}
+    assert all(row["rank_3d"] is not None for row in rows if row["status"] == "ok")
 
 
 def test_paper_gate_compares_the_merge_and_keeps_equal_models(night: Any) -> None:
