@@ -71,15 +71,7 @@ def calls(template: Template, values: dict[str, str]) -> list[list[str]]:
 )
 def test_node_is_a_command_line_of_bft(node: str, words: list[str]) -> None:
     assert not [word for word in words if "{{" in word], node
-    if words[0] not in cli.VERBS:
-        pytest.skip(f"verb {words[0]} is not registered yet ({node})")
-    if "--from-mlflow" in words and "from_mlflow" not in known(words[0]):
-        pytest.skip(f"{words[0]} does not take --from-mlflow yet ({node})")
     cli.parse(words)
-
-
-def known(verb: str) -> set[str]:
-    return set(cli.describe(verb, cli.load(verb))["input_schema"]["properties"])
 
 
 def test_declared_outputs_are_keys_the_verb_states() -> None:
