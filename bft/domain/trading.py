@@ -1,5 +1,6 @@
 """Signals and picks: what strategies say, before any size or order."""
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -87,6 +88,23 @@ class Signal:
     stop_price_usd: float | None = None
     qty: int = 0
     evidence: dict[str, float] = field(default_factory=dict)
+
+
+def signal_id(
+    *,
+    kind: SignalKind,
+    strategy_id: str,
+    symbol: str,
+    direction: Direction,
+    bar_key: str,
+    instrument: Instrument = Instrument.STOCK,
+) -> str:
+    """Identity of a decision: no price, confidence, time or parameter is in it.
+
+    Source: strategies specification, section 1.
+    """
+    parts = ("bft.signal.v1", kind, strategy_id, symbol, direction, instrument, bar_key)
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:32]
 
 
 SIGNALS = Table(

@@ -13,7 +13,7 @@ import numpy as np
 from bft.domain import sessions
 from bft.domain.errors import DataError
 from bft.domain.forecast import HORIZONS_DAYS
-from bft.domain.trading import Direction, Instrument, Signal, SignalKind
+from bft.domain.trading import Direction, Instrument, Signal, SignalKind, signal_id
 from bft.strategies.rules import Bools, Floats, Strategy, model_confidence
 from bft.strategies.view import View
 
@@ -36,23 +36,6 @@ class Scan:
 
     signals: tuple[Signal, ...]
     skipped: Mapping[str, int]
-
-
-def signal_id(
-    *,
-    kind: SignalKind,
-    strategy_id: str,
-    symbol: str,
-    direction: Direction,
-    bar_key: str,
-    instrument: Instrument = Instrument.STOCK,
-) -> str:
-    """Identity of a decision: no price, confidence, time or parameter is in it.
-
-    Source: strategies specification, section 1.
-    """
-    parts = ("bft.signal.v1", kind, strategy_id, symbol, direction, instrument, bar_key)
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:32]
 
 
 def horizon_for(horizon_days: int) -> int:

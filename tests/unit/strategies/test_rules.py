@@ -8,9 +8,9 @@ from panels import ASOF, forecast, gold_rows, table
 
 from bft.domain import sessions
 from bft.domain.errors import ConfigError, DataError
-from bft.domain.trading import Direction, SignalKind
+from bft.domain.trading import Direction, SignalKind, signal_id
 from bft.strategies import STRATEGIES, enabled
-from bft.strategies.signals import Held, Scan, horizon_for, signal_id, signals_at
+from bft.strategies.signals import Held, Scan, horizon_for, signals_at
 from bft.strategies.view import View, view_of
 
 AT = datetime(2025, 3, 14, 22, tzinfo=UTC)

@@ -1,0 +1,268 @@
+"""What a broker says: reports, quotes, snapshots, session states.
+
+Source: executor specification, sections 3, 6 and 7.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from bft.domain.orders import Contract, Execution, OrderType, Side, TimeInForce
+
+
+class SessionState(StrEnum):
+    """State of the broker session. Source: executor specification, section 7.1."""
+
+    DOWN = "DOWN"
+    HANDSHAKE = "HANDSHAKE"
+    SYNCING = "SYNCING"
+    RECONCILING = "RECONCILING"
+    ARMED = "ARMED"
+    LOST = "LOST"
+    HALF_OPEN = "HALF_OPEN"
+    DRAINING = "DRAINING"
+
+    @property
+    def may_close(self) -> bool:
+        """Closing orders may leave."""
+        return self in {SessionState.RECONCILING, SessionState.ARMED, SessionState.DRAINING}
+
+    @property
+    def may_cancel(self) -> bool:
+        """Cancels may leave."""
+        return self.may_close or self is SessionState.LOST
+
+
+class Priority(StrEnum):
+    """Order of the send queue, first to last."""
+
+    CANCEL = "cancel"
+    CLOSING = "closing"
+    AMEND = "amend"
+    OPENING = "opening"
+    QUERY = "query"
+    DATA = "data"
+
+
+class ErrorKind(StrEnum):
+    """What a broker's code means for an order or session, whatever its number.
+
+    Source: executor specification, section 7.1, table of codes.
+    """
+
+    REFUSED = "refused"  # class R: REJECTED before acknowledgement, else a failed amend
+    CANCELLED = "cancelled"  # 202: a status or completed order must agree
+    DUPLICATE_ID = "duplicate_id"  # 103: evidence that the id exists
+    UNCHANGED = "unchanged"  # an amend or cancel that was not possible; query all orders
+    MESSAGE = "message"  # never terminal
+    HELD = "held"  # 404, 109, 165, 321, 492: held or invalid; query
+    PACING = "pacing"
+    CONNECTION = "connection"
+    CONNECTIVITY = "connectivity"  # 1100-1102 and farms reported broken
+    FARM_OK = "farm_ok"
+    DATA = "data"  # missing or delayed quotes, depth
+    UNLISTED = "unlisted"  # never terminal; query within 2 s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedOrder:
+    """One leg as handed to a broker. `transmit` False waits for the last leg of its bracket."""
+
+    order_id: int
+    order_ref: str
+    contract: Contract
+    side: Side
+    qty: int
+    order_type: OrderType
+    account: str
+    limit_price_usd: Decimal | None = None
+    stop_price_usd: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+    parent_order_id: int = 0
+    oca_group: str = ""
+    oca_type: int = 0
+    transmit: bool = True
+    trigger_method: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerOrder:
+    """An open or completed order as the broker tells it; `order_id` 0 where it tells none."""
+
+    order_ref: str
+    perm_id: int
+    order_id: int
+    client_id: int
+    account: str
+    contract: Contract
+    side: Side
+    qty: Decimal
+    order_type: str
+    status: str
+    limit_price_usd: Decimal | None = None
+    stop_price_usd: Decimal | None = None
+    filled_qty: Decimal | None = None
+    parent_order_id: int = 0
+    oca_group: str = ""
+    why_held: str = ""
+    completed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerPosition:
+    """A position as the broker tells it; `average_cost_usd` includes multiplier and fees."""
+
+    account: str
+    contract: Contract
+    qty: Decimal
+    average_cost_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountValues:
+    """Account figures in USD; None is unknown. `at` is the arrival of the newest."""
+
+    account: str
+    at: datetime
+    equity_usd: Decimal | None = None
+    cash_usd: Decimal | None = None
+    available_usd: Decimal | None = None
+    account_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """A top of book; None is unknown. `at` is when it last changed, by the executor's clock.
+
+    `frozen`, `delayed`, `halted` as the feed says.
+    """
+
+    contract: Contract
+    at: datetime
+    bid_usd: Decimal | None = None
+    ask_usd: Decimal | None = None
+    last_usd: Decimal | None = None
+    close_usd: Decimal | None = None
+    bid_size: int | None = None
+    ask_size: int | None = None
+    frozen: bool = False
+    delayed: bool = False
+    halted: bool = False
+
+    @property
+    def mid_usd(self) -> Decimal | None:
+        """Half way between bid and ask, where both are above zero and not crossed."""
+        if self.bid_usd is None or self.ask_usd is None:
+            return None
+        sound = Decimal(0) < self.bid_usd <= self.ask_usd
+        return (self.bid_usd + self.ask_usd) / 2 if sound else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Positions and all open orders, each with its end marker, of one epoch and account.
+
+    `completed` and `executions` are None where they were not asked for.
+    """
+
+    epoch: int
+    account: str
+    at: datetime
+    positions: tuple[BrokerPosition, ...]
+    open_orders: tuple[BrokerOrder, ...]
+    completed: tuple[BrokerOrder, ...] | None = None
+    executions: tuple[Execution, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionReport:
+    """The session changed its state."""
+
+    state: SessionState
+    epoch: int
+    reason: str = ""
+    code: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReport:
+    """openOrder or orderStatus: where an order stands now."""
+
+    order: BrokerOrder
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionReport:
+    """A fill, or its correction."""
+
+    execution: Execution
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeeReport:
+    """Commission of a fill, told after it."""
+
+    exec_id: str
+    fee_usd: Decimal
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorReport:
+    """A code; `order_id` None where it belongs to no order."""
+
+    kind: ErrorKind
+    code: int
+    text: str
+    epoch: int
+    order_id: int | None = None
+    order_ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteReport:
+    """A watched contract's quote changed."""
+
+    quote: Quote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionReport:
+    """A position changed."""
+
+    position: BrokerPosition
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountReport:
+    """Account figures changed."""
+
+    values: AccountValues
+    epoch: int
+
+
+Report = (
+    SessionReport
+    | OrderReport
+    | ExecutionReport
+    | FeeReport
+    | ErrorReport
+    | QuoteReport
+    | PositionReport
+    | AccountReport
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhatIf:
+    """Margins after an order that is not sent, in USD; None is unknown."""
+
+    initial_margin_after_usd: Decimal | None
+    equity_with_loan_after_usd: Decimal | None
+    commission_usd: Decimal | None = None
+    values: Mapping[str, str] = field(default_factory=dict)

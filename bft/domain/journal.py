@@ -1,0 +1,64 @@
+"""The executor's journal: what happened, in order, each row chained to the one before.
+
+Source: executor specification, section 2.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bft.domain.runs import Json
+
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One fact: `body` is JSON (Decimals and instants as text), never changed afterwards."""
+
+    kind: str
+    at: datetime
+    body: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalRow:
+    """An entry as stored; `hash` covers `prev_hash` and the canonical text."""
+
+    seq: int
+    entry: Entry
+    prev_hash: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowChange:
+    """What an entry does to a table: the row's new values, or None to remove it."""
+
+    table: str
+    key: Mapping[str, object]
+    values: Mapping[str, object] | None
+
+
+def canonical_json(value: object) -> str:
+    """Sorted keys, no spaces, UTF-8; NaN and infinities are refused.
+
+    Raises:
+        ValueError: a number that JSON cannot hold.
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def canonical(entry: Entry) -> str:
+    """Text of an entry that the chain covers."""
+    return canonical_json({"at": entry.at.isoformat(), "kind": entry.kind, "body": entry.body})
+
+
+def chained(seq: int, entry: Entry, prev_hash: str) -> JournalRow:
+    """The entry as row `seq` after `prev_hash`."""
+    digest = hashlib.sha256((prev_hash + canonical(entry)).encode()).hexdigest()
+    return JournalRow(seq=seq, entry=entry, prev_hash=prev_hash, hash=digest)
