@@ -13,7 +13,14 @@ import numpy as np
 from bft.domain import sessions
 from bft.domain.errors import DataError
 from bft.domain.forecast import HORIZONS_DAYS
-from bft.domain.trading import Direction, Instrument, Signal, SignalKind, signal_id
+from bft.domain.trading import (
+    Direction,
+    Instrument,
+    Signal,
+    SignalKind,
+    policy_values,
+    signal_id,
+)
 from bft.strategies.rules import Bools, Floats, Strategy, model_confidence
 from bft.strategies.view import View
 
@@ -162,7 +169,7 @@ def _signal(
 
 def params_digest(strategy: Strategy) -> str:
     """sha256 (16 hex) of a strategy's parameters and exits."""
-    values: Any = {"params": asdict(strategy.params), "exits": asdict(strategy.exits)}
+    values: Any = {"params": asdict(strategy.params), "exits": policy_values(strategy.exits)}
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -9,7 +9,16 @@ import pandas as pd
 import pyarrow as pa
 
 from bft.domain.market import SECTOR_FUNDS
-from bft.domain.trading import PICKS, SIGNALS, Direction, ExitPolicy, Instrument, Signal, SignalKind
+from bft.domain.trading import (
+    PICKS,
+    SIGNALS,
+    Direction,
+    Instrument,
+    Signal,
+    SignalKind,
+    policy_of,
+    policy_values,
+)
 from bft.strategies.ranking import Ranked
 
 LEGACY_COLUMNS = (
@@ -45,7 +54,7 @@ def signal_rows(rows: Sequence[Ranked], *, slot: str, simulated: bool) -> pd.Dat
         values |= {
             "slot": slot,
             "evidence": _json(row.signal.evidence),
-            "exits": _json(asdict(row.signal.exits)),
+            "exits": _json(policy_values(row.signal.exits)),
             "tag": row.tag,
             "tag_reason": row.tag_reason,
             "simulated": simulated,
@@ -59,15 +68,13 @@ def signals_of(table: pa.Table) -> list[Signal]:
     found = []
     for row in table.to_pylist():
         values = {name: row[name] for name in Signal.__slots__ if name not in _ENCODED}
-        policy = json.loads(row["exits"])
-        policy["partials"] = tuple(map(tuple, policy["partials"]))
         found.append(
             Signal(
                 **values,
                 kind=SignalKind(row["kind"]),
                 direction=Direction(row["direction"]),
                 instrument=Instrument(row["instrument"]),
-                exits=ExitPolicy(**policy),
+                exits=policy_of(json.loads(row["exits"])),
                 evidence=json.loads(row["evidence"]),
             )
         )
@@ -77,7 +84,7 @@ def signals_of(table: pa.Table) -> list[Signal]:
 def signals_csv(table: pd.DataFrame) -> bytes:
     """The file signals.csv: legacy columns first, then the rest."""
     out = pd.DataFrame(index=table.index)
-    exits = [ExitPolicy(**json.loads(text)) for text in table["exits"]]
+    exits = [policy_of(json.loads(text)) for text in table["exits"]]
     buys = (table["kind"] == SignalKind.ENTRY) & (table["direction"] == Direction.LONG)
     closes_short = (table["kind"] == SignalKind.EXIT) & (table["direction"] == Direction.SHORT)
     out["action"] = (buys | closes_short).map({True: "BUY", False: "SELL"})
