@@ -29,6 +29,12 @@ class Instrument(StrEnum):
     STOCK = "STOCK"
     CALL = "CALL"
     PUT = "PUT"
+    FUTURE = "FUTURE"
+
+    @property
+    def is_option(self) -> bool:
+        """A call or a put."""
+        return self in {Instrument.CALL, Instrument.PUT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
