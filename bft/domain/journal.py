@@ -62,3 +62,38 @@ def chained(seq: int, entry: Entry, prev_hash: str) -> JournalRow:
     """The entry as row `seq` after `prev_hash`."""
     digest = hashlib.sha256((prev_hash + canonical(entry)).encode()).hexdigest()
     return JournalRow(seq=seq, entry=entry, prev_hash=prev_hash, hash=digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableSpec:
+    """Key columns of a table, and the column whose instant `since` filters and order follows."""
+
+    key: tuple[str, ...]
+    instant: str
+
+
+TABLES: Mapping[str, TableSpec] = {
+    "signals": TableSpec(key=("signal_id",), instant="at"),
+    "decisions": TableSpec(key=("decision_id",), instant="at"),
+    "denials": TableSpec(key=("decision_id",), instant="at"),
+    "intents": TableSpec(key=("intent_id",), instant="created_at"),
+    "orders": TableSpec(key=("epoch", "client_id", "order_id"), instant="at"),
+    "executions": TableSpec(key=("exec_id",), instant="at"),
+    "fees": TableSpec(key=("exec_id",), instant="at"),
+    "adjustments": TableSpec(key=("adjustment_id",), instant="at"),
+    "lots": TableSpec(key=("lot_id",), instant="opened_at"),
+    "positions": TableSpec(key=("account", "con_id"), instant="opened_at"),
+    "brackets": TableSpec(key=("account", "con_id", "entry"), instant="at"),
+    "trades": TableSpec(key=("id",), instant="created_at"),
+    "limits_state": TableSpec(key=("scope", "key", "trading_day"), instant="at"),
+    "halts": TableSpec(key=("halt_id",), instant="set_at"),
+    "cooldowns": TableSpec(key=("account", "symbol", "strategy"), instant="until"),
+    "kill_switch": TableSpec(key=("name",), instant="at"),
+    "overrides": TableSpec(key=("name",), instant="at"),
+    "contracts": TableSpec(key=("con_id",), instant="at"),
+    "broker_snapshots": TableSpec(key=("snapshot_id",), instant="at"),
+    "reconciliations": TableSpec(key=("reconciliation_id",), instant="at"),
+    "events": TableSpec(key=("event_id",), instant="at"),
+    "counters": TableSpec(key=("name",), instant="at"),
+}
+"""Tables that the journal's entries give (executor specification, section 2)."""

@@ -1,0 +1,166 @@
+"""Counters of the limits: what an order or a lot adds to which scope and day.
+
+An order's or lot's old contribution is taken out when its new one goes in, so corrections and late
+fees move the counters of the day they belong to. Source: executor specification, sections 2, 4.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from bft.domain.orders import Intent, Leg
+from bft.ledger.changes import Changes
+from bft.ledger.days import trading_day
+from bft.ledger.records import ZERO, Limits, Lot, Trade
+from bft.ledger.state import BookState, LimitKey
+
+LOSS_STREAK = "loss_streak"
+"""The rule whose halt starts the count of losing trades anew."""
+_FIRST = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What is added up."""
+
+    entries: int = 0
+    orders: int = 0
+    notional_usd: Decimal = ZERO
+    realised_usd: Decimal = ZERO
+    fees_usd: Decimal = ZERO
+
+    def plus(self, other: "Counts", *, sign: int = 1) -> "Counts":
+        """The sum, or with sign -1 the difference."""
+        return Counts(
+            self.entries + sign * other.entries,
+            self.orders + sign * other.orders,
+            self.notional_usd + sign * other.notional_usd,
+            self.realised_usd + sign * other.realised_usd,
+            self.fees_usd + sign * other.fees_usd,
+        )
+
+
+Contribution = Mapping[LimitKey, Counts]
+_NOTHING = Counts()
+
+
+def scopes(trade: Trade) -> list[tuple[str, str]]:
+    """Scopes a trade counts in; all but account are keyed account/name, so paper stays apart."""
+    named = (("profile", trade.profile), ("strategy", trade.strategy_id), ("symbol", trade.symbol))
+    inner = [(scope, f"{trade.account}/{name}") for scope, name in named if name]
+    return [("account", trade.account), *inner]
+
+
+def of_intent(intent: Intent | None, trade: Trade | None) -> Contribution:
+    """Orders, entries and notional of an opening order; nothing for other legs.
+
+    Notional is at the limit, else the trigger, else the reference price.
+    """
+    if intent is None or trade is None or intent.leg is not Leg.ENTRY:
+        return {}
+    ended = intent.state.terminal
+    units = intent.filled_qty if ended else max(intent.qty, intent.filled_qty)
+    price = intent.limit_price_usd or intent.stop_price_usd or trade.ref_price or ZERO
+    counts = Counts(
+        entries=int(not ended or intent.filled_qty > 0),
+        orders=1,
+        notional_usd=units * price * intent.contract.multiplier,
+    )
+    return {(scope, key, intent.trading_day): counts for scope, key in scopes(trade)}
+
+
+def of_lot(lot: Lot | None, trade: Trade | None) -> Contribution:
+    """Fees by the day they arose, realised P&L by the day of each close."""
+    if lot is None or trade is None:
+        return {}
+    day = trading_day(lot.opened_at, sec_type=lot.sec_type)
+    days = {day: Counts(fees_usd=lot.fee_usd)}
+    for close in lot.closes:
+        day = trading_day(close.at, sec_type=lot.sec_type)
+        more = Counts(realised_usd=close.pnl_usd, fees_usd=close.fee_usd)
+        days[day] = days.get(day, _NOTHING).plus(more)
+    return {(s, k, day): counts for day, counts in days.items() for s, k in scopes(trade)}
+
+
+def tally(
+    state: BookState, changes: Changes, old: Contribution, new: Contribution, *, at: datetime
+) -> None:
+    """Take the old contribution out and put the new one in."""
+    for place in sorted(old.keys() | new.keys()):
+        moved = new.get(place, _NOTHING).plus(old.get(place, _NOTHING), sign=-1)
+        if moved != _NOTHING:
+            _add(state, changes, place, moved, at=at)
+
+
+def _add(
+    state: BookState, changes: Changes, place: LimitKey, moved: Counts, *, at: datetime
+) -> None:
+    row = state.limits_of(*place, at=at)
+    total = Counts(row.entries, row.orders, row.notional_usd, row.realised_usd, row.fees_usd)
+    total = total.plus(moved)
+    put_limits(
+        state,
+        changes,
+        replace(
+            row,
+            at=at,
+            entries=total.entries,
+            orders=total.orders,
+            notional_usd=total.notional_usd,
+            realised_usd=total.realised_usd,
+            fees_usd=total.fees_usd,
+        ),
+    )
+
+
+def put_limits(state: BookState, changes: Changes, row: Limits) -> None:
+    """Store a row of counters."""
+    state.limits[row.scope, row.key, row.trading_day] = row
+    changes.put("limits_state", row)
+
+
+def loss_streak(state: BookState, scope: str, key: str) -> int:
+    """Losing trades in a row up to now, since the last halt for such a row."""
+    since = state.streaks_from.get((scope, key), _FIRST)
+    count = 0
+    for exited_at, name in reversed(state.closed_trades):
+        trade = state.trades[name]
+        if (scope, key) not in scopes(trade):
+            continue
+        if exited_at <= since or (trade.pnl_usd or ZERO) >= 0:
+            break
+        count += 1
+    return count
+
+
+def keep_closed(state: BookState, old: Trade | None, new: Trade) -> bool:
+    """Keep the order of closed trades; whether it, or a result in it, changed."""
+    before, after = closed_place(old), closed_place(new)
+    if before == after and (old is None or old.pnl_usd == new.pnl_usd):
+        return False
+    if before is not None:
+        at = bisect_left(state.closed_trades, before)
+        del state.closed_trades[at : bisect_right(state.closed_trades, before)]
+    if after is not None:
+        state.closed_trades.insert(bisect_left(state.closed_trades, after), after)
+    return before is not None or after is not None
+
+
+def closed_place(trade: Trade | None) -> tuple[datetime, str] | None:
+    """Where a closed trade stands among the closed ones; None while it is open, or backfilled."""
+    if trade is None or trade.exited_at is None or trade.is_backfill:
+        return None
+    return (trade.exited_at, trade.id) if trade.outcome and trade.outcome.closed else None
+
+
+def put_streaks(
+    state: BookState, changes: Changes, wanted: Iterable[tuple[str, str]], *, at: datetime
+) -> None:
+    """Write the streak of each scope into the row of the current day."""
+    for scope, key in wanted:
+        row = state.limits_of(scope, key, trading_day(at), at=at)
+        streak = loss_streak(state, scope, key)
+        if streak != row.streak:
+            put_limits(state, changes, replace(row, at=at, streak=streak))
