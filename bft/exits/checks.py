@@ -5,7 +5,7 @@ from decimal import Decimal
 from functools import reduce
 
 from bft.exits.levels import protective_level, resting_partials
-from bft.exits.position import FLATTEN_TAKES, filled, observed, seen
+from bft.exits.position import FLATTEN_TAKES, filled, marked, seen
 from bft.exits.state import Bar, ExitFill, ExitState, Moment, Ordering, Reason
 
 _GAPS = {Reason.STOP: Reason.STOP_GAP, Reason.TRAIL: Reason.TRAIL_GAP}
@@ -20,25 +20,33 @@ def on_bar(
     nothing. Corporate actions of the session come first, by `split` and `dividend`.
     Source: strategies specification, 3.3.
     """
-    fills = wanted(state, bar, ordering)
-    return reduce(filled, fills, observed(state, bar)), fills
+    if not state.is_open or seen(state, bar):
+        return state, ()
+    rest, fills = _run(state, bar, ordering)
+    return marked(rest, bar), fills
 
 
 def wanted(state: ExitState, bar: Bar, ordering: Ordering = Ordering.WORST) -> tuple[ExitFill, ...]:
     """The exits that a bar calls for, without making them: a broker fills, `filled` books."""
     if not state.is_open or seen(state, bar):
         return ()
+    return _run(state, bar, ordering)[1]
+
+
+def _run(state: ExitState, bar: Bar, ordering: Ordering) -> tuple[ExitState, tuple[ExitFill, ...]]:
     entering = bar.bar_key == state.entry.bar_key
-    fills = () if entering else tuple(_at_open(state, bar))
-    rest = reduce(filled, fills, state)
-    if rest.is_open:
-        more = tuple(_in_range(rest, bar, ordering, entering=entering))
-        rest, fills = reduce(filled, more, rest), fills + more
-    overdue = rest.flatten_at is not None and bar.ends_at >= rest.flatten_at + FLATTEN_TAKES
-    if rest.is_open and overdue:
-        last = _fill(bar, rest.open_qty, bar.close_usd, Reason.FLATTEN, Moment.CLOSE)
-        fills = (*fills, last)
-    return fills
+    fills: tuple[ExitFill, ...] = ()
+    if not entering:
+        fills = tuple(_at_open(state, bar))
+        state = reduce(filled, fills, state)
+    if state.is_open:
+        more = tuple(_in_range(state, bar, ordering, entering=entering))
+        state, fills = reduce(filled, more, state), fills + more
+    overdue = state.flatten_at is not None and bar.ends_at >= state.flatten_at + FLATTEN_TAKES
+    if state.is_open and overdue:
+        last = _fill(bar, state.open_qty, bar.close_usd, Reason.FLATTEN, Moment.CLOSE)
+        state, fills = filled(state, last), (*fills, last)
+    return state, fills
 
 
 def _at_open(state: ExitState, bar: Bar) -> Iterable[ExitFill]:

@@ -68,11 +68,12 @@ def initial_levels(
     direction: Direction,
     atr_usd: Decimal | None,
     tick_usd: Decimal | None = None,
+    stop_usd: Decimal | None = None,
 ) -> Levels:
-    """Levels of a position entered at `entry_usd`.
+    """Levels of a position entered at `entry_usd`; `stop_usd` is a stop that the order named.
 
     Several distances for one level: the nearest. A level that rounding puts on the entry moves one
-    tick away from it, and none is below one tick. Partials at or beyond the target drop out.
+    tick away from it, and none is below one tick.
 
     Raises:
         DataError: no stop distance or an ATR that is needed and unknown (`no_stop`), a negative
@@ -85,9 +86,11 @@ def initial_levels(
     inward = sign < 0  # targets round towards the entry
     atr = _atr(entry_usd, policy, atr_usd)
     risk = _nearest(_away(entry_usd, policy.stop_frac), _away(atr, policy.stop_atr))
-    if risk is None:
-        raise DataError("no_stop: a policy needs stop_frac in (0, 1) or stop_atr; set one")
-    stop = _beyond(entry_usd, -sign * risk, up=sign > 0, tick_usd=tick_usd)
+    stop = stop_usd
+    if stop is None:
+        if risk is None:
+            raise DataError("no_stop: name a stop price, or set stop_frac in (0, 1) or stop_atr")
+        stop = _beyond(entry_usd, -sign * risk, up=sign > 0, tick_usd=tick_usd)
     gain = _nearest(
         _away(entry_usd, policy.target_frac),
         _away(atr, policy.target_atr),
@@ -98,11 +101,10 @@ def initial_levels(
         (_beyond(entry_usd, sign * entry_usd * decimal(at), up=inward, tick_usd=tick_usd), part)
         for at, part in sorted(policy.partials)
     ]
-    nearer = [(p, q) for p, q in partials if target is None or sign * (target - p) > 0]
     return Levels(
         stop_usd=stop,
         target_usd=target,
-        partials=tuple((level, decimal(part)) for level, part in nearer),
+        partials=tuple((level, decimal(part)) for level, part in partials),
         atr_usd=atr,
     )
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from bft.domain import sessions
 from bft.domain.errors import DataError
-from bft.domain.trading import ExitPolicy
+from bft.domain.trading import Direction, ExitPolicy
 from bft.exits.levels import Levels, initial_levels, micro, rounded, whole
 from bft.exits.state import Bar, EntryFill, ExitFill, ExitState, Partial, Reason, tighter
 
@@ -27,21 +27,22 @@ def opened(fill: EntryFill, policy: ExitPolicy, atr_usd: Decimal | None) -> Exit
         direction=fill.direction,
         atr_usd=atr_usd,
         tick_usd=fill.tick_usd,
+        stop_usd=fill.stop_usd,
     )
-    stop = levels.stop_usd if fill.stop_usd is None else fill.stop_usd
+    target = levels.target_usd if fill.target_usd is None else fill.target_usd
     return ExitState(
         entry=fill,
         policy=policy,
         atr_usd=levels.atr_usd,
         reference_usd=fill.price_usd,
-        initial_stop_usd=stop,
-        stop_usd=stop,
-        target_usd=levels.target_usd if fill.target_usd is None else fill.target_usd,
+        initial_stop_usd=levels.stop_usd,
+        stop_usd=levels.stop_usd,
+        target_usd=target,
         trail_usd=None,
         best_usd=fill.price_usd,
         armed=False,
         open_qty=fill.qty,
-        partials=_partials(levels, fill),
+        partials=_partials(levels, fill, target),
         held_days=0,
         scheduled=None,
         flatten_at=_flatten_at(fill, policy),
@@ -109,8 +110,11 @@ def observed(state: ExitState, bar: Bar) -> ExitState:
 
     Of a bar that the entry filled inside only the close is known to lie after the fill.
     """
-    if not state.is_open or seen(state, bar):
-        return state
+    return marked(state, bar) if state.is_open and not seen(state, bar) else state
+
+
+def marked(state: ExitState, bar: Bar) -> ExitState:
+    """What `observed` does with a bar that is new."""
     inside = bar.bar_key == state.entry.bar_key and not state.entry.at_open
     best = peak(state, bar, close_only=inside)
     return replace(state, best_usd=best, seen_key=bar.bar_key, seen_at=bar.ends_at)
@@ -132,9 +136,13 @@ def peak(state: ExitState, bar: Bar, *, close_only: bool) -> Decimal:
     return tighter(state.best_usd, bar.close_usd if close_only else price, sign=state.sign)
 
 
-def _partials(levels: Levels, fill: EntryFill) -> tuple[Partial, ...]:
+def _partials(levels: Levels, fill: EntryFill, target_usd: Decimal | None) -> tuple[Partial, ...]:
+    """Partial orders short of the target; one step is kept for stop and target."""
+    sign = 1 if fill.direction is Direction.LONG else -1
     left, found = fill.qty - fill.qty_step, []
     for level, part in levels.partials:
+        if target_usd is not None and sign * (target_usd - level) <= 0:
+            break
         qty = min(whole(fill.qty * part, step=fill.qty_step), left)
         if qty > 0:
             found.append(Partial(level_usd=level, qty=qty))

@@ -10,7 +10,7 @@ from positions import FIRST, PLAIN, bar, day, held, later, minute, position, ran
 from bft.domain import sessions
 from bft.domain.errors import DataError
 from bft.domain.trading import Direction, ExitPolicy
-from bft.exits import Close, Reason, at_close, on_bar, on_clock, protective, schedule
+from bft.exits import Close, Reason, added, at_close, on_bar, on_clock, protective, schedule
 
 DAY_TRADE = replace(PLAIN, same_session=True, max_hold_days=None, min_hold_days=0)
 QUIET = "100 100 100 100"
@@ -105,6 +105,35 @@ def test_an_atr_trail_follows_at_its_distance() -> None:
     assert protective(state).stop_usd == Decimal("98.50")
 
 
+def test_a_trail_arms_at_its_activation() -> None:
+    policy = ExitPolicy(stop_frac=0.07, target_frac=None, trail_frac=0.05, activation_frac=0.03)
+    state, _ = ran(position(policy), bar(1, "100 102.99 100 102"))
+    assert (state.armed, state.trail_usd) == (False, None)
+    state, _ = ran(state, bar(2, "102 103 102 102"))
+    assert (state.armed, state.trail_usd) == (True, Decimal("97.85"))
+
+
+def test_a_dearer_addition_neither_disarms_nor_loosens_the_trail() -> None:
+    policy = ExitPolicy(stop_frac=0.07, target_frac=0.12, trail_frac=0.05, activation_frac=0.03)
+    state, _ = ran(position(policy), bar(1, "100 106 100 105"))
+    assert state.trail_usd == Decimal("101.59")  # 106 * (1 - 0.05 * 5/6) = 101.5833
+    state = added(state, qty=Decimal(300), price_usd=Decimal(104))  # average 103: gain 0.029
+    state, _ = ran(state, bar(2, "105 106 104 105"))
+    assert state.trail_usd == Decimal("101.59")  # full width would be 100.70
+    state, _ = ran(state, bar(3, "105 107 104 105"))
+    assert state.trail_usd == Decimal("101.92")  # gain 0.038835, progress 0.0982: 101.9126
+    bare = replace(policy, target_frac=None)
+    state, _ = ran(position(bare), bar(1, "100 103.1 100 103"))
+    state = added(state, qty=Decimal(100), price_usd=Decimal(102))  # average 101
+    state, _ = ran(state, bar(2, "103 103.5 103 103"))  # gain 0.02475, below activation
+    assert state.trail_usd == Decimal("98.33")  # 103.5 * 0.95 = 98.325
+
+
+def test_a_close_before_the_entry_counts_nothing() -> None:
+    state = position(at=minute(2, "10:00", QUIET).ends_at)
+    assert at_close(state, Close(bar=bar(1, QUIET))) == (state, None)
+
+
 def test_a_trail_stays_armed_below_its_activation() -> None:
     policy = ExitPolicy(stop_frac=0.07, target_frac=None, trail_frac=0.05, activation_frac=0.03)
     state, _ = ran(position(policy), bar(1, "100 104 100 103"), bar(2, "101 101 99.5 100"))
@@ -121,7 +150,8 @@ def test_an_entry_inside_the_bar_counts_only_the_close_of_that_bar() -> None:
 
 
 def test_quotes_of_the_entry_session_count_where_its_daily_bar_does_not() -> None:
-    state = position(at_open=False, at=minute(1, "11:00", QUIET).ends_at)
+    filled_in = minute(1, "11:00", QUIET)
+    state = position(at_open=False, at=filled_in.ends_at, bar_key=filled_in.bar_key)
     state, _ = on_bar(state, minute(1, "12:00", "103 103 103 103"))
     state, _ = at_close(state, Close(bar=bar(1, "105 109 99 101")))
     assert state.best_usd == 103

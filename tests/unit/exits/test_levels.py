@@ -51,7 +51,6 @@ def levels(
         (replace(NONE, stop_atr=2.0), "1.00", {"atr": "0.6"}, ["0.0001", "-"]),  # never below 0
         (HALVES, "100", {}, ["95", "110", "104", "106"]),
         (HALVES, "100", {"direction": SHORT}, ["105", "90", "96", "94"]),
-        (replace(HALVES, target_frac=0.05), "100", {}, ["95", "105", "104"]),  # beyond the target
         (replace(PLAIN, target_frac=0.0), "100", {}, ["95", "-"]),
     ],
 )
@@ -90,6 +89,16 @@ def test_prices_that_an_order_names_take_the_place_of_the_policy() -> None:
     fill = entry(stop_usd=Decimal("97.3"), target_usd=Decimal("108"))
     state = opened(fill, PLAIN, None)
     assert (state.initial_stop_usd, state.target_usd) == (Decimal("97.3"), Decimal(108))
+    state = opened(entry(stop_usd=Decimal("97.3")), replace(NONE, target_risk=2.0), None)
+    assert (state.stop_usd, state.target_usd) == (Decimal("97.3"), Decimal("105.4"))
+
+
+@pytest.mark.parametrize("side", [LONG, SHORT])
+def test_partials_at_or_beyond_the_target_drop_out(side: Direction) -> None:
+    near = position(replace(HALVES, target_frac=0.06), direction=side)
+    assert [p.qty for p in near.partials] == [50]
+    named = position(HALVES, direction=side, target_usd=Decimal(103 if side is LONG else 97))
+    assert named.partials == ()
 
 
 def test_protective_covers_the_open_quantity_once() -> None:

@@ -131,6 +131,7 @@ def test_a_split_scales_the_atr_and_prices_that_an_order_named() -> None:
 def test_only_a_special_dividend_moves_levels() -> None:
     state, _ = ran(position(TRAILED), bar(1, "100 110 100 100"))
     assert dividend(state, Decimal("9.99"), Decimal(100), key="dividend") == state
+    assert dividend(state, Decimal("10"), Decimal(100), key="dividend").stop_usd == Decimal("83.70")
     after = dividend(state, Decimal(20), Decimal(100), key="dividend")
     assert prices(after) == ["74.4", "89.6", "85.32", "88"]  # 85.312 up
     assert (after.entry.price_usd, after.initial_stop_usd) == (100, 93)

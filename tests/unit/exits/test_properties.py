@@ -17,7 +17,9 @@ from bft.exits import (
     Ordering,
     Reason,
     at_close,
+    filled,
     from_json,
+    observed,
     on_bar,
     protective,
     to_json,
@@ -121,7 +123,11 @@ def test_a_bar_twice_is_a_no_op_and_a_replay_gives_the_state(  # type: ignore[no
 ) -> None:
     state = again = position(policy, atr="2.5", direction=side)
     for one in tape:
+        executed = observed(state, one)  # as an executor does: ask, observe, book what fills
+        for fill in wanted(state, one, ordering):
+            executed = filled(executed, fill)
         state, _ = on_bar(state, one, ordering)
+        assert executed == state
         assert on_bar(state, one, ordering) == (state, ())
         state, scheduled = at_close(state, Close(bar=one))
         assert at_close(state, Close(bar=one)) == (state, scheduled)
