@@ -91,13 +91,13 @@ def cut(cover: Cover, qty: int, *, at: datetime) -> Cover:
 
 
 def _entered(cover: Cover, entry: Intent, fills: list[Execution]) -> Cover:
-    """Count the entry's fills, up to what was ordered: the excess is an overfill, closed at once."""
+    """Count the entry's fills up to what was ordered; the excess is an overfill."""
     qty = min(entry.filled_qty, entry.qty)
-    cost = sum((told.price_usd * told.qty for told in fills), Decimal(0))
     filled = sum(told.qty for told in fills)
+    paid = sum((told.price_usd * told.qty for told in fills), Decimal(0))
     if filled <= 0 or qty == cover.entry_qty:
         return cover
-    cost = cost * qty / filled
+    cost = paid * qty / filled
     more = qty - cover.entry_qty
     state = cover.state
     if state is None:
