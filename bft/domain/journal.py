@@ -42,6 +42,13 @@ class RowChange:
     values: Mapping[str, object] | None
 
 
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """A filter of rows: a column's value is this or greater."""
+
+    value: object
+
+
 def canonical_json(value: object) -> str:
     """Sorted keys, no spaces, UTF-8; NaN and infinities are refused.
 
@@ -55,13 +62,23 @@ def canonical_json(value: object) -> str:
 
 def canonical(entry: Entry) -> str:
     """Text of an entry that the chain covers."""
-    return canonical_json({"at": entry.at.isoformat(), "kind": entry.kind, "body": entry.body})
+    return canonical_text(entry.at.isoformat(), entry.kind, canonical_json(entry.body))
+
+
+def canonical_text(at: str, kind: str, body: str) -> str:
+    """The same from its parts as stored, `body` already canonical: nothing is parsed."""
+    return f'{{"at":{json.dumps(at)},"body":{body},"kind":{json.dumps(kind)}}}'
+
+
+def digest(prev_hash: str, text: str) -> str:
+    """Hash of a row from the one before and its canonical text."""
+    return hashlib.sha256((prev_hash + text).encode()).hexdigest()
 
 
 def chained(seq: int, entry: Entry, prev_hash: str) -> JournalRow:
     """The entry as row `seq` after `prev_hash`."""
-    digest = hashlib.sha256((prev_hash + canonical(entry)).encode()).hexdigest()
-    return JournalRow(seq=seq, entry=entry, prev_hash=prev_hash, hash=digest)
+    made = digest(prev_hash, canonical(entry))
+    return JournalRow(seq=seq, entry=entry, prev_hash=prev_hash, hash=made)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -118,7 +118,9 @@ def moved(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
 def order(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
     """The broker told of our order: keys and prices are its, SENT and UNKNOWN become ACKED."""
     told = decode(BookOrder, body["order"])
-    intent, old = _known(state, told.intent_id), state.orders.get(told.key)
+    intent = _known(state, told.intent_id)
+    told = _same_order(state, intent, told)
+    old = state.orders.get(told.key)
     revision = old.revision + int(_terms(old) != _terms(told)) if old else 0
     told = replace(told, revision=revision, perm_id=told.perm_id or (old.perm_id if old else None))
     effects.put_order(state, changes, told)
@@ -136,6 +138,15 @@ def order(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
         stop_price_usd=told.stop_price_usd or intent.stop_price_usd,
     )
     effects.put_intent(state, changes, _acknowledged(new, at), at=at)
+
+
+def _same_order(state: BookState, intent: Intent, told: BookOrder) -> BookOrder:
+    """A permId names one row: in a later epoch the order keeps the key it was sent under."""
+    key = (intent.epoch or 0, intent.client_id or 0, intent.order_id or 0)
+    known = state.orders.get(key)
+    if known is None or not told.perm_id or known.perm_id != told.perm_id:
+        return told
+    return replace(told, epoch=key[0], client_id=key[1], order_id=key[2])
 
 
 def _terms(order: BookOrder) -> tuple[object, ...]:

@@ -23,7 +23,7 @@ def trim(state: BookState, *, at: datetime) -> None:
         state.day = day
         cut = datetime.combine(day, time(), UTC) - KEPT
         release(state, before=cut)
-        _controls(state, cut, at)
+        controls(state, cut, at)
     elif len(state.intents) > state.trim_above or len(state.executions) > state.trim_above:
         release(state, before=_median_end(state), note=True)
         state.trim_above = MANY + max(len(state.intents), len(state.executions)) // 2
@@ -115,7 +115,8 @@ def _release_intents(state: BookState, before: datetime) -> None:
         state.perm_ids = {k: name for k, name in state.perm_ids.items() if name not in gone}
 
 
-def _controls(state: BookState, cut: datetime, at: datetime) -> None:
+def controls(state: BookState, cut: datetime, at: datetime) -> None:
+    """Forget counters, halts, cooldowns and brackets that ended before the cut."""
     day = cut.date()
     state.limits = {place: row for place, row in state.limits.items() if place[2] >= day}
     state.halts = {name: halt for name, halt in state.halts.items() if _matters(halt, cut, at)}

@@ -61,8 +61,13 @@ class Book(Protocol):
     ) -> list[JournalRow]:
         """Write pages in order, durably (fsync), as one transaction; return the journal's rows.
 
+        After UnavailableError the outcome may be unknown: give the same pages again, first and in
+        order, more may follow. Those that were written are found by the chain and not written
+        twice (a page without entries cannot be found so).
+
         Raises:
             RefusedError: `lease` is no longer held at `now`; nothing was written.
+            DataError: a row does not fit its table, or a claim's key is taken.
         """
 
     def rows(
@@ -74,7 +79,18 @@ class Book(Protocol):
         limit: int | None = None,
         newest_first: bool = False,
     ) -> list[dict[str, Any]]:
-        """Rows of a table by its key, or newest first; `since` filters the table's instant."""
+        """Rows of a table by its key, or newest first by its instant, which `since` filters.
+
+        `where` compares columns: a value, None, a list of values, or `AtLeast`.
+
+        Raises:
+            DataError: no such table or column.
+        """
+
+    def distinct(
+        self, table: str, column: str, *, where: Mapping[str, object] | None = None
+    ) -> list[Any]:
+        """Values of a column, each once, ascending."""
 
     def journal(self, *, after: int = 0) -> Iterator[JournalRow]:
         """Journal rows with a higher seq, ascending, complete at the time of the call."""
@@ -84,6 +100,13 @@ class Book(Protocol):
 
         Raises:
             DataError: a row does not follow from the one before; names the seq.
+        """
+
+    def set_aside(self, *, at: datetime, reason: str) -> JournalRow | None:
+        """Move a torn last row to `journal_aside`; the row that is last now.
+
+        Raises:
+            DataError: an earlier row is broken; nothing was moved.
         """
 
     def claim(self, key: str) -> Claim | None:
@@ -96,6 +119,8 @@ class Book(Protocol):
         self, name: str, *, holder: str, ttl_s: float, now: datetime, holder_dead: bool = False
     ) -> Lease:
         """Take a free or expired lease, or one whose holder is proven dead; token + 1.
+
+        With SQLite a file lock goes with it: taken is refused at once, free proves death.
 
         Raises:
             RefusedError: held; names the holder and until when.

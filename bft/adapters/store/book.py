@@ -1,0 +1,262 @@
+"""The Book port over SQLAlchemy Core: the journal and its tables in SQLite or PostgreSQL."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from bft.adapters.store import book_migrations
+from bft.adapters.store.book_database import BookDatabase
+from bft.adapters.store.book_leases import BookLeases
+from bft.adapters.store.book_pages import PageWriter
+from bft.adapters.store.book_queries import conditions, table_of
+from bft.adapters.store.book_schema import ASIDE, DERIVED, IDEMPOTENCY, JOURNAL, OUTBOX, PROBE
+from bft.domain.errors import ConfigError, DataError
+from bft.domain.journal import (
+    GENESIS,
+    TABLES,
+    Entry,
+    JournalRow,
+    canonical_text,
+    digest,
+)
+from bft.domain.runs import Json
+from bft.ports import Claim, Lease, Page
+
+IDEMPOTENCY_KEPT = timedelta(days=7)  # executor specification, section 2
+OUTBOX_KEPT = timedelta(days=90)
+SNAPSHOTS_KEPT = timedelta(days=30)
+_FETCH = 2000
+
+
+class SqlBook:
+    """The Book port; `url` names SQLite or PostgreSQL.
+
+    SQLite is migrated when it is opened; PostgreSQL is only checked, `migrate_book` changes it.
+
+    Raises:
+        ConfigError: commits would not be durable; the schema is newer or, with PostgreSQL, older.
+        UnavailableError: the database does not answer.
+    """
+
+    def __init__(
+        self, url: str, *, at: datetime, migrations: Path = book_migrations.SHIPPED
+    ) -> None:
+        self._database = BookDatabase(url)
+        self._leases = BookLeases(self._database)
+        self._pages = PageWriter()
+        try:
+            self._bring_up_to_date(book_migrations.shipped(migrations), at=at)
+        except BaseException:
+            self.close()
+            raise
+
+    def _bring_up_to_date(self, known: list[book_migrations.Migration], *, at: datetime) -> None:
+        if self._database.sqlite:
+            book_migrations.migrate(self._database, known, at=at)
+        elif book_migrations.check(self._database, known):
+            raise ConfigError(
+                f"book {self._database.shown}: its schema is older than this bft; "
+                "run: bft ledger migrate"
+            )
+
+    def commit(
+        self, pages: Sequence[Page], *, lease: Lease | None = None, now: datetime
+    ) -> list[JournalRow]:
+        """Write pages in order as one transaction; see `Book`."""
+        with self._database.writing(alone="book") as connection:
+            done = self._pages.found(connection, pages)
+            left = pages[len(done) :]
+            if left and lease is not None:
+                self._leases.check(connection, lease, now=now)
+            written = self._pages.write(connection, left, now=now)
+        self._pages.certain()
+        return [row for rows in (*done, *written) for row in rows]
+
+    def rows(
+        self,
+        table: str,
+        *,
+        where: Mapping[str, object] | None = None,
+        since: datetime | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Rows of a table; see `Book`."""
+        found, spec = table_of(table), TABLES[table]
+        query = sa.select(found).where(*conditions(found, where))
+        if since is not None:
+            query = query.where(found.c[spec.instant] >= _text(since))
+        keys = [found.c[name] for name in spec.key]
+        if newest_first:
+            query = query.order_by(found.c[spec.instant].desc(), *(key.desc() for key in keys))
+        else:
+            query = query.order_by(*keys)
+        with self._database.reading() as connection:
+            result = connection.execute(query.limit(limit)).mappings()
+            return [dict(row) for row in result]
+
+    def distinct(
+        self, table: str, column: str, *, where: Mapping[str, object] | None = None
+    ) -> list[Any]:
+        """Values of a column, each once, ascending."""
+        found = table_of(table)
+        conditions(found, {column: None})  # names the columns where there is none such
+        wanted = found.c[column]
+        query = sa.select(wanted).where(*conditions(found, where)).distinct().order_by(wanted)
+        with self._database.reading() as connection:
+            return list(connection.execute(query).scalars())
+
+    def journal(self, *, after: int = 0) -> Iterator[JournalRow]:
+        """Journal rows with a higher seq, ascending, complete at the time of the call."""
+        with self._database.reading() as connection:
+            last = connection.execute(sa.select(sa.func.max(JOURNAL.c.seq))).scalar() or 0
+        while after < last:
+            rows = self._stretch(after, last)
+            yield from (_journal_row(row) for row in rows)
+            after = rows[-1].seq if rows else last
+
+    def verify_chain(self) -> JournalRow | None:
+        """Check every hash; the last row."""
+        row, broken = self._walk()
+        if broken is not None:
+            raise DataError(
+                f"journal row {broken} does not follow from the one before: it was altered or "
+                "lost; restore the database from a copy"
+            )
+        return row
+
+    def set_aside(self, *, at: datetime, reason: str) -> JournalRow | None:
+        """Move a torn last row to `journal_aside`; see `Book`."""
+        last, broken = self._walk()
+        if broken is None:
+            return last
+        with self._database.writing(alone="book") as connection:
+            newest = connection.execute(sa.select(sa.func.max(JOURNAL.c.seq))).scalar()
+            if broken != newest:
+                raise DataError(
+                    f"journal row {broken} of {newest} is broken, not only the last; "
+                    "restore the database from a copy"
+                )
+            torn = sa.select(JOURNAL, sa.literal(_text(at)), sa.literal(reason))
+            torn = torn.where(JOURNAL.c.seq == broken)
+            connection.execute(sa.insert(ASIDE).from_select([c.name for c in ASIDE.c], torn))
+            connection.execute(sa.delete(JOURNAL).where(JOURNAL.c.seq == broken))
+        return last
+
+    def claim(self, key: str) -> Claim | None:
+        """The row of an idempotency key, or None."""
+        query = sa.select(IDEMPOTENCY).where(IDEMPOTENCY.c.key == key)
+        with self._database.reading() as connection:
+            row = connection.execute(query).mappings().first()
+        if row is None:
+            return None
+        return Claim(**{**row, "at": datetime.fromisoformat(row["at"])})
+
+    def answer(self, key: str, *, status: int, body: Json) -> None:
+        """Store the answer of a claimed key."""
+        known = sa.update(IDEMPOTENCY).where(IDEMPOTENCY.c.key == key)
+        with self._database.writing() as connection:
+            connection.execute(known.values(status=status, body=body))
+
+    def acquire(
+        self, name: str, *, holder: str, ttl_s: float, now: datetime, holder_dead: bool = False
+    ) -> Lease:
+        """Take a lease; see `Book`."""
+        until = now + timedelta(seconds=ttl_s)
+        return self._leases.acquire(
+            name, holder=holder, until=until, now=now, holder_dead=holder_dead
+        )
+
+    def renew(self, lease: Lease, *, ttl_s: float, now: datetime) -> Lease:
+        """Hold it longer; see `Book`."""
+        return self._leases.renew(lease, until=now + timedelta(seconds=ttl_s))
+
+    def release(self, lease: Lease) -> None:
+        """Give it back; another's stays."""
+        self._leases.release(lease)
+
+    def pending_outbox(self, *, limit: int) -> list[dict[str, Any]]:
+        """Notifications not delivered yet, oldest first."""
+        waiting = sa.select(OUTBOX).where(OUTBOX.c.delivered_at.is_(None))
+        with self._database.reading() as connection:
+            rows = connection.execute(waiting.order_by(OUTBOX.c.id).limit(limit)).all()
+        return [{**row.body, "id": row.id, "at": row.at} for row in rows]
+
+    def delivered(self, ids: Sequence[int], *, at: datetime) -> None:
+        """Mark notifications as delivered."""
+        done = sa.update(OUTBOX).where(OUTBOX.c.id.in_(list(ids))).values(delivered_at=_text(at))
+        with self._database.writing() as connection:
+            connection.execute(done)
+
+    def prune(self, *, now: datetime) -> Mapping[str, int]:
+        """Drop what may go by age; count it."""
+        snapshots = DERIVED["broker_snapshots"]
+        ages = ((IDEMPOTENCY, IDEMPOTENCY_KEPT), (OUTBOX, OUTBOX_KEPT), (snapshots, SNAPSHOTS_KEPT))
+        with self._database.writing() as connection:
+            return {
+                table.name: connection.execute(
+                    sa.delete(table).where(table.c.at < _text(now - kept))
+                ).rowcount
+                for table, kept in ages
+            }
+
+    def probe(self) -> float:
+        """Write and commit one row; seconds it took."""
+        begun = time.perf_counter()
+        with self._database.writing() as connection:
+            connection.execute(sa.update(PROBE).values(writes=PROBE.c.writes + 1))
+        return time.perf_counter() - begun
+
+    def close(self) -> None:
+        """Close the connections; a lease's file lock ends with them."""
+        self._leases.close()
+        self._database.close()
+
+    def _stretch(self, after: int, last: int) -> Sequence[Any]:
+        query = sa.select(JOURNAL).where(JOURNAL.c.seq > after, JOURNAL.c.seq <= last)
+        with self._database.reading() as connection:
+            return connection.execute(query.order_by(JOURNAL.c.seq).limit(_FETCH)).all()
+
+    def _walk(self) -> tuple[JournalRow | None, int | None]:
+        """The last row that follows, and the seq of the first that does not."""
+        last: Any = None
+        seq, before, rows = 0, GENESIS, self._stretch(0, _ALL)
+        while rows:
+            for row in rows:
+                if not _follows(row, seq, before):
+                    return (_journal_row(last) if last else None), row.seq
+                last, seq, before = row, row.seq, row.hash
+            rows = self._stretch(seq, _ALL)
+        return (_journal_row(last) if last else None), None
+
+
+_ALL = 2**62
+
+
+def migrate_book(url: str, *, at: datetime) -> list[int]:
+    """Bring a database's schema up to the code's; numbers applied."""
+    database = BookDatabase(url)
+    try:
+        return book_migrations.migrate(database, book_migrations.shipped(), at=at)
+    finally:
+        database.close()
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _follows(row: Any, seq: int, before: str) -> bool:
+    if row.seq != seq + 1 or row.prev_hash != before:
+        return False
+    return bool(row.hash == digest(before, canonical_text(row.at, row.kind, row.body)))
+
+
+def _journal_row(row: Any) -> JournalRow:
+    entry = Entry(kind=row.kind, at=datetime.fromisoformat(row.at), body=json.loads(row.body))
+    return JournalRow(seq=row.seq, entry=entry, prev_hash=row.prev_hash, hash=row.hash)

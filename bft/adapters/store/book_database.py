@@ -1,0 +1,162 @@
+"""The database under the executor's book: connections, durability, errors, the holder's lock."""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from bft.domain.errors import ConfigError, DataError, RefusedError, UnavailableError
+
+BUSY_S = 5.0  # executor specification, section 2
+_DURABLE = {"on", "remote_apply"}
+"""PostgreSQL's synchronous_commit: a commit answers after its WAL is on disk."""
+
+
+class BookDatabase:
+    """One SQLite file or PostgreSQL database, opened only if its commits are durable.
+
+    Raises:
+        ConfigError: commits would not survive a power cut; says which setting is weak.
+        UnavailableError: it does not answer.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+        self.shown = self.engine.url.render_as_string(hide_password=True)
+        self.sqlite = self.engine.dialect.name == "sqlite"
+        try:
+            with self.reading() as connection:
+                _check_durable(connection, self.shown)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def path(self) -> Path | None:
+        """SQLite's file."""
+        name = self.engine.url.database
+        return Path(name) if self.sqlite and name else None
+
+    @contextmanager
+    def writing(self, *, alone: str = "") -> Iterator[sa.Connection]:
+        """A transaction that writes; `alone` names what one writer at a time may touch."""
+        with self._translated(), self.engine.connect() as connection:
+            connection.execution_options(bft_write=True)
+            with connection.begin():
+                if alone and not self.sqlite:
+                    number = int.from_bytes(hashlib.sha256(alone.encode()).digest()[:7])
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({number})")
+                yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A transaction that reads."""
+        with self._translated(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError as error:
+            raise DataError(f"book {self.shown}: {_first_line(error)}") from error
+        except DBAPIError as error:
+            raise UnavailableError(f"book {self.shown}: {_first_line(error)}") from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.engine.dispose()
+
+
+class HolderLock:
+    """A lock on a file beside the database that ends with its process, however that ends."""
+
+    def __init__(self, database: Path, name: str) -> None:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+        self._path = database.with_name(f"{database.name}.{digest}.lock")
+        self._handle: int | None = None
+
+    def take(self) -> bool:
+        """Whether it is ours now."""
+        if self._handle is not None:
+            return True
+        try:
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise UnavailableError(f"lock {self._path}: {error.strerror}") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            return False
+        self._handle = handle
+        return True
+
+    def drop(self) -> None:
+        """Give it back; the file stays."""
+        if self._handle is not None:
+            with suppress(OSError):
+                os.close(self._handle)
+            self._handle = None
+
+
+def refused_by_file(name: str, holder: str) -> RefusedError:
+    """What a second holder on one machine is told."""
+    return RefusedError(
+        f"{name} is held by {holder} in a running process of this machine; stop that one first"
+    )
+
+
+def _engine(url: str) -> sa.Engine:
+    if url.startswith("postgresql://"):
+        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise ConfigError("BFT_STATE_URL: the book needs sqlite:///PATH or postgresql://...")
+    engine = sa.create_engine(url, pool_pre_ping=True)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _sqlite_settings)
+        sa.event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_settings(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    busy = f"busy_timeout={int(BUSY_S * 1000)}"
+    for pragma in (busy, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _sqlite_begin(connection: sa.Connection) -> None:
+    """Writers take the lock when they begin: a later upgrade could not wait for it."""
+    write = connection.get_execution_options().get("bft_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _check_durable(connection: sa.Connection, shown: str) -> None:
+    if connection.dialect.name == "sqlite":
+        wanted: dict[str, set[str]] = {
+            "journal_mode": {"wal"},
+            "synchronous": {"2", "3"},
+            "foreign_keys": {"1"},
+        }
+        ask = "PRAGMA {}"
+    else:
+        wanted = {"fsync": {"on"}, "synchronous_commit": _DURABLE}
+        ask = "SHOW {}"
+    for name, good in wanted.items():
+        value = str(connection.exec_driver_sql(ask.format(name)).scalar())
+        if value not in good:
+            raise ConfigError(
+                f"book {shown}: {name} is {value}, orders need {' or '.join(sorted(good))}; "
+                "a commit must survive a power cut"
+            )
+
+
+def _first_line(error: DBAPIError) -> str:
+    return str(error.orig).strip().partition("\n")[0]

@@ -1,0 +1,151 @@
+"""Pages into the tables: the chain goes on, rows are written whole, nothing is written twice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bft.adapters.store.book_queries import table_of
+from bft.adapters.store.book_schema import COLUMNS, DERIVED, IDEMPOTENCY, JOURNAL, OUTBOX
+from bft.domain.errors import DataError
+from bft.domain.journal import GENESIS, JournalRow, RowChange, canonical_json, chained
+from bft.ports import Claim, Page
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What a commit tried to write; whether it did is unknown until the chain's end is seen."""
+
+    pages: Sequence[Page]
+    rows: list[list[JournalRow]]
+
+    @property
+    def last(self) -> JournalRow | None:
+        """The row that ends the chain if it was written."""
+        return next((rows[-1] for rows in reversed(self.rows) if rows), None)
+
+
+class PageWriter:
+    """Writes pages and remembers an attempt whose outcome is unknown."""
+
+    def __init__(self) -> None:
+        self._attempt: _Attempt | None = None
+
+    def found(self, connection: sa.Connection, pages: Sequence[Page]) -> list[list[JournalRow]]:
+        """Rows of the leading pages that the last, failed attempt had written after all."""
+        attempt = self._attempt
+        if attempt is None or attempt.last is None:
+            return []
+        written = attempt.last.hash == _tail(connection)[1]
+        same = list(pages[: len(attempt.pages)]) == list(attempt.pages)
+        return attempt.rows if written and same else []
+
+    def write(
+        self, connection: sa.Connection, pages: Sequence[Page], *, now: datetime
+    ) -> list[list[JournalRow]]:
+        """Add pages to the chain and the tables; the rows of each."""
+        if not pages:
+            return []
+        made = _chain(_tail(connection), pages)
+        self._attempt = _Attempt(list(pages), made)
+        rows = [_stored(row) for page_rows in made for row in page_rows]
+        if rows:
+            connection.execute(_JOURNAL_INSERT, rows)
+        _write_rows(connection, [change for page in pages for change in page.rows])
+        _write_claims(connection, [claim for page in pages for claim in page.claims])
+        at = now.astimezone(UTC).isoformat(timespec="microseconds")
+        notes = [{"at": at, "body": dict(note)} for page in pages for note in page.outbox]
+        if notes:
+            connection.execute(_OUTBOX_INSERT, notes)
+        return made
+
+    def certain(self) -> None:
+        """The last attempt is known to be written."""
+        self._attempt = None
+
+
+_JOURNAL_INSERT = sa.insert(JOURNAL)
+_OUTBOX_INSERT = sa.insert(OUTBOX)
+
+
+def _tail(connection: sa.Connection) -> tuple[int, str]:
+    query = sa.select(JOURNAL.c.seq, JOURNAL.c.hash).order_by(JOURNAL.c.seq.desc()).limit(1)
+    row = connection.execute(query).first()
+    return (row.seq, row.hash) if row else (0, GENESIS)
+
+
+def _chain(tail: tuple[int, str], pages: Sequence[Page]) -> list[list[JournalRow]]:
+    seq, before = tail
+    made: list[list[JournalRow]] = []
+    for page in pages:
+        rows = []
+        for entry in page.entries:
+            row = chained(seq + 1, entry, before)
+            seq, before = row.seq, row.hash
+            rows.append(row)
+        made.append(rows)
+    return made
+
+
+def _stored(row: JournalRow) -> dict[str, Any]:
+    return {
+        "seq": row.seq,
+        "at": row.entry.at.isoformat(),
+        "kind": row.entry.kind,
+        "body": canonical_json(row.entry.body),
+        "prev_hash": row.prev_hash,
+        "hash": row.hash,
+    }
+
+
+def _write_rows(connection: sa.Connection, changes: Sequence[RowChange]) -> None:
+    """The last change of each row, tables in order of their references; removals at the end."""
+    last: dict[str, dict[tuple[object, ...], RowChange]] = {}
+    for change in changes:
+        last.setdefault(change.table, {})[tuple(change.key.values())] = change
+    for name in sorted(last, key=_ORDER.__getitem__):
+        rows = [_row(name, change) for change in last[name].values() if change.values is not None]
+        if rows:
+            connection.execute(_upsert(name, connection.dialect.name), rows)
+    for name, by_key in last.items():
+        gone = [change.key for change in by_key.values() if change.values is None]
+        for key in gone:
+            table = DERIVED[name]
+            same = [table.c[column] == value for column, value in key.items()]
+            connection.execute(sa.delete(table).where(*same))
+
+
+_ORDER = {name: place for place, name in enumerate(COLUMNS)}
+
+
+def _row(name: str, change: RowChange) -> dict[str, Any]:
+    table, values = table_of(name), change.values or {}
+    if values.keys() - table.c.keys():
+        unknown = ", ".join(sorted(values.keys() - table.c.keys()))
+        raise DataError(f"table {name} has no column {unknown}")
+    return {column: values.get(column) for column in table.c.keys()}  # noqa: SIM118  not a dict
+
+
+@cache
+def _upsert(name: str, dialect: str) -> Any:
+    table = DERIVED[name]
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    statement: Any = insert(table)
+    keys = [column.name for column in table.primary_key.columns]
+    rest = {c.name: statement.excluded[c.name] for c in table.c if c.name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=rest)
+
+
+def _write_claims(connection: sa.Connection, claims: Sequence[Claim]) -> None:
+    names = ("key", "subject", "request_hash", "intent_id", "status", "body")
+    rows = [
+        {name: getattr(claim, name) for name in names}
+        | {"at": claim.at.astimezone(UTC).isoformat(timespec="microseconds")}
+        for claim in claims
+    ]
+    if rows:
+        connection.execute(sa.insert(IDEMPOTENCY), rows)

@@ -1,0 +1,41 @@
+"""Filters of rows in words of the port."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from bft.adapters.store.book_schema import DERIVED
+from bft.domain.errors import DataError
+from bft.domain.journal import AtLeast
+
+
+def table_of(name: str) -> sa.Table:
+    """The table of this name.
+
+    Raises:
+        DataError: there is none; names those there are.
+    """
+    if name not in DERIVED:
+        raise DataError(f"no table {name!r} in the book; there are {', '.join(DERIVED)}")
+    return DERIVED[name]
+
+
+def conditions(table: sa.Table, where: Mapping[str, object] | None) -> list[Any]:
+    """Conditions on columns: a value, None, a list of values, or AtLeast.
+
+    Raises:
+        DataError: no such column.
+    """
+    found = []
+    for name, wanted in (where or {}).items():
+        if name not in table.c:
+            raise DataError(f"table {table.name} has no column {name!r}")
+        column = table.c[name]
+        if isinstance(wanted, AtLeast):
+            found.append(column >= wanted.value)
+        elif isinstance(wanted, list | tuple | set | frozenset):
+            found.append(column.in_(sorted(wanted)))
+        else:
+            found.append(column.is_(None) if wanted is None else column == wanted)
+    return found
