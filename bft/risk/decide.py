@@ -12,7 +12,7 @@ from bft.domain.orders import Decision, OrderRequest, Reason, RuleResult, Verdic
 from bft.risk import counts, freshness, gates, market, money, validity
 from bft.risk.case import Case, case_of
 from bft.risk.context import Context
-from bft.risk.finding import Finding
+from bft.risk.finding import PASSED, Finding
 
 ACCEPTED = 201
 MARGIN_RULE = 32
@@ -114,7 +114,12 @@ def _halts(results: tuple[RuleResult, ...]) -> tuple[Reason, ...]:
 
 
 def _result(rule: Rule, case: Case) -> RuleResult:
-    verdict, value, limit, note = rule.check(case)
+    finding = rule.check(case)
+    return _SILENT[rule.number] if finding is PASSED else _told(rule, finding)
+
+
+def _told(rule: Rule, finding: Finding) -> RuleResult:
+    verdict, value, limit, note = finding
     return RuleResult(
         number=rule.number,
         rule=rule.check.__name__,
@@ -124,6 +129,9 @@ def _result(rule: Rule, case: Case) -> RuleResult:
         limit=limit,
         note=note,
     )
+
+
+_SILENT = {rule.number: _told(rule, PASSED) for rule in RULES}
 
 
 def _decision(case: Case, results: tuple[RuleResult, ...]) -> Decision:
@@ -137,7 +145,7 @@ def _decision(case: Case, results: tuple[RuleResult, ...]) -> Decision:
         reason=None if rule is None else rule.reason,
         http_code=ACCEPTED if rule is None else rule.code,
         transient=rule is not None and rule.transient,
-        latches=bool(_halts(results)),
+        latches=first is not None and bool(_halts(results)),
         detail="" if first is None else first.note,
         stop_price_usd=case.stop,
         limit_price_usd=case.limit,

@@ -4,7 +4,6 @@ Source: executor specification, section 4.
 """
 
 from bft.domain.broker import SessionState
-from bft.domain.orders import Verdict
 from bft.risk.case import Case
 from bft.risk.context import Halt, ModeFacts
 from bft.risk.finding import PASSED, Finding, blocked, judged, missing
@@ -105,7 +104,7 @@ def _peer_problem(case: Case, facts: ModeFacts) -> str:
 
 def _model_set(case: Case, facts: ModeFacts) -> Finding:
     if facts.mode != LIVE or (case.order.set_digest is None and not facts.set_paper_only):
-        return Verdict.PASS, facts.mode, None, ""
+        return PASSED
     if facts.set_paper_only is None:
         return missing("paper_only of the model set")
     return judged(not facts.set_paper_only, facts.mode, None, "model set is paper_only")
