@@ -90,6 +90,17 @@ def cut(cover: Cover, qty: int, *, at: datetime) -> Cover:
     return replace(cover, state=state, cut_qty=cover.cut_qty + qty)
 
 
+def rescaled(cover: Cover, ratio: Decimal, *, key: str) -> Cover:
+    """The cover after a split of `ratio` new units per old one; `key` acts once."""
+    if cover.state is None:
+        return cover
+    return replace(
+        cover,
+        state=exits.split(cover.state, ratio, key=key),
+        cut_qty=int(cover.cut_qty * ratio),
+    )
+
+
 def _entered(cover: Cover, entry: Intent, fills: list[Execution]) -> Cover:
     """Count the entry's fills up to what was ordered; the excess is an overfill."""
     qty = min(entry.filled_qty, entry.qty)
@@ -161,6 +172,14 @@ def _exit_fill(
         session=session,
         at=at,
     )
+
+
+def left_because(cover: Cover, legs: Iterable[Intent]) -> exits.Reason:
+    """Why the last closing order that filled did so."""
+    filled = [leg for leg in legs if leg.filled_qty]
+    if not filled or cover.state is None:
+        return exits.Reason.MANUAL
+    return reason_of(max(filled, key=lambda leg: leg.ended_at or cover.opened_at), cover.state)
 
 
 def to_bracket(cover: Cover, *, at: datetime, closed: bool) -> Bracket:

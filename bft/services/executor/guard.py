@@ -1,0 +1,206 @@
+"""The exit monitor: every position has its stop, every exit its order.
+
+One turn a second and after every fill or quote. Source: executor specification, section 6.
+"""
+
+import asyncio
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+from bft import exits
+from bft.domain import sessions
+from bft.domain.orders import Execution, Intent, Leg, Side
+from bft.ledger import entries
+from bft.ledger.records import Cooldown
+from bft.services.executor.covers import (
+    Cover,
+    counted,
+    cut,
+    from_bracket,
+    left_because,
+    to_bracket,
+)
+from bft.services.executor.desk import Desk
+from bft.services.executor.leaving import Leave, Leaving
+from bft.services.executor.resting import Resting
+from bft.services.executor.sending import Sender
+from bft.services.executor.surplus import excess, orphans, surplus
+
+TURN_S = 1.0
+
+
+class Guard:
+    """Holds the covers in memory, their rows in the ledger."""
+
+    def __init__(self, desk: Desk, sender: Sender, leaving: Leaving) -> None:
+        self._desk, self._leaving, self._resting = desk, leaving, Resting(desk, sender)
+        self.covers: dict[str, Cover] = {
+            bracket.entry: from_bracket(bracket)
+            for bracket in desk.state.brackets.values()
+            if bracket.closed_at is None
+        }
+        self._wake = asyncio.Event()
+        self._legs: dict[str, list[Intent]] = {}
+
+    # covers
+
+    def plan(self, cover: Cover) -> None:
+        """Begin a cover with the commitment of its entry; its row is in the same transaction."""
+        self.covers[cover.entry] = cover
+
+    def of(self, con_id: int) -> list[Cover]:
+        """Open covers of a contract."""
+        return [cover for cover in self.covers.values() if cover.contract.con_id == con_id]
+
+    def put(self, cover: Cover) -> None:
+        """Store a changed cover."""
+        self._put(self.covers[cover.entry], cover)
+
+    def recount(self, entry_id: str) -> None:
+        """Bring a cover in step with what its orders filled; store it when it changed."""
+        cover, entry = self.covers.get(entry_id), self._desk.state.intents.get(entry_id)
+        if cover is None or entry is None:
+            return
+        legs = [leg for leg in self.legs(entry_id) if leg.leg is not Leg.ENTRY]
+        self._put(cover, counted(cover, entry, legs, self._fills(entry_id)))
+
+    def _put(self, old: Cover, new: Cover) -> None:
+        entry = self._desk.state.intents[new.entry]
+        done = new.open_qty == 0 and entry.state.terminal
+        if new == old and not done:
+            return
+        self.covers[new.entry] = new
+        now = self._desk.now
+        made = [entries.bracket(to_bracket(new, at=now, closed=done))]
+        if done:
+            del self.covers[new.entry]
+            if new.state is not None:
+                made.append(entries.cooldown(now, cooldown=self._cooldown(new)))
+        self._desk.note(*made)
+
+    def _cooldown(self, cover: Cover) -> Cooldown:
+        legs = [leg for leg in self.legs(cover.entry) if leg.filled_qty]
+        reason = left_because(cover, legs)
+        stopped = reason in {exits.Reason.STOP, exits.Reason.TRAIL}
+        now, rest = self._desk.now, cover.policy.cooldown_days
+        until = now + timedelta(seconds=cover.policy.cooldown_s or 0)
+        if rest:
+            session = sessions.on_or_before(now.astimezone(sessions.NEW_YORK).date())
+            until = max(until, sessions.close_at(sessions.shift(session, rest)))
+        return Cooldown(
+            account=cover.account,
+            symbol=cover.contract.symbol,
+            strategy="" if stopped else cover.strategy_id,
+            until=until,
+            reason=str(reason),
+        )
+
+    def legs(self, entry_id: str) -> list[Intent]:
+        """Orders of a bracket beside its entry, oldest first, as they are now."""
+        state = self._desk.state.intents
+        known = self._legs.get(entry_id, ())
+        return sorted((state[leg.intent_id] for leg in known), key=_age)
+
+    def _fills(self, entry_id: str) -> list[Execution]:
+        state = self._desk.state
+        bases = state.fills.get(entry_id, ())
+        known = (state.executions[name] for base in bases for name in state.revisions[base])
+        counting = [booked.execution for booked in known if booked.superseded_by is None]
+        return sorted(counting, key=lambda told: (told.at, told.exec_id))
+
+    # turns
+
+    def poke(self) -> None:
+        """Take a turn as soon as the loop is free."""
+        self._wake.set()
+
+    async def watch(self) -> None:
+        """Turn for ever."""
+        while True:
+            self._wake.clear()
+            self.turn()
+            self._desk.beat = self._desk.timer()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), TURN_S)
+
+    def turn(self) -> None:
+        """Look at every bracket once; nothing here waits."""
+        self._index()
+        for entry_id in list(self.covers):
+            self.recount(entry_id)
+        if not self._desk.broker.state.may_close:
+            self._resting.pause()
+            return
+        for cover, less in list(
+            surplus(self._desk.state, self._desk.account, self.covers.values())
+        ):
+            self._put(cover, cut(cover, less, at=self._desk.now))
+        for cover in list(self.covers.values()):
+            self._clock(cover)
+            self._protect(cover)
+        for leg in list(orphans(state, self.covers)):
+            self._resting.cancel(leg, why="position closed")
+        for wanted in list(excess(self._desk, self.covers.values())):
+            text = f"{wanted.contract.symbol}: {wanted.qty} units that no order asked for"
+            self._desk.alert("Overfill", wanted.contract.symbol, f"{text}; they are closed")
+            self._leaving.leave(wanted)
+
+    def _protect(self, cover: Cover) -> None:
+        cover = self.covers.get(cover.entry, cover)
+        entry = self._desk.state.intents[cover.entry]
+        problem = self._resting.protect(cover, entry, self.legs(cover.entry))
+        if problem and cover.open_qty:
+            self._desk.alert("ProtectionMissing", cover.contract.symbol, f"{problem}; closing")
+            self.leave(cover, exits.Reason.RISK)
+
+    def _index(self) -> None:
+        """Legs by their entry, for this turn."""
+        found: dict[str, list[Intent]] = defaultdict(list)
+        for intent in self._desk.state.intents.values():
+            if intent.parent_id is not None:
+                found[intent.parent_id].append(intent)
+        self._legs = found
+        self._resting.forget(
+            {i.intent_id for i in self._desk.state.live_intents()} | set(self.covers)
+        )
+
+    def _clock(self, cover: Cover) -> None:
+        """Exits that time alone demands, and those decided earlier."""
+        if cover.state is None or not cover.open_qty:
+            return
+        state, reason = exits.on_clock(cover.state, self._desk.now)
+        if state != cover.state:
+            cover = replace(cover, state=state)
+            self._put(self.covers[cover.entry], cover)
+        if reason is not None and self._due(cover):
+            self.leave(cover, reason)
+
+    def _due(self, cover: Cover) -> bool:
+        """An exit decided at a close waits for the next open; others leave at once."""
+        state = cover.state
+        if state is None or state.closed_at is None or state.scheduled is exits.Reason.FLATTEN:
+            return True
+        decided = state.closed_at.astimezone(sessions.NEW_YORK).date()
+        today = self._desk.now.astimezone(sessions.NEW_YORK).date()
+        return today > decided
+
+    def leave(self, cover: Cover, reason: exits.Reason | str) -> None:
+        """Close all of a cover."""
+        self._leaving.leave(
+            Leave(
+                signal_id=self._desk.state.intents[cover.entry].signal_id,
+                contract=cover.contract,
+                side=Side.SELL if cover.sign > 0 else Side.BUY,
+                qty=cover.open_qty,
+                reason=str(reason),
+                strategy_id=cover.strategy_id,
+                parent_id=cover.entry,
+                group=cover.oca_group,
+            )
+        )
+
+
+def _age(leg: Intent) -> tuple[str, int]:
+    return leg.created_at.isoformat() if leg.created_at else "", leg.attempt

@@ -1,0 +1,194 @@
+"""Closing orders: one exit in flight per bracket, from a limit to the market where it must.
+
+Source: executor specification, section 6.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from bft.domain import sessions
+from bft.domain.broker import Priority, Quote
+from bft.domain.orders import (
+    Contract,
+    Identity,
+    Intent,
+    IntentState,
+    Leg,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+from bft.ledger.days import trading_day
+from bft.services.executor.brackets import next_attempt
+from bft.services.executor.desk import Desk
+from bft.services.executor.sending import Sender
+
+STEP_S = 10.0  # limit, marketable limit, market
+STUCK_S = 300.0
+GIVEN_UP = float("-inf")
+DOUBT_S = 5.0  # an unknown exit is cancelled and followed by another after so long
+AUCTION = timedelta(minutes=45)  # closing orders may rest so long before the open
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave:
+    """What has to be closed and why; `group` None: no bracket rests."""
+
+    signal_id: str
+    contract: Contract
+    side: Side
+    qty: int
+    reason: str
+    strategy_id: str = "manual"
+    parent_id: str | None = None
+    group: str | None = None
+
+
+class Leaving:
+    """Makes exits happen; asked again each turn, it never doubles one."""
+
+    def __init__(self, desk: Desk, sender: Sender) -> None:
+        self._desk, self._sender = desk, sender
+        self._first: dict[str, float] = {}
+        self._doubted: dict[str, float] = {}
+        self._starting: set[tuple[str, int]] = set()
+
+    def may_leave(self, contract: Contract) -> bool:
+        """Whether a closing order for it can work now, or rest for the opening auction."""
+        return self._desk.broker.state.may_close and exit_window(self._desk.now, contract)
+
+    def leave(self, wanted: Leave) -> None:
+        """See to it that an exit for what is open is in flight; more than that never is."""
+        place = (wanted.parent_id or wanted.signal_id, wanted.contract.con_id)
+        flying = self.flying(wanted)
+        missing = wanted.qty - sum(exit_.remaining_qty for exit_ in flying)
+        for exit_ in flying:
+            if exit_.state is not IntentState.UNKNOWN:
+                self._hurry(exit_)
+        if missing <= 0 or place in self._starting or not self.may_leave(wanted.contract):
+            return
+        self._starting.add(place)
+        order = self._intent(wanted, missing)
+        self._desk.spawn(self._send(order, place), f"exit {wanted.contract.symbol}")
+
+    def flying(self, wanted: Leave) -> list[Intent]:
+        """Exits of the same bracket or position that may still fill."""
+        return [
+            intent
+            for intent in self._desk.state.live_intents()
+            if intent.leg is Leg.EXIT
+            and intent.contract.con_id == wanted.contract.con_id
+            and intent.parent_id == wanted.parent_id
+            and not self._given_up(intent)
+        ]
+
+    def _given_up(self, exit_: Intent) -> bool:
+        """An exit nobody knows about is cancelled after 5 s, and another may go."""
+        if exit_.state is not IntentState.UNKNOWN:
+            return False
+        since = self._doubted.get(exit_.intent_id)
+        if since is None:
+            self._doubted[exit_.intent_id] = self._desk.timer()
+            return False
+        if self._desk.timer() - since < DOUBT_S:
+            return False
+        if since != GIVEN_UP:
+            self._doubted[exit_.intent_id] = GIVEN_UP
+            self._desk.spawn(self._sender.cancel(exit_, why="unknown for 5 s"), "exit in doubt")
+        return True
+
+    async def _send(self, order: Intent, place: tuple[str, int]) -> None:
+        try:
+            self._first.setdefault(order.intent_id, self._desk.timer())
+            problem = await self._sender.send([order], priority=Priority.CLOSING)
+            if problem:
+                self._desk.event("ORDER", "WARNING", "exit_waits", f"{order.order_ref}: {problem}")
+        finally:
+            self._starting.discard(place)
+
+    def _intent(self, wanted: Leave, qty: int) -> Intent:
+        day = trading_day(self._desk.now, sec_type=wanted.contract.sec_type)
+        attempt = next_attempt(self._desk, wanted.signal_id, wanted.contract, Leg.EXIT)
+        kind, price = self._price(wanted.contract, wanted.side)
+        return Intent(
+            intent_id=Identity(
+                signal_id=wanted.signal_id,
+                account=self._desk.account,
+                con_id=wanted.contract.con_id,
+                side=wanted.side,
+                leg=Leg.EXIT,
+                day=day,
+                attempt=attempt,
+            ).intent_id,
+            signal_id=wanted.signal_id,
+            account=self._desk.account,
+            contract=wanted.contract,
+            side=wanted.side,
+            leg=Leg.EXIT,
+            trading_day=day,
+            attempt=attempt,
+            qty=qty,
+            order_type=kind,
+            limit_price_usd=price,
+            time_in_force=TimeInForce.DAY,
+            parent_id=wanted.parent_id,
+            oca_group=wanted.group,
+            mode=self._desk.route.mode,
+            strategy_id=wanted.strategy_id,
+            reason=wanted.reason,
+        )
+
+    def _price(self, contract: Contract, side: Side) -> tuple[OrderType, Decimal | None]:
+        """Options begin at the mid; what has a deep market is sold into it at once."""
+        quote = self._desk.quote(contract) if contract.sec_type == "OPT" else None
+        mid = quote.mid_usd if quote else None
+        if mid is None:
+            return OrderType.MARKET, None
+        return OrderType.LIMIT, _on_tick(mid, contract, side)
+
+    def _hurry(self, exit_: Intent) -> None:
+        """An exit that does not fill: nearer to the market every 10 s, a page after 5 min."""
+        open_now = _open(self._desk.now)
+        began = self._first.setdefault(exit_.intent_id, self._desk.timer())
+        waited = self._desk.timer() - began
+        if not open_now:
+            self._first[exit_.intent_id] = self._desk.timer()
+        elif waited >= STUCK_S:
+            text = f"{exit_.order_ref} {exit_.contract.symbol} unfilled for 5 min"
+            self._desk.alert("ExitStuck", exit_.intent_id, text)
+        elif exit_.order_type is OrderType.LIMIT and exit_.state.possibly_live:
+            self._nearer(exit_, waited)
+
+    def _nearer(self, exit_: Intent, waited_s: float) -> None:
+        quote = self._desk.quote(exit_.contract)
+        price = _touch(quote, exit_.side) if quote else None
+        if waited_s >= 2 * STEP_S:
+            self._desk.spawn(self._sender.cancel(exit_, why="limit did not fill"), "exit ladder")
+        elif waited_s >= STEP_S and price is not None and price != exit_.limit_price_usd:
+            change = self._sender.amend(exit_, remaining=exit_.remaining_qty, price_usd=price)
+            self._desk.spawn(change, "exit ladder")
+
+
+def exit_window(now: datetime, contract: Contract) -> bool:
+    """Whether a closing order can fill now or rests for the auction; futures trade at all hours."""
+    if contract.sec_type == "FUT":
+        return True
+    day = now.astimezone(sessions.NEW_YORK).date()
+    if not sessions.is_session(day):
+        return False
+    return sessions.open_at(day) - AUCTION <= now < sessions.close_at(day)
+
+
+def _open(now: datetime) -> bool:
+    day = now.astimezone(sessions.NEW_YORK).date()
+    return sessions.is_session(day) and sessions.open_at(day) <= now < sessions.close_at(day)
+
+
+def _on_tick(price_usd: Decimal, contract: Contract, side: Side) -> Decimal:
+    rounding = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
+    return (price_usd / contract.tick_usd).to_integral_value(rounding) * contract.tick_usd
+
+
+def _touch(quote: Quote, side: Side) -> Decimal | None:
+    return quote.ask_usd if side is Side.BUY else quote.bid_usd

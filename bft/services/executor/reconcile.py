@@ -1,0 +1,240 @@
+"""Book and broker compared: evidence settles unknown orders, differences fence a symbol.
+
+The ledger changes only through executions or a signed adjustment: an empty or smaller list of the
+broker never removes a row. Source: executor specification, sections 3 (evidence) and 6.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
+
+from bft.domain import sessions
+from bft.domain.broker import BrokerOrder, SessionState, Snapshot
+from bft.domain.errors import UnavailableError
+from bft.domain.orders import Execution, FillSource, Intent, IntentState, TimeInForce
+from bft.domain.runs import Json
+from bft.ledger import entries
+from bft.ledger.codec import encode
+from bft.ledger.records import Halt
+from bft.services.executor.desk import Desk
+from bft.services.executor.hearing import WORKING, Hearing
+from bft.services.executor.splits import Splits
+
+EVERY_S, FULL_EVERY_S = 30.0, 300.0
+UNEXPLAINED_S = 10.0  # a difference on two valid snapshots so far apart fences the symbol
+NO_EVIDENCE_S = 60.0
+GONE = frozenset({IntentState.ACKED, IntentState.PARTIAL, IntentState.CANCEL_PENDING})
+
+
+class Reconciler:
+    """Compares on every way to ARMED, every 30 s, in full every 5 min, and on request."""
+
+    def __init__(self, desk: Desk, hearing: Hearing, splits: Splits) -> None:
+        self._desk, self._hearing, self._splits = desk, hearing, splits
+        self._differs: dict[int, tuple[Decimal, float]] = {}
+        self._lock = asyncio.Lock()
+        self._armed_at: float | None = None
+        self._querying: asyncio.Task[None] | None = None
+        self._query_executions = False
+
+    async def arm(self) -> None:
+        """Reconcile in full, then let orders leave."""
+        await self.run(full=True, why="session")
+        if self._desk.broker.state is SessionState.RECONCILING:
+            self._desk.reconciled = True
+            self._armed_at = self._desk.timer()
+            self._desk.broker.arm()
+            self._desk.poke()
+
+    async def watch(self) -> None:
+        """Reconcile for ever."""
+        turn = 0
+        while True:
+            await asyncio.sleep(EVERY_S)
+            turn += 1
+            if self._desk.broker.state.may_close:
+                full = turn % int(FULL_EVERY_S / EVERY_S) == 0 or any(self._unknown())
+                self._desk.spawn(self.run(full=full, why="timer"), "reconcile")
+
+    def query(self, *, executions: bool = False) -> None:
+        """Look at the broker's orders soon; many askers share one look."""
+        self._query_executions |= executions
+        if self._querying is None or self._querying.done():
+            self._querying = self._desk.spawn(self._look(), "query")
+
+    async def _look(self) -> None:
+        await asyncio.sleep(0)
+        full, self._query_executions = self._query_executions, False
+        if self._desk.broker.state.may_close:
+            await self.run(full=full or any(self._unknown()), why="query")
+        if self._query_executions:
+            self._querying = None
+            self.query()
+
+    async def run(self, *, full: bool, why: str) -> Json:
+        """One reconciliation; the result as stored.
+
+        Raises:
+            UnavailableError: the broker's answer was not complete; nothing was compared.
+        """
+        async with self._lock:
+            asked = self._desk.timer()
+            before = {i.intent_id: i for i in self._desk.state.live_intents()}
+            snapshot = await self._desk.broker.snapshot(full=full)
+            if snapshot.epoch != self._desk.broker.epoch:
+                raise UnavailableError("the session changed during a reconciliation; asked again")
+            if snapshot.account != self._desk.account:
+                raise UnavailableError(f"snapshot of account ...{snapshot.account[-3:]}: ignored")
+            return self._compare(snapshot, before, why=why, asked=asked)
+
+    def _compare(
+        self, snapshot: Snapshot, before: dict[str, Intent], *, why: str, asked: float
+    ) -> Json:
+        desk, was = self._desk, dict(self._desk.state.intents)
+        for told in snapshot.executions or ():
+            self._hearing.execution(_recovered(told), epoch=snapshot.epoch)
+        for order in snapshot.open_orders:
+            self._hearing.order(order, epoch=snapshot.epoch, listed=True)
+        self._settle(snapshot, before)
+        self._despair()
+        differences = self._positions(snapshot, asked)
+        changed = sorted(k for k, now in desk.state.intents.items() if was.get(k) is not now)
+        result: Json = {
+            "why": why,
+            "full": snapshot.completed is not None,
+            "epoch": snapshot.epoch,
+            "orders": len(snapshot.open_orders),
+            "positions": len(snapshot.positions),
+            "changed": changed,
+            "differences": differences,
+            "unknown": [intent.intent_id for intent in self._unknown()],
+        }
+        if why != "timer" or changed or differences:
+            self._store(snapshot, result)
+        desk.poke()
+        return result
+
+    def _store(self, snapshot: Snapshot, result: Json) -> None:
+        now = self._desk.now
+        name = f"{now.isoformat(timespec='milliseconds')}-{snapshot.epoch}-{result['why']}"
+        self._desk.note(
+            entries.snapshot(now, snapshot_id=name, snapshot=encode(snapshot)),
+            entries.reconciliation(now, reconciliation_id=name, result=result),
+        )
+
+    # orders
+
+    def _settle(self, snapshot: Snapshot, before: dict[str, Intent]) -> None:
+        """What is in no list of open orders ended, or is unknown."""
+        listed = {order.order_ref for order in snapshot.open_orders}
+        completed = {order.order_ref: order for order in snapshot.completed or ()}
+        whole = snapshot.completed is not None
+        for intent_id, old in before.items():
+            intent = self._desk.state.intents.get(intent_id, old)
+            if intent.state.terminal or intent.order_ref in listed or intent is not old:
+                continue
+            if intent.order_ref in completed:
+                self._completed(intent, completed[intent.order_ref])
+            elif intent.state in GONE:
+                self._hearing.move(intent, IntentState.UNKNOWN, "gone without a report")
+            elif whole and intent.state is IntentState.UNKNOWN:
+                self._without_evidence(intent)
+
+    def _completed(self, intent: Intent, order: BrokerOrder) -> None:
+        filled = int(order.filled_qty or 0)
+        if filled > intent.filled_qty:
+            return  # its executions are still to come; the next look asks for them
+        if order.status == "Inactive" and not intent.acked_at and not filled:
+            self._hearing.move(intent, IntentState.REJECTED, "completed order Inactive")
+        elif order.status != "Filled" and order.status not in WORKING - {"Inactive"}:
+            if intent.state is IntentState.SENT:
+                self._hearing.move(intent, IntentState.UNKNOWN, "completed order")
+            self._hearing.move(intent, IntentState.CANCELLED, f"completed order {order.status}")
+
+    def _without_evidence(self, intent: Intent) -> None:
+        """Complete lists do not hold it: two proofs of its end are left."""
+        parent = self._desk.state.intents.get(intent.parent_id or "")
+        dead = parent is not None and parent.state.terminal and not parent.filled_qty
+        if dead:
+            self._hearing.move(intent, IntentState.CANCELLED, "child of an entry without a fill")
+        elif self._day_over(intent):
+            self._hearing.move(intent, IntentState.EXPIRED, "no_evidence_day_over")
+
+    def _day_over(self, intent: Intent) -> bool:
+        if intent.time_in_force is not TimeInForce.DAY or intent.contract.sec_type == "FUT":
+            return False
+        return self._desk.now > sessions.close_at(sessions.on_or_before(intent.trading_day))
+
+    def _unknown(self) -> Iterable[Intent]:
+        live = self._desk.state.live_intents()
+        return (intent for intent in live if intent.state is IntentState.UNKNOWN)
+
+    def _despair(self) -> None:
+        """Sixty seconds after arming an order is still unknown: the symbol is halted."""
+        armed = self._armed_at
+        if armed is None or self._desk.timer() - armed < NO_EVIDENCE_S:
+            return
+        for intent in list(self._unknown()):
+            symbol = intent.contract.symbol
+            text = f"{intent.order_ref} {symbol} is unknown; resolve it with evidence"
+            self.fence(symbol, rule="unknown_order", why=text, alert="UnknownOrder")
+
+    # positions
+
+    def _positions(self, snapshot: Snapshot, asked: float) -> list[Json]:
+        desk = self._desk
+        told = {p.contract.con_id: p for p in snapshot.positions if p.account == desk.account}
+        desk.broker_qty = {con_id: position.qty for con_id, position in told.items()}
+        books = {p.con_id: p for p in desk.state.positions.values() if p.account == desk.account}
+        found = []
+        for con_id in sorted(told.keys() | books.keys()):
+            broker = told[con_id].qty if con_id in told else Decimal(0)
+            book = books[con_id].qty if con_id in books else Decimal(0)
+            held = books.get(con_id) or told.get(con_id)
+            if broker == book or held is None:
+                self._differs.pop(con_id, None)
+                continue
+            symbol = held.contract.symbol
+            if self._splits.explains(held.contract, book=book, broker=broker):
+                continue
+            found.append({"symbol": symbol, "book": str(book), "broker": str(broker)})
+            self._unexplained(con_id, symbol, broker - book, asked)
+        return found
+
+    def _unexplained(self, con_id: int, symbol: str, difference: Decimal, asked: float) -> None:
+        known, since = self._differs.get(con_id, (None, asked))
+        if known != difference:
+            self._differs[con_id] = (difference, asked)
+            self.query(executions=True)
+        elif asked - since >= UNEXPLAINED_S:
+            text = f"{symbol}: the broker holds {difference:+} more than the book"
+            self.fence(symbol, rule="position_mismatch", why=text, alert="PositionMismatch")
+
+    def fence(self, symbol: str, *, rule: str, why: str, alert: str) -> None:
+        """Refuse entries in a symbol until a person resumes; told once."""
+        now = self._desk.now
+        held = (h for h in self._desk.state.active_halts(now) if h.scope == "symbol")
+        if any(halt.key == symbol and halt.rule == rule for halt in held):
+            return
+        name = f"{rule}:{symbol}:{now.isoformat(timespec='seconds')}"
+        made = Halt(
+            halt_id=name,
+            scope="symbol",
+            key=symbol,
+            rule=rule,
+            reason=why,
+            set_by="executor",
+            set_at=now,
+        )
+        self._desk.note(entries.halt(made))
+        self._desk.alert(alert, symbol, why)
+
+    @property
+    def last(self) -> Json | None:
+        """Result of the newest reconciliation stored."""
+        return self._desk.state.reconciliation
+
+
+def _recovered(told: Execution) -> Execution:
+    return replace(told, source=FillSource.RECOVERED) if told.source is FillSource.LIVE else told

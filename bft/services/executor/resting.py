@@ -1,0 +1,139 @@
+"""What rests at the broker is made equal to what the exit engine says.
+
+Source: executor specification, section 6.
+"""
+
+from collections.abc import Coroutine, Sequence
+from decimal import Decimal
+from typing import Any
+
+from bft import exits
+from bft.domain.broker import Priority
+from bft.domain.orders import Intent, Leg
+from bft.ledger.days import trading_day
+from bft.services.executor import protection
+from bft.services.executor.brackets import LegTerms, closing_leg, next_attempt
+from bft.services.executor.covers import Cover
+from bft.services.executor.desk import Desk
+from bft.services.executor.sending import Sender
+
+REPEAT_S = 2.0  # the same amend or cancel is not sent again sooner
+ALARM_S = 2.0
+
+
+class Resting:
+    """Stops and targets of covers: placed, amended, cancelled."""
+
+    def __init__(self, desk: Desk, sender: Sender) -> None:
+        self._desk, self._sender = desk, sender
+        self._gap_since: dict[str, float] = {}
+        self._changed: dict[str, tuple[object, float]] = {}
+        self._asked: dict[tuple[str, object], float] = {}
+        self._placing: set[tuple[str, Leg]] = set()
+
+    def pause(self) -> None:
+        """No closing order can leave: the clocks of this table stand still."""
+        self._gap_since.clear()
+
+    def forget(self, live: set[str]) -> None:
+        """Drop what is remembered of orders that ended."""
+        for memory in (self._changed, self._gap_since):
+            for key in [key for key in memory if key not in live]:
+                del memory[key]
+        for what in [what for what in self._asked if what[0] not in live]:
+            del self._asked[what]
+
+    def protect(self, cover: Cover, entry: Intent, legs: Sequence[Intent]) -> str | None:
+        """Send what is needed; why the position must be closed at the market, or None."""
+        legs = [leg for leg in legs if leg.leg in {Leg.STOP, Leg.TARGET}]
+        wanted = _desired(cover, entry)
+        gap_s = self._gap_s(cover, wanted.qty - protection.protected_qty(legs))
+        actions = protection.plan(wanted, legs, gap_s=gap_s, age_s=self._age_s)
+        for action in actions:
+            if isinstance(action, protection.Flatten):
+                return action.why
+            self._do(entry, action)
+        return None
+
+    def cancel(self, leg: Intent, *, why: str) -> None:
+        """Cancel an order, once in a while as long as it lives."""
+        self._once((leg.intent_id, "cancel"), self._sender.cancel(leg, why=why), "cancel")
+
+    def _gap_s(self, cover: Cover, missing: int) -> float:
+        """Seconds since live stops have covered less than the position."""
+        if missing <= 0:
+            self._gap_since.pop(cover.entry, None)
+            return 0.0
+        since = self._gap_since.setdefault(cover.entry, self._desk.timer())
+        gap_s = self._desk.timer() - since
+        if gap_s > ALARM_S:
+            text = f"{cover.contract.symbol}: {missing} of {cover.open_qty} units have no live stop"
+            self._desk.alert("ProtectionMissing", cover.contract.symbol, text)
+        return gap_s
+
+    def _age_s(self, leg: Intent) -> float:
+        """Seconds since a leg last changed."""
+        shown = (leg.state, leg.broker_status, leg.qty, leg.stop_price_usd, leg.limit_price_usd)
+        known, since = self._changed.get(leg.intent_id, (None, 0.0))
+        if known != shown:
+            since = self._desk.timer()
+            self._changed[leg.intent_id] = (shown, since)
+        return self._desk.timer() - since
+
+    def _do(
+        self, entry: Intent, action: protection.Place | protection.Amend | protection.Cancel
+    ) -> None:
+        match action:
+            case protection.Place():
+                self._place(entry, action)
+            case protection.Amend():
+                leg = action.intent
+                once = (leg.intent_id, (action.remaining, action.price_usd))
+                change = self._sender.amend(
+                    leg, remaining=action.remaining, price_usd=action.price_usd
+                )
+                self._once(once, change, "amend")
+            case protection.Cancel():
+                self.cancel(action.intent, why=action.why)
+
+    def _once(self, what: tuple[str, object], work: Coroutine[Any, Any, None], name: str) -> None:
+        """Ask the broker, unless the very same was asked a moment ago."""
+        last = self._asked.get(what)
+        if last is not None and self._desk.timer() - last < REPEAT_S:
+            work.close()
+            return
+        self._asked[what] = self._desk.timer()
+        self._desk.spawn(work, name)
+
+    def _place(self, entry: Intent, action: protection.Place) -> None:
+        key = (entry.intent_id, action.leg)
+        if key in self._placing:
+            return
+        self._placing.add(key)
+        terms = LegTerms(
+            leg=action.leg,
+            qty=action.qty,
+            price_usd=action.price_usd,
+            day=trading_day(self._desk.now, sec_type=entry.contract.sec_type),
+            attempt=next_attempt(self._desk, entry.signal_id, entry.contract, action.leg),
+        )
+        work = self._send(closing_leg(entry, terms), key)
+        self._desk.spawn(work, f"{action.leg} {entry.contract.symbol}")
+
+    async def _send(self, order: Intent, key: tuple[str, Leg]) -> None:
+        try:
+            await self._sender.send([order], priority=Priority.CLOSING)
+        finally:
+            self._placing.discard(key)
+
+
+def _desired(cover: Cover, entry: Intent) -> protection.Desired:
+    levels = exits.protective(cover.state) if cover.state else None
+    return protection.Desired(
+        qty=int(levels.qty) if levels else 0,
+        sign=cover.sign,
+        stop_price_usd=levels.stop_usd if levels else Decimal(0),
+        target_price_usd=levels.target_usd if levels else None,
+        tick_usd=cover.contract.tick_usd,
+        working=not entry.state.terminal,
+    )

@@ -1,0 +1,85 @@
+"""What should not be there: orphaned orders, units no order asked for, units others closed.
+
+Source: executor specification, section 6 (overfill, orphan, order or fill of others).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+
+from bft.domain.orders import Contract, Intent, Leg, Side
+from bft.ledger.days import trading_day
+from bft.ledger.lots import Line, LineEvent
+from bft.ledger.state import BookState
+from bft.services.executor.covers import Cover
+from bft.services.executor.desk import Desk
+from bft.services.executor.leaving import Leave
+
+
+def orphans(state: BookState, covers: Mapping[str, Cover]) -> Iterator[Intent]:
+    """Live stops and targets whose position and entry are gone."""
+    for leg in state.live_intents():
+        if leg.leg is Leg.ENTRY or leg.parent_id is None or leg.parent_id in covers:
+            continue
+        entry = state.intents.get(leg.parent_id)
+        if entry is None or entry.state.terminal:
+            yield leg
+
+
+def excess(desk: Desk, covers: Iterable[Cover]) -> Iterator[Leave]:
+    """Closing orders for units of our own doing that no cover holds."""
+    held = _held(covers)
+    for position in desk.state.positions.values():
+        own = position.qty - foreign_qty(desk.state, position.account, position.con_id)
+        extra = int(own) - held.get(position.con_id, 0)
+        if extra:
+            yield _closing(desk, position.contract, extra)
+
+
+def surplus(state: BookState, account: str, covers: Iterable[Cover]) -> Iterator[tuple[Cover, int]]:
+    """Covers, oldest first, with the units of theirs that somebody else closed."""
+    by_con_id: dict[int, list[Cover]] = {}
+    for cover in covers:
+        by_con_id.setdefault(cover.contract.con_id, []).append(cover)
+    for con_id, mine in by_con_id.items():
+        missing = sum(c.sign * c.open_qty for c in mine) - int(state.position_qty(account, con_id))
+        foreign = foreign_qty(state, account, con_id)
+        for cover in sorted(mine, key=lambda c: (c.opened_at, c.entry)):
+            less = min(cover.open_qty, missing * cover.sign)
+            if less > 0 and (foreign * cover.sign < 0 or not foreign):
+                missing -= less * cover.sign
+                yield cover, less
+
+
+def foreign_qty(state: BookState, account: str, con_id: int) -> Decimal:
+    """Signed units that others bought and sold since nothing was held."""
+    line, total = state.lines.get((account, con_id)), Decimal(0)
+    for event in _campaign(line) if line else ():
+        if event.ratio is not None:
+            total *= event.ratio
+        elif event.trade_id not in state.intents:
+            total += event.qty
+    return total
+
+
+def _campaign(line: Line) -> list[LineEvent]:
+    start = max((n for n, flat in enumerate(line.flat) if flat), default=0)
+    return line.events[start:]
+
+
+def _held(covers: Iterable[Cover]) -> dict[int, int]:
+    held: dict[int, int] = {}
+    for cover in covers:
+        con_id = cover.contract.con_id
+        held[con_id] = held.get(con_id, 0) + cover.sign * (cover.open_qty + cover.cut_qty)
+    return held
+
+
+def _closing(desk: Desk, contract: Contract, extra: int) -> Leave:
+    day = trading_day(desk.now, sec_type=contract.sec_type)
+    return Leave(
+        signal_id=f"overfill:{contract.con_id}:{day}",
+        contract=contract,
+        side=Side.SELL if extra > 0 else Side.BUY,
+        qty=abs(extra),
+        reason="overfill",
+    )
