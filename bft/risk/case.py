@@ -5,7 +5,7 @@ Source: executor specification, section 5.
 
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from bft.domain.orders import OrderRequest
 from bft.domain.trading import Instrument
@@ -63,8 +63,16 @@ class Case:
 
     @property
     def tested_qty(self) -> int | None:
-        """Quantity that caps are tested with: a signal cut to nothing is tested with one."""
-        return None if self.qty is None else max(1, self.qty)
+        """Quantity that caps are tested with; of a signal cut to nothing, the least worth sending.
+
+        So the rule whose cap was exhausted blocks, and not the size alone.
+        """
+        if self.qty is None or self.qty >= 1:
+            return self.qty
+        if self.unit_usd is None:
+            return 1
+        least = (self.profile.min_order_usd / self.unit_usd).to_integral_value(ROUND_CEILING)
+        return max(1, int(least))
 
     @property
     def risk_usd(self) -> Decimal | None:

@@ -10,23 +10,33 @@ from bft.risk import options
 from bft.risk.case import CASH_FRAC, Case, open_risk_cap_usd, option_cap, spendable_usd
 from bft.risk.context import OptionFacts
 from bft.risk.exposure import Exposure
-from bft.risk.finding import PASSED, Finding, blocked, judged, missing
+from bft.risk.finding import PASSED, Finding, blocked, judged, missing, passed
 from bft.risk.numbers import number, positive
 
 MARGIN_FRAC = Decimal("0.90")
 LIVE = "live"
 
+_RULED: frozenset[str] = frozenset(
+    {"daily_volume", "symbol", "sector", "max_gross", "open_risk", "cash"}
+)
+_POSITION = frozenset({"max_weight", "cap_usd", "max_units"})
+
 Cap = tuple[str, Decimal | None, Decimal]
 
 
 def sized(case: Case) -> Finding:
-    """25: nothing fits, or the notional is below the minimum."""
-    if case.sized is None or case.notional_usd is None:
+    """25: nothing fits even an empty book, or the notional is below the minimum.
+
+    Where the book, the day or the cash leave nothing, the rule of that cap says so.
+    """
+    if case.sized is None or case.notional_usd is None or case.unit_usd is None:
         return missing("an input of sizing")
-    if case.sized.qty < 1:
-        note = f"{case.sized.reason}: {case.sized.cap or 'risk'} leaves none of {case.sized.wanted}"
-        return blocked(note, case.sized.qty, 1)
-    least = case.profile.min_order_usd
+    qty, wanted, least = case.sized.qty, case.sized.wanted, case.profile.min_order_usd
+    if qty < 1:
+        cap = case.sized.cap or "risk"
+        worth = wanted >= 1 and wanted * case.unit_usd >= least
+        note = f"{cap} leaves none of {wanted}"
+        return (passed if worth and cap in _capped_elsewhere(case) else blocked)(note, qty, 1)
     return judged(case.notional_usd >= least, case.notional_usd, least, "below the minimum order")
 
 
@@ -38,7 +48,8 @@ def max_position(case: Case) -> Finding:
     if notional is None or exposure.held_usd is None:
         return missing("notional")
     if not case.order.is_signal and qty > case.sized.qty:
-        return blocked("quantity above what sizing admits", qty, case.sized.qty)
+        note = f"quantity above what sizing admits ({case.sized.cap or 'risk'})"
+        return blocked(note, qty, case.sized.qty)
     units = exposure.held_units + qty
     if units > case.profile.max_units:
         return blocked("units above the cap", units, case.profile.max_units)
@@ -124,6 +135,14 @@ def margin(case: Case) -> Finding:
         return missing("what-if margin or equity with loan")
     cap = equity * MARGIN_FRAC
     return judged(after <= cap, after, cap, "initial margin above 90 % of equity with loan")
+
+
+def _capped_elsewhere(case: Case) -> frozenset[str]:
+    """Caps whose rule (26 to 30) blocks at the least quantity when they leave nothing."""
+    held = case.exposure is not None and bool(case.exposure.held_usd or case.exposure.held_units)
+    if not held:
+        return _RULED
+    return _RULED | ({"max_weight", "cap_usd"} if case.order.instrument.is_option else _POSITION)
 
 
 def _exposure_caps(case: Case, exposure: Exposure, base: Decimal) -> Iterator[Cap]:
