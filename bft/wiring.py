@@ -17,7 +17,7 @@ from bft.ports import Commands, Tick
 from bft.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from bft.ports import Compute, Notifier, Source, State, Store, Summarizer, Tracker
+    from bft.ports import Book, Compute, Notifier, Source, State, Store, Summarizer, Tracker
 
 
 @cache
@@ -66,6 +66,19 @@ class Wired:
         if not url and "://" in self.root:
             raise ConfigError("BFT_STATE_URL: name a PostgreSQL database for a bucket root")
         return SqlState(url or folder_url(Path(self.root)), clock=self.clock)
+
+    @cached_property
+    def book(self) -> "Book":
+        """The executor's journal and tables."""
+        from bft.adapters.store.book import SqlBook
+
+        return SqlBook(book_url(self.settings, self.root), at=self.clock.now())
+
+    def migrate_book(self) -> list[int]:
+        """Bring the book's schema up to the code's."""
+        from bft.adapters.store.book import migrate_book
+
+        return migrate_book(book_url(self.settings, self.root), at=self.clock.now())
 
     @cached_property
     def tracker(self) -> "Tracker":
@@ -189,6 +202,19 @@ class Wired:
 def wire(values: Settings, *, root: str | None, commands: Commands, json_only: bool) -> Wired:
     """Ports for one command line."""
     return Wired(values, root=root or values.root, commands=commands, silent=json_only)
+
+
+def book_url(values: Settings, root: str) -> str:
+    """Where the executor's book lies: the state's PostgreSQL, else SQLite in the root.
+
+    Raises:
+        ConfigError: a bucket root, and no PostgreSQL named.
+    """
+    from bft.adapters.store.state import folder_url
+
+    if not values.state_url and "://" in root:
+        raise ConfigError("BFT_STATE_URL: name a PostgreSQL database for a bucket root")
+    return values.state_url or folder_url(Path(root))
 
 
 def _address(url: str) -> str:

@@ -49,6 +49,11 @@ class AtLeast:
     value: object
 
 
+def lease_name(account: str) -> str:
+    """Name of the lease that the one executor of an account holds."""
+    return f"executor:{account}"
+
+
 def canonical_json(value: object) -> str:
     """Sorted keys, no spaces, UTF-8; NaN and infinities are refused.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bft.domain.delivery import Answer, Want
 from bft.domain.runs import Event, Json, Metric, ModelVersion, Outcome, Task
+from bft.ports.book import Book
 
 if TYPE_CHECKING:
     import argparse
@@ -304,10 +305,7 @@ class Compute(Protocol):
 
 
 class Summarizer(Protocol):
-    """Writes sentences about a table of numbers.
-
-    `fallbacks` counts the symbols so far that a template described in its place.
-    """
+    """Writes sentences about numbers; `fallbacks` counts symbols a template described instead."""
 
     name: str
     fallbacks: int
@@ -360,6 +358,9 @@ class Ports(Protocol):
     def store(self) -> Store: ...
     @property
     def state(self) -> State: ...
+    @property
+    def book(self) -> Book: ...
+    def migrate_book(self) -> list[int]: ...
     @property
     def tracker(self) -> Tracker: ...
     @property

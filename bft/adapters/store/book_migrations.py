@@ -121,9 +121,14 @@ def migrate(database: BookDatabase, known: list[Migration], *, at: datetime) -> 
     return done
 
 
+def _has_tables(database: BookDatabase) -> bool:
+    with database.reading() as connection:
+        return bool(sa.inspect(connection).get_table_names())
+
+
 def _back_up(database: BookDatabase, version: int) -> None:
     path = database.path
-    if path is None or not path.exists() or not path.stat().st_size:
+    if path is None or not _has_tables(database):
         return
     copy = path.with_name(f"{path.name}.bak-{version}")
     part = copy.with_name(copy.name + ".part")
