@@ -55,6 +55,17 @@ class Cover:
         """+1 for a long position."""
         return 1 if self.direction is Direction.LONG else -1
 
+    def planned_stop(self, price_usd: Decimal) -> Decimal:
+        """Stop level if the entry filled at this price."""
+        return exits.initial_levels(
+            price_usd,
+            self.policy,
+            direction=self.direction,
+            atr_usd=self.atr_usd,
+            tick_usd=self.contract.tick_usd,
+            stop_usd=self.stop_usd,
+        ).stop_usd
+
     @property
     def oca_group(self) -> str:
         """The group of all its closing orders at the broker."""

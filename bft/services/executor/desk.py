@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -51,15 +51,19 @@ class Desk:
     timer: Callable[[], float]
     skew: Skew
     reference: Reference = field(default_factory=Reference)
+    restricted: frozenset[str] = frozenset()
+    restart_at: time | None = None
     killed: bool = False
     closing_down: bool = False
     reconciled: bool = False
     lock_broken: str | None = None
     beat: float | None = None
+    contracts: dict[Contract, Contract] = field(default_factory=dict)
     broker_qty: dict[int, Decimal] = field(default_factory=dict)
     throttle: Throttle = field(default_factory=Throttle)
     poke: Callable[[], None] = lambda: None
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    _quoted: dict[int, asyncio.Event] = field(default_factory=dict)
 
     @property
     def account(self) -> str:
@@ -141,6 +145,14 @@ class Desk:
         held = (h for h in self.state.active_halts(self.now) if (h.scope, h.key) in places)
         found = next(held, None)
         return f"halt {found.halt_id}: {found.reason}" if found else None
+
+    async def first_quote(self, con_id: int) -> None:
+        """Wait until a quote of the contract arrived."""
+        await self._quoted.setdefault(con_id, asyncio.Event()).wait()
+
+    def heard_quote(self, con_id: int) -> None:
+        """A quote of the contract arrived."""
+        self._quoted.setdefault(con_id, asyncio.Event()).set()
 
     def quote(self, contract: Contract) -> Quote | None:
         """Newest quote of a contract."""

@@ -29,6 +29,7 @@ from bft.services.executor.sending import Sender
 from bft.services.executor.surplus import excess, orphans, surplus
 
 TURN_S = 1.0
+_AT_OPEN = frozenset({exits.Reason.TIME, exits.Reason.FLIP, exits.Reason.RULE})
 
 
 class Guard:
@@ -140,7 +141,7 @@ class Guard:
         for cover in list(self.covers.values()):
             self._clock(cover)
             self._protect(cover)
-        for leg in list(orphans(state, self.covers)):
+        for leg in list(orphans(self._desk.state, self.covers)):
             self._resting.cancel(leg, why="position closed")
         for wanted in list(excess(self._desk, self.covers.values())):
             text = f"{wanted.contract.symbol}: {wanted.qty} units that no order asked for"
@@ -180,11 +181,16 @@ class Guard:
     def _due(self, cover: Cover) -> bool:
         """An exit decided at a close waits for the next open; others leave at once."""
         state = cover.state
-        if state is None or state.closed_at is None or state.scheduled is exits.Reason.FLATTEN:
+        if state is None or state.closed_at is None or state.scheduled not in _AT_OPEN:
             return True
         decided = state.closed_at.astimezone(sessions.NEW_YORK).date()
-        today = self._desk.now.astimezone(sessions.NEW_YORK).date()
-        return today > decided
+        return self._desk.now.astimezone(sessions.NEW_YORK).date() > decided
+
+    def schedule(self, cover: Cover, reason: exits.Reason) -> None:
+        """Have all of a cover leave; stored, so that it holds over a restart."""
+        if cover.state is not None and cover.open_qty:
+            self.put(replace(cover, state=exits.schedule(cover.state, reason)))
+            self.poke()
 
     def leave(self, cover: Cover, reason: exits.Reason | str) -> None:
         """Close all of a cover."""

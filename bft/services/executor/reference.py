@@ -5,7 +5,7 @@ Read with pyarrow alone: the executor never imports pandas. Source: executor spe
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -73,7 +73,10 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """One night's facts; `gold_asof` None: there is no night yet, so every entry is refused."""
+    """One night's facts; `gold_asof` None: there is no night yet, so every entry is refused.
+
+    `bars` are the last 20 sessions of held symbols, oldest first.
+    """
 
     gold_asof: date | None = None
     forecast_asof: date | None = None
@@ -81,6 +84,7 @@ class Reference:
     symbols: Mapping[str, SymbolRow] = field(default_factory=dict)
     universe: frozenset[str] = frozenset()
     forecasts: Mapping[str, ForecastRow] = field(default_factory=dict)
+    bars: Mapping[str, tuple[DayBar, ...]] = field(default_factory=dict)
     splits: tuple[Split, ...] = ()
     renames: Mapping[str, str] = field(default_factory=dict)
     digests: tuple[str, ...] = ()
@@ -98,8 +102,8 @@ def manifest_digests(store: Store) -> tuple[str, ...]:
     return tuple(manifest.digest if manifest else "" for manifest in found)
 
 
-def read_reference(store: Store) -> Reference:
-    """Newest gold, forecasts, universe and actions of the root.
+def read_reference(store: Store, *, held: Collection[str] = ()) -> Reference:
+    """Newest gold, forecasts, universe and actions of the root; bars of `held` symbols.
 
     Raises:
         DataError: an object is absent or altered.
@@ -118,6 +122,7 @@ def read_reference(store: Store) -> Reference:
         forecast_asof=forecasts.asof if forecasts else None,
         simulated=_simulated(rows),
         symbols=_symbols(rows, asof),
+        bars=_bars(rows, held),
         universe=_universe(members, asof),
         forecasts=_forecasts(store, forecasts.asof if forecasts else None),
         splits=_splits(store.read("actions"), since=since),
@@ -135,6 +140,15 @@ def _symbols(rows: "pa.Table", asof: date) -> dict[str, SymbolRow]:
     for row in rows.to_pylist():
         by_symbol[row["symbol"]].append(row)
     return {symbol: _symbol(symbol, found, asof) for symbol, found in by_symbol.items()}
+
+
+def _bars(rows: "pa.Table", held: Collection[str]) -> dict[str, tuple[DayBar, ...]]:
+    found: dict[str, list[DayBar]] = {symbol: [] for symbol in held}
+    for row in sorted(rows.to_pylist(), key=lambda row: row["date"]) if held else ():
+        bar = _bar(row) if row["symbol"] in found else None
+        if bar is not None:
+            found[row["symbol"]].append(bar)
+    return {symbol: tuple(bars) for symbol, bars in found.items()}
 
 
 def _symbol(symbol: str, rows: list[dict[str, Any]], asof: date) -> SymbolRow:

@@ -5,7 +5,7 @@ a marker before the first byte. Source: executor specification, section 3.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -20,9 +20,6 @@ ACK_S = 10.0
 OCA_REDUCE = 2  # with block: a partial fill reduces the siblings; executor specification, 17
 DOUBLE_BID_ASK = 4  # trigger method of option stops; executor specification, 6
 
-Items = Callable[[Sequence[Intent]], Sequence[Entry]]
-"""What T1 holds beside nothing else: entries made once the order ids are known."""
-
 
 class Sender:
     """Sends orders, amends and cancels; every one leaves through here."""
@@ -30,24 +27,22 @@ class Sender:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def send(
-        self, legs: Sequence[Intent], *, priority: Priority, items: Items | None = None
-    ) -> str | None:
-        """Commit and send legs, parent first; why nothing was sent, or None.
-
-        `items` gives the entries of the transaction, the intents' own among them; None: these
-        alone.
+    async def send(self, legs: Sequence[Intent], *, priority: Priority) -> str | None:
+        """Commit and send closing legs; why nothing was sent, or None.
 
         Raises:
             RefusedError: the lease is lost; nothing was sent.
             UnavailableError: the session does not allow it; nothing was committed.
         """
-        desk = self._desk
-        for _ in legs:
-            await desk.broker.send_token(priority)
-        legs = self._with_ids(legs)
-        alone = entries.intents(desk.now, intents=legs, facts=None)
-        return await self._committed(legs, items(legs) if items else [alone])
+        await self.leave_to_send(len(legs), priority)
+        legs = self.with_ids(legs)
+        made = entries.intents(self._desk.now, intents=legs, facts=None)
+        return await self.commit(legs, [made])
+
+    async def leave_to_send(self, count: int, priority: Priority) -> None:
+        """Take tokens of the pacer: nothing that is committed waits behind a limit."""
+        for _ in range(count):
+            await self._desk.broker.send_token(priority)
 
     async def amend(self, intent: Intent, *, remaining: int, price_usd: Decimal) -> None:
         """Change quantity and price of a live leg; reports tell the outcome.
@@ -77,7 +72,8 @@ class Sender:
             desk.note(self._moved(current, IntentState.CANCEL_PENDING, why))
         self._later(current, IntentState.CANCEL_PENDING)
 
-    def _with_ids(self, legs: Sequence[Intent]) -> list[Intent]:
+    def with_ids(self, legs: Sequence[Intent]) -> list[Intent]:
+        """The legs under reserved order ids of this session."""
         broker = self._desk.broker
         ids = broker.reserve_ids(len(legs))
         return [
@@ -85,8 +81,12 @@ class Sender:
             for leg, number in zip(legs, ids, strict=True)
         ]
 
-    async def _committed(self, legs: Sequence[Intent], items: Sequence[Entry]) -> str | None:
-        """T1, fences, marker, bytes, T2."""
+    async def commit(self, legs: Sequence[Intent], items: Sequence[Entry]) -> str | None:
+        """T1 (`items`, durable), fences, marker, bytes, T2; why nothing was sent, or None.
+
+        Raises:
+            RefusedError: the lease is lost; nothing was sent.
+        """
         desk, ids = self._desk, [leg.intent_id for leg in legs]
         try:
             await desk.note(*items, gives_up=True)

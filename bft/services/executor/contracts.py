@@ -1,0 +1,51 @@
+"""Symbols of orders to the contracts a broker is asked for."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from bft.domain.orders import Contract, OrderRequest
+from bft.domain.trading import Instrument
+
+OCC_TAIL = 15  # YYMMDD, C or P, strike in thousandths: OCC option symbology
+_MONTHS = "FGHJKMNQUVXZ"  # CME month codes, January to December
+_FUTURES = {"NQ": Decimal(20), "MNQ": Decimal(2), "ES": Decimal(50), "MES": Decimal(5)}
+
+
+def wanted_contract(order: OrderRequest) -> Contract:
+    """What the broker is asked for: stock, option by OCC symbol, or future by code (`NQZ5`)."""
+    if order.instrument in {Instrument.CALL, Instrument.PUT}:
+        return _option(order.symbol)
+    if order.instrument is Instrument.FUTURE:
+        return _future(order.symbol, order.created_at)
+    return Contract(con_id=0, symbol=order.symbol)
+
+
+def _option(symbol: str) -> Contract:
+    root, tail = symbol[:-OCC_TAIL].strip(), symbol[-OCC_TAIL:]
+    return Contract(
+        con_id=0,
+        symbol=root,
+        sec_type="OPT",
+        multiplier=Decimal(100),
+        expiry=datetime.strptime(tail[:6], "%y%m%d").date(),  # noqa: DTZ007  a date
+        right=tail[6],
+        strike_usd=Decimal(tail[7:]) / 1000,
+        local_symbol=f"{root:<6}{tail}",
+    )
+
+
+def _future(symbol: str, now: datetime) -> Contract:
+    root, code = symbol[:-2], symbol[-2:]
+    year = now.year - now.year % 10 + int(code[1])
+    year += 10 if year < now.year - 1 else 0
+    month = _MONTHS.index(code[0]) + 1
+    return Contract(
+        con_id=0,
+        symbol=root,
+        sec_type="FUT",
+        multiplier=_FUTURES.get(root, Decimal(1)),
+        tick_usd=Decimal("0.25"),
+        exchange="CME",
+        local_symbol=symbol,
+        expiry=datetime(year, month, 1).date(),  # noqa: DTZ001  a contract month
+    )

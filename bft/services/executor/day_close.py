@@ -1,0 +1,154 @@
+"""The close of a session: trails move, holds count, time exits are decided.
+
+Daily strategies move their trail at the close, as in the backtest: from gold's bar of the session
+when the night has built it, else from what the quotes of the day showed.
+Source: executor specification, section 6; strategies specification, section 3.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from bft import exits
+from bft.domain import sessions
+from bft.domain.broker import Quote
+from bft.services.executor.covers import Cover
+from bft.services.executor.desk import Desk
+from bft.services.executor.guard import Guard
+from bft.services.executor.reference import DayBar
+
+FALLBACK_BEFORE_OPEN = timedelta(minutes=60)
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class Range:
+    """Open, high, low, close of quotes seen so far."""
+
+    session: date
+    started: datetime
+    open_usd: Decimal
+    high_usd: Decimal
+    low_usd: Decimal
+    close_usd: Decimal
+
+    def add(self, price: Decimal) -> None:
+        """One more price."""
+        self.high_usd = max(self.high_usd, price)
+        self.low_usd = min(self.low_usd, price)
+        self.close_usd = price
+
+
+class DayClose:
+    """Feeds finished bars to the exit engine, each once."""
+
+    def __init__(self, desk: Desk, guard: Guard) -> None:
+        self._desk, self._guard = desk, guard
+        self._days: dict[int, Range] = {}
+        self._minutes: dict[int, Range] = {}
+
+    def quoted(self, quote: Quote) -> None:
+        """Take a price of a held contract into the bars of the day and of the minute."""
+        price, now = quote.mid_usd, self._desk.now
+        session = now.astimezone(sessions.NEW_YORK).date()
+        usable = price is not None and not (quote.frozen or quote.delayed or quote.halted)
+        if not usable or price is None or not _in_session(now, session):
+            return
+        con_id = quote.contract.con_id
+        day = self._days.get(con_id)
+        if day is None or day.session != session:
+            self._days[con_id] = Range(session, now, price, price, price, price)
+        else:
+            day.add(price)
+        self._minute(con_id, session, now, price)
+
+    def _minute(self, con_id: int, session: date, now: datetime, price: Decimal) -> None:
+        """Same-session policies decide on bars of one minute."""
+        minute = self._minutes.get(con_id)
+        if minute is not None and now - minute.started >= MINUTE:
+            for cover in self._guard.of(con_id):
+                if cover.policy.same_session:
+                    self._close(cover, _bar(minute, now), ends_session=False)
+            minute = None
+        if minute is None:
+            self._minutes[con_id] = Range(session, now, price, price, price, price)
+        else:
+            minute.add(price)
+
+    def turn(self) -> None:
+        """Close sessions that are over for every cover that has not seen their close."""
+        now = self._desk.now
+        last = sessions.last_closed(now)
+        for cover in list(self._guard.covers.values()):
+            state = cover.state
+            if state is None or state.entry.session > last:
+                continue
+            done = state.closed_at is not None and state.closed_at >= sessions.close_at(last)
+            if not done:
+                self._catch_up(cover, last)
+
+    def _catch_up(self, cover: Cover, last: date) -> None:
+        """All sessions since the last one closed, in order; stops at one whose bar is unknown."""
+        state = cover.state
+        if state is None:
+            return
+        since = state.closed_at or state.entry.at
+        first = sessions.on_or_after(since.astimezone(sessions.NEW_YORK).date())
+        for session in sessions.sessions(first, last):
+            if state.closed_at and sessions.close_at(session) <= state.closed_at:
+                continue
+            bar = self._day_bar(cover, session)
+            if bar is None:
+                return
+            self._close(self._guard.covers[cover.entry], bar, ends_session=True)
+
+    def _day_bar(self, cover: Cover, session: date) -> exits.Bar | None:
+        known = self._desk.reference.bars.get(cover.contract.symbol, ())
+        gold = next((bar for bar in known if bar.session == session), None)
+        if gold is not None and cover.contract.sec_type == "STK":
+            return _gold_bar(gold)
+        seen = self._days.get(cover.contract.con_id)
+        following = sessions.open_at(sessions.shift(session, 1))
+        late = self._desk.now >= following - FALLBACK_BEFORE_OPEN
+        if seen is not None and seen.session == session and late:
+            return _bar(seen, sessions.close_at(session), key=session.isoformat())
+        return None
+
+    def _close(self, cover: Cover, bar: exits.Bar, *, ends_session: bool) -> None:
+        if cover.state is None:
+            return
+        row = exits.Close(bar=bar, ends_session=ends_session)
+        state, reason = exits.at_close(exits.observed(cover.state, bar), row)
+        if state != cover.state:
+            self._guard.put(replace(cover, state=state))
+        if reason is not None:
+            text = f"{cover.contract.symbol} leaves at the next open: {reason}"
+            self._desk.event("POSITION", "INFO", "exit_scheduled", text)
+
+
+def _in_session(now: datetime, day: date) -> bool:
+    return sessions.is_session(day) and sessions.open_at(day) <= now < sessions.close_at(day)
+
+
+def _gold_bar(bar: DayBar) -> exits.Bar:
+    return exits.Bar(
+        bar_key=bar.session.isoformat(),
+        session=bar.session,
+        ends_at=sessions.close_at(bar.session),
+        open_usd=bar.open_usd,
+        high_usd=bar.high_usd,
+        low_usd=bar.low_usd,
+        close_usd=bar.close_usd,
+    )
+
+
+def _bar(seen: Range, ends_at: datetime, *, key: str | None = None) -> exits.Bar:
+    return exits.Bar(
+        bar_key=key or ends_at.isoformat(),
+        session=seen.session,
+        ends_at=ends_at,
+        open_usd=seen.open_usd,
+        high_usd=seen.high_usd,
+        low_usd=seen.low_usd,
+        close_usd=seen.close_usd,
+    )

@@ -1,0 +1,306 @@
+"""Everything known at one instant, for risk to look at.
+
+Nothing is guessed: what the desk does not know is None, and blocks where a rule needs it.
+Source: executor specification, section 4.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from bft.domain.broker import WhatIf
+from bft.domain.orders import Contract, Intent, IntentState, Leg, OrderRequest
+from bft.domain.trading import Instrument
+from bft.ledger.days import trading_day
+from bft.ledger.records import Limits
+from bft.risk.context import (
+    BookFacts,
+    Context,
+    Cooldown,
+    DataFacts,
+    FenceFacts,
+    Halt,
+    Holding,
+    ModeFacts,
+    SessionFacts,
+    SymbolFacts,
+)
+from bft.services.executor.covers import Cover
+from bft.services.executor.desk import Desk
+from bft.services.executor.restart import in_restart_window
+
+TWIN_S = 10.0
+PEAK_SESSIONS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Who asks; `mode` is the header X-BFT-Mode; `twin` as in rule 6."""
+
+    subject: str
+    roles: tuple[str, ...]
+    mode: str | None = None
+    twin: bool = False
+
+
+class Facts:
+    """Makes contexts from the desk."""
+
+    def __init__(self, desk: Desk, covers: dict[str, Cover]) -> None:
+        self._desk, self._covers = desk, covers
+        self._twins: dict[tuple[str, str], float] = {}
+
+    def context(
+        self, order: OrderRequest, asked: Asked, *, contract: Contract | None, matches: int
+    ) -> Context:
+        """The context of an opening order; `matches` is how many contracts fitted."""
+        desk, underlying = self._desk, underlying_of(order)
+        return Context(
+            at=desk.now,
+            profile=desk.profile,
+            mode=self._mode(order, asked),
+            session=self._session(),
+            fences=self._fences(order, asked),
+            skews_s=desk.skew.samples_s,
+            symbol=self._symbol(order, underlying, contract, matches),
+            data=self._data(order, underlying),
+            book=self.book(order.symbol),
+            quote=desk.quote(contract) if contract else None,
+            account=desk.broker.account_values(),
+        )
+
+    def twin(self, subject: str, body_hash: str) -> bool:
+        """Whether an equal body without a key came from this subject within 10 s; remembered."""
+        now = self._desk.timer()
+        for known in [k for k, at in self._twins.items() if now - at > TWIN_S]:
+            del self._twins[known]
+        seen = (subject, body_hash) in self._twins
+        self._twins.setdefault((subject, body_hash), now)
+        return seen
+
+    def _mode(self, order: OrderRequest, asked: Asked) -> ModeFacts:
+        desk, values = self._desk, self._desk.broker.account_values()
+        forecast = desk.reference.forecasts.get(underlying_of(order))
+        return ModeFacts(
+            mode=desk.route.mode,
+            broker=desk.route.broker,
+            account=desk.account,
+            connected_account=values.account if values else None,
+            account_type=values.account_type if values else None,
+            problem=desk.lock_broken or "",
+            requested_mode=asked.mode,
+            set_paper_only=forecast.paper_only if order.set_digest and forecast else None,
+        )
+
+    def _session(self) -> SessionFacts:
+        desk = self._desk
+        age = None if desk.beat is None else desk.timer() - desk.beat
+        return SessionFacts(
+            state=desk.broker.state,
+            restart_window=in_restart_window(desk.now, desk.restart_at),
+            reconciled=desk.reconciled,
+            lease_held=desk.lease_held and not desk.closing_down,
+            monitor_age_s=age,
+            writable=desk.writer.writable,
+        )
+
+    def _fences(self, order: OrderRequest, asked: Asked) -> FenceFacts:
+        desk = self._desk
+        halts = desk.state.active_halts(desk.now)
+        unknown = {
+            intent.contract.symbol
+            for intent in desk.state.live_intents()
+            if intent.state is IntentState.UNKNOWN
+        }
+        return FenceFacts(
+            kill_latched=desk.killed or desk.state.kill.latched,
+            halts=tuple(Halt(scope=h.scope, key=h.key, reason=h.reason) for h in halts),
+            unknown_symbols=tuple(sorted(unknown)),
+            roles=asked.roles,
+            entry_exists=order.signal_id in desk.state.entry_signals,
+            twin_exists=asked.twin,
+        )
+
+    def _symbol(
+        self, order: OrderRequest, underlying: str, contract: Contract | None, matches: int
+    ) -> SymbolFacts:
+        desk, row = self._desk, self._desk.reference.symbols.get(underlying)
+        quote = desk.quote(contract) if contract else None
+        known = desk.reference.gold_asof is not None
+        day = trading_day(desk.now)
+        return SymbolFacts(
+            underlying=underlying,
+            in_universe=underlying in desk.reference.universe if known else None,
+            restricted=underlying in desk.restricted,
+            contract=contract,
+            contract_matches=matches,
+            action_open=desk.reference.action_open(underlying, day) if known else None,
+            halted=quote.halted if quote else False,
+            suspected_split=row.suspected_split if row else None,
+            sector=row.sector if row else None,
+            adv_20=row.adv_20 if row else None,
+            last_close_usd=row.bar.close_usd if row and row.bar else None,
+            atr_14_usd=row.atr_14_usd if row else None,
+        )
+
+    def _data(self, order: OrderRequest, underlying: str) -> DataFacts:
+        reference, now = self._desk.reference, self._desk.now
+        forecast = reference.forecasts.get(underlying)
+        age = (now - order.decided_at).total_seconds() if order.decided_at else None
+        intraday = not order.close_decided and order.decided_at is not None
+        return DataFacts(
+            gold_asof=reference.gold_asof,
+            forecast_asof=reference.forecast_asof,
+            model_age_days=forecast.model_age_days if forecast else None,
+            uses_bars=False,
+            uses_features=intraday,
+            feature_age_s=age,
+        )
+
+    # the book
+
+    def book(self, symbol: str) -> BookFacts:
+        """Positions, pending entries and the day's counters; those of `symbol` for rule 17."""
+        desk = self._desk
+        day = trading_day(desk.now)
+        account = self._limits("account", desk.account, day)
+        per_symbol = self._limits("symbol", f"{desk.account}/{symbol}", day)
+        recent = [
+            i.sent_at for i in desk.state.intents.values() if i.leg is Leg.ENTRY and i.sent_at
+        ]
+        return BookFacts(
+            positions=tuple(self._positions()),
+            pending=tuple(self._pending()),
+            cooldowns=tuple(self._cooldowns()),
+            entries_today=account.entries,
+            orders_today=account.orders,
+            entries_today_symbol=per_symbol.entries,
+            orders_1s=_within(recent, desk.now, 1),
+            orders_60s=_within(recent, desk.now, 60),
+            opening_notional_today_usd=account.notional_usd,
+            realised_usd=account.realised_usd,
+            unrealised_change_usd=self.unrealised_change_usd(),
+            day_start_equity_usd=account.day_start_equity_usd,
+            peak_equity_usd=self.peak_equity_usd(day),
+            loss_streak=account.streak,
+        )
+
+    def _limits(self, scope: str, key: str, day: date) -> Limits:
+        return self._desk.state.limits_of(scope, key, day, at=self._desk.now)
+
+    def peak_equity_usd(self, day: date) -> Decimal | None:
+        """Highest equity of the last 20 trading days known."""
+        account = ("account", self._desk.account)
+        rows = (
+            limits
+            for (scope, key, _), limits in self._desk.state.limits.items()
+            if (scope, key) == account and limits.trading_day <= day
+        )
+        newest = sorted(rows, key=lambda limits: limits.trading_day)[-PEAK_SESSIONS:]
+        return max((row.peak_equity_usd for row in newest if row.peak_equity_usd), default=None)
+
+    def unrealised_change_usd(self) -> Decimal | None:
+        """Change of open positions since the prior close; a price that is missing makes it None."""
+        total = Decimal(0)
+        for position in self._desk.state.positions.values():
+            price = self._price(position.contract)
+            since = position.mark_usd
+            if since is None or position.opened_at.date() == self._desk.now.date():
+                since = position.average_cost_usd
+            if price is None:
+                return None
+            total += (price - since) * position.qty * position.multiplier
+        return total
+
+    def _price(self, contract: Contract) -> Decimal | None:
+        """Mid, else last, else the last close of gold."""
+        quote = self._desk.quote(contract)
+        found = (quote.mid_usd or quote.last_usd) if quote else None
+        row = self._desk.reference.symbols.get(contract.symbol)
+        return found or (row.bar.close_usd if row and row.bar else None)
+
+    def _positions(self) -> Iterator[Holding]:
+        for position in self._desk.state.positions.values():
+            price = self._price(position.contract)
+            worth = None if price is None else abs(position.qty) * price * position.multiplier
+            yield Holding(
+                symbol=position.symbol,
+                underlying=position.contract.symbol,
+                instrument=instrument_of(position.contract),
+                qty=int(position.qty),
+                notional_usd=worth,
+                risk_usd=self._risk(position.con_id),
+                sector=self._sector(position.contract.symbol),
+            )
+
+    def _risk(self, con_id: int) -> Decimal | None:
+        """Open initial risk: |entry - first stop| of each cover times its open units."""
+        total = Decimal(0)
+        for cover in self._covers.values():
+            if cover.contract.con_id == con_id and cover.state is not None:
+                state = cover.state
+                distance = abs(state.entry.price_usd - state.initial_stop_usd)
+                total += distance * cover.open_qty * cover.contract.multiplier
+        return total
+
+    def _pending(self) -> Iterator[Holding]:
+        for intent in self._desk.state.live_intents():
+            if intent.leg is not Leg.ENTRY:
+                continue
+            price = intent.limit_price_usd or intent.stop_price_usd or self._price(intent.contract)
+            units = intent.remaining_qty * intent.contract.multiplier
+            worth = None if price is None else units * price
+            yield Holding(
+                symbol=intent.contract.symbol,
+                underlying=intent.contract.symbol,
+                instrument=instrument_of(intent.contract),
+                qty=intent.side.sign * intent.remaining_qty,
+                notional_usd=worth,
+                risk_usd=self._pending_risk(intent, price),
+                cost_usd=worth,
+                sector=self._sector(intent.contract.symbol),
+            )
+
+    def _pending_risk(self, intent: Intent, price: Decimal | None) -> Decimal | None:
+        cover = self._covers.get(intent.intent_id)
+        stop = cover.planned_stop(price) if cover and price is not None else None
+        if stop is None or price is None:
+            return None
+        return abs(price - stop) * intent.remaining_qty * intent.contract.multiplier
+
+    def _cooldowns(self) -> Iterator[Cooldown]:
+        for row in self._desk.state.cooldowns.values():
+            if row.account == self._desk.account:
+                yield Cooldown(
+                    symbol=row.symbol, strategy_id=row.strategy or None, until_at=row.until
+                )
+
+    def _sector(self, symbol: str) -> str | None:
+        row = self._desk.reference.symbols.get(symbol)
+        return row.sector if row else None
+
+
+def with_what_if(context: Context, what_if: WhatIf) -> Context:
+    """The context once the broker told the margins."""
+    return replace(context, what_if=what_if)
+
+
+def underlying_of(order: OrderRequest) -> str:
+    """Symbol whose bars and sector count: of an OCC option symbol its root."""
+    head = order.symbol.split(" ")[0]
+    if order.instrument in {Instrument.CALL, Instrument.PUT} and len(order.symbol) > 15:
+        return order.symbol[:-15].strip()
+    return head
+
+
+def instrument_of(contract: Contract) -> Instrument:
+    """What kind of thing a contract is."""
+    if contract.sec_type == "OPT":
+        return Instrument.CALL if contract.right == "C" else Instrument.PUT
+    return Instrument.FUTURE if contract.sec_type == "FUT" else Instrument.STOCK
+
+
+def _within(instants: Iterable[datetime], now: datetime, seconds: int) -> int:
+    since = now - timedelta(seconds=seconds)
+    return sum(1 for at in instants if at > since)

@@ -1,0 +1,90 @@
+"""The kill switch: latched in memory first, then stored; opening orders are cancelled.
+
+Protective and closing orders stay: no global cancel, which would remove protection.
+Source: executor specification, section 9.
+"""
+
+import asyncio
+
+from bft import exits
+from bft.domain.errors import BftError, RefusedError, UnavailableError
+from bft.domain.orders import Intent, IntentState, Leg
+from bft.ledger import entries
+from bft.services.executor.desk import Desk
+from bft.services.executor.guard import Guard
+from bft.services.executor.kill_sources import KillSources
+from bft.services.executor.sending import Sender
+
+REPEAT_S = 2.0
+
+
+class Killing:
+    """Latches, cancels, flattens where asked, and is cleared by a person only."""
+
+    def __init__(self, desk: Desk, sender: Sender, guard: Guard, sources: KillSources) -> None:
+        self._desk, self._sender, self._guard, self._sources = desk, sender, guard, sources
+        self._flatten = False
+        self._cancelling: asyncio.Task[None] | None = None
+
+    def latch(self, source: str, *, by: str, reason: str = "", flatten: bool = False) -> None:
+        """Let no opening order pass from this tick on; a repeat changes nothing."""
+        desk = self._desk
+        new = source not in desk.state.kill.sources or not desk.state.kill.latched
+        desk.killed = True
+        self._flatten |= flatten
+        if new:
+            desk.note(entries.kill(desk.now, source=source, by=by, reason=reason))
+            desk.alert("KillLatched", source, f"kill switch pulled by {by} ({source}) {reason}")
+            self._keep(by)
+        if self._cancelling is None or self._cancelling.done():
+            self._cancelling = desk.spawn(self._cancel_all(), "kill")
+
+    def clear(self, *, by: str, generation: int) -> None:
+        """Open again.
+
+        Raises:
+            RefusedError: another generation, or a source still says kill.
+        """
+        kill, source = self._desk.state.kill, self._sources.pulled()
+        if kill.latched and generation != kill.generation:
+            raise RefusedError(f"kill switch is at generation {kill.generation}, not {generation}")
+        self._sources.clear_signal()
+        source = self._sources.pulled()
+        if source:
+            raise RefusedError(f"the kill source {source} still says kill; clear it first")
+        self._desk.note(entries.unkill(self._desk.now, by=by, generation=generation))
+        self._desk.killed, self._flatten = False, False
+
+    def _keep(self, by: str) -> None:
+        """A book that cannot be written must not lose the kill: the file holds it."""
+        if not self._desk.writer.writable:
+            try:
+                self._sources.pull(f"pulled by {by}")
+            except UnavailableError as error:
+                self._desk.alert("StateNotWritable", "kill", str(error))
+
+    async def _cancel_all(self) -> None:
+        """Cancel every opening order that is or may be live, until all are over."""
+        while self._desk.killed:
+            if self._flatten:
+                for cover in list(self._guard.covers.values()):
+                    self._guard.schedule(cover, exits.Reason.RISK)
+            live = self._openings()
+            if live and self._desk.broker.state.may_cancel:
+                await asyncio.gather(*(self._cancel(intent) for intent in live))
+            if not live and not self._flatten:
+                return
+            await asyncio.sleep(REPEAT_S)
+
+    def _openings(self) -> list[Intent]:
+        return [
+            intent
+            for intent in self._desk.state.live_intents()
+            if intent.leg is Leg.ENTRY and intent.state is not IntentState.RESERVED
+        ]
+
+    async def _cancel(self, intent: Intent) -> None:
+        try:
+            await self._sender.cancel(intent, why="kill")
+        except BftError as error:
+            self._desk.event("ORDER", "WARNING", "kill_cancel", str(error))

@@ -1,0 +1,61 @@
+"""What a new process makes of the orders that the one before left in the middle.
+
+Source: executor specification, section 3 (RESERVED on restart) and F1.
+"""
+
+from collections.abc import Iterable
+
+from bft.domain.journal import Entry
+from bft.domain.orders import IntentState
+from bft.ledger import entries
+from bft.ledger.records import Halt
+from bft.services.executor.desk import Desk
+from bft.services.executor.marker import Process
+
+DOUBTFUL = frozenset({IntentState.SENT, IntentState.CANCEL_PENDING})
+
+
+def recovered(desk: Desk) -> list[Entry]:
+    """Entries that settle every order whose fate the dead process took along.
+
+    Reserved ones lapse where the marker proves that they were not sent; whatever else was on its
+    way is unknown until evidence comes.
+    """
+    before = Process(boot_id=desk.state.boot_id, lease_token=desk.state.lease_token).text
+    made: list[Entry] = []
+    for intent in desk.state.live_intents():
+        if intent.state is IntentState.RESERVED:
+            unsent = desk.marker.proves_unsent(intent.intent_id, before)
+            made.append((_lapsed if unsent else _unknown)(desk, intent.intent_id))
+        elif intent.state in DOUBTFUL:
+            made.append(_unknown(desk, intent.intent_id))
+    return made
+
+
+def restored(desk: Desk, known: Iterable[str]) -> Halt | None:
+    """Halt of the account where a marker names orders that state does not hold."""
+    strangers = desk.marker.strangers(known)
+    return restored_halt(desk, f"{len(strangers)} marked orders") if strangers else None
+
+
+def restored_halt(desk: Desk, what: str) -> Halt:
+    """An older state was restored: nothing opens until an admin has looked."""
+    return Halt(
+        halt_id=f"state_restored:{desk.now.isoformat(timespec='seconds')}",
+        scope="account",
+        key=desk.account,
+        rule="state_restored",
+        reason=f"the broker or a marker knows orders that state does not hold: {what}",
+        set_by="executor",
+        set_at=desk.now,
+    )
+
+
+def _lapsed(desk: Desk, intent_id: str) -> Entry:
+    return entries.lapsed(desk.now, intent_ids=[intent_id], reason="restart, no send marker")
+
+
+def _unknown(desk: Desk, intent_id: str) -> Entry:
+    return entries.moved(
+        desk.now, intent_id=intent_id, state=IntentState.UNKNOWN, evidence="restart"
+    )
