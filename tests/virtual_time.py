@@ -95,13 +95,30 @@ class LoopClock:
 
 
 def run(main: Coroutine[Any, Any, T], *, patience_s: float = 0.0, stall_s: float = 5.0) -> T:
-    """Run a coroutine to its end in virtual time; what it leaves running is cancelled."""
+    """Run a coroutine to its end in virtual time; what it leaves running is cancelled.
+
+    What a callback or a forgotten task raises is raised here, not merely logged.
+    """
+    raised: list[BaseException] = []
+
+    def note(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        raised.append(context.get("exception") or RuntimeError(context["message"]))
 
     def loop() -> VirtualTimeLoop:
-        return VirtualTimeLoop(patience_s=patience_s, stall_s=stall_s)
+        made = VirtualTimeLoop(patience_s=patience_s, stall_s=stall_s)
+        made.set_exception_handler(note)
+        return made
 
-    with asyncio.Runner(loop_factory=loop) as runner:
-        return runner.run(main)
+    try:
+        with asyncio.Runner(loop_factory=loop) as runner:
+            result = runner.run(main)
+    except BaseException as error:
+        if raised:
+            raise raised[0] from error
+        raise
+    if raised:
+        raise raised[0]
+    return result
 
 
 async def until(at: datetime, clock: LoopClock) -> None:

@@ -79,3 +79,12 @@ def test_a_wait_for_nothing_fails_instead_of_hanging() -> None:
 
     with pytest.raises(RuntimeError, match="stands still"):
         run(main(), stall_s=0.01)
+
+
+def test_what_a_callback_raises_is_raised() -> None:
+    async def main() -> None:
+        asyncio.get_running_loop().call_later(1, lambda: 1 / 0)
+        await asyncio.sleep(2)
+
+    with pytest.raises(ZeroDivisionError):
+        run(main())
