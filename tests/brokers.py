@@ -68,14 +68,17 @@ class Seat:
     def __init__(self, venue: Venue, clock: LoopClock) -> None:
         self.venue, self.clock = venue, clock
         self.reports: list[Report] = []
-        self.epochs, self.floor = 0, 1
+        self.epochs, self.floor, self.patience_s = 0, 1, 30.0
+        self.listen: Callable[[Report], None] = self.reports.append
         self.broker: Broker = venue.broker()
 
     # session
 
     async def start(self, *, arm: bool = True) -> None:
         hooks = BrokerHooks(
-            report=self.reports.append, next_epoch=self._epoch, id_floor=lambda: self.floor
+            report=lambda report: self.listen(report),
+            next_epoch=self._epoch,
+            id_floor=lambda: self.floor,
         )
         await self.broker.start(hooks)
         await self.session(SessionState.RECONCILING)
@@ -99,14 +102,21 @@ class Seat:
 
     # reports
 
+    def also(self, spy: Callable[[Report], None]) -> None:
+        """Show each report to another, too, at the moment it is made."""
+
+        def both(report: Report) -> None:
+            spy(report)
+            self.reports.append(report)
+
+        self.listen = both
+
     def of(self, kind: type[R]) -> list[R]:
         return [report for report in self.reports if isinstance(report, kind)]
 
-    async def expect(
-        self, kind: type[R], test: Callable[[R], bool] = lambda _: True, within_s: float = 30.0
-    ) -> R:
+    async def expect(self, kind: type[R], test: Callable[[R], bool] = lambda _: True) -> R:
         """First report of that kind that passes, waited for in virtual time."""
-        end = asyncio.get_running_loop().time() + within_s
+        end = asyncio.get_running_loop().time() + self.patience_s
         while True:
             if found := next((r for r in self.of(kind) if test(r)), None):
                 return found
@@ -204,8 +214,14 @@ class PaperVenue:
 
     features = frozenset(["partial", "reduce", "amend", "quotes"])
 
-    def __init__(self, prices: Prices | None = None, **settings: Any) -> None:
-        self.prices = prices or Prices()
+    def __init__(
+        self,
+        prices: Prices | None = None,
+        *,
+        sync: Callable[[int], None] = lambda _: None,
+        **settings: Any,
+    ) -> None:
+        self.prices, self.sync = prices or Prices(), sync
         self.settings = PaperSettings(**{"latency_s": (0.0, 0.0), **settings})
 
     async def open(self, folder: Path, clock: LoopClock) -> None:
@@ -213,7 +229,7 @@ class PaperVenue:
 
     def broker(self) -> Paper:
         self.made = Paper(
-            PaperLog(self.folder / "paper.jsonl", sync=lambda _: None),
+            PaperLog(self.folder / "paper.jsonl", sync=self.sync),
             clock=self.clock,
             prices=self.prices,
             fee=ib_fixed,
