@@ -1,0 +1,1 @@
+"""Brokers: the paper account of this process, and clients of real ones."""
