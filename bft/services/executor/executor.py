@@ -1,0 +1,349 @@
+"""The executor put together: started, watched, stopped.
+
+Start: lease, live lock, kill latch, markers, then the broker in the background, reconcile, armed.
+Source: executor specification, section 1.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, replace
+from datetime import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bft.domain.broker import QuoteReport, SessionReport, SessionState
+from bft.domain.errors import BftError, RefusedError, UnavailableError
+from bft.domain.orders import Execution, Intent
+from bft.ledger import entries
+from bft.ledger.load import load
+from bft.ports import Book, Broker, BrokerHooks, Clock, Lease, Notifier
+from bft.risk.overrides import overridden
+from bft.risk.profiles import Profile
+from bft.services.executor import kill_sources
+from bft.services.executor.clocks import ShiftedClock, Skew
+from bft.services.executor.closing import Closing
+from bft.services.executor.day_close import DayClose
+from bft.services.executor.desk import Desk
+from bft.services.executor.equity import Equity
+from bft.services.executor.facts import Facts
+from bft.services.executor.guard import Guard
+from bft.services.executor.hearing import Hearing
+from bft.services.executor.killing import Killing
+from bft.services.executor.leaving import Leaving
+from bft.services.executor.live_lock import Route, check_route, lock_problem, peer_problem
+from bft.services.executor.marker import Process, SendMarker
+from bft.services.executor.opening import Opening
+from bft.services.executor.reconcile import Reconciler
+from bft.services.executor.recovery import recovered, restored, restored_halt
+from bft.services.executor.reference import Reference
+from bft.services.executor.sending import Sender
+from bft.services.executor.splits import Splits
+from bft.services.executor.writer import Offload, Writer
+
+LEASE_TTL_S, LEASE_RENEW_S = 15.0, 5.0
+REFERENCE_S, SKEW_S, OUTBOX_S, RESERVE_S = 30.0, 15.0, 1.0, 30.0
+STOP_S = 8.0
+
+Load = Callable[[frozenset[str]], Awaitable[Reference]]
+"""Reads the night's facts and the bars of held symbols, off the loop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What an executor is made of; `holder` names this process in the lease."""
+
+    book: Book
+    broker: Broker
+    clock: Clock
+    notifier: Notifier
+    route: Route
+    profile: Profile
+    folder: Path
+    boot_id: str
+    holder: str
+    load_reference: Load
+    offload: Offload[Any]
+    config_map: Path | None = None
+    restart_at: time | None = None
+    restricted: frozenset[str] = frozenset()
+
+
+class Executor:
+    """One executor of one account."""
+
+    def __init__(self, parts: Parts, *, timer: Callable[[], float]) -> None:
+        """Take the lease and load the state.
+
+        Raises:
+            RefusedError: another executor holds the account, or the live lock says no.
+            DataError: the journal's chain is broken.
+            UnavailableError: the database does not answer.
+        """
+        check_route(parts.route, now=parts.clock.now())
+        self._parts = parts
+        parts.folder.mkdir(parents=True, exist_ok=True)
+        lease = _acquire(parts)
+        last = parts.book.verify_chain()
+        state = load(parts.book, at=last.entry.at if last else None)
+        process = Process(boot_id=parts.boot_id, lease_token=lease.token)
+        writer = Writer(parts.book, clock=parts.clock, folder=parts.folder, offload=parts.offload)
+        writer.lease, writer.on_lease_lost = lease, self._lease_lost
+        self.desk = Desk(
+            route=parts.route,
+            folder=parts.folder,
+            state=state,
+            writer=writer,
+            broker=parts.broker,
+            clock=parts.clock,
+            marker=SendMarker(parts.folder, process),
+            profile=overridden(parts.profile, state.overrides, live=parts.route.mode == "live"),
+            timer=timer,
+            skew=Skew(timer=timer),
+            restart_at=parts.restart_at,
+            restricted=parts.restricted,
+        )
+        self._assemble()
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def _assemble(self) -> None:
+        desk = self.desk
+        self.sources = kill_sources.KillSources(desk.folder, self._parts.config_map)
+        self.sender = Sender(desk)
+        self.leaving = Leaving(desk, self.sender)
+        self.guard = Guard(desk, self.sender, self.leaving)
+        desk.poke = self.guard.poke
+        self.hearing = Hearing(desk, self)
+        self.reconciler = Reconciler(desk, self.hearing, Splits(desk, self.guard))
+        self.facts = Facts(desk, self.guard.covers)
+        self.opening = Opening(desk, self.sender, self.guard, self.facts)
+        self.closing = Closing(desk, self.sender, self.guard, self.leaving)
+        self.killing = Killing(desk, self.sender, self.guard, self.sources)
+        self.equity = Equity(desk, self.facts, self.guard)
+        self.day_close = DayClose(desk, self.guard)
+
+    # life
+
+    async def start(self) -> None:
+        """Settle what the last process left, then watch, and connect in the background."""
+        desk = self.desk
+        desk.writer.keep_reserve()
+        self._settle()
+        desk.marker.open()
+        if desk.state.kill.latched or self.sources.pulled():
+            desk.killed = True
+        for contract in desk.state.contracts.values():
+            desk.contracts.setdefault(replace(contract, con_id=0), contract)
+        loops: list[tuple[Coroutine[Any, Any, None], str]] = [
+            (self.guard.watch(), "guard"),
+            (self.reconciler.watch(), "reconcile"),
+            (kill_sources.watch(self.sources, self._pulled), "kill sources"),
+            (self._every(1.0, self._second), "second"),
+            (self._renew(), "lease"),
+            (self._every_async(REFERENCE_S, self.refresh), "reference"),
+            (self._every_async(SKEW_S, self._sample_clock), "clock"),
+            (self._every_async(OUTBOX_S, self._deliver), "outbox"),
+        ]
+        for work, name in loops:
+            desk.spawn(work, name)
+        await desk.broker.start(self._hooks())
+
+    def _settle(self) -> None:
+        desk = self.desk
+        made = recovered(desk)
+        halt = restored(desk, desk.state.intents)
+        if halt is not None:
+            made.append(entries.halt(halt))
+            desk.alert("StateRestored", desk.account, halt.reason)
+        process = desk.marker.process
+        made.append(
+            entries.boot(
+                desk.now,
+                boot_id=process.boot_id,
+                lease_token=process.lease_token,
+                mode=desk.route.mode,
+                account=desk.account,
+            )
+        )
+        desk.note(*made)
+
+    async def stop(self) -> None:
+        """Stop opening, finish what is being written, leave protection resting, end."""
+        desk = self.desk
+        desk.closing_down = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                await desk.writer.flush()
+        for task in list(desk.tasks):
+            task.cancel()
+        await asyncio.gather(*desk.tasks, return_exceptions=True)
+        await desk.broker.stop()
+        if desk.writer.lease is not None:
+            lease, desk.writer.lease = desk.writer.lease, None
+            with contextlib.suppress(BftError):
+                await self._parts.offload(lambda: self._parts.book.release(lease))
+        desk.marker.close()
+
+    # what the broker's reports come to
+
+    def filled(self, intent: Intent, execution: Execution) -> None:
+        """Tell people of a fill; the guard counts it in its next turn."""
+        side = f"{execution.side} {execution.qty} {execution.contract.symbol}"
+        self.desk.event(
+            "TRADE", "INFO", "fill", f"{side} at {execution.price_usd}", intent=intent.intent_id
+        )
+
+    def foreign_fill(self, execution: Execution) -> None:
+        """Tell people that somebody else traded on this account."""
+        side = f"{execution.side} {execution.qty} {execution.contract.symbol}"
+        self.desk.alert(
+            "ForeignOrder", execution.base_id, f"{side} at {execution.price_usd}, not by bft"
+        )
+
+    def stranger(self, order_ref: str, what: str) -> None:
+        """An order of ours that state does not hold: halt until an admin has looked."""
+        held = {halt.rule for halt in self.desk.state.active_halts(self.desk.now)}
+        if "state_restored" not in held:
+            halt = restored_halt(self.desk, f"{order_ref} ({what})")
+            self.desk.note(entries.halt(halt))
+        self.desk.alert("StateRestored", order_ref, f"{order_ref}: {what}, not in state")
+
+    def session(self, report: SessionReport) -> None:
+        """Reconcile on the way to ARMED."""
+        if report.state is SessionState.RECONCILING:
+            self.desk.spawn(self._arm(), "arm")
+        if report.state in {SessionState.DOWN, SessionState.LOST}:
+            self.desk.skew.clear()
+
+    async def _arm(self) -> None:
+        for position in self.desk.state.positions.values():
+            self.desk.broker.watch(position.contract)
+        try:
+            await self._sample_clock()
+            await self._check_peer()
+            await self.reconciler.arm()
+        except UnavailableError as error:
+            self.desk.broker.resync(str(error))
+
+    async def _check_peer(self) -> None:
+        values = self.desk.broker.account_values()
+        problem = peer_problem(self.desk.route, account_type=values.account_type if values else "")
+        if problem:
+            self.desk.lock_broken = problem
+            self.desk.alert("LiveLockBroken", self.desk.account, problem)
+            await self.desk.broker.stop()
+
+    def query(self, *, executions: bool = False) -> None:
+        """Look at the broker's orders soon."""
+        self.reconciler.query(executions=executions)
+
+    def quoted(self, report: QuoteReport) -> None:
+        """A price: for waiters, for the bars of the day."""
+        self.desk.heard_quote(report.quote.contract.con_id)
+        self.day_close.quoted(report.quote)
+
+    # loops
+
+    def _hooks(self) -> BrokerHooks:
+        return BrokerHooks(
+            report=self.hearing.hear, next_epoch=self._next_epoch, id_floor=self._id_floor
+        )
+
+    def _next_epoch(self) -> int:
+        number = self.desk.state.epoch + 1
+        self.desk.note(entries.epoch(self.desk.now, number=number))
+        return number
+
+    def _id_floor(self) -> int:
+        return self.desk.state.order_ids.get(self.desk.broker.client_id, 0) + 1
+
+    def _pulled(self, source: str) -> None:
+        self.killing.latch(source, by=source)
+
+    def _second(self) -> None:
+        """What is looked at each second."""
+        desk = self.desk
+        problem = lock_problem(desk.route, now=desk.now)
+        if problem and not desk.lock_broken:
+            desk.lock_broken = problem
+            desk.alert("LiveLockBroken", desk.account, problem)
+        if desk.broker.state.may_close:
+            self.equity.turn()
+            self.day_close.turn()
+        if not desk.writer.writable:
+            desk.alert("StateNotWritable", "state", desk.writer.problem or "")
+        if not any(not i.state.terminal for i in desk.state.intents.values()):
+            desk.marker.drop_earlier()
+
+    async def refresh(self) -> None:
+        """Read the night's facts again; a fault leaves the old ones, which age."""
+        held = frozenset(p.contract.symbol for p in self.desk.state.positions.values())
+        self.desk.reference = await self._parts.load_reference(held)
+
+    async def _sample_clock(self) -> None:
+        desk = self.desk
+        if not desk.broker.state.may_cancel and desk.broker.state is not SessionState.SYNCING:
+            return
+        told = await desk.broker.broker_time()
+        if isinstance(desk.clock, ShiftedClock) and desk.route.clock == "gateway":
+            desk.clock.set(told)
+        desk.skew.sample((told - desk.now).total_seconds())
+        if desk.skew.broken and desk.skew.samples_s:
+            text = f"the broker's clock differs by {desk.skew.samples_s[-1]:+.1f} s"
+            desk.alert("ClockSkew", desk.account, text)
+
+    async def _deliver(self) -> None:
+        book, notifier, now = self._parts.book, self._parts.notifier, self.desk.now
+        waiting = await self._parts.offload(lambda: book.pending_outbox(limit=10))
+        for mail in waiting:
+            subject = f"[bft {mail['severity']}] {mail['name']}: {mail['key']}"
+            try:
+                await self._parts.offload(partial(notifier.notify, subject, str(mail["text"])))
+            except UnavailableError:
+                return
+            await self._parts.offload(partial(book.delivered, [mail["id"]], at=now))
+
+    async def _renew(self) -> None:
+        book, clock = self._parts.book, self._parts.clock
+        while (lease := self.desk.writer.lease) is not None:
+            await asyncio.sleep(LEASE_RENEW_S)
+            try:
+                renewed = partial(book.renew, lease, ttl_s=LEASE_TTL_S, now=clock.now())
+                self.desk.writer.lease = await self._parts.offload(renewed)
+            except RefusedError as error:
+                self._lease_lost(str(error))
+            except UnavailableError as error:
+                if clock.now() >= lease.expires_at:
+                    self._lease_lost(str(error))
+
+    def _lease_lost(self, why: str) -> None:
+        """Open nothing from this tick on; close the session when the lease would have ended."""
+        if self.desk.writer.lease is None:
+            return
+        self.desk.writer.lease = None
+        self.desk.closing_down = True
+        asyncio.get_running_loop().call_later(LEASE_TTL_S, self._end, f"lease lost: {why}")
+
+    def _end(self, why: str) -> None:
+        if not self.ended.done():
+            self.ended.set_result(why)
+
+    @staticmethod
+    async def _every(period_s: float, turn: Callable[[], None]) -> None:
+        while True:
+            turn()
+            await asyncio.sleep(period_s)
+
+    async def _every_async(self, period_s: float, turn: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await turn()
+            except BftError as error:
+                self.desk.event("ERROR", "WARNING", "loop", str(error))
+            await asyncio.sleep(period_s)
+
+
+def _acquire(parts: Parts) -> Lease:
+    name = f"executor:{parts.route.account}"
+    return parts.book.acquire(name, holder=parts.holder, ttl_s=LEASE_TTL_S, now=parts.clock.now())
