@@ -76,8 +76,9 @@ def entry_limit(
 ) -> Decimal | None:
     """The limit to send, or None for an order without one (or whose price is unknown).
 
-    `anchor` is the mid, before the open the last close. A signal's price is rounded to the tick
-    and, around the collar, brought back to it; the price of an order stays as it was given.
+    `anchor` is the mid, before the open the last close. A signal's price is rounded to the tick,
+    and one that follows from its reference never lies beyond the market's own collar; the price
+    of an order stays as it was given.
     """
     if order.order_type is OrderType.STOP:
         return None
@@ -87,7 +88,8 @@ def entry_limit(
     wanted = given if given is not None else _unpriced(order, context, anchor)
     if wanted is None or tick_usd is None:
         return wanted
-    if context.profile.entry is Entry.COLLAR and anchor is not None:
+    follows = given is None or order.ref_price_usd is not None
+    if follows and context.profile.entry is Entry.COLLAR and anchor is not None:
         bound = anchor * (1 + order.side.sign * context.profile.collar_frac)
         wanted = (min if order.side is Side.BUY else max)(wanted, bound)
     return entry_on_tick(wanted, tick_usd, order.side)

@@ -125,11 +125,11 @@ def test_market_signal_becomes_a_collar_limit_around_its_price() -> None:
 
 
 def test_collar_limit_never_lies_beyond_the_collar_of_the_market() -> None:
-    """The market fell to 48.00 since 49.80: 48.96, not 50.79, and rule 13 passes."""
+    """The market fell to 49.00 since 49.80, 1.6 %: 49.98, not 50.79, and rule 13 passes."""
     asked = order(order_type=OrderType.MARKET, limit_price_usd=None, ref_price_usd=D("49.80"))
-    seen = with_(context(), quote__bid_usd=D("47.99"), quote__ask_usd=D("48.01"))
+    seen = with_(context(), quote__bid_usd=D("48.99"), quote__ask_usd=D("49.01"))
     decision = evaluate(asked, seen)
-    assert decision.limit_price_usd == D("48.96")
+    assert decision.limit_price_usd == D("49.98")
     assert decision.rules[12].verdict is Verdict.PASS
 
 
