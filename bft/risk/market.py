@@ -67,7 +67,8 @@ def model_gate(case: Case) -> Finding:
         return missing("model score" if score is None else "model age")
     if age > MAX_MODEL_AGE_DAYS:
         return blocked("model too old", age, MAX_MODEL_AGE_DAYS)
-    return judged(score >= MIN_MODEL_SCORE, score, MIN_MODEL_SCORE, "model score too low")
+    holds = MIN_MODEL_SCORE <= score <= 1
+    return judged(holds, score, MIN_MODEL_SCORE, "model score too low or above 1")
 
 
 def _distances(case: Case, anchor: Decimal) -> Iterator[tuple[Decimal, str]]:

@@ -118,6 +118,7 @@ BLOCKS: list[tuple[int, dict[str, Any], dict[str, Any]]] = [
     (15, {"confidence": D("0.59")}, {}),
     (15, {"confidence": D("1.01")}, {}),
     (16, {"model_score": D("0.54")}, GATED),
+    (16, {"model_score": D("1.01")}, GATED),
     (16, {"model_age_days": 91}, GATED),
 ]
 
