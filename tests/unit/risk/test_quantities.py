@@ -172,17 +172,17 @@ def test_the_exhausted_cap_names_the_denial(contexts: dict[str, Any], reason: Re
     assert evaluate(order(), with_(context(), **contexts)).reason is reason
 
 
-MONEY = st.decimals("100", "5000000", places=2)
-SMALL = st.decimals("0", "60000", places=2)
+MONEY = st.decimals("20000", "5000000", places=2)
+SMALL = st.decimals("0", "4000", places=2)
 
 
 @st.composite
 def markets(draw: st.DrawFn) -> tuple[Any, Any]:
-    price = draw(st.decimals("5.10", "900", places=2))
+    price = draw(st.decimals("5.10", "199", places=2))
     frac = draw(st.floats(0.01, 0.5))
     equity, available = draw(MONEY), draw(MONEY)
     held = [
-        holding(name, notional_usd=draw(SMALL), risk_usd=draw(st.decimals("0", "900", places=2)))
+        holding(name, notional_usd=draw(SMALL), risk_usd=draw(st.decimals("0", "200", places=2)))
         for name in draw(st.lists(st.sampled_from(["AAPL", "MSFT", "XOM"]), max_size=3))
     ]
     pending = tuple(held[:1])
@@ -192,7 +192,7 @@ def markets(draw: st.DrawFn) -> tuple[Any, Any]:
         book__peak_equity_usd=equity,
         book__positions=tuple(held[1:]),
         book__pending=pending,
-        book__loss_streak=draw(st.integers(0, 9)),
+        book__loss_streak=draw(st.integers(0, 5)),
         book__opening_notional_today_usd=draw(SMALL),
         symbol__last_close_usd=price,
         symbol__adv_20=draw(st.decimals("500000", "9000000", places=0)),
