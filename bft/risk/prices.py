@@ -39,11 +39,6 @@ def stop_on_tick(level_usd: Decimal, tick_usd: Decimal, side: Side) -> Decimal:
     return (ceil_to if side is Side.BUY else floor_to)(level_usd, tick_usd)
 
 
-def target_on_tick(level_usd: Decimal, tick_usd: Decimal, side: Side) -> Decimal:
-    """The target of an entry of `side`, on its step towards the entry: a long's down."""
-    return (floor_to if side is Side.BUY else ceil_to)(level_usd, tick_usd)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Touch:
     """Usable sides of a quote in USD; None: no number above zero. `mid` needs both, uncrossed."""
@@ -95,21 +90,15 @@ def entry_limit(
     return entry_on_tick(wanted, tick_usd, order.side)
 
 
-def expected_price(
-    order: OrderRequest, context: Context, limit: Decimal | None, touch: Touch
-) -> Decimal | None:
+def expected_price(order: OrderRequest, limit: Decimal | None, touch: Touch) -> Decimal | None:
     """Price to size with: the limit, else 0.5 % beyond the touch or the trigger."""
     if limit is not None:
         return limit
-    sign = order.side.sign
     if order.order_type is OrderType.STOP:
         start = positive(order.trigger_price_usd or order.limit_price_usd)
     else:
         start = touch.ask if order.side is Side.BUY else touch.bid
-    if start is not None:
-        return start * (1 + sign * MARKET_MARGIN_FRAC)
-    close = positive(context.symbol.last_close_usd) if is_pre_open(order, context.at) else None
-    return None if close is None else close * (1 + sign * context.profile.collar_frac)
+    return None if start is None else start * (1 + order.side.sign * MARKET_MARGIN_FRAC)
 
 
 def stop_level(

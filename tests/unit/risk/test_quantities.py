@@ -114,6 +114,7 @@ def test_a_contract_that_risks_more_than_the_amount_is_denied() -> None:
         ("20", 60, 5),
         ("30", 60, 2),
         ("40", 60, 0),
+        ("15", 86_400, 10),
         ("15", 86_401, 5),
         ("45", 86_401, 5),
     ],
