@@ -97,7 +97,7 @@ def case_of(order: OrderRequest, context: Context) -> Case:
     pre_open = is_pre_open(order, context.at)
     anchor = positive(facts.last_close_usd) if pre_open else touch.mid
     limit = entry_limit(order, context, anchor, tick)
-    price = positive(expected_price(order, context, limit, touch))
+    price = positive(expected_price(order, limit, touch))
     atr = positive(facts.atr_14_usd)
     equity, available = _account_figures(context)
     case = Case(

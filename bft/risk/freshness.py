@@ -3,7 +3,7 @@
 Source: executor specification, section 4; strategies specification, sections 5 and 8.
 """
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from bft.domain import sessions, xnys
@@ -33,7 +33,19 @@ def session(case: Case) -> Finding:
         close_decided=case.order.close_decided,
         day_trade=case.order.strategy_type == DAY_TRADE,
     )
-    return blocked(problem) if problem else _hours(case, profile)
+    problem = problem or _outside_hours(profile, at)
+    return blocked(problem) if problem else PASSED
+
+
+def entries_open(profile: Profile, at: datetime) -> bool:
+    """Whether any entry window is open, that of close-decided orders before the open included."""
+    if profile.ignore_session:
+        return True
+    closed = [
+        closed_because(at, profile.times, close_decided=early, day_trade=False)
+        for early in (False, True)
+    ]
+    return None in closed and not _outside_hours(profile, at)
 
 
 def clock(case: Case) -> Finding:
@@ -73,13 +85,12 @@ def quote(case: Case) -> Finding:
     return judged(age_s <= limit_s, age_s, limit_s, "quote too old")
 
 
-def _hours(case: Case, profile: Profile) -> Finding:
-    at = case.context.at
+def _outside_hours(profile: Profile, at: datetime) -> str:
     if any(not hours.admit(at) for hours in profile.hours):
-        return blocked("outside the session windows")
+        return "outside the session windows"
     if any(band.admit(at) for band in profile.no_trade):
-        return blocked("inside a no-trade band")
-    return PASSED
+        return "inside a no-trade band"
+    return ""
 
 
 def _close_decided(case: Case) -> Finding:

@@ -18,25 +18,19 @@ Bound = tuple[str, Decimal | int | None, Decimal | int, bool]
 
 
 def price_collar(case: Case) -> Finding:
-    """13: the limit above the mid (a sale's below) by more than the collar.
+    """13: limit or signal price above the mid (a sale's below) by more than the collar.
 
-    An order without a limit: the mid above its signal's price. Before the open the last close of
-    gold stands for the mid.
+    A signal with a reference is measured by it, and its own limit by the reference; without a
+    limit to protect it, on both sides. Before the open the last close of gold stands for the mid.
     """
-    order, collar = case.order, case.profile.collar_frac
+    collar = case.profile.collar_frac
     if case.anchor is None:
         return missing("last close" if case.pre_open else "mid", collar)
-    limit = case.limit
-    if order.order_type is OrderType.STOP:
-        limit = positive(order.trigger_price_usd or order.limit_price_usd)
-    if limit is not None:
-        away = order.side.sign * (limit / case.anchor - 1)
-        return judged(away <= collar, away, collar, f"limit {limit} against {case.anchor}")
-    ref = positive(order.ref_price_usd)
-    if ref is None:
+    distances = list(_distances(case, case.anchor))
+    if not distances:
         return passed("no price to hold against the market")
-    away = order.side.sign * (case.anchor / ref - 1)
-    return judged(away <= collar, away, collar, f"market {case.anchor} against {ref}")
+    away, note = max(distances)
+    return judged(away <= collar, away, collar, note)
 
 
 def liquidity(case: Case) -> Finding:
@@ -73,7 +67,27 @@ def model_gate(case: Case) -> Finding:
         return missing("model score" if score is None else "model age")
     if age > MAX_MODEL_AGE_DAYS:
         return blocked("model too old", age, MAX_MODEL_AGE_DAYS)
-    return judged(score >= MIN_MODEL_SCORE, score, MIN_MODEL_SCORE, "model score too low")
+    holds = MIN_MODEL_SCORE <= score <= 1
+    return judged(holds, score, MIN_MODEL_SCORE, "model score too low or above 1")
+
+
+def _distances(case: Case, anchor: Decimal) -> Iterator[tuple[Decimal, str]]:
+    """How far prices lie on the adverse side, as fractions."""
+    order, sign = case.order, case.order.side.sign
+    ref, given = positive(order.ref_price_usd), positive(order.limit_price_usd)
+    if order.order_type is OrderType.STOP:
+        trigger = positive(order.trigger_price_usd) or given
+        if trigger is not None:
+            yield sign * (trigger / anchor - 1), f"trigger {trigger} against {anchor}"
+    elif case.limit is None:
+        if ref is not None:
+            yield max(ref / anchor, anchor / ref) - 1, f"signal price {ref} against {anchor}"
+    elif ref is None or not order.is_signal:
+        yield sign * (case.limit / anchor - 1), f"limit {case.limit} against {anchor}"
+    else:
+        yield sign * (ref / anchor - 1), f"signal price {ref} against {anchor}"
+        if given is not None:
+            yield sign * (given / ref - 1), f"limit {given} against signal price {ref}"
 
 
 def _spread(case: Case) -> Finding:

@@ -10,8 +10,9 @@ from functools import reduce
 from typing import Any
 
 from bft.domain.errors import ConfigError, RefusedError
+from bft.domain.trading import Instrument
 from bft.risk.profiles import Profile, Streak
-from bft.risk.windows import EntryTimes, Hours, parse_windows
+from bft.risk.windows import EntryTimes, Hours, parse_windows, zone
 
 OVERRIDES = (
     "max_trades_per_day",
@@ -46,6 +47,30 @@ def tightest(profiles: Sequence[Profile]) -> Profile:
     if not both.modes or not both.instruments:
         raise ConfigError(f"profiles {both.name} share no mode or instrument; give fewer")
     return both
+
+
+def configured(
+    profile: Profile, *, timezone: str | None = None, max_contracts: int | None = None
+) -> Profile:
+    """The profile with what settings say: its hours in another zone, a lower cap on contracts.
+
+    `max_contracts` binds options and futures, and only downwards.
+
+    Raises:
+        ConfigError: no such zone, or a cap below 1.
+    """
+    if max_contracts is not None and max_contracts < 1:
+        raise ConfigError(f"MAX_CONTRACTS {max_contracts}: give 1 or more")
+    if max_contracts is not None and Instrument.STOCK not in profile.instruments:
+        profile = replace(profile, max_units=min(profile.max_units, max_contracts))
+    if timezone is None:
+        return profile
+    zone(timezone)
+    hours = tuple(
+        replace(h, timezone=timezone) if h.timezone == profile.timezone else h
+        for h in profile.hours
+    )
+    return replace(profile, timezone=timezone, hours=hours)
 
 
 def overridden(profile: Profile, overrides: Mapping[str, object], *, live: bool) -> Profile:

@@ -39,11 +39,6 @@ def stop_on_tick(level_usd: Decimal, tick_usd: Decimal, side: Side) -> Decimal:
     return (ceil_to if side is Side.BUY else floor_to)(level_usd, tick_usd)
 
 
-def target_on_tick(level_usd: Decimal, tick_usd: Decimal, side: Side) -> Decimal:
-    """The target of an entry of `side`, on its step towards the entry: a long's down."""
-    return (floor_to if side is Side.BUY else ceil_to)(level_usd, tick_usd)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Touch:
     """Usable sides of a quote in USD; None: no number above zero. `mid` needs both, uncrossed."""
@@ -76,8 +71,9 @@ def entry_limit(
 ) -> Decimal | None:
     """The limit to send, or None for an order without one (or whose price is unknown).
 
-    `anchor` is the mid, before the open the last close. A signal's price is rounded to the tick
-    and, around the collar, brought back to it; the price of an order stays as it was given.
+    `anchor` is the mid, before the open the last close. A signal's price is rounded to the tick,
+    and one that follows from its reference never lies beyond the market's own collar; the price
+    of an order stays as it was given.
     """
     if order.order_type is OrderType.STOP:
         return None
@@ -87,27 +83,22 @@ def entry_limit(
     wanted = given if given is not None else _unpriced(order, context, anchor)
     if wanted is None or tick_usd is None:
         return wanted
-    if context.profile.entry is Entry.COLLAR and anchor is not None:
+    follows = given is None or order.ref_price_usd is not None
+    if follows and context.profile.entry is Entry.COLLAR and anchor is not None:
         bound = anchor * (1 + order.side.sign * context.profile.collar_frac)
         wanted = (min if order.side is Side.BUY else max)(wanted, bound)
     return entry_on_tick(wanted, tick_usd, order.side)
 
 
-def expected_price(
-    order: OrderRequest, context: Context, limit: Decimal | None, touch: Touch
-) -> Decimal | None:
+def expected_price(order: OrderRequest, limit: Decimal | None, touch: Touch) -> Decimal | None:
     """Price to size with: the limit, else 0.5 % beyond the touch or the trigger."""
     if limit is not None:
         return limit
-    sign = order.side.sign
     if order.order_type is OrderType.STOP:
         start = positive(order.trigger_price_usd or order.limit_price_usd)
     else:
         start = touch.ask if order.side is Side.BUY else touch.bid
-    if start is not None:
-        return start * (1 + sign * MARKET_MARGIN_FRAC)
-    close = positive(context.symbol.last_close_usd) if is_pre_open(order, context.at) else None
-    return None if close is None else close * (1 + sign * context.profile.collar_frac)
+    return None if start is None else start * (1 + order.side.sign * MARKET_MARGIN_FRAC)
 
 
 def stop_level(

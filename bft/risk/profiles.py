@@ -49,7 +49,8 @@ class Profile:
 
     Ages and lifetimes in seconds (lifetime None: the session). `cooldown_s` None: as the exit
     policy says. `position_frac_by_type` replaces `position_frac` for a strategy type; volumes are
-    shares or contracts a day. `roots` are futures admitted. `what_if` None: on in live.
+    shares or contracts a day. `roots` are futures admitted. `what_if` None: on in live. An
+    entry that rests for `reprice_after_s` moves once, to the mid + `reprice_spread_frac` x spread.
     """
 
     name: str
@@ -102,6 +103,8 @@ class Profile:
     short_allowed: bool = False
     entry: Entry = Entry.COLLAR
     lifetime_s: int | None = None
+    reprice_after_s: int | None = None
+    reprice_spread_frac: Decimal | None = None
     max_orders_1s: int = 10
     max_orders_60s: int = 60
     writes_per_s: int = 50
@@ -227,6 +230,8 @@ OPTIONS = Profile(
     min_confidence=D("0.70"),
     entry=Entry.MID,
     lifetime_s=120,
+    reprice_after_s=60,
+    reprice_spread_frac=D("0.15"),
 )
 
 BENCH = replace(

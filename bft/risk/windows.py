@@ -46,7 +46,7 @@ class Hours:
 
     def admit(self, at: datetime) -> bool:
         """Whether the instant lies in one of the windows."""
-        local = at.astimezone(_zone(self.timezone))
+        local = at.astimezone(zone(self.timezone))
         minute = local.hour * 60 + local.minute
         return any(window.admits(minute) for window in self.windows)
 
@@ -135,7 +135,12 @@ def closed_because(
 
 
 @lru_cache(maxsize=16)
-def _zone(name: str) -> ZoneInfo:
+def zone(name: str) -> ZoneInfo:
+    """The time zone of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:

@@ -1,11 +1,9 @@
 """Order of the rules, codes, what a decision carries; replay and fuzz of all inputs."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from enum import Enum
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -125,11 +123,11 @@ def test_market_signal_becomes_a_collar_limit_around_its_price() -> None:
 
 
 def test_collar_limit_never_lies_beyond_the_collar_of_the_market() -> None:
-    """The market fell to 48.00 since 49.80: 48.96, not 50.79, and rule 13 passes."""
+    """The market fell to 49.00 since 49.80, 1.6 %: 49.98, not 50.79, and rule 13 passes."""
     asked = order(order_type=OrderType.MARKET, limit_price_usd=None, ref_price_usd=D("49.80"))
-    seen = with_(context(), quote__bid_usd=D("47.99"), quote__ask_usd=D("48.01"))
+    seen = with_(context(), quote__bid_usd=D("48.99"), quote__ask_usd=D("49.01"))
     decision = evaluate(asked, seen)
-    assert decision.limit_price_usd == D("48.96")
+    assert decision.limit_price_usd == D("49.98")
     assert decision.rules[12].verdict is Verdict.PASS
 
 
@@ -262,18 +260,6 @@ def test_nothing_unusable_is_ever_allowed(case: tuple[OrderRequest, Context]) ->
         assert decision.stop_price_usd.is_finite()
         assert decision.risk_usd is not None
         assert decision.risk_usd > 0
-
-
-def test_values_that_json_cannot_hold_read_back() -> None:
-    policy = ExitPolicy(stop_frac=float("nan"), partials=((0.1, 0.5),))
-    text = canonical_json(to_json(policy))
-    read = from_json(ExitPolicy, json.loads(text))
-    assert read.stop_frac != read.stop_frac  # NaN
-    assert read.partials == policy.partials
-    assert from_json(Mapping[str, Decimal], {"a": "1.10"}) == {"a": D("1.10")}
-    assert not isinstance(to_json(Side.BUY), Enum)
-    with pytest.raises(TypeError, match="no JSON form"):
-        to_json({1, 2})
 
 
 @pytest.mark.parametrize(("make_order", "make_context"), CASES)

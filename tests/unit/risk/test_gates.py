@@ -118,6 +118,7 @@ BLOCKS: list[tuple[int, dict[str, Any], dict[str, Any]]] = [
     (15, {"confidence": D("0.59")}, {}),
     (15, {"confidence": D("1.01")}, {}),
     (16, {"model_score": D("0.54")}, GATED),
+    (16, {"model_score": D("1.01")}, GATED),
     (16, {"model_age_days": 91}, GATED),
 ]
 
@@ -245,12 +246,44 @@ def test_futures_spread_counts_ticks() -> None:
     assert verdict(14, future_order(), future_context(quote=five)) is Verdict.BLOCK
 
 
-def test_market_order_is_held_against_its_signals_price() -> None:
-    """Mid 19,999.875; 0.5 % above 19,900.37 it is too far, from 19,900.38 on it is not."""
-    for ref, expected in (("19900.00", Verdict.BLOCK), ("19901.00", Verdict.PASS)):
+def test_market_order_is_held_against_its_signals_price_on_both_sides() -> None:
+    """Mid 19,999.875: 0.5 % above 19,900.37, 0.5 % below 20,099.87."""
+    bounds = (("19900.00", False), ("19901.00", True), ("20099.00", True), ("20100.00", False))
+    for ref, near in bounds:
+        expected = Verdict.PASS if near else Verdict.BLOCK
         asked = future_order(order_type=OrderType.MARKET, limit_price_usd=None)
         asked = with_(asked, ref_price_usd=D(ref))
         assert verdict(13, asked, future_context()) is expected
+
+
+@pytest.mark.parametrize(
+    ("ref", "limit", "expected"),
+    [
+        ("50.99", None, Verdict.PASS),  # mid 50.00: 1.98 % above
+        ("51.01", None, Verdict.BLOCK),
+        ("45.00", None, Verdict.PASS),  # the limit of 45.90 rests
+        ("50.00", "51.00", Verdict.PASS),
+        ("50.00", "51.01", Verdict.BLOCK),
+        ("51.01", "51.01", Verdict.BLOCK),
+        (None, "51.00", Verdict.PASS),
+        (None, "51.01", Verdict.BLOCK),
+    ],
+)
+def test_signal_is_measured_by_its_reference(
+    ref: str | None, limit: str | None, expected: Verdict
+) -> None:
+    asked = order(
+        ref_price_usd=None if ref is None else D(ref),
+        limit_price_usd=None if limit is None else D(limit),
+        order_type=OrderType.MARKET if limit is None else OrderType.LIMIT,
+    )
+    assert verdict(13, asked, context()) is expected
+
+
+def test_stop_entry_is_measured_by_its_trigger() -> None:
+    for trigger, expected in (("51.00", Verdict.PASS), ("51.01", Verdict.BLOCK)):
+        asked = order(order_type=OrderType.STOP, limit_price_usd=None, trigger_price_usd=D(trigger))
+        assert verdict(13, asked, context()) is expected
 
 
 def test_options_are_bought_never_sold_to_open() -> None:

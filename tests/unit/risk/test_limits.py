@@ -224,6 +224,28 @@ def test_option_row(
     assert verdict(31, option_order(**orders), seen) is expected
 
 
+RECORDED: list[tuple[int, dict[str, Any], dict[str, Any], str, str]] = [
+    (17, {}, {"book__entries_today_symbol": 2}, "2", "2"),
+    (21, {}, {"book__realised_usd": D(-2500)}, "2500", "2000"),
+    (22, {}, {"account__equity_usd": D(80_000)}, "0.2", "0.10"),
+    (25, MANUAL | {"qty": 1}, {}, "50", "100"),
+    (26, MANUAL | {"qty": 101}, {}, "101", "100"),
+    (27, MANUAL, {"book__opening_notional_today_usd": D(99_501)}, "100001", "100000"),
+    (28, MANUAL, {"book__positions": (holding("AAPL", notional_usd=D(4501)),)}, "5001", "5000"),
+    (29, MANUAL, {"book__positions": (holding(risk_usd=D(9976)),)}, "10001", "10000"),
+    (30, MANUAL, {"account__available_usd": D(502)}, "500", "499.49"),
+    (32, {}, WHAT_IF | {"what_if__initial_margin_after_usd": D(90_001)}, "90001", "90000"),
+]
+
+
+@pytest.mark.parametrize(("number", "orders", "contexts", "value", "limit"), RECORDED)
+def test_rule_records_value_and_limit(
+    number: int, orders: dict[str, Any], contexts: dict[str, Any], value: str, limit: str
+) -> None:
+    rule = evaluate(order(**orders), with_(context(), **contexts)).rules[number - 1]
+    assert (D(str(rule.value)), D(str(rule.limit))) == (D(value), D(limit))
+
+
 def test_futures_meet_open_risk_and_margin_not_notional() -> None:
     """200 USD at risk beside 100 open: the cap of 300 is met, not passed."""
     for risk, expected in ((D(100), Verdict.PASS), (D("100.01"), Verdict.BLOCK)):

@@ -9,7 +9,7 @@ from risk_cases import AT, D
 
 from bft.domain.errors import ConfigError, RefusedError
 from bft.domain.trading import Instrument
-from bft.risk.overrides import overridden, tightest
+from bft.risk.overrides import configured, overridden, tightest
 from bft.risk.profiles import (
     BENCH,
     EQUITIES,
@@ -59,6 +59,8 @@ min_open_interest       | -       | -     | -      | 100
 min_confidence          | 0.60    | 0.60  | -      | 0.70
 cooldown_s              | -       | -     | 300    | -
 lifetime_s              | -       | -     | 60     | 120
+reprice_after_s         | -       | -     | -      | 60
+reprice_spread_frac     | -       | -     | -      | 0.15
 max_orders_1s           | 10      | 10    | 10     | 10
 max_orders_60s          | 60      | 60    | 60     | 60
 """
@@ -135,6 +137,17 @@ def test_tightest_takes_the_minimum_and_the_higher_floor() -> None:
 def test_tightest_of_options_and_itself_changes_only_the_name() -> None:
     assert replace(tightest((OPTIONS, OPTIONS)), name="options") == OPTIONS
     assert replace(tightest((FUTURES_NQ, FUTURES_NQ)), name="futures_nq") == FUTURES_NQ
+
+
+def test_settings_move_hours_and_lower_contracts() -> None:
+    moved = configured(FUTURES_NQ, timezone="America/New_York", max_contracts=2)
+    assert [h.timezone for h in moved.hours] == ["America/New_York"]
+    assert (moved.timezone, moved.max_units) == ("America/New_York", 2)
+    assert configured(FUTURES_NQ, max_contracts=9) == FUTURES_NQ
+    assert configured(EQUITIES, max_contracts=2) == EQUITIES
+    for bad in ({"timezone": "Mars/Base"}, {"max_contracts": 0}):
+        with pytest.raises(ConfigError):
+            configured(FUTURES_NQ, **bad)
 
 
 LOOSER: list[tuple[Profile, dict[str, Any]]] = [

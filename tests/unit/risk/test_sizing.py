@@ -1,3 +1,4 @@
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -37,6 +38,23 @@ def test_fixed_size_of_the_worked_example_is_200_shares() -> None:
 )
 def test_modes_by_hand(mode: Sizing, stop: str, expected: int) -> None:
     assert size(setup(stop=stop), ACCOUNT, Terms(mode=mode)).qty == expected
+
+
+def test_volatile_names_get_less() -> None:
+    """0.10 / (0.50 x sqrt 10) = 0.063246 of 100,000, at 50.00: 126.49; unknown: position_frac."""
+    volatile = replace(setup(), volatility_frac=Decimal("0.50"))
+    assert size(volatile, ACCOUNT, Terms(mode=Sizing.VOL)).qty == 126
+    unknown = replace(setup(), volatility_frac=None)
+    assert size(unknown, ACCOUNT, Terms(mode=Sizing.VOL, position_frac=Decimal("0.05"))).qty == 100
+    assert size(volatile, ACCOUNT, Terms(mode=Sizing.FIXED)).qty == 200
+
+
+def test_scale_shrinks_every_mode() -> None:
+    half = {"scale": Decimal("0.5"), "max_weight_frac": None}
+    assert size(setup(), ACCOUNT, Terms(mode=Sizing.FIXED, **half)).qty == 100
+    assert size(setup(), ACCOUNT, Terms(mode=Sizing.RISK, **half)).qty == 100
+    assert size(setup(), ACCOUNT, Terms(mode=Sizing.ATR, **half)).qty == 200
+    assert size(setup(), ACCOUNT, Terms(mode=Sizing.VOL, **half)).qty == 100
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from risk_cases import context, future_context, future_order, option_context, op
 from bft.domain.errors import ConfigError
 from bft.domain.orders import Verdict
 from bft.risk.decide import evaluate
+from bft.risk.freshness import entries_open
 from bft.risk.overrides import overridden
-from bft.risk.profiles import EQUITIES
+from bft.risk.profiles import EQUITIES, FUTURES_NQ
 from bft.risk.windows import Hours, Window, parse_windows, trading_day
 
 MORNING = Window(start_min=575, end_min=950)  # 09:35 to 15:50
@@ -170,6 +171,22 @@ def test_no_trade_band_blocks_and_ignore_session_passes() -> None:
     assert session_verdict(order(), context(profile=free, at=utc("2025-06-07T15:00:00"))) is (
         Verdict.PASS
     )
+
+
+@pytest.mark.parametrize(
+    ("at", "stocks", "futures"),
+    [
+        ("2025-06-04T12:44:00", False, False),
+        ("2025-06-04T12:45:00", True, False),
+        ("2025-06-04T13:32:00", True, True),
+        ("2025-06-04T15:10:00", True, False),
+        ("2025-06-04T19:50:00", False, False),
+        ("2025-06-07T15:00:00", False, False),
+    ],
+)
+def test_entries_open_while_any_window_is(at: str, stocks: bool, futures: bool) -> None:
+    found = (entries_open(EQUITIES, utc(at)), entries_open(FUTURES_NQ, utc(at)))
+    assert found == (stocks, futures)
 
 
 def test_unknown_time_zone_is_a_configuration_error() -> None:

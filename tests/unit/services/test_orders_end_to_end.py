@@ -1,0 +1,48 @@
+"""One order through the executor, the paper broker and the book."""
+
+from pathlib import Path
+
+from executors import World, armed, signal, usd
+from virtual_time import run
+
+from bft.domain.orders import IntentState, Leg, OrderType
+
+
+def test_signal_becomes_a_bracket_that_fills_and_is_protected(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        opened = await world.submit(signal())
+        assert opened.decision.allowed, opened.decision
+        assert opened.lapsed is None
+        await world.wait(lambda: world.entry().state is IntentState.FILLED)
+        await world.wait(lambda: world.protected() == world.qty() > 0, within_s=2)
+        assert await world.broker_qty() == world.qty()
+        (stop,) = world.intents(Leg.STOP)
+        assert (stop.order_type, stop.stop_price_usd) == (OrderType.STOP, usd("93.02"))
+
+    run(armed(tmp_path, story))
+
+
+def test_stop_closes_the_position_and_cancels_the_target(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await world.submit(signal())
+        await world.wait(lambda: world.protected() > 0)
+        world.price("AAPL", "92.90")
+        await world.wait(lambda: world.qty() == 0)
+        await world.wait(lambda: not any(not i.state.terminal for i in world.intents()))
+        assert await world.broker_qty() == 0
+        assert world.executor.guard.covers == {}
+        (trade,) = world.executor.desk.state.trades.values()
+        assert trade.outcome == "stop"
+
+    run(armed(tmp_path, story))
+
+
+def test_same_signal_twice_places_one_order(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await world.submit(signal())
+        again = await world.submit(signal())
+        assert not again.decision.allowed
+        assert again.decision.reason == "duplicate"
+        assert len(world.intents(Leg.ENTRY)) == 1
+
+    run(armed(tmp_path, story))
