@@ -1,5 +1,6 @@
 """An executor in one loop of virtual time, with a real book and a paper broker."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -21,6 +22,7 @@ from bft.services.executor.executor import Executor, Parts
 from bft.services.executor.facts import Asked
 from bft.services.executor.live_lock import Route
 from bft.services.executor.opening import KeyClaim, Opened
+from bft.services.executor.protection import protected_qty
 from bft.services.executor.reference import DayBar, ForecastRow, Reference, SymbolRow
 from bft.services.executor.writer import inline
 
@@ -122,8 +124,6 @@ class World:
             load_reference=self._night,
             offload=inline,
         )
-        import asyncio
-
         self.executor = Executor(replace(parts, **changes), timer=asyncio.get_running_loop().time)
         await self.executor.start()
         await settle()
@@ -139,8 +139,6 @@ class World:
 
     async def crash(self) -> None:
         """The process is gone: nothing it held in memory survives, nothing more is written."""
-        import asyncio
-
         for task in list(self.executor.desk.tasks):
             task.cancel()
         await asyncio.gather(*self.executor.desk.tasks, return_exceptions=True)
@@ -159,8 +157,6 @@ class World:
             await self.sleep(0.05)
 
     async def sleep(self, seconds: float) -> None:
-        import asyncio
-
         await asyncio.sleep(seconds)
 
     async def at(self, instant: Any) -> None:
@@ -199,8 +195,6 @@ class World:
 
     def protected(self) -> int:
         """Units that live stops would close."""
-        from bft.services.executor.protection import protected_qty
-
         return protected_qty(self.intents(Leg.STOP))
 
     def alerts(self) -> set[str]:
@@ -232,9 +226,8 @@ def signal(symbol: str = "AAPL", **changes: Any) -> OrderRequest:
 
 async def armed(folder: Path, then: "Callable[[World], Awaitable[None]]", **changes: Any) -> None:
     """A world six minutes into the session, armed, with a price for AAPL."""
-    world = World(folder=folder, clock=LoopClock(), **changes)
+    world = World(folder=folder, clock=LoopClock(OPEN + timedelta(minutes=6)), **changes)
     await world.start()
-    await world.at(OPEN + timedelta(minutes=6))
     await world.until_armed()
     assert world.broker.state is SessionState.ARMED
     world.price("AAPL", "100.00")
