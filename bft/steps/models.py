@@ -55,13 +55,13 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     Raises:
         DataError: the audit chain is broken (`--verify`), a set or card is absent.
         UnavailableError: MLflow does not answer (`--repair`).
+        RefusedError: another process mirrors (`--repair`).
     """
     if args.show:
         return Summary(values=_card(ports, args))
     if args.diff:
         return Summary(values={"diff": _difference(ports.store, *args.diff)})
     if args.repair:
-        registry.export(ports)
         registry.mirror(ports)
     instant = run_instant(ports, args.asof)
     pointer = ports.state.pointer(args.alias)

@@ -102,8 +102,9 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     watch.lap("gold")
     days = _score(ports, job, loaded)
     watch.lap("forwards")
-    objects = _publish(ports, args, "forecasts", days)
-    known, outcomes = _publish_outcomes(ports, args, job)
+    with ports.store.exclusive():
+        objects = _publish(ports, args, "forecasts", days)
+        known, outcomes = _publish_outcomes(ports, args, job)
     watch.lap("publish")
     values = _values(loaded, days) | {"outcomes": known}
     if args.shadow:

@@ -59,7 +59,10 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     collect = pull_bulk.collect if source.bulk else pull_vendor.collect
     coverage = collect(night, source, args, tick, notes)
     exit_code, error = _outcome(night, coverage)
-    objects = {} if error else night.publish()
+    objects: Mapping[str, str] = {}
+    if not error:
+        with ports.store.exclusive():  # another pull of this day may hold other symbols
+            objects = night.publish()
     doubts: list[str] = []
     if args.verify_indicators and coverage and not error:
         doubts = _doubts(ports, source, args, coverage, tick)

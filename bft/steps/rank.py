@@ -65,9 +65,10 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         picks = universe_rows(facts, one, asof=args.asof, top_n=args.top_n, simulated=simulated)
     table = pa.Table.from_pandas(picks, preserve_index=False)
     part = f"asof={args.asof}"
-    manifest = ports.store.publish("picks", asof=args.asof, partitions={part: table})
     name = f"reports/{args.asof}/portfolio_picks.csv"
-    csv = ports.store.put(name, picks.to_csv(index=False, lineterminator="\n").encode())
+    with ports.store.exclusive():
+        manifest = ports.store.publish("picks", asof=args.asof, partitions={part: table})
+        csv = ports.store.put(name, picks.to_csv(index=False, lineterminator="\n").encode())
     objects = {**published(ports.store, manifest, [part]), name: csv}
     values = {
         "picks": picks.loc[picks["tag"] == "execute", "symbol"].tolist(),

@@ -61,10 +61,11 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     if not args.dry_run:
         part = f"asof={args.asof},slot={args.mode}"
         frame = pa.Table.from_pandas(table, preserve_index=False)
-        done = ports.store.publish("signals", asof=args.asof, partitions={part: frame})
-        objects = published(ports.store, done, [part])
         csv = f"reports/{args.asof}/signals.csv"
-        objects[csv] = ports.store.put(csv, signals_csv(table))
+        with ports.store.exclusive():
+            done = ports.store.publish("signals", asof=args.asof, partitions={part: frame})
+            objects = published(ports.store, done, [part])
+            objects[csv] = ports.store.put(csv, signals_csv(table))
     by_strategy = {s.id: int((table["strategy_id"] == s.id).sum()) for s in strategies}
     values = {
         "symbols": len(inputs.view.symbols),

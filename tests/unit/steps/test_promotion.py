@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -164,6 +165,20 @@ def test_mirror_waits_for_mlflow_and_repair_catches_up(ports: FakePorts) -> None
     ports.tracker.down = False
     assert ports.tracker.aliases("bft-reg_3d") == {}
     call(ports, models, "--repair")
+    assert ports.tracker.aliases("bft-reg_3d") == {"production": "1"}
+
+
+def test_mirror_is_left_to_the_process_that_is_at_it(ports: FakePorts) -> None:
+    """Two at once would leave aliases of both; the move itself is never held up."""
+    put_set(ports, "a")
+    ports.tracker.down = True
+    call(ports, promote)
+    ports.tracker.down = False
+    with ports.state.lease("promotion"):
+        said = registry.after_move(ports, wait_s=0)
+    assert said.startswith(f"waits: promotion is held by pid {os.getpid()} on ")
+    assert ports.tracker.aliases("bft-reg_3d") == {}
+    assert registry.after_move(ports) == "done"
     assert ports.tracker.aliases("bft-reg_3d") == {"production": "1"}
 
 
