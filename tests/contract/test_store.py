@@ -4,9 +4,10 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
-from threading import Thread
+from threading import Barrier, Thread
 from typing import Any
 
 import boto3
@@ -292,9 +293,52 @@ def test_root_that_is_not_writable_is_a_configuration_fault(tmp_path: Path) -> N
         FolderObjects(tmp_path / "file").put("key", b"data")
 
 
-def test_key_that_leaves_the_root_is_refused(tmp_path: Path) -> None:
+ODD_KEYS = ["../outside", "a/../../outside", "a/../b", "/etc/outside", "", "a//b", "./a", "a/"]
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_key_that_is_no_plain_path_below_the_root_is_refused(store: TableStore, key: str) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: store.get(key),
+        lambda: store.put(key, b"data"),
+        lambda: store.create(key, b"data"),
+        lambda: store.delete(key),
+        lambda: store.digest(key),
+        lambda: store.path(key),
+    ]
+    for call in calls:
+        with pytest.raises(DataError, match="is no path below the root"):
+            call()
+    with pytest.raises(DataError, match="is no path below the root"):
+        store.keys("../")
+    assert store.keys("") == []
+
+
+def test_link_that_leaves_the_root_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "out").symlink_to(tmp_path)
     with pytest.raises(DataError, match="leaves the root"):
-        FolderObjects(tmp_path / "root").put("../outside", b"data")
+        FolderObjects(tmp_path / "root").put("out/side", b"data")
+
+
+def test_copies_made_at_once_do_not_disturb_each_other(
+    open_store: Callable[[], TableStore],
+) -> None:
+    """Two processes of a node look at the same large artifact for the first time."""
+    store = open_store()
+    made = {f"models/abc/{n}": bytes([n]) * 1000 for n in range(25)}
+    for key, data in made.items():
+        store.put(key, data)
+    start = Barrier(4)
+
+    def copied(mine: TableStore) -> dict[str, bytes]:
+        start.wait()
+        folder = mine.path("models/abc")
+        return {key: (folder / key.rpartition("/")[2]).read_bytes() for key in made}
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(copied, [open_store() for _ in range(4)])) == [made] * 4
+    assert len(list(store.path("models/abc").iterdir())) == len(made)
 
 
 def test_full_disk_is_unavailable_and_leaves_nothing_partial(tmp_path: Path) -> None:
