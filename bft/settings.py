@@ -7,6 +7,7 @@ directly. Unknown `BFT_` names are refused, with the nearest known one.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class Settings:
     av_in_flight: int = field(default=8, metadata={"range": (1, 8)})
     sim_url: str = "http://127.0.0.1:9100"
     mysql_password: Secret = field(default=Secret(""))
-    history_start: str = "2016-01-01"
+    history_start: str = field(default="2016-01-01", metadata={"kind": "day"})
     # S3
     s3_endpoint: str = ""
     s3_region: str = "us-east-1"
@@ -121,6 +122,8 @@ def _value(name: str, text: str, spec: Any) -> Any:
     choices = spec.metadata.get("choices")
     if choices and text.lower() not in choices:
         raise ConfigError(f"{_variable(name)}={text!r}: one of {', '.join(choices)}")
+    if spec.metadata.get("kind") == "day":
+        return _day(name, text, spec.default)
     if spec.type is not int:
         return text.lower() if choices else spec.type(text)
     low, high = spec.metadata["range"]
@@ -132,3 +135,11 @@ def _value(name: str, text: str, spec: Any) -> Any:
         example = f"{_variable(name)}={spec.default}"
         raise ConfigError(f"{_variable(name)}={text!r}: a whole number {low}..{high}, as {example}")
     return number
+
+
+def _day(name: str, text: str, default: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        example = f"{_variable(name)}={default}"
+        raise ConfigError(f"{_variable(name)}={text!r}: an ISO date, as {example}") from None

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bft.domain.errors import ConfigError, RefusedError, UsageError
+from bft.domain.numbers import COUNT_OR_0
 from bft.domain.runs import Json
 from bft.models import audit
 from bft.models.model_set import digest_of, read_set
@@ -21,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `bft promote`."""
     add_asof(parser)
     parser.add_argument("--set", metavar="DIGEST", help="a gated set (the newest of the day)")
-    parser.add_argument("--expect", type=int, metavar="REV", help="revision (the report's)")
+    parser.add_argument("--expect", type=COUNT_OR_0, metavar="REV", help="revision (the report's)")
     parser.add_argument("--from-mlflow", action="store_true", help="adopt aliases moved by hand")
     parser.add_argument("--approve", action="store_true", help="approve the report first")
     parser.add_argument("--as", dest="actor", help="who approves or promotes")

@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from bft.domain.errors import DataError, StaleDataError
+from bft.domain.numbers import COUNT_OR_0, MONEY
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps.arguments import add_asof
 from bft.steps.record import published, run_instant, table_digests
@@ -27,8 +28,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", choices=["close"], default="close", help="decide on final closes")
     parser.add_argument("--strategies", help="names with commas, or core")
     parser.add_argument("--param", action="append", default=[], help="NAME.KEY=VALUE")
-    parser.add_argument("--top-n", type=int, default=5, help="entries tagged execute")
-    parser.add_argument("--equity", type=float, default=100_000.0, help="USD, for sizes shown")
+    parser.add_argument("--top-n", type=COUNT_OR_0, default=5, help="entries tagged execute")
+    parser.add_argument("--equity", type=MONEY, default=100_000.0, help="USD, for sizes shown")
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bft.domain.errors import DataError, UnavailableError, UsageError
 from bft.domain.gold import FLAGS
+from bft.domain.numbers import COUNT, COUNT_OR_0
 from bft.domain.symbols import read_list, symbol_of
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps.arguments import add_asof
@@ -38,12 +39,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--symbols", help="only these, with commas")
     add("--watchlist", help="symbol file: only its symbols")
-    add("--n-days", type=int, default=60, help="calendar days in the charts")
+    add("--n-days", type=COUNT, default=60, help="calendar days in the charts")
     add("--indicators", default="all", help=f"all, or some of {','.join(CHECKS)}")
     add("--whitelist", help="symbols that need no changed flag, with commas")
     add("--skip-sectors", action="store_true", help="no sector and market charts")
     add("--skip-pdf", action="store_true", help="CSV and images only")
-    add("--max-charts", type=int, default=None, help="symbols with chart pages; 0: all")
+    add("--max-charts", type=COUNT_OR_0, default=None, help="symbols with chart pages; 0: all")
 
 
 def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:

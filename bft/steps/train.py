@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bft.domain.errors import ConfigError, DataError, UnavailableError
+from bft.domain.numbers import COUNT, COUNT_OR_0, SEED
 from bft.domain.runs import Failure, Json, Outcome, Task
 from bft.models.model_set import digest_of
 from bft.ports import Ports, Step, Summary, Tick
@@ -27,15 +28,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="one of the nine models, or all")
     parser.add_argument("--profile", default="demo", help="file of the profiles folder")
     parser.add_argument("--type", help="net (the profile's)")
-    parser.add_argument("--folds", type=int, help="walk-forward folds (the profile's)")
+    parser.add_argument("--folds", type=COUNT, help="walk-forward folds (the profile's)")
     parser.add_argument("--train-start", type=day, help="first training session")
     parser.add_argument("--train-end", type=day, help="last session that is used")
-    parser.add_argument("--seed", type=int, default=1, help="of weights and sample order")
+    parser.add_argument("--seed", type=SEED, default=1, help="of weights and sample order")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="(the profile's)")
     parser.add_argument(
         "--compute", default="auto", choices=["auto", "inline", "pool", "ray"], help="where"
     )
-    parser.add_argument("--jobs", type=int, default=0, help="models at once (as many as fit)")
+    parser.add_argument(
+        "--jobs", type=COUNT_OR_0, default=0, help="models at once (as many as fit)"
+    )
     parser.add_argument(
         "--override", action="append", default=[], metavar="K=V", help="of the profile"
     )

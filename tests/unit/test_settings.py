@@ -23,6 +23,17 @@ def test_word_that_is_no_choice_names_the_choices(name: str) -> None:
         read_settings({f"BFT_{name}": "loud"})
 
 
+@pytest.mark.parametrize("text", ["2016", "yesterday", "2016-02-30", ""])
+def test_first_day_that_is_none_names_setting_and_example(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"BFT_HISTORY_START=.*: an ISO date.*=2016-01-01"):
+        read_settings({"BFT_HISTORY_START": text})
+
+
+def test_equal_days_are_equal_settings() -> None:
+    """They stand in the markers' keys."""
+    assert read_settings({"BFT_HISTORY_START": "20160104"}).history_start == "2016-01-04"
+
+
 def test_choice_may_be_in_capitals() -> None:
     assert read_settings({"BFT_LOG_LEVEL": "WARNING"}).log_level == "warning"
 
