@@ -69,7 +69,7 @@ class Wired:
         from bft.adapters.store.state import SqlState, folder_url
 
         self._need_state_url()
-        url = self.settings.state_url
+        url = str.__str__(self.settings.state_url)
         return SqlState(url or folder_url(Path(self.root)), clock=self.clock)
 
     @cached_property
@@ -78,7 +78,7 @@ class Wired:
         from bft.adapters.tracker.mlflow import MlflowTracker
 
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when it is imported
-        url, database = self.settings.tracker_url, None
+        url, database = str.__str__(self.settings.tracker_url), None
         if not url and "://" in self.root:
             raise ConfigError("BFT_TRACKER_URL: name an MLflow server for a bucket root")
         if not url:
