@@ -246,7 +246,7 @@ class Source(Protocol):
 
 
 class Tracker(Protocol):
-    """Experiment tracking and model registry. Raises UnavailableError when it does not answer."""
+    """Tracking and registry. Raises UnavailableError (away), DataError, ConfigError (refused)."""
 
     def start(
         self, name: str, *, run_key: str, tags: Mapping[str, str], parent: str | None = None

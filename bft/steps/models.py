@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
-from bft.domain.errors import DataError, UnavailableError, UsageError
+from bft.domain.errors import BftError, DataError, UsageError
 from bft.domain.forecast import MODEL_NAMES
 from bft.domain.runs import Json
 from bft.models import audit
@@ -124,7 +124,7 @@ def _request(ports: Ports) -> tuple[str, str]:
     """Aliases a person moved in MLflow, as name:version, and how MLflow is."""
     try:
         found = registry.requests(ports)
-    except UnavailableError as error:
+    except BftError as error:
         return "none", str(error)
     return ",".join(f"{name}:{version}" for name, version in sorted(found.items())) or "none", "ok"
 

@@ -15,7 +15,7 @@ from datetime import time as hour
 from typing import TYPE_CHECKING
 
 from bft.domain import sessions
-from bft.domain.errors import BftError, DataError, UnavailableError
+from bft.domain.errors import BftError, DataError
 from bft.domain.runs import Json
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps import registry
@@ -261,11 +261,11 @@ def _values_of_shadow(digest: str, days: Sequence[_Day]) -> Json:
 
 
 def _shadow_digest(ports: Ports) -> str | None:
-    """Digest of the set that bears the alias `shadow` in MLflow; None where MLflow is away."""
+    """Digest of the set that bears the alias `shadow` in MLflow; None where MLflow is no help."""
     try:
         version = ports.tracker.aliases(registry.SET_MODEL).get("shadow")
         tags = {v.version: v.tags for v in ports.tracker.versions(registry.SET_MODEL)}
-    except UnavailableError:
+    except BftError:
         return None
     return tags[version].get("digest") if version in tags else None
 
