@@ -141,17 +141,18 @@ def _draw(pages: "Book", *, skip_pdf: bool, tick: Tick) -> tuple[bytes | None, d
 def _publish(
     store: Store, asof: date, table: bytes, drawn: bytes | None, images: Mapping[str, bytes]
 ) -> dict[str, str]:
-    """Write everything; images of an earlier call that are none now are removed."""
+    """Write everything; images and the PDF of an earlier call that are none now are removed."""
     folder = f"reports/{asof}"
     files = {f"{folder}/screener_results_{asof}.csv": table}
+    pdf, prefix = f"{folder}/screener_{asof}.pdf", f"{folder}/overnight_{asof}/"
     if drawn is not None:
-        files[f"{folder}/screener_{asof}.pdf"] = drawn
-    prefix = f"{folder}/overnight_{asof}/"
+        files[pdf] = drawn
     files |= {prefix + name: data for name, data in images.items()}
-    objects = {key: store.put(key, data) for key, data in files.items()}
-    for key in store.keys(prefix):
-        if key not in objects:
-            store.delete(key)
+    with store.exclusive():
+        objects = {key: store.put(key, data) for key, data in files.items()}
+        for key in (pdf, *store.keys(prefix)):
+            if key not in objects:
+                store.delete(key)
     return objects
 
 
