@@ -3,7 +3,8 @@
 import argparse
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from contextlib import suppress
+from datetime import date, datetime
 
 from bft.domain.errors import BftError, DataError, UsageError
 from bft.domain.forecast import MODEL_NAMES
@@ -13,7 +14,7 @@ from bft.models.model_set import EXPIRES_DAYS, Entry, ModelSet, age_days, read_s
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps import registry
 from bft.steps.arguments import add_asof
-from bft.steps.record import digest_of, run_instant
+from bft.steps.record import digest_of, execute, run_instant
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +85,16 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         "mlflow": waits,
     }
     return Summary(values=values, rows=len(rows))
+
+
+def remember(ports: Ports, asof: date) -> None:
+    """After a move: leave the answer of `bft models`, so that a re-run night finds it finished."""
+    parser = argparse.ArgumentParser()
+    arguments(parser)
+    args = parser.parse_args([])
+    args.asof = asof
+    with suppress(BftError):  # the move stands; the next night asks by itself
+        execute(ports, "models", STEP, args, lambda *_: None)
 
 
 def _digest_at(ports: Ports, text: str) -> str | None:

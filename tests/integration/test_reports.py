@@ -106,6 +106,17 @@ def test_report_twice_gives_the_same_objects(night: FakePorts) -> None:
     assert call(report, night, "--site").objects == call(report, night, "--site").objects
 
 
+def test_report_does_not_depend_on_what_the_registry_said(tmp_path: Path) -> None:
+    """`models` of the first night ran before its promotion, of the second one after it."""
+    ports = make_ports(tmp_path, summarizer=Template())
+    args = arguments(report.STEP, "--site", asof=ASOF)
+    before = report.inputs(ports, args)
+    ports.store.put(f"lineage/models/{ASOF}.json", b'{"skipped": {}}')
+    assert report.inputs(ports, args) == before
+    ports.store.put(f"lineage/scan/{ASOF}.json", b'{"skipped": {}}')
+    assert report.inputs(ports, args) != before
+
+
 def test_old_versions_of_the_site_go_and_the_last_one_stays(tmp_path: Path) -> None:
     ports = make_ports(tmp_path, summarizer=Template())
     publish(ports.store, build_market(sessions_back=70, forecast_days=5))

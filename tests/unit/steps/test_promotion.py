@@ -276,6 +276,23 @@ def test_models_is_not_found_finished_once_an_artifact_is_gone(ports: FakePorts)
     assert found["missing"] == ["bin_3d"]
 
 
+@pytest.mark.parametrize("mover", [promote, rollback])
+def test_night_run_again_after_a_move_asks_nothing_anew(ports: FakePorts, mover: Any) -> None:
+    """`models` ran before the move, in the same night, and its answer was another one then."""
+    args = arguments(models.STEP, asof=DAY)
+    put_set(ports, "a")
+    call(ports, promote)
+    put_set(ports, "b", gates="paper")
+    if mover is rollback:
+        call(ports, promote)
+    record.execute(ports, "models", models.STEP, args, no_tick)
+    call(ports, mover)
+    found = record.cached(ports, "models", models.STEP, args)
+    assert found is not None
+    assert found["set_digest"] == ports.state.pointer("production").set_digest
+    assert (found["missing_count"], found["mlflow_request"]) == (0, "none")
+
+
 def test_gate_report_is_stale_once_there_is_newer_gold(ports: FakePorts) -> None:
     """Rules judge the age of gold, and sets by its prices."""
     args = arguments(gate.STEP, asof=DAY, gates_dir="")
