@@ -209,7 +209,9 @@ class SqlState:
             if isinstance(found, int):
                 return found
             if time.monotonic() >= give_up:
-                raise RefusedError(f"{name} is held by {found}; wait for it, or use --wait SECONDS")
+                raise RefusedError(
+                    f"{name} is held by {found}, waited {wait_s:g} s; run again when that is done"
+                )
             time.sleep(min(0.2, max(0.0, give_up - time.monotonic())))
 
     def _try_acquire(self, name: str) -> int | str:
