@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bft.domain.errors import DataError
+from bft.domain.numbers import AT_LEAST_0, COUNT, COUNT_OR_0, FINITE, MONEY
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps.arguments import add_asof
 from bft.steps.record import published, table_digests
@@ -23,23 +24,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_asof(parser)
     add = parser.add_argument
     add("--from", dest="origin", choices=["signals", "universe"], default="signals")
-    add("--top-n", type=int, default=5, help="picks tagged execute")
-    add("--equity", type=float, default=100_000.0, help="USD, for the sizes shown")
+    add("--top-n", type=COUNT_OR_0, default=5, help="picks tagged execute")
+    add("--equity", type=MONEY, default=100_000.0, help="USD, for the sizes shown")
     add("--strategies", help="as in scan: which are on")
     add("--watchlist", help="CSV: only these symbols (filter), or these first (sort)")
     add("--watchlist-mode", choices=["filter", "sort"], default="filter")
     universe = parser.add_argument_group("--from universe, in this order")
     add = universe.add_argument
-    add("--price-above", type=float, help="USD, inclusive; sorts high to low")
-    add("--price-below", type=float, help="USD, inclusive; sorts high to low")
+    add("--price-above", type=AT_LEAST_0, help="USD, inclusive; sorts high to low")
+    add("--price-below", type=AT_LEAST_0, help="USD, inclusive; sorts high to low")
     add("--filter-field", help="a column of the picks")
-    add("--filter-above", type=float)
-    add("--filter-below", type=float)
-    add("--top-k-sharpe", type=int, help="keep the K highest Sharpe ratios of 252 sessions")
+    add("--filter-above", type=FINITE)
+    add("--filter-below", type=FINITE)
+    add("--top-k-sharpe", type=COUNT, help="keep the K highest Sharpe ratios of 252 sessions")
     add("--sort-sharpe", action="store_true", help="order by Sharpe ratio")
     add("--backtest-rankings", help="rankings.csv of a backtest")
     add("--rank-by", default="score")
-    add("--rank-top-k", type=int)
+    add("--rank-top-k", type=COUNT)
 
 
 def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
@@ -65,9 +66,10 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         picks = universe_rows(facts, one, asof=args.asof, top_n=args.top_n, simulated=simulated)
     table = pa.Table.from_pandas(picks, preserve_index=False)
     part = f"asof={args.asof}"
-    manifest = ports.store.publish("picks", asof=args.asof, partitions={part: table})
     name = f"reports/{args.asof}/portfolio_picks.csv"
-    csv = ports.store.put(name, picks.to_csv(index=False, lineterminator="\n").encode())
+    with ports.store.exclusive():
+        manifest = ports.store.publish("picks", asof=args.asof, partitions={part: table})
+        csv = ports.store.put(name, picks.to_csv(index=False, lineterminator="\n").encode())
     objects = {**published(ports.store, manifest, [part]), name: csv}
     values = {
         "picks": picks.loc[picks["tag"] == "execute", "symbol"].tolist(),

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from bft.domain import sessions
-from bft.domain.runs import Json
+from bft.domain.errors import UnavailableError
+from bft.domain.runs import Json, check_finite
 from bft.ports import Manifest, Ports, Step, Store, Summary, Tick
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -26,7 +27,12 @@ OTHER_OUTPUTS = ("live", "models", "legacy")
 
 
 def canonical(value: Any) -> bytes:
-    """Canonical JSON: sorted keys, no spaces, UTF-8."""
+    """Canonical JSON: sorted keys, no spaces, UTF-8.
+
+    Raises:
+        DataError: a number that JSON cannot hold; names the path to it.
+    """
+    check_finite(value)
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), default=str, ensure_ascii=False
     ).encode()
@@ -98,14 +104,21 @@ def cached(ports: Ports, verb: str, step: Step, args: argparse.Namespace) -> Jso
 
 
 def execute(ports: Ports, verb: str, step: Step, args: argparse.Namespace, tick: Tick) -> Summary:
-    """Run a step, or find it finished; publish its lineage and marker after its outputs."""
+    """Run a step, or find it finished; publish its lineage and marker after its outputs.
+
+    Raises:
+        UnavailableError: an input changed while it ran; nothing is recorded, so it runs again.
+        DataError: its line holds a number that JSON cannot hold.
+    """
     line = cached(ports, verb, step, args)
     if line is not None:
         return Summary(values=line)
     inputs = step.inputs(ports, args)
     summary = step.run(ports, args, tick)
+    check_finite(summary.values)
     if summary.exit_code == 0 and inputs is not None and step.effect != "once" and not _dry(args):
         about = identity(verb, step, args, inputs)
+        _check_unchanged(verb, inputs, step.inputs(ports, args) or {})
         _publish(ports.store, about, summary)
     return summary
 
@@ -138,6 +151,15 @@ def line_of(summary: Summary) -> Json:
 def _dry(args: argparse.Namespace) -> bool:
     """A dry run leaves nothing behind, nor is it found finished."""
     return bool(getattr(args, "dry_run", False))
+
+
+def _check_unchanged(verb: str, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    """What a step read is what its marker will claim."""
+    changed = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+    if changed:
+        raise UnavailableError(
+            f"{verb}: {', '.join(changed)} changed while it ran; nothing was recorded, run it again"
+        )
 
 
 def _publish(store: Store, about: Json, summary: Summary) -> None:

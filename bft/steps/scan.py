@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from bft.domain.errors import DataError, StaleDataError
+from bft.domain.numbers import COUNT_OR_0, MONEY
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps.arguments import add_asof
 from bft.steps.record import published, run_instant, table_digests
@@ -27,8 +28,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", choices=["close"], default="close", help="decide on final closes")
     parser.add_argument("--strategies", help="names with commas, or core")
     parser.add_argument("--param", action="append", default=[], help="NAME.KEY=VALUE")
-    parser.add_argument("--top-n", type=int, default=5, help="entries tagged execute")
-    parser.add_argument("--equity", type=float, default=100_000.0, help="USD, for sizes shown")
+    parser.add_argument("--top-n", type=COUNT_OR_0, default=5, help="entries tagged execute")
+    parser.add_argument("--equity", type=MONEY, default=100_000.0, help="USD, for sizes shown")
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
 
 
@@ -61,10 +62,11 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     if not args.dry_run:
         part = f"asof={args.asof},slot={args.mode}"
         frame = pa.Table.from_pandas(table, preserve_index=False)
-        done = ports.store.publish("signals", asof=args.asof, partitions={part: frame})
-        objects = published(ports.store, done, [part])
         csv = f"reports/{args.asof}/signals.csv"
-        objects[csv] = ports.store.put(csv, signals_csv(table))
+        with ports.store.exclusive():
+            done = ports.store.publish("signals", asof=args.asof, partitions={part: frame})
+            objects = published(ports.store, done, [part])
+            objects[csv] = ports.store.put(csv, signals_csv(table))
     by_strategy = {s.id: int((table["strategy_id"] == s.id).sum()) for s in strategies}
     values = {
         "symbols": len(inputs.view.symbols),

@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 
 import pyarrow as pa
 import pytest
-from market import ASOF, Market, rows_to
+from market import ASOF, Market
+from market_signals import rows_to
 
 from bft.reports.day import Around, day
 from bft.reports.night import Night, open_night
