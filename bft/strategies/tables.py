@@ -104,13 +104,13 @@ def pick_rows(
     asof: date,
     simulated: bool,
 ) -> pd.DataFrame:
-    """Rows of the table `picks`; `sized` maps a symbol to (qty, stop distance in USD)."""
+    """Rows of the table `picks`; `sized` maps a signal id to (qty, stop distance in USD)."""
     made: list[dict[str, object]] = []
     for row in rows:
         if row.signal.kind is SignalKind.EXIT or row.tag in {"merged", "conflict"}:
             continue
         signal, at = row.signal, facts.loc[row.signal.symbol]
-        qty, distance = sized[signal.symbol]
+        qty, distance = sized[signal.signal_id]
         made.append(
             _fact_columns(at)
             | _levels(signal, qty, distance)

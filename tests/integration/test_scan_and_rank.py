@@ -65,6 +65,23 @@ def test_rank_picks_what_scan_found_with_sizes(night: FakePorts) -> None:
     assert picks["CCC"]["sector_etf"] == "XLE"
 
 
+def test_pick_is_sized_by_the_stop_of_its_own_strategy(ports: FakePorts) -> None:
+    """Low bounce (stop 10 %) outranks the bounce it absorbs (stop 5 %): half as many shares."""
+    at_low = {**FALLEN, "52_week_low": 94.0}
+    ports.store.publish(
+        "gold", asof=ASOF, partitions={"all": table("gold", wavy("AAA", seed=1, **at_low))}
+    )
+    ports.store.publish(
+        "forecasts", asof=ASOF, partitions={"p": table("forecasts", [forecast("AAA")])}
+    )
+    run(scan, ports)
+    run(rank, ports)
+    (pick,) = ports.store.read("picks", asof=ASOF).to_pylist()
+    assert (pick["strategy_id"], pick["agreeing"]) == ("low_bounce", 2)
+    assert pick["qty"] == int(500 / 9.40)
+    assert pick["risk_usd"] == pytest.approx(pick["qty"] * (94.0 - pick["stop_usd"]))
+
+
 def test_dry_run_writes_nothing(night: FakePorts) -> None:
     before = night.store.keys("")
     args = arguments(scan.STEP, "--dry-run", asof=ASOF, strategies="core")
