@@ -89,7 +89,7 @@ class Inputs:
     quarantined: tuple[str, ...]
 
 
-def load(ports: Ports, asof: date, strategies: Sequence[Any]) -> Inputs:
+def load(ports: Ports, asof: date, strategies: Sequence[Any], *, risk_free: float = 0.0) -> Inputs:
     """Read gold, forecasts and labels as known at asof.
 
     Raises:
@@ -115,7 +115,7 @@ def load(ports: Ports, asof: date, strategies: Sequence[Any]) -> Inputs:
     view = view_of(gold, forecasts, asof=asof, lookback=lookback, quarantined=quarantined)
     if not view.symbols:
         raise DataError(f"no symbol has a gold row at {asof}; run: bft gold --asof {asof}")
-    facts, returns = symbol_facts(gold, forecasts, universe, asof=asof)
+    facts, returns = symbol_facts(gold, forecasts, universe, asof=asof, risk_free=risk_free)
     cost = round_trip_cost_frac(facts["adv_20_usd"], facts["adjusted_close"])
     facts = facts.assign(round_trip_cost_frac=cost)
     return Inputs(view=view, facts=facts, returns=returns, quarantined=quarantined)

@@ -1,7 +1,7 @@
 """Signals and picks as stored rows, and as the files people open."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 
@@ -138,14 +138,21 @@ def universe_rows(
     *,
     asof: date,
     top_n: int,
+    blocked: Mapping[str, str],
     simulated: bool,
 ) -> pd.DataFrame:
-    """Rows of `picks` for a list of symbols without signals, in the order of `facts`."""
+    """Rows of `picks` for a list of symbols without signals, in the order of `facts`.
+
+    The first `top_n` that may be bought are `execute`; `blocked` says why others may not.
+    """
     made: list[dict[str, object]] = []
+    picked = 0
     for symbol, at in facts.iterrows():
         qty, distance = sized[str(symbol)]
         price = float(at["adjusted_close"])
-        execute = qty > 0 and len(made) < top_n
+        why = blocked.get(str(symbol)) or (None if qty else "min_order")
+        why = why or ("top_n" if picked >= top_n else None)
+        picked += why is None
         made.append(
             dict.fromkeys(PICKS.names)
             | _fact_columns(at)
@@ -153,8 +160,8 @@ def universe_rows(
                 "asof": asof,
                 "symbol": symbol,
                 "rank": len(made) + 1,
-                "tag": "execute" if execute else "watch",
-                "tag_reason": None if execute else ("top_n" if qty else "min_order"),
+                "tag": "watch" if why else "execute",
+                "tag_reason": why,
                 "direction": "long",
                 "price_usd": price,
                 "stop_usd": price - distance,

@@ -226,3 +226,15 @@ def test_facts_put_volumes_on_the_newest_share_basis() -> None:
     )
     assert frame.at["A", "adv_20"] == pytest.approx(2_000_000)
     assert frame.at["A", "ret_1d_frac"] == pytest.approx(0.0)
+
+
+def test_sector_nobody_knows_is_no_sector() -> None:
+    """An odd word in the symbol list must not buy a second place under the sector cap."""
+    listed = [{"symbol": "A", "sector": "WIDGETS", "is_etf": False}]
+    frame, _ = symbol_facts(
+        table("gold", gold_rows("A", days=30, sector=None)),
+        table("forecasts", []),
+        table("universe", listed),
+        asof=ASOF,
+    )
+    assert frame.at["A", "sector"] is None
