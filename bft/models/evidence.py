@@ -19,10 +19,10 @@ from bft.dataset.normalise import Normalised
 from bft.dataset.splits import Span
 from bft.dataset.windows import gather
 from bft.domain.runs import Json
-from bft.models import calibrate, metrics, paths
+from bft.models import metrics, paths
 from bft.models.artifact import CORE, Model
 from bft.models.baselines import Rows, baseline_scores
-from bft.models.blocks import TestBlock, panel, pool, prices, write_blocks
+from bft.models.blocks import Forecasts, TestBlock, judged, panel, pool, prices, write_blocks
 from bft.models.calibrate import volatility
 from bft.models.card import card
 from bft.models.drift import psi_by_column
@@ -62,25 +62,23 @@ def finish(
     routes = paths.routes(scored)
     pieces = routes[0] if routes else scored
     blocks, model = [piece.block for piece in pieces], newest.model
-    name, label = model.name, model.spec["label"]
+    name = model.name
     market = _prices(arrays, blocks, name.horizon_days)
     settings = profile | {key: spec[key] for key in ("seed", "simulated", "survivors_only")}
     evaluation = evaluate(
         name,
         blocks,
-        label=label,
         prices=market,
         settings=settings,
         evidence=Evidence(
             valid=block_of(newest, newest.valid, arrays, moved),
-            conformal=model.spec["conformal"],
             baselines=paths.joined(pieces, profile["baselines"]),
             drift=_drift(newest),
             latency=latency(model, newest.normalised, newest.valid),
         ),
     )
     if routes:
-        evaluation["cpcv"] = paths.summary(name, routes, label, prices=market, settings=settings)
+        evaluation["cpcv"] = paths.summary(name, routes, prices=market, settings=settings)
         evaluation["metrics"]["pbo"] = evaluation["cpcv"]["pbo"]
 
     def write(folder: Path) -> None:
@@ -105,7 +103,7 @@ def block_of(
     matrix, lookback = fold.normalised.matrix, fold.model.spec["lookback"]
     chunks = (samples.rows[n : n + 1024] for n in range(0, len(samples), 1024))
     raw = np.concatenate([fold.model.raw(gather(matrix, rows, lookback)) for rows in chunks])
-    return TestBlock(
+    made = Forecasts(
         k=fold.k,
         day=samples.day,
         symbol=samples.symbol,
@@ -113,14 +111,16 @@ def block_of(
         calibrated=fold.model.calibrated(raw),
         vol20=moved[samples.rows],
     )
+    spec = fold.model.spec
+    q = spec["conformal"]["q"] if spec["conformal"] else np.nan
+    return judged(made, fold.model.name.kind, spec["label"], q)
 
 
 def rank_ic_of(fold: FoldTest, arrays: Arrays, min_names: int) -> float | None:
     """Mean daily RankIC of a fold's test block."""
     moved = volatility(arrays.closes, arrays.offsets[:-1])
     block = block_of(fold, fold.test, arrays, moved)
-    score = calibrate.score(fold.model.name.kind, block.calibrated, fold.model.spec["label"])
-    grids = (panel(block, values, len(arrays.symbols)) for values in (score, block.y))
+    grids = (panel(block, values, len(arrays.symbols)) for values in (block.score, block.y))
     return metrics.mean(metrics.daily_rank_ic(*grids, min_names=min_names))
 
 
