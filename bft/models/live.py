@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 WINDOW_SESSIONS, DAYS_IN_A_ROW, COOL_DOWN_SESSIONS = 20, 5, 10
 SHARPE_MIN, ERRORS, DRAWDOWN_MIN = 0.5, 2.0, -0.15
 KS_MAX, PSI_MAX = 0.2, 0.3
-KS_WARN, PSI_WARN, FEATURE_SHARE_WARN = 0.1, 0.2, 0.25
+KS_WARN, PSI_WARN = 0.1, 0.2
 STANDARD_ERROR = float(np.sqrt(portfolio.SESSIONS_PER_YEAR / WINDOW_SESSIONS))
 
 
@@ -33,6 +33,26 @@ def portfolio_faults(net: Floats, *, test_sharpe: float | None) -> list[str]:
     if worst < DRAWDOWN_MIN:
         faults.append(f"drawdown {worst:.3f}")
     return faults
+
+
+def drift_by_day(
+    references: Mapping[str, Sequence[float]], day: NDArray[Any], scores: Mapping[str, Floats]
+) -> list[dict[str, dict[str, float | None]]]:
+    """Output drift by model of the 20 sessions that end at each of the newest five, oldest first.
+
+    Shape: `day` and each of `scores` (n,).
+    """
+    days = np.unique(day)
+    found = []
+    for end in range(len(days) - DAYS_IN_A_ROW + 1, len(days) + 1):
+        rows = np.isin(day, days[max(0, end - WINDOW_SESSIONS) : max(0, end)])
+        found.append(
+            {
+                name: output_drift(reference, day[rows], scores[name][rows])
+                for name, reference in references.items()
+            }
+        )
+    return found
 
 
 def output_drift(
