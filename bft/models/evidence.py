@@ -25,14 +25,16 @@ from bft.models.baselines import Rows, baseline_scores
 from bft.models.blocks import Forecasts, TestBlock, judged, panel, pool, prices, write_blocks
 from bft.models.calibrate import volatility
 from bft.models.card import card
-from bft.models.drift import psi_by_column
+from bft.models.drift import psi_by_column, reference
 from bft.models.evaluate import Evidence, evaluate
 from bft.models.export_manifest import export_manifest
+from bft.models.live import OWN_INPUTS
 from bft.models.plots import write_plots
 from bft.models.runtime import fixed
 from bft.models.samples import Samples
 
 WARM_UPS, CALLS, BATCH_ROWS = 20, 200, 550
+INPUT_POINTS = 101  # quantiles kept of each input: ten bins need no more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,6 +79,7 @@ def finish(
             latency=latency(model, newest.normalised, newest.valid),
         ),
     )
+    evaluation["inputs"] = _input_reference(newest, arrays)
     if routes:
         evaluation["cpcv"] = paths.summary(name, routes, prices=market, settings=settings)
         evaluation["metrics"]["pbo"] = evaluation["cpcv"]["pbo"]
@@ -190,6 +193,16 @@ def _drift(fold: FoldTest) -> dict[str, float]:
     z, statistics = fold.normalised.matrix, fold.normalised.statistics
     found = psi_by_column(z[fold.train.rows], z[fold.test.rows], statistics.features)
     return {name: value for name, value in found.items() if name not in statistics.dead}
+
+
+def _input_reference(fold: FoldTest, arrays: Arrays) -> dict[str, list[float]]:
+    """Quantiles of each living input of the stock itself, over the training samples."""
+    dead, rows = fold.normalised.statistics.dead, arrays.inputs[fold.train.rows]
+    return {
+        name: reference(rows[:, arrays.features.index(name)], count=INPUT_POINTS)
+        for name in OWN_INPUTS
+        if name not in dead
+    }
 
 
 def _dump(file: Path, content: Any) -> None:

@@ -68,6 +68,7 @@ def _judged(
     breach = live.verdict(days)
     held_back = _held_back(ports, args.asof) if breach else None
     warn = live.drift_faults(moved[-1], ks=live.KS_WARN, psi=live.PSI_WARN)
+    warn += _moved_inputs(ports, current, arrays)
     return {
         "verdict": "fail" if breach else "pass",
         "breached": breach and held_back is None,
@@ -142,6 +143,26 @@ def _output_drift(ports: Ports, current: ModelSet, record: Record) -> list[Json]
     }
     scores = {name: record.rows[_column(name)].to_numpy().astype("float64") for name in held}
     return list(live.drift_by_day(references, record.day, scores))
+
+
+def _moved_inputs(ports: Ports, current: ModelSet, arrays: "Arrays") -> list[str]:
+    """Models of which many inputs have left their training, by the newest 20 sessions."""
+    import numpy as np
+
+    from bft.domain.market import EXCLUDED
+    from bft.models import live
+
+    funds = np.array([name in EXCLUDED for name in arrays.symbols])
+    newest = (arrays.dates > arrays.asof - live.WINDOW_SESSIONS) & ~funds[arrays.owner]
+    rows = np.asarray(arrays.inputs[newest], dtype=np.float64)
+    columns = {name: rows[:, place] for place, name in enumerate(arrays.features)}
+    found = []
+    for entry in current.entries:
+        if entry.digest:
+            told = _artifact(ports, entry.digest, "evaluation.json").get("inputs", {})
+            why = live.input_fault(told, columns)
+            found += [f"{entry.name} {why}"] if why else []
+    return found
 
 
 def _column(name: str) -> str:
