@@ -238,6 +238,14 @@ def test_context_funds_are_never_scanned() -> None:
     assert view.symbols == ("ABC",)
 
 
+def test_forecasts_of_two_sets_are_bad_data() -> None:
+    """A half-published or patched partition must not give signals of unknown origin."""
+    gold = table("gold", [*gold_rows("ABC"), *gold_rows("XYZ")])
+    rows = [forecast("ABC"), forecast("XYZ", set_digest="t" * 64)]
+    with pytest.raises(DataError, match="carry 2 set digests"):
+        view_of(gold, table("forecasts", rows), asof=ASOF, lookback=2, quarantined=())
+
+
 def test_probability_outside_its_range_is_bad_data() -> None:
     with pytest.raises(DataError, match=r"prob_1_bin_10d outside 0..1, first ABC 1.5"):
         scan(make_view({}, {"prob_1_bin_10d": 1.5}), STRATEGIES["bollinger"])
