@@ -83,13 +83,14 @@ def forward_factors(bars: Bars, actions: Actions) -> Factors:
 
 
 def split_on(actions: Actions, day: Ints, *, since: int) -> Floats:
-    """S on any days, bars or not: the product of split ratios with `since` < ex-day <= day.
+    """S on any days, bars or not, 1.0 on day `since`; below it where a split lies in between.
 
-    Serves figures quoted on the share basis of another day (`basis_on`).
+    Serves figures quoted on the share basis of another day (`basis_on`, a dividend's ex-date).
     """
-    splits = actions.where(actions.is_kind("split") & (actions.ex_day > since))
+    splits = actions.where(actions.is_kind("split"))
     product = np.r_[1.0, np.cumprod(splits.value)]
-    found: Floats = product[np.searchsorted(splits.ex_day, day, side="right")]
+    at, base = (np.searchsorted(splits.ex_day, days, side="right") for days in (day, since))
+    found: Floats = product[at] / product[base]
     return found
 
 

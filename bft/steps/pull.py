@@ -64,6 +64,7 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     if not error:
         with ports.store.exclusive():  # another pull of this day may hold other symbols
             objects = night.publish()
+    stored, revisions = ({}, 0) if error else (dict(sorted(night.rows.items())), night.revisions)
     doubts: list[str] = []
     if args.verify_indicators and coverage and not error:
         doubts = _doubts(ports, source, args, coverage, tick)
@@ -71,9 +72,9 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     if doubts and args.strict:
         exit_code, error = DataError.exit_code, f"--strict: {doubts[0]}; {len(doubts)} in all"
     values = {
-        "tables": dict(sorted(night.rows.items())),
+        "tables": stored,
         "calls": source.calls,
-        "revisions": night.revisions,
+        "revisions": revisions,
         "names": night.skips.names,
         "symbols": len(coverage.symbols) if coverage else 0,
         "active": len(coverage.active) if coverage else 0,
@@ -85,7 +86,7 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     }
     return Summary(
         values=values,
-        rows=sum(night.rows.values()),
+        rows=sum(stored.values()),
         skipped=night.skips.counts,
         objects=objects,
         exit_code=exit_code,
@@ -113,6 +114,11 @@ def _outcome(night: "Night", coverage: "Coverage | None") -> tuple[int, str | No
     """0, or why too few active symbols have a bar for asof: 75 if the vendor was late, else 65."""
     if coverage is None or coverage.frac >= COMPLETE_FRAC:
         return 0, None
+    if not coverage.active:
+        return DataError.exit_code, (
+            f"pull {night.asof}: nobody of the universe is listed on {night.asof}; give a later "
+            "--asof or another --universe; nothing was stored"
+        )
     lacking = sorted(set(coverage.active) - set(coverage.with_bar))
     late = len(coverage.with_bar) + len(coverage.late) >= COMPLETE_FRAC * len(coverage.active)
     next_step = "try again later" if late else "mend the source or take them off the universe"

@@ -3,11 +3,13 @@
 import argparse
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bft.domain.errors import DataError
 from bft.domain.numbers import AT_LEAST_0, COUNT, COUNT_OR_0, FINITE, MONEY
+from bft.domain.symbols import read_list
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps.arguments import add_asof
 from bft.steps.record import published, table_digests
@@ -27,8 +29,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--top-n", type=COUNT_OR_0, default=5, help="picks tagged execute")
     add("--equity", type=MONEY, default=100_000.0, help="USD, for the sizes shown")
     add("--strategies", help="as in scan: which are on")
-    add("--watchlist", help="CSV: only these symbols (filter), or these first (sort)")
+    add("--watchlist", help="symbol file: only these (filter), or these first (sort)")
     add("--watchlist-mode", choices=["filter", "sort"], default="filter")
+    add("--include-leveraged", action="store_true", help="leveraged and inverse funds as well")
+    add("--risk-free", type=FINITE, default=0.0, help="yearly rate of the Sharpe ratio, 0.05: 5 %%")
     universe = parser.add_argument_group("--from universe, in this order")
     add = universe.add_argument
     add("--price-above", type=AT_LEAST_0, help="USD, inclusive; sorts high to low")
@@ -51,7 +55,9 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     from bft.strategies.tables import pick_rows, universe_rows
 
     strategies = enabled(args.strategies)
-    inputs = load(ports, args.asof, strategies)
+    inputs = load(ports, args.asof, strategies, risk_free=args.risk_free)
+    if args.include_leveraged:
+        inputs = replace(inputs, facts=inputs.facts.assign(leveraged=False))
     removed: dict[str, int] = {}
     simulated = inputs.view.simulated
     if args.origin == "signals":
@@ -63,7 +69,14 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     else:
         facts, removed = _staged(inputs, args)
         one = {str(name): sized(at, 0.0, equity_usd=args.equity) for name, at in facts.iterrows()}
-        picks = universe_rows(facts, one, asof=args.asof, top_n=args.top_n, simulated=simulated)
+        picks = universe_rows(
+            facts,
+            one,
+            asof=args.asof,
+            top_n=args.top_n,
+            blocked=_blocked(inputs),
+            simulated=simulated,
+        )
     table = pa.Table.from_pandas(picks, preserve_index=False)
     part = f"asof={args.asof}"
     name = f"reports/{args.asof}/portfolio_picks.csv"
@@ -78,6 +91,12 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         "csv": name,
     }
     return Summary(values=values, rows=len(picks), skipped=removed, objects=objects)
+
+
+def _blocked(inputs: Inputs) -> dict[str, str]:
+    """Why a symbol of the universe may not be bought."""
+    leveraged = inputs.facts.index[inputs.facts["leveraged"]]
+    return {**dict.fromkeys(map(str, leveraged), "leveraged_fund"), **inputs.view.blocked}
 
 
 def _stored_signals(ports: Ports, args: argparse.Namespace) -> list[Any]:
@@ -161,6 +180,7 @@ def _backtest(facts: "pd.DataFrame", args: argparse.Namespace) -> "pd.DataFrame"
     if args.rank_by not in rows:
         raise DataError(f"{args.backtest_rankings} has no column {args.rank_by!r}: {list(rows)}")
     rows = rows.sort_values(args.rank_by, ascending=False)
+    rows = rows.drop_duplicates("symbol")
     return selected(facts, rows["symbol"].head(args.rank_top_k or len(rows)).tolist())
 
 
@@ -183,11 +203,12 @@ def _csv(path: str) -> "pd.DataFrame":
 
 
 def _symbols_of(path: str) -> list[str]:
-    rows = _csv(path)
-    named = [column for column in rows if str(column).strip().lower() in {"symbol", "ticker"}]
-    if not named:
-        raise DataError(f"{path}: no column Symbol among {list(rows)}")
-    return [str(text).strip().upper() for text in rows[named[0]].dropna()]
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"--watchlist {path}: {error}") from error
+    listed = read_list(text, origin=path).members
+    return list(dict.fromkeys(member.symbol for member in listed))
 
 
 def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:

@@ -91,7 +91,7 @@ class Inputs:
     quarantined: tuple[str, ...]
 
 
-def load(ports: Ports, asof: date, strategies: Sequence[Any]) -> Inputs:
+def load(ports: Ports, asof: date, strategies: Sequence[Any], *, risk_free: float = 0.0) -> Inputs:
     """Read gold, forecasts and labels as known at asof.
 
     Raises:
@@ -117,7 +117,7 @@ def load(ports: Ports, asof: date, strategies: Sequence[Any]) -> Inputs:
     view = view_of(gold, forecasts, asof=asof, lookback=lookback, quarantined=quarantined)
     if not view.symbols:
         raise DataError(f"no symbol has a gold row at {asof}; run: bft gold --asof {asof}")
-    facts, returns = symbol_facts(gold, forecasts, universe, asof=asof)
+    facts, returns = symbol_facts(gold, forecasts, universe, asof=asof, risk_free=risk_free)
     cost = round_trip_cost_frac(facts["adv_20_usd"], facts["adjusted_close"])
     facts = facts.assign(round_trip_cost_frac=cost)
     return Inputs(view=view, facts=facts, returns=returns, quarantined=quarantined)
@@ -140,7 +140,11 @@ def rank(
         equity_usd=equity_usd,
         max_positions=max(s.params.max_positions for s in strategies),
         allow_short=frozenset(s.id for s in strategies if s.params.allow_short),
-        notional_usd={name: qty * float(prices[name]) for name, (qty, _) in sized.items()},
+        notional_usd={
+            s.signal_id: sized[s.signal_id][0] * float(prices[s.symbol])
+            for s in signals
+            if s.signal_id in sized
+        },
     )
     return ranked(signals, inputs.facts, inputs.returns, book=book, top_n=top_n)
 
@@ -148,15 +152,17 @@ def rank(
 def sizes(
     facts: "pd.DataFrame", signals: "Sequence[Signal]", *, equity_usd: float
 ) -> dict[str, tuple[int, float]]:
-    """Shares and stop distance by symbol: risk sizing, the nearest stop of its signals."""
-    stops = {name: float("inf") for name in facts.index}
-    for signal in signals:
-        if signal.exits.stop_frac is not None:
-            distance = signal.ref_price_usd * signal.exits.stop_frac
-            stops[signal.symbol] = min(stops[signal.symbol], distance)
+    """Shares and stop distance of each entry by signal id: risk sizing on its own stop."""
+    from bft.domain.trading import SignalKind
+
     return {
-        name: sized(facts.loc[name], 0.0 if stop == float("inf") else stop, equity_usd=equity_usd)
-        for name, stop in stops.items()
+        signal.signal_id: sized(
+            facts.loc[signal.symbol],
+            signal.ref_price_usd * (signal.exits.stop_frac or 0.0),
+            equity_usd=equity_usd,
+        )
+        for signal in signals
+        if signal.kind is SignalKind.ENTRY
     }
 
 

@@ -43,7 +43,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--override", action="append", default=[], metavar="K=V", help="of the profile"
     )
     parser.add_argument("--no-resume", action="store_true", help="ignore checkpoints and keys")
-    parser.add_argument("--cpcv", action="store_true", help="45 combinatorial folds")
+    parser.add_argument(
+        "--cpcv", action="store_true", help="45 combinatorial folds: a study, no candidates"
+    )
     parser.add_argument("--no-baselines", action="store_true", help="compare with none")
     parser.add_argument("--dry-run", action="store_true", help="show folds and keys, train nothing")
 
@@ -122,7 +124,7 @@ def _settle(ports: Ports, plan: Plan, log: TrainingLog, task: Task, outcome: Out
         artifact = _publish(ports, task, found)
         log.result(task, found, artifact, ports.clock.now())
     version, refused = None, None
-    if digest is not None:
+    if digest is not None and not plan.study:
         try:
             version = _register(ports, plan, log, task, found)
         except BftError as error:  # the model is kept: the same command registers it
@@ -208,7 +210,7 @@ def _summary(
     skipped = {s: n for s in ("collapsed", "diverged", "failed") if (n := _count(rows, s))}
     code, error = _exit(failures, unregistered)
     return Summary(
-        values={"models": list(rows)},
+        values={"models": list(rows), "study": plan.study},
         rows=len(rows) - sum(skipped.values()),
         skipped=skipped,
         objects=objects,
@@ -245,7 +247,10 @@ STEP = Step(
     inputs=inputs,
     reads=("gold", "macro", "universe"),
     writes=("models", "training", "candidates"),
-    outputs={"models": "name, status, version, digest, rank_ic and seconds of each model"},
+    outputs={
+        "models": "name, status, version, digest, rank_ic and seconds of each model",
+        "study": "whether no candidates were made (--cpcv)",
+    },
     settings=("profiles_dir",),
     code=("dataset", "features", "models", "steps.train", "steps.training"),
 )

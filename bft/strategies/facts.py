@@ -32,12 +32,17 @@ _LEVERAGED = re.compile(
 
 
 def symbol_facts(
-    gold: pa.Table, forecasts: pa.Table, universe: pa.Table, *, asof: date
+    gold: pa.Table,
+    forecasts: pa.Table,
+    universe: pa.Table,
+    *,
+    asof: date,
+    risk_free: float = 0.0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Facts by symbol with a row at `asof`, and daily returns (days, symbols) of 60 sessions.
 
     Returns are fractions of the forward series (splits and dividends in). Volumes are on the
-    share basis of `asof`. Context funds are left out.
+    share basis of `asof`. Context funds are left out. `risk_free` is a yearly rate, a fraction.
     """
     frame = gold.select(list(GOLD_COLUMNS)).to_pandas()
     frame = frame[~frame["symbol"].isin(EXCLUDED) & (frame["date"] <= asof)]
@@ -59,7 +64,7 @@ def symbol_facts(
     for name, span in (("ret_1d_frac", 1), ("ret_5d_frac", 5), ("ret_20d_frac", 20)):
         facts[name] = closes.iloc[-1] / closes.iloc[-1 - span] - 1
     facts["volatility_frac"] = returns.tail(20).std() * np.sqrt(252)
-    facts["sharpe_252"] = sharpe(returns.tail(SHARPE_DAYS), risk_free=0.0)
+    facts["sharpe_252"] = sharpe(returns.tail(SHARPE_DAYS), risk_free=risk_free)
     return _labelled(facts, forecasts, universe, asof), returns.tail(CORRELATION_DAYS)
 
 
@@ -75,7 +80,7 @@ def _labelled(
 ) -> pd.DataFrame:
     members = universe.to_pandas().drop_duplicates("symbol", keep="last").set_index("symbol")
     members = members.reindex(facts.index)
-    facts["sector"] = facts["sector"].fillna(members["sector"]).replace({np.nan: None})
+    facts["sector"] = facts["sector"].astype("object").replace({np.nan: None})
     facts["is_etf"] = members["is_etf"].fillna(value=False).astype(bool)
     names = members["name"].fillna("")
     facts["leveraged"] = names.str.contains(_LEVERAGED).astype(bool) & facts["is_etf"]

@@ -23,8 +23,9 @@ MIN_COMMON_DAYS = 40
 class Book:
     """What is on already: symbols held or pending, cooling down, and sizes for the sector cap.
 
-    `allow_short` names strategies that may sell stock short. `notional_usd` is the value a pick of
-    a symbol would add; `records` are (trades, mean R) of a strategy's walk-forward trades.
+    `allow_short` names strategies that may sell stock short. `notional_usd` is the value that the
+    entry of a signal id would add; `records` are (trades, mean R) of a strategy's walk-forward
+    trades.
     """
 
     equity_usd: float
@@ -151,13 +152,13 @@ class _Gates:
         why = self._own(signal)
         if why is not None or not self._on:
             return why
-        return self._knife(signal) or self._sector_full(signal.symbol) or self._twin(signal.symbol)
+        return self._knife(signal) or self._sector_full(signal) or self._twin(signal.symbol)
 
     def accept(self, signal: Signal) -> None:
         """Count a pick."""
         symbol = signal.symbol
         self._chosen.append(symbol)
-        self._value[symbol] = self._book.notional_usd.get(symbol, 0.0)
+        self._value[symbol] = self._book.notional_usd.get(signal.signal_id, 0.0)
         self._sectors[self._sector(symbol)] += 1
 
     def _own(self, signal: Signal) -> str | None:
@@ -169,7 +170,7 @@ class _Gates:
             return "conf_min"
         if len(self._chosen) >= self._book.max_positions:
             return "max_positions"
-        if self._book.notional_usd and not self._book.notional_usd.get(signal.symbol):
+        if self._book.notional_usd and not self._book.notional_usd.get(signal.signal_id):
             return "min_order"
         return None
 
@@ -185,13 +186,14 @@ class _Gates:
         at = self._facts.loc[symbol]
         return "ETF" if at["is_etf"] else at["sector"] or "UNKNOWN"
 
-    def _sector_full(self, symbol: str) -> str | None:
+    def _sector_full(self, signal: Signal) -> str | None:
+        symbol = signal.symbol
         if self._facts.at[symbol, "leveraged"]:
             return "leveraged_fund"
         sector = self._sector(symbol)
         most = 1 if sector in {"ETF", "UNKNOWN"} else MAX_PER_SECTOR
         value = sum(v for name, v in self._value.items() if self._sector(name) == sector)
-        value += self._book.notional_usd.get(symbol, 0.0)
+        value += self._book.notional_usd.get(signal.signal_id, 0.0)
         full = self._sectors[sector] >= most or value > MAX_SECTOR_FRAC * self._book.equity_usd
         return "sector" if full else None
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from bft.domain import sessions
+from bft.domain.errors import DataError
 from bft.domain.forecast import HORIZONS_DAYS
 from bft.domain.gold import LOOKAHEAD, SUSPECTED_SPLIT
 from bft.domain.market import EXCLUDED
@@ -49,6 +50,9 @@ def view_of(
     """Cut a view from own-basis gold rows (at least SUSPECT_DAYS sessions) and forecasts.
 
     Context funds are left out. Forecasts of another day count as absent.
+
+    Raises:
+        DataError: the forecasts of the day come from two model sets.
     """
     days = [sessions.shift(asof, back) for back in range(1 - lookback, 1)]
     frame = gold.drop_columns([n for n in LOOKAHEAD if n in gold.column_names]).to_pandas()
@@ -119,5 +123,15 @@ def _forecasts(
     shown = {name: rows[name].to_numpy(np.float64, na_value=np.nan).round(6) for name in names}
     shown["consensus"] = rows["consensus_direction"].map(_DIRECTIONS).to_numpy(np.float64)
     columns = {name: np.where(usable, values, np.nan) for name, values in shown.items()}
-    digests = rows.loc[usable, "set_digest"].dropna().unique()
-    return columns, status, str(digests[0]) if len(digests) == 1 else None
+    return columns, status, _set_digest(frame[~stale], asof)
+
+
+def _set_digest(rows: pd.DataFrame, asof: date) -> str | None:
+    digests = sorted(rows["set_digest"].dropna().unique())
+    if len(digests) > 1:
+        shown = ", ".join(digest[:16] for digest in digests)
+        raise DataError(
+            f"forecasts {asof} carry {len(digests)} set digests ({shown}); "
+            f"run: bft predict --asof {asof} --fresh"
+        )
+    return str(digests[0]) if digests else None

@@ -119,6 +119,7 @@ class AlphaVantage:
     ) -> Iterator[Answer]:
         """Ask with at most `in_flight` calls under way; answers come in order."""
         ahead = AHEAD * self._in_flight
+        self._client.start()
         waiting: deque[Future[Answer]] = deque()
         with ThreadPoolExecutor(self._in_flight, thread_name_prefix="pull") as pool:
             try:
@@ -129,6 +130,9 @@ class AlphaVantage:
                         yield waiting.popleft().result()
                 while waiting:
                     yield waiting.popleft().result()
+            except BaseException:  # a fault, Ctrl-C, or nobody reads on
+                self._client.stop()
+                raise
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
