@@ -64,7 +64,9 @@ class Rows:
         self._words[name] = (codes.astype(np.int32), {word: n for n, word in enumerate(words)})
 
     def get(self, name: str) -> npt.NDArray[Any]:
-        """A column as gathered."""
+        """A column as gathered; null where never written."""
+        if name not in self._columns:
+            self._columns[name] = _empty(_KIND[name], self.count)
         return self._columns[name]
 
     def words(self, name: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
