@@ -32,35 +32,53 @@ _LEVERAGED = re.compile(
 
 
 def symbol_facts(
-    gold: pa.Table, forecasts: pa.Table, universe: pa.Table, *, asof: date
+    gold: pa.Table,
+    forecasts: pa.Table,
+    universe: pa.Table,
+    *,
+    asof: date,
+    today: pa.Table | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Facts by symbol with a row at `asof`, and daily returns (days, symbols) of 60 sessions.
 
     Returns are fractions of the forward series (splits and dividends in). Volumes are on the
-    share basis of `asof`. Context funds are left out.
+    share basis of the last row, means of the 20 sessions up to asof. Context funds are left out.
+    With provisional rows `today`, prices and returns are those of the running session.
     """
-    frame = gold.select(list(GOLD_COLUMNS)).to_pandas()
-    frame = frame[~frame["symbol"].isin(EXCLUDED) & (frame["date"] <= asof)]
+    parts = [
+        rows.select(list(GOLD_COLUMNS)).to_pandas() for rows in (gold, today) if rows is not None
+    ]
+    frame, last_day = pd.concat(parts), asof if today is None else sessions.shift(asof, 1)
+    frame = frame[~frame["symbol"].isin(EXCLUDED) & (frame["date"] <= last_day)]
     frame = frame.sort_values(["symbol", "date"])
-    now = frame[frame["date"] == asof].set_index("symbol")
-    frame["x"] = frame["adjusted_close"] * frame["adj_factor"]
-    frame["turnover"] = frame["adjusted_close"] * frame["volume"]
-    frame["shares"] = frame["volume"] / frame["split_factor"]
+    now = frame[frame["date"] == last_day].set_index("symbol")
     frame = frame[frame["symbol"].isin(now.index)]
-    days = [sessions.shift(asof, back) for back in range(1 - HISTORY_DAYS, 1)]
+    frame["x"] = frame["adjusted_close"] * frame["adj_factor"]
+    days = [sessions.shift(last_day, back) for back in range(1 - HISTORY_DAYS, 1)]
     closes = frame.pivot_table(index="date", columns="symbol", values="x").reindex(days)
     returns = closes.pct_change(fill_method=None)
     facts = now[["adjusted_close", "atr_14", "rsi_14", "adx_14", "beta", "sector"]].copy()
-    last = frame.groupby("symbol").tail(20).groupby("symbol")
-    full = last["x"].count() >= 20
-    facts["adv_20_usd"] = last["turnover"].mean().where(full)
-    facts["adv_20"] = (last["shares"].mean() * now["split_factor"]).where(full)
+    facts = facts.join(_usual_volume(frame[frame["date"] <= asof], now))
     facts["atr_frac"] = facts["atr_14"] / facts["adjusted_close"]
     for name, span in (("ret_1d_frac", 1), ("ret_5d_frac", 5), ("ret_20d_frac", 20)):
         facts[name] = closes.iloc[-1] / closes.iloc[-1 - span] - 1
     facts["volatility_frac"] = returns.tail(20).std() * np.sqrt(252)
     facts["sharpe_252"] = sharpe(returns.tail(SHARPE_DAYS), risk_free=0.0)
     return _labelled(facts, forecasts, universe, asof), returns.tail(CORRELATION_DAYS)
+
+
+def _usual_volume(frame: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
+    """Mean turnover in USD, and mean shares on the basis of `now`, of 20 sessions; else null."""
+    frame = frame.assign(
+        turnover=frame["adjusted_close"] * frame["volume"],
+        shares=frame["volume"] / frame["split_factor"],
+    )
+    last = frame.groupby("symbol").tail(20).groupby("symbol")
+    full = last["x"].count() >= 20
+    shares = last["shares"].mean() * now["split_factor"]
+    return pd.DataFrame(
+        {"adv_20_usd": last["turnover"].mean().where(full), "adv_20": shares.where(full)}
+    )
 
 
 def sharpe(returns: pd.DataFrame, *, risk_free: float) -> pd.Series:

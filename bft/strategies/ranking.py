@@ -25,6 +25,7 @@ class Book:
 
     `allow_short` names strategies that may sell stock short. `notional_usd` is the value a pick of
     a symbol would add; `records` are (trades, mean R) of a strategy's walk-forward trades.
+    `shown_only` says why entries of a strategy are not to be sent.
     """
 
     equity_usd: float
@@ -34,6 +35,7 @@ class Book:
     allow_short: frozenset[str] = frozenset()
     notional_usd: Mapping[str, float] = field(default_factory=dict)
     records: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    shown_only: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +109,11 @@ def _scored(signal: Signal, facts: pd.DataFrame, book: Book) -> Ranked:
     return Ranked(signal=signal, score=score, edge=edge, agreeing=0, tag="", tag_reason=None)
 
 
+def shown(signal: Signal, tag: str, why: str) -> Ranked:
+    """A signal with a tag that no score has decided."""
+    return Ranked(signal=signal, score=0.0, edge=0.5, agreeing=0, tag=tag, tag_reason=why)
+
+
 def _combined(rows: Sequence[Ranked]) -> tuple[list[Ranked], list[Ranked]]:
     """One row per symbol; agreeing ones are merged into the best, opposite ones drop out."""
     by_symbol: dict[str, list[Ranked]] = {}
@@ -149,9 +156,10 @@ class _Gates:
         if sold_short and signal.strategy_id not in self._book.allow_short:
             return "short_not_allowed"
         why = self._own(signal)
-        if why is not None or not self._on:
-            return why
-        return self._knife(signal) or self._sector_full(signal.symbol) or self._twin(signal.symbol)
+        if why is None and self._on:
+            why = self._knife(signal) or self._sector_full(signal.symbol)
+            why = why or self._twin(signal.symbol)
+        return why or self._book.shown_only.get(signal.strategy_id)
 
     def accept(self, signal: Signal) -> None:
         """Count a pick."""
