@@ -59,13 +59,17 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         DataError: no symbol has a row at asof.
         UnavailableError: too few symbols have a usable quote.
     """
-    if (args.mode == "intraday") != args.quotes or (args.slot and not args.quotes):
-        raise UsageError("--mode intraday and --quotes go together; --slot is theirs")
-    if args.quotes:
+    if _on_quotes(args):
         from bft.steps import scan_intraday
 
         return scan_intraday.run(ports, args, tick)
     return _close(ports, args, tick)
+
+
+def _on_quotes(args: argparse.Namespace) -> bool:
+    if (args.mode == "intraday") != args.quotes or (args.slot and not args.quotes):
+        raise UsageError("--mode intraday and --quotes go together; --slot is theirs")
+    return bool(args.quotes)
 
 
 def _close(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
@@ -335,7 +339,7 @@ def _inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
     found = table_digests(ports.store, READS, args)
     found["watchlist"] = file_digest(args.watchlist)
     found["positions"] = standing_digest(args.positions)
-    if args.quotes:
+    if _on_quotes(args):
         from bft.steps import scan_intraday
 
         found |= scan_intraday.inputs(ports, args)

@@ -105,17 +105,15 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
 
 
 def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
-    """Digests of raw tables, and when quotes are asked for: a live scan never runs twice alike."""
+    """Digests of what is read; quotes of now, or of a file, are never taken for those of before."""
     source = ports.source(source_spec(ports.store, args))
-    at = args.slot if source.replayed and args.slot else ports.clock.now().isoformat()
+    again = source.replayed and not source.bulk and args.slot  # a simulator repeats itself
+    at = args.slot if again else ports.clock.now().isoformat()
     close = ports.store.manifest("signals", asof=args.asof)
-    pending = (
-        next((ref.digest for ref in close.objects if _is_close(ref.partition, args)), "none")
-        if close
-        else "none"
-    )
+    wanted = f"asof={args.asof},slot=close"
+    found = [ref.digest for ref in (close.objects if close else ()) if ref.partition == wanted]
     raw = gold_tables.digests(ports.store, args.asof)
-    return {**raw, "quotes": f"{source.name} {at}", "pending": pending}
+    return {**raw, "quotes": f"{source.name} {at}", "signals": next(iter(found), "absent")}
 
 
 def source_spec(store: Store, args: argparse.Namespace) -> str:
@@ -195,6 +193,7 @@ def lay(night: Night, rows: "pa.Table", *, session: date, at: datetime, slot: st
     """
     from bft.features.overlay import overlay
 
+    local = at.astimezone(sessions.NEW_YORK)
     laid = overlay(night.history, rows, at=at, active=night.active)
     laid = _without(laid, night.stored.quarantined)
     total = len({*night.history.symbols, *night.active})
@@ -204,8 +203,7 @@ def lay(night: Night, rows: "pa.Table", *, session: date, at: datetime, slot: st
         f"{name} {counts[name]}" for name in UNUSABLE if counts[name]
     )
     if unusable >= GIVEN_UP_FRAC * total:
-        raise UnavailableError(f"{session} {at:%H:%M} UTC: {told}; nothing was decided, try again")
-    local = at.astimezone(sessions.NEW_YORK)
+        raise UnavailableError(f"{local:%Y-%m-%d %H:%M} New York: {told}; nothing was decided")
     return Cycle(
         session=session,
         slot=slot or f"{local:%H%M}",
@@ -337,10 +335,6 @@ def _stored_entries(store: Store, asof: date) -> list[tuple[Signal, str]]:
 def _member(row: Mapping[str, Any], asof: date) -> bool:
     began = row["from"] is None or row["from"] <= asof
     return began and (row["to"] is None or row["to"] > asof)
-
-
-def _is_close(partition: str, args: argparse.Namespace) -> bool:
-    return partition == f"asof={args.asof},slot=close"
 
 
 def _time(slot: str) -> day_time:
