@@ -8,6 +8,7 @@ the evening's bit for bit.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,17 +32,16 @@ FACTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """Bars of every symbol and what else is known at `asof`, sorted out before quotes arrive."""
+    """Bars of every symbol and what else is known at `asof`, sorted out before quotes arrive.
+
+    `symbols` have a bar at asof, so a quote can continue them: their arrays end in one place more,
+    for that quote.
+    """
 
     asof: date
     bars: tuple[Bars, ...]
     known: Known
-
-    @property
-    def symbols(self) -> tuple[str, ...]:
-        """Symbols that have a bar at asof: those a quote can continue."""
-        last = day_number(self.asof)
-        return tuple(bars.symbol for bars in self.bars if bars.day[-1] == last)
+    symbols: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,13 @@ def history_of(tables: Tables, *, asof: date) -> History:
     known = Known(tables)
     for name in FACTS:
         getattr(known, name)  # sorted out on first use
-    return History(asof=asof, bars=tuple(bars_by_symbol(tables["bars"])), known=known)
+    listed, last = list(bars_by_symbol(tables["bars"])), day_number(asof)
+    return History(
+        asof=asof,
+        bars=tuple(_with_room(bars) if bars.day[-1] == last else bars for bars in listed),
+        known=known,
+        symbols=tuple(bars.symbol for bars in listed if bars.day[-1] == last),
+    )
 
 
 def overlay(history: History, table: pa.Table, *, at: datetime, active: Sequence[str]) -> Overlay:
@@ -74,8 +80,11 @@ def overlay(history: History, table: pa.Table, *, at: datetime, active: Sequence
     without = dict.fromkeys(set(active) - set(symbols), STALE_HISTORY)
     without |= {s: str(word) for s, word in zip(symbols, why, strict=True) if word}
     place = {s: n for n, s in enumerate(symbols) if s not in without}
+    continued = set(symbols)
     bars = [
-        _continued(each, told, place[each.symbol], session) if each.symbol in place else each
+        _continued(each, told, place.get(each.symbol), session)
+        if each.symbol in continued
+        else each
         for each in history.bars
     ]
     made = rows_of(bars, history.known, since=history.asof, of=frozenset(place))
@@ -86,8 +95,8 @@ def overlay(history: History, table: pa.Table, *, at: datetime, active: Sequence
 
 def _previous(history: History, session: date) -> tuple[Floats, Bools]:
     """Close at asof on the basis of `session`, and where an action is due that day."""
-    last, today = day_number(history.asof), day_number(session)
-    close = [bars.close[-1] for bars in history.bars if bars.day[-1] == last]
+    last, today, can = day_number(history.asof), day_number(session), set(history.symbols)
+    close = [bars.close[-2] for bars in history.bars if bars.symbol in can]
     actions = history.known.actions
     found = [_due(actions.get(symbol, NO_ACTIONS), last, today) for symbol in history.symbols]
     due = [_on_new_basis(float(price), each) for price, each in zip(close, found, strict=True)]
@@ -105,8 +114,22 @@ def _on_new_basis(price: float, due: Actions) -> float:
     return (price - paid if price > paid else price) / (split * other)
 
 
-def _continued(bars: Bars, told: Quotes, n: int, session: date) -> Bars:
-    """Bars with the quote as one more; a missing open, high or low is the last price."""
+def _arrays(bars: Bars) -> dict[str, Any]:
+    names = [field.name for field in fields(bars) if field.name != "symbol"]
+    return {name: getattr(bars, name) for name in names}
+
+
+def _with_room(bars: Bars) -> Bars:
+    """Bars whose arrays have one place more; to append when quotes are there would take longer."""
+    room: dict[str, Any] = {n: np.append(v, v[-1]) for n, v in _arrays(bars).items()}
+    return replace(bars, **room)
+
+
+def _continued(bars: Bars, told: Quotes, n: int | None, session: date) -> Bars:
+    """Bars with the quote in their free place; without it where there is none (`n` is None)."""
+    arrays = _arrays(bars)
+    if n is None:
+        return replace(bars, **{name: values[:-1] for name, values in arrays.items()})
     last = told.last[n]
     prices = {name: getattr(told, name)[n] for name in ("open", "high", "low")}
     added = {
@@ -120,9 +143,9 @@ def _continued(bars: Bars, told: Quotes, n: int, session: date) -> Bars:
         "revised": False,
         "simulated": told.simulated[n],
     }
-    whole = {name: np.append(getattr(bars, name), value) for name, value in added.items()}
-    kept = {field.name: getattr(bars, field.name) for field in fields(bars)}
-    return replace(bars, **{name: whole.get(name, kept[name]) for name in kept})
+    for name, value in added.items():
+        arrays[name][-1] = value
+    return bars
 
 
 def _provisional(made: Rows, share: Floats) -> pa.Table:

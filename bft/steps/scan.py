@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from bft.domain import sessions
@@ -295,31 +296,36 @@ def sizes(
     facts: "pd.DataFrame", signals: "Sequence[Signal]", *, equity_usd: float
 ) -> dict[str, tuple[int, float]]:
     """Shares and stop distance by symbol: risk sizing, the nearest stop of its signals."""
-    stops = {name: float("inf") for name in facts.index}
+    stops: dict[str, float] = {}
     for signal in signals:
+        distance = float("inf")
         if signal.exits.stop_frac is not None:
             distance = signal.ref_price_usd * signal.exits.stop_frac
-            stops[signal.symbol] = min(stops[signal.symbol], distance)
+        stops[signal.symbol] = min(stops.get(signal.symbol, distance), distance)
+    about = facts[facts.index.isin(stops)].to_dict("index")
     return {
-        name: sized(facts.loc[name], 0.0 if stop == float("inf") else stop, equity_usd=equity_usd)
+        name: sized(about[name], 0.0 if stop == float("inf") else stop, equity_usd=equity_usd)
         for name, stop in stops.items()
     }
 
 
-def sized(at: "pd.Series", stop_usd: float, *, equity_usd: float) -> tuple[int, float]:
+def sized(
+    at: "Mapping[Any, Any] | pd.Series", stop_usd: float, *, equity_usd: float
+) -> tuple[int, float]:
     """Shares at risk sizing with distance max(|ref - stop|, ATR); 0 without either."""
     from decimal import Decimal
 
     from bft.risk.sizing import Account, Setup, Sizing, Terms, size
 
-    atr = 0.0 if at.isna()["atr_14"] else float(at["atr_14"])
+    atr, adv_20 = float(at["atr_14"]), float(at["adv_20"])
+    atr = 0.0 if isnan(atr) else atr
     distance = max(stop_usd, atr)
     equity = Decimal(str(equity_usd))
     setup = Setup(
         ref_price_usd=Decimal(str(at["adjusted_close"])),
         stop_distance_usd=Decimal(str(distance)),
         atr_14_usd=Decimal(str(atr)),
-        adv_20=None if at.isna()["adv_20"] else Decimal(str(at["adv_20"])),
+        adv_20=None if isnan(adv_20) else Decimal(str(adv_20)),
     )
     account = Account(equity_usd=equity, cash_usd=equity)
     return size(setup, account, Terms(mode=Sizing.RISK)).qty, distance

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from bft.domain import sessions
 from bft.domain.errors import DataError
 from bft.domain.forecast import HORIZONS_DAYS
-from bft.domain.trading import Direction, Instrument, Signal, SignalKind
+from bft.domain.trading import Direction, ExitPolicy, Instrument, Signal, SignalKind
 from bft.strategies.rules import Bools, Floats, Strategy, model_confidence
 from bft.strategies.view import View
 
@@ -248,7 +249,12 @@ def _expires(view: View, decided_at: datetime) -> datetime:
 
 def params_digest(strategy: Strategy) -> str:
     """sha256 (16 hex) of a strategy's parameters and exits."""
-    values: Any = {"params": asdict(strategy.params), "exits": asdict(strategy.exits)}
+    return _digest_of(strategy.params, strategy.exits)
+
+
+@lru_cache(maxsize=64)
+def _digest_of(params: Any, exits: ExitPolicy) -> str:
+    values: Any = {"params": asdict(params), "exits": asdict(exits)}
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
