@@ -302,7 +302,8 @@ def sizes(
         if signal.exits.stop_frac is not None:
             distance = signal.ref_price_usd * signal.exits.stop_frac
         stops[signal.symbol] = min(stops.get(signal.symbol, distance), distance)
-    about = facts[facts.index.isin(stops)].to_dict("index")
+    chosen = facts.loc[facts.index.isin(stops), ["adjusted_close", "atr_14", "adv_20"]]
+    about = chosen.to_dict("index")
     return {
         name: sized(about[name], 0.0 if stop == float("inf") else stop, equity_usd=equity_usd)
         for name, stop in stops.items()

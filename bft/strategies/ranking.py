@@ -219,9 +219,16 @@ class _Gates:
             both = ~(np.isnan(own) | np.isnan(theirs))
             if both.sum() < MIN_COMMON_DAYS:
                 continue
-            if float(np.corrcoef(own[both], theirs[both])[0, 1]) >= MAX_CORRELATION:
+            if _correlation(own[both], theirs[both]) >= MAX_CORRELATION:
                 return f"correlation with {other}"
         return None
+
+
+def _correlation(x: Any, y: Any) -> float:
+    """Pearson's; 0 where one of the two does not move."""
+    x, y = x - x.mean(), y - y.mean()
+    spread = float(np.sqrt((x @ x) * (y @ y)))
+    return float(x @ y) / spread if spread else 0.0
 
 
 def _tagged(row: Ranked, tag: str, why: str | None) -> Ranked:
