@@ -52,8 +52,8 @@ def keep(store: Store, rows: "pa.Table", session: date) -> dict[str, str]:
     import pyarrow as pa
 
     part, oldest = f"arrived={session}", sessions.shift(session, 1 - KEPT_SESSIONS)
-    held = store.manifest("quotes", asof=session)
-    names = [ref.partition for ref in held.objects] if held else []
+    base = store.manifest("quotes", asof=sessions.shift(session, -1))
+    names = [ref.partition for ref in base.objects] if base else []
     before = store.read("quotes", asof=session, partitions=[part])
     drops = [name for name in names if name < f"arrived={oldest}"]
     both = _distinct(pa.concat_tables([before, rows]))

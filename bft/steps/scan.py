@@ -19,6 +19,7 @@ from bft.ports import Ports, Step, Summary, Tick
 from bft.steps import gold_tables
 from bft.steps.arguments import add_asof
 from bft.steps.lists import file_digest, symbols_of
+from bft.steps.quotes import KEPT_SESSIONS
 from bft.steps.record import published, run_instant, table_digests
 from bft.steps.standing import Standing, read_standing, standing_digest
 
@@ -141,7 +142,10 @@ def summary(
 def write(
     ports: Ports, asof: date, slot: str, rows: "Sequence[Ranked]", view: "View"
 ) -> dict[str, str]:
-    """Publish one slot's signals beside the other slots of asof, and as CSV."""
+    """Publish one slot's signals beside the other slots of asof, and as CSV.
+
+    Slots of running sessions leave later manifests after five sessions, like their quotes.
+    """
     import pyarrow as pa
 
     from bft.strategies.tables import signal_rows, signals_csv
@@ -155,7 +159,11 @@ def write(
         name: store.read("signals", asof=asof, partitions=[name]) for name in others if name != part
     }
     parts[part] = pa.Table.from_pandas(table, preserve_index=False)
-    done = store.publish("signals", asof=asof, partitions=parts)
+    oldest = f"asof={sessions.shift(asof, 1 - KEPT_SESSIONS)}"
+    base = store.manifest("signals", asof=sessions.shift(asof, -1))
+    names = [ref.partition for ref in base.objects] if base else []
+    drops = [name for name in names if name < oldest and not name.endswith("slot=close")]
+    done = store.publish("signals", asof=asof, partitions=parts, drops=drops)
     csv = f"reports/{asof}/signals{'' if slot == 'close' else f'-{slot}'}.csv"
     return {**published(store, done, [part]), csv: store.put(csv, signals_csv(table))}
 

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -317,3 +318,15 @@ def test_live_source_after_the_close_is_stale(ports: FakePorts) -> None:
     ports.clock = FixedClock(sessions.close_at(TODAY))
     with pytest.raises(StaleDataError, match="use --asof 2018-02-07"):
         intraday(ports)
+
+
+def test_old_slots_leave_the_manifest_and_closes_stay(ports: FakePorts) -> None:
+    intraday(ports)
+    rows = ports.store.read("signals", asof=ASOF, partitions=[f"asof={ASOF},slot=close"])
+    later = sessions.shift(ASOF, 5)
+    view = SimpleNamespace(simulated=False)
+    for _ in range(2):
+        scan.write(ports, later, "close", [], view)  # type: ignore[arg-type]
+    names = [ref.partition for ref in ports.store.manifest("signals", asof=later).objects]
+    assert names == [f"asof={ASOF},slot=close", f"asof={later},slot=close"]
+    assert rows.num_rows
