@@ -27,6 +27,8 @@ class Actions:
 
     def where(self, chosen: Bools) -> "Actions":
         """Those chosen."""
+        if chosen.all():
+            return self
         kind = tuple(each for each, take in zip(self.kind, chosen, strict=True) if take)
         return Actions(ex_day=self.ex_day[chosen], kind=kind, value=self.value[chosen])
 
@@ -87,6 +89,8 @@ def split_on(actions: Actions, day: Ints, *, since: int) -> Floats:
 
     Serves figures quoted on the share basis of another day (`basis_on`, a dividend's ex-date).
     """
+    if "split" not in actions.kind:
+        return np.ones(len(day))
     splits = actions.where(actions.is_kind("split"))
     product = np.r_[1.0, np.cumprod(splits.value)]
     at, base = (np.searchsorted(splits.ex_day, days, side="right") for days in (day, since))
@@ -96,6 +100,8 @@ def split_on(actions: Actions, day: Ints, *, since: int) -> Floats:
 
 def _product(bars: Bars, place: Ints, actions: Actions, inside: Bools, kind: str) -> Floats:
     step = np.ones(len(bars))
+    if kind not in actions.kind:
+        return step
     chosen = inside & actions.is_kind(kind)
     np.multiply.at(step, place[chosen], actions.value[chosen])
     return step

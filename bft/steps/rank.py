@@ -1,19 +1,18 @@
 """Rank what the scan found, or the universe itself, into picks."""
 
 import argparse
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bft.domain.errors import DataError
 from bft.domain.numbers import AT_LEAST_0, COUNT, COUNT_OR_0, FINITE, MONEY
-from bft.domain.symbols import read_list
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps.arguments import add_asof
+from bft.steps.lists import csv_rows, file_digest, symbols_of
 from bft.steps.record import published, table_digests
-from bft.steps.scan import READS, Inputs, load, rank, sized, sizes
+from bft.steps.scan import READS, Inputs, Terms, load, rank, sized, sizes
+from bft.steps.standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +61,8 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     simulated = inputs.view.simulated
     if args.origin == "signals":
         signals = _stored_signals(ports, args)
-        rows = rank(inputs, signals, strategies, equity_usd=args.equity, top_n=args.top_n)
+        terms = Terms(equity_usd=args.equity, top_n=args.top_n, standing=Standing())
+        rows = rank(inputs, signals, strategies, terms)
         quantities = sizes(inputs.facts, signals, equity_usd=args.equity)
         picks = pick_rows(rows, inputs.facts, quantities, asof=args.asof, simulated=simulated)
         picks, removed = _watched(picks, args)
@@ -112,7 +112,7 @@ def _stored_signals(ports: Ports, args: argparse.Namespace) -> list[Any]:
 def _watched(picks: "pd.DataFrame", args: argparse.Namespace) -> "tuple[Any, dict[str, int]]":
     if not args.watchlist:
         return picks, {}
-    listed = _symbols_of(args.watchlist)
+    listed = symbols_of(args.watchlist)
     on = picks["symbol"].isin(listed)
     if args.watchlist_mode == "sort":
         return picks.iloc[(~on).to_numpy().argsort(kind="stable")], {}
@@ -136,7 +136,7 @@ def _watchlist(facts: "pd.DataFrame", args: argparse.Namespace) -> "pd.DataFrame
 
     if not args.watchlist:
         return facts
-    listed = _symbols_of(args.watchlist)
+    listed = symbols_of(args.watchlist)
     if args.watchlist_mode == "filter":
         return selected(facts, listed)
     return selected(facts, [*listed, *(name for name in facts.index if name not in listed)])
@@ -176,7 +176,7 @@ def _backtest(facts: "pd.DataFrame", args: argparse.Namespace) -> "pd.DataFrame"
 
     if not args.backtest_rankings:
         return facts
-    rows = _csv(args.backtest_rankings)
+    rows = csv_rows(args.backtest_rankings)
     if args.rank_by not in rows:
         raise DataError(f"{args.backtest_rankings} has no column {args.rank_by!r}: {list(rows)}")
     rows = rows.sort_values(args.rank_by, ascending=False)
@@ -193,36 +193,11 @@ _STAGES: "dict[str, Callable[[Any, argparse.Namespace], Any]]" = {
 }
 
 
-def _csv(path: str) -> "pd.DataFrame":
-    import pandas as pd
-
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: {error}") from error
-
-
-def _symbols_of(path: str) -> list[str]:
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"--watchlist {path}: {error}") from error
-    listed = read_list(text, origin=path).members
-    return list(dict.fromkeys(member.symbol for member in listed))
-
-
 def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
     """Digests of the tables, and of the files that the options name."""
     files = {"watchlist": args.watchlist, "backtest_rankings": args.backtest_rankings}
-    listed = {name: _file_digest(path) for name, path in files.items()}
+    listed = {name: file_digest(path) for name, path in files.items()}
     return {**table_digests(ports.store, (*READS, "signals"), args), **listed}
-
-
-def _file_digest(path: str | None) -> str:
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else "none"
-    except OSError as error:
-        raise DataError(f"{path}: {error}") from error
 
 
 STEP = Step(
@@ -235,5 +210,5 @@ STEP = Step(
     writes=("picks",),
     outputs={"picks": "symbols tagged execute"},
     settings=("strategies",),
-    code=("features", "strategies", "risk", "steps.scan", "steps.rank"),
+    code=("features", "strategies", "risk", "steps.scan", "steps.rank", "steps.lists"),
 )

@@ -22,7 +22,7 @@ from bft.ports import Manifest, Ports, Step, Store, Summary, Tick
 PACKAGE = Path(__file__).resolve().parents[1]
 UNKEYED = frozenset({"verb", "root", "json", "debug", "quiet", "events", "describe", "fresh"})
 """Arguments that change no output."""
-OTHER_OUTPUTS = ("live", "models", "legacy")
+OTHER_OUTPUTS = ("live", "models", "legacy", "quotes")
 """Flags that make a verb write something else, which has a lineage of its own."""
 
 
@@ -178,6 +178,7 @@ def _publish(store: Store, about: Json, summary: Summary) -> None:
 
 
 def _lineage_key(about: Json) -> str:
-    parts = [str(about["args"][key]) for key in ("asof", "name") if about["args"].get(key)]
-    parts += [flag for flag in OTHER_OUTPUTS if about["args"].get(flag) is True]
+    args = about["args"]
+    parts = [str(args[key]) for key in ("asof", "name", "slot") if args.get(key)]
+    parts += [flag for flag in OTHER_OUTPUTS if args.get(flag) is True]
     return f"lineage/{about['verb']}/{'-'.join(parts) or 'all'}.json"

@@ -151,7 +151,7 @@ class AlphaVantage:
         """Quotes of a plan without bulk quotes."""
         refused, tables = Skips(), []
         for symbol in want.name.split(","):
-            one = self._answer(Want(topic="quote", name=symbol), asof, fresh=True)
+            one = self._answer(replace(want, topic="quote", name=symbol), asof, fresh=True)
             refused.take(one.refused)
             refused.add(one.skipped or "", [symbol] if one.skipped else [])
             tables += [one.tables["quotes"]] if one.tables else []
@@ -206,6 +206,7 @@ def unit_of(want: Want, asof: date) -> Unit:
         function=function,
         parameters=tuple(sorted(parameters.items())),
         asked=frozenset(symbols.split(",")) if symbols else frozenset(),
+        at=want.at,
     )
 
 

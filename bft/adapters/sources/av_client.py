@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from weakref import WeakSet
@@ -39,7 +39,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
-    """Whom to call; `sim`: the simulator, which is told to answer as of the evening of asof."""
+    """Whom to call; `sim`: the simulator, which is told when to answer."""
 
     url: str
     key: str = field(repr=False)
@@ -48,11 +48,15 @@ class Vendor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """One call: a function and its parameters, sorted; `asked` are the symbols it is about."""
+    """One call: a function and its parameters, sorted; `asked` are the symbols it is about.
+
+    `at` is the instant at which the simulator answers (None: the evening of asof).
+    """
 
     function: str
     parameters: tuple[tuple[str, str], ...] = ()
     asked: frozenset[str] = frozenset()
+    at: datetime | None = None
 
     @property
     def slow(self) -> bool:
@@ -181,7 +185,8 @@ class Client:
         limits, parts = self._timeouts, []
         read_s = limits.read_long_s if unit.slow else limits.read_s
         timeout = httpx.Timeout(read_s, connect=limits.connect_s, pool=None)
-        headers = {"X-Bft-Asof": str(asof)} if self._sim else {}
+        moment = unit.at.isoformat() if unit.at else str(asof)
+        headers = {"X-Bft-Asof": moment} if self._sim else {}
         end = time.monotonic() + limits.call_s
         with self._http.stream(
             "GET",
