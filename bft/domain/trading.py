@@ -186,8 +186,10 @@ SIGNALS = Table(
     ),
     partition="asof",
 )
-"""A partition is one (asof, slot); `evidence` and `exits` are canonical JSON; tag is execute,
-watch, merged, conflict or exit."""
+"""A partition is one (asof, slot), the slot being `close` or the HHMM of an intraday scan.
+
+`evidence` and `exits` are canonical JSON; tag is execute, watch, merged, conflict, or drop: an
+entry that still waits for its fill is to be taken back."""
 
 PICKS = Table(
     name="picks",

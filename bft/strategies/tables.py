@@ -1,7 +1,7 @@
 """Signals and picks as stored rows, and as the files people open."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 
@@ -111,13 +111,13 @@ def pick_rows(
     asof: date,
     simulated: bool,
 ) -> pd.DataFrame:
-    """Rows of the table `picks`; `sized` maps a symbol to (qty, stop distance in USD)."""
+    """Rows of the table `picks`; `sized` maps a signal id to (qty, stop distance in USD)."""
     made: list[dict[str, object]] = []
     for row in rows:
         if row.signal.kind is SignalKind.EXIT or row.tag in {"merged", "conflict"}:
             continue
         signal, at = row.signal, facts.loc[row.signal.symbol]
-        qty, distance = sized[signal.symbol]
+        qty, distance = sized[signal.signal_id]
         made.append(
             _fact_columns(at)
             | _levels(signal, qty, distance)
@@ -145,14 +145,21 @@ def universe_rows(
     *,
     asof: date,
     top_n: int,
+    blocked: Mapping[str, str],
     simulated: bool,
 ) -> pd.DataFrame:
-    """Rows of `picks` for a list of symbols without signals, in the order of `facts`."""
+    """Rows of `picks` for a list of symbols without signals, in the order of `facts`.
+
+    The first `top_n` that may be bought are `execute`; `blocked` says why others may not.
+    """
     made: list[dict[str, object]] = []
+    picked = 0
     for symbol, at in facts.iterrows():
         qty, distance = sized[str(symbol)]
         price = float(at["adjusted_close"])
-        execute = qty > 0 and len(made) < top_n
+        why = blocked.get(str(symbol)) or (None if qty else "min_order")
+        why = why or ("top_n" if picked >= top_n else None)
+        picked += why is None
         made.append(
             dict.fromkeys(PICKS.names)
             | _fact_columns(at)
@@ -160,8 +167,8 @@ def universe_rows(
                 "asof": asof,
                 "symbol": symbol,
                 "rank": len(made) + 1,
-                "tag": "execute" if execute else "watch",
-                "tag_reason": None if execute else ("top_n" if qty else "min_order"),
+                "tag": "watch" if why else "execute",
+                "tag_reason": why,
                 "direction": "long",
                 "price_usd": price,
                 "stop_usd": price - distance,
