@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from bft.domain.orders import Contract, Intent
+from bft.domain.orders import Contract, Intent, Leg
 from bft.ledger import limits, trades
 from bft.ledger.changes import Changes
 from bft.ledger.lots import Line, LineEvent, average_cost
@@ -120,10 +120,14 @@ def refresh_trade(state: BookState, changes: Changes, trade_id: str, *, at: date
     old = state.trades[trade_id]
     lots = [state.lots[name] for name in sorted(state.trade_lots.get(trade_id, ()))]
     intent = state.intents.get(trade_id)
-    if not lots and intent is None and not old.is_backfill:
-        _forget_trade(state, changes, old)
-        return
-    put_trade(state, changes, trades.derived(old, intent, lots), at=at)
+    base = old
+    if intent is None or intent.leg is not Leg.ENTRY:
+        if not lots:
+            _forget_trade(state, changes, old, at=at)
+            return
+        first = min(lots, key=lambda lot: (lot.opened_at, lot.lot_id))
+        base = trades.unasked(first, intent, source=old.source, mode=old.mode)
+    put_trade(state, changes, trades.derived(base, intent, lots), at=at)
 
 
 def put_trade(state: BookState, changes: Changes, trade: Trade, *, at: datetime) -> None:
@@ -132,15 +136,20 @@ def put_trade(state: BookState, changes: Changes, trade: Trade, *, at: datetime)
     state.trades[trade.id] = trade
     changes.put("trades", trade)
     if limits.keep_closed(state, old, trade):
-        ends = [place for place in limits.scopes(trade) if place[0] in {"account", "profile"}]
-        limits.put_streaks(state, changes, ends, at=at)
+        _put_streaks(state, changes, trade, at=at)
 
 
-def _forget_trade(state: BookState, changes: Changes, trade: Trade) -> None:
-    """A row whose only fills were taken back."""
+def _put_streaks(state: BookState, changes: Changes, trade: Trade, *, at: datetime) -> None:
+    ends = [place for place in limits.scopes(trade) if place[0] in {"account", "profile"}]
+    limits.put_streaks(state, changes, ends, at=at)
+
+
+def _forget_trade(state: BookState, changes: Changes, trade: Trade, *, at: datetime) -> None:
+    """A row whose only fills were taken back, or belong to an earlier order now."""
     place = limits.closed_place(trade)
     if place in state.closed_trades:
         state.closed_trades.remove(place)
+        _put_streaks(state, changes, trade, at=at)
     del state.trades[trade.id]
     changes.remove("trades", trade)
 

@@ -7,14 +7,14 @@ fees move the counters of the day they belong to. Source: executor specification
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from bft.domain.orders import Intent, Leg
 from bft.ledger.changes import Changes
 from bft.ledger.days import trading_day
 from bft.ledger.records import ZERO, Limits, Lot, Trade
-from bft.ledger.state import BookState, LimitKey
+from bft.ledger.state import KEPT, BookState, LimitKey
 
 LOSS_STREAK = "loss_streak"
 """The rule whose halt starts the count of losing trades anew."""
@@ -87,11 +87,20 @@ def of_lot(lot: Lot | None, trade: Trade | None) -> Contribution:
 def tally(
     state: BookState, changes: Changes, old: Contribution, new: Contribution, *, at: datetime
 ) -> None:
-    """Take the old contribution out and put the new one in."""
-    for place in sorted(old.keys() | new.keys()):
+    """Take the old contribution out and put the new one in.
+
+    A day that memory has let go stays as it was: its row is not at hand, and no rule asks for it.
+    """
+    first = day_kept(state)
+    for place in sorted(place for place in old.keys() | new.keys() if place[2] >= first):
         moved = new.get(place, _NOTHING).plus(old.get(place, _NOTHING), sign=-1)
         if moved != _NOTHING:
             _add(state, changes, place, moved, at=at)
+
+
+def day_kept(state: BookState) -> date:
+    """First trading day whose counters memory holds."""
+    return (state.day or date.min + KEPT) - KEPT
 
 
 def _add(

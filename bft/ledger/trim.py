@@ -7,7 +7,7 @@ go of the same things at the same moment.
 from datetime import UTC, datetime, time
 
 from bft.domain.sessions import NEW_YORK
-from bft.ledger.limits import closed_place
+from bft.ledger.limits import closed_place, day_kept
 from bft.ledger.lots import Line
 from bft.ledger.records import Halt, Trade
 from bft.ledger.state import KEPT, BookState
@@ -117,8 +117,8 @@ def _release_intents(state: BookState, before: datetime) -> None:
 
 def controls(state: BookState, cut: datetime, at: datetime) -> None:
     """Forget counters, halts, cooldowns and brackets that ended before the cut."""
-    day = cut.date()
-    state.limits = {place: row for place, row in state.limits.items() if place[2] >= day}
+    first = day_kept(state)
+    state.limits = {place: row for place, row in state.limits.items() if place[2] >= first}
     state.halts = {name: halt for name, halt in state.halts.items() if _matters(halt, cut, at)}
     state.cooldowns = {k: told for k, told in state.cooldowns.items() if told.until >= cut}
     state.brackets = {
