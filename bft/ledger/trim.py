@@ -46,7 +46,7 @@ def release(state: BookState, *, before: datetime, note: bool = False) -> None:
 
 def _release_line(state: BookState, line: Line, before: datetime, *, note: bool) -> None:
     cut = _settled(line, before)
-    for event in line.events[:cut]:
+    for event in line.forget(cut):
         lot = state.lots.pop(event.event_id, None)
         if lot is not None:
             state.trade_lots[lot.trade_id].discard(lot.lot_id)
@@ -54,7 +54,6 @@ def _release_line(state: BookState, line: Line, before: datetime, *, note: bool)
                 del state.trade_lots[lot.trade_id]
         state.adjustments.pop(event.event_id, None)
         _release_fill(state, event.event_id, note=note)
-    del line.events[:cut], line.flat[:cut]
 
 
 def _settled(line: Line, before: datetime) -> int:
@@ -73,6 +72,7 @@ def _release_fill(state: BookState, base_id: str, *, note: bool) -> None:
     revision, at = 0, None
     for exec_id in state.revisions.pop(base_id, ()):
         booked = state.executions.pop(exec_id)
+        state.unmatched.discard(exec_id)
         revision, at = max(revision, booked.execution.revision), booked.execution.at
         if booked.intent_id in state.fills:
             state.fills[booked.intent_id].discard(base_id)
