@@ -98,7 +98,7 @@ def acked(order: Intent, *, perm_id: int, at: datetime = AT, **given: Any) -> En
         BookOrder(
             epoch=order.epoch or 1,
             client_id=order.client_id or 10,
-            order_id=order.order_id or 1,
+            order_id=1 if order.order_id is None else order.order_id,
             intent_id=order.intent_id,
             at=at,
             perm_id=perm_id,

@@ -17,7 +17,9 @@ from bft.domain.errors import DataError, RefusedError, UsageError
 from bft.domain.journal import lease_name
 from bft.ledger import entries
 from bft.ledger.fold import apply
+from bft.ledger.load import load
 from bft.ledger.state import BookState
+from bft.ledger.verify import compare
 from bft.ports import Page
 from bft.steps import ledger
 
@@ -84,9 +86,15 @@ def test_verify_finds_a_row_that_was_changed_by_hand(ports: FakePorts, tmp_path:
     engine.dispose()
     bad = run(ports, "verify")
     assert bad.exit_code == 65
+    assert "1 rows of the tables tell otherwise" in bad.error
     assert bad.values["differences"] == [
         f"positions {ACCOUNT}/{AAPL.con_id}: qty '400', journal '40'"
     ]
+    found = compare([row.entry for row in ports.book.journal()], ports.book.rows)
+    noted = entries.event(AT, kind="ERROR", severity="WARNING", name="repaired", message="")
+    rows = [*apply(load(ports.book, at=AT), noted), *(each.repair for each in found)]
+    ports.book.commit([Page(entries=[noted], rows=rows)], now=AT)
+    assert run(ports, "verify").exit_code == 0
 
 
 def test_adjust_is_signed_once_and_needs_the_lease(ports: FakePorts) -> None:
