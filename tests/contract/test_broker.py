@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from brokers import CLOSE, OPEN, PaperVenue, Seat, Venue, running, usd
-from virtual_time import run, settle
+from brokers import CLOSE, OPEN, AlpacaVenue, PaperVenue, Seat, Venue, running, usd
+from virtual_time import run
 
 from bft.domain.broker import (
     ErrorKind,
@@ -24,9 +24,9 @@ from bft.domain.broker import (
 from bft.domain.errors import DataError, UnavailableError
 from bft.domain.orders import Contract, OrderType, Side, TimeInForce
 
-VENUES: dict[str, Callable[[], Venue]] = {"paper": PaperVenue}
+VENUES: dict[str, Callable[[], Venue]] = {"paper": PaperVenue, "alpaca": AlpacaVenue}
 Story = Callable[[Seat], Awaitable[None]]
-Play = Callable[[Story], None]
+Play = Callable[..., None]
 LIVE = ("Submitted", "PreSubmitted")
 LIMIT, STOP = OrderType.LIMIT, OrderType.STOP
 
@@ -38,7 +38,7 @@ def venue(request: pytest.FixtureRequest) -> Venue:
 
 @pytest.fixture
 def play(venue: Venue, tmp_path: Path) -> Play:
-    return lambda story: run(running(venue, tmp_path, story))
+    return lambda story, **more: run(running(venue, tmp_path, story, **more))
 
 
 def needs(venue: Venue, feature: str) -> None:
@@ -256,7 +256,7 @@ def test_bracket_children_wait_for_the_entry(play: Play) -> None:
             assert told is not None
             assert told.why_held == "child"
         await seat.price(111)  # the target's price, before there is anything to sell
-        await settle()
+        await seat.quiet()
         assert seat.of(ExecutionReport) == []
         refs = {o.order_ref for o in await seat.broker.open_orders()}
         assert refs == {entry.order_ref, target.order_ref, stop.order_ref}
@@ -359,19 +359,20 @@ def test_day_order_sent_before_the_open_meets_the_opening_price(play: Play) -> N
 
 def test_day_order_ends_at_the_close_and_gtc_stays(play: Play) -> None:
     async def story(seat: Seat) -> None:
-        await seat.at(OPEN)
         terms = {"order_type": LIMIT, "limit_price_usd": usd(50)}
         day = await seat.order(Side.BUY, 5, **terms)
         gtc = await seat.order(Side.BUY, 5, time_in_force=TimeInForce.GTC, **terms)
+        entry, target, stop = await bracket(seat)
         await seat.status(day, *LIVE)
         await seat.status(gtc, *LIVE)
         await seat.at(CLOSE - timedelta(seconds=1))
         assert seat.state_of(day) in LIVE
         await seat.at(CLOSE)
-        await seat.status(day, "Cancelled")
+        for leg in (day, entry, target, stop):
+            await seat.status(leg, "Cancelled")
         assert [o.order_ref for o in await seat.broker.open_orders()] == [gtc.order_ref]
 
-    play(story)
+    play(story, start=CLOSE - timedelta(seconds=20))
 
 
 def test_restart_finds_orders_executions_and_positions(play: Play) -> None:
@@ -414,12 +415,12 @@ def test_executions_since_leaves_older_ones_out(play: Play) -> None:
         await seat.price(100)
         first = await seat.order(Side.BUY, 1)
         await seat.filled(first, 1)
-        await seat.at(OPEN + timedelta(minutes=5))
+        await seat.at(OPEN + timedelta(seconds=40))
         await seat.price(100)
         second = await seat.order(Side.BUY, 2)
         await seat.filled(second, 2)
         assert [e.qty for e in await seat.broker.executions()] == [1, 2]
-        since = OPEN + timedelta(minutes=4)
+        since = OPEN + timedelta(seconds=30)
         assert [e.qty for e in await seat.broker.executions(since=since)] == [2]
 
     play(story)
@@ -457,15 +458,19 @@ def test_quotes_of_watched_contracts_are_reported(play: Play, venue: Venue) -> N
         await seat.at(OPEN)
         contract = await seat.aapl()
         await seat.price(100, 101)
+        await seat.quiet()
         assert seat.broker.quote(contract) is None
         seat.broker.watch(contract)
         await seat.price(102, 103)
         told = (await seat.expect(QuoteReport, lambda r: r.quote.bid_usd == 102)).quote
         assert (told.ask_usd, told.contract) == (103, contract)
-        assert seat.broker.quote(contract) == told
+        now = seat.broker.quote(contract)
+        assert now is not None
+        assert (now.bid_usd, now.ask_usd) == (102, 103)
         seat.broker.unwatch(contract)
         seat.reports.clear()
         await seat.price(104)
+        await seat.quiet()
         assert seat.of(QuoteReport) == []
 
     play(story)
