@@ -13,7 +13,6 @@ from uuid import NAMESPACE_OID, uuid5
 from http_app import Answer, Request
 from virtual_time import LoopClock
 
-from bft.adapters.broker.alpaca.outbox import session_end
 from bft.domain import sessions
 
 KEYS = {"apca-api-key-id": "KEY", "apca-api-secret-key": "SECRET"}
@@ -201,8 +200,9 @@ class StandIn:
 
     def expire(self) -> None:
         for order in list(self.orders.values()):
-            ends = session_end(datetime.fromisoformat(order["submitted_at"]))
-            due = order["time_in_force"] == "day" and ends <= self.clock.now()
+            sent = datetime.fromisoformat(order["submitted_at"])
+            closed = sessions.close_at(sessions.last_closed(self.clock.now()))
+            due = order["time_in_force"] == "day" and sent < closed
             if due and order["status"] in OPEN:
                 self.end(order, "expired")
 

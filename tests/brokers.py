@@ -20,7 +20,6 @@ from bft.adapters.broker.paper import (
     Paper,
     PaperLog,
     PaperSettings,
-    Price,
     Prices,
     ib_fixed,
 )
@@ -250,10 +249,7 @@ class PaperVenue:
         return self.made
 
     async def price(self, symbol: str, bid: Decimal, ask: Decimal, size: int | None) -> None:
-        last = (bid + ask) / 2
-        self.made.tick(
-            Price(key=symbol, bid_usd=bid, ask_usd=ask, last_usd=last, bid_size=size, ask_size=size)
-        )
+        self.made.tick(symbol, (bid + ask) / 2, bid_usd=bid, ask_usd=ask, size=size)
 
     async def close(self) -> None:
         pass

@@ -195,6 +195,17 @@ def test_cancel_ends_an_order_and_says_so(play: Play) -> None:
     play(story)
 
 
+def test_cancel_right_after_placing_reaches_the_order(play: Play) -> None:
+    async def story(seat: Seat) -> None:
+        terms = {"order_type": LIMIT, "limit_price_usd": usd(50)}
+        order = await seat.order(Side.BUY, 5, **terms)
+        seat.broker.cancel(order.order_id)
+        await seat.status(order, "Cancelled")
+        assert await seat.broker.open_orders() == ()
+
+    play(story)
+
+
 def test_cancel_that_loses_the_race_changes_nothing(play: Play) -> None:
     async def story(seat: Seat) -> None:
         await seat.at(OPEN)

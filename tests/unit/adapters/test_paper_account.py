@@ -12,7 +12,7 @@ from brokers import DAY, OPEN, PaperVenue, Seat, running, usd
 from http_app import HttpApp, Request
 from virtual_time import run, settle
 
-from bft.adapters.broker.paper import Bar, BarPrices, PaperLog, Price, SimPrices, fee_named
+from bft.adapters.broker.paper import Bar, BarPrices, PaperLog, SimPrices, fee_named
 from bft.adapters.broker.paper.account import PaperAccount, Trade
 from bft.adapters.broker.paper.books import Books, stored_account
 from bft.adapters.broker.paper.contracts import resolved
@@ -308,12 +308,9 @@ def test_bars_play_as_the_clock_reaches_them(tmp_path: Path) -> None:
 
 def test_ticks_that_are_no_prices_are_refused(tmp_path: Path) -> None:
     async def story(seat: Seat) -> None:
-        one = usd(1)
         for bad in (usd(0), usd(-1), usd("NaN"), usd("Infinity")):
             with pytest.raises(DataError, match="not above 0"):
-                seat.venue.made.tick(  # type: ignore[attr-defined]
-                    Price(key="AAPL", bid_usd=bad, ask_usd=one, last_usd=one)
-                )
+                seat.venue.made.tick("AAPL", bad)  # type: ignore[attr-defined]
         with pytest.raises(DataError, match="above ask"):
             await seat.price(2, 1)
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bft.adapters.broker.alpaca.client import AlpacaSettings, Client, Refused, check
@@ -247,28 +248,45 @@ class Alpaca:
             UnavailableError: no session, or a quantity Alpaca cannot change.
         """
         self._need(self._state.may_close, "amendments")
-        now = self._desk.current(order.order_id)
-        if now is None or not now.live:
-            self._unchanged(order.order_id, order.order_ref)
-            return
-        body = change_of(now, order)
-        self._outbox.change("PATCH", body, now)
+        if self._outbox.holds(order.order_id):
+            self._outbox.after(partial(self._amend_late, order))
+        else:
+            self._amend(order)
 
     def cancel(self, order_id: int) -> None:
         """Ask to cancel; Alpaca cancels the rest of a bracket with it."""
         self._need(self._state.may_cancel, "cancels")
+        if self._outbox.holds(order_id):
+            self._outbox.after(partial(self._cancel, order_id))
+        else:
+            self._cancel(order_id)
+
+    def _amend(self, order: PlacedOrder) -> None:
+        now = self._desk.current(order.order_id)
+        if now is None or not now.live:
+            self._unchanged(order.order_id, order.order_ref)
+        else:
+            self._outbox.change("PATCH", change_of(now, order), now)
+
+    def _amend_late(self, order: PlacedOrder) -> None:
+        try:
+            self._amend(order)
+        except UnavailableError as error:
+            self._unchanged(order.order_id, order.order_ref, str(error))
+
+    def _cancel(self, order_id: int) -> None:
         now = self._desk.current(order_id)
         if now is None or not now.live:
             self._unchanged(order_id, now.order.order_ref if now else "")
-            return
-        self._outbox.change("DELETE", None, now)
+        else:
+            self._outbox.change("DELETE", None, now)
 
-    def _unchanged(self, order_id: int, order_ref: str) -> None:
-        """Say, once this call is over, that an order is not live."""
+    def _unchanged(self, order_id: int, order_ref: str, why: str = "not live at alpaca") -> None:
+        """Say, once this call is over, that an order is what it was."""
         said = ErrorReport(
             kind=ErrorKind.UNCHANGED,
             code=404,
-            text=f"order {order_id} is not live at alpaca",
+            text=f"order {order_id}: {why}",
             epoch=self._epoch,
             order_id=order_id,
             order_ref=order_ref or None,

@@ -32,10 +32,24 @@ class Outbox:
         self._queue: asyncio.PriorityQueue[tuple[int, int, Send]] = asyncio.PriorityQueue()
         self._numbers = count()
         self._unsure: dict[str, float] = {}
+        self._unposted: set[int] = set()
 
     def post(self, body: Mapping[str, Any], legs: Sequence[PlacedOrder]) -> None:
         """Send a new order later, never before this returns."""
+        self._unposted |= {leg.order_id for leg in legs}
         self._put(1, partial(self._post, body, legs))
+
+    def holds(self, order_id: int) -> bool:
+        """Whether an order has not been answered yet."""
+        return order_id in self._unposted
+
+    def after(self, act: Callable[[], None]) -> None:
+        """Act when all that was posted before has been answered."""
+
+        async def later() -> None:
+            act()
+
+        self._put(1, later)
 
     def change(self, method: str, body: Mapping[str, Any] | None, now: Told) -> None:
         """Send a change (PATCH) or a cancel (DELETE) of an order."""
@@ -43,6 +57,7 @@ class Outbox:
 
     def clear(self) -> None:
         """Forget what was not sent."""
+        self._unposted.clear()
         while not self._queue.empty():
             self._queue.get_nowait()
 
@@ -87,8 +102,8 @@ class Outbox:
             if error.status != TOO_MANY:
                 raise
             return False
-        except BftError as error:  # an answer that cannot be read: the next poll reads the order
-            _log.warning("alpaca.unusable_answer reason=%s", error)
+        except BftError as error:  # a late amendment, or an answer that the next poll reads again
+            _log.warning("alpaca.not_done reason=%s", error)
         return True
 
     async def _post(self, body: Mapping[str, Any], legs: Sequence[PlacedOrder]) -> None:
@@ -107,6 +122,7 @@ class Outbox:
             self._tell([self._said(leg, ErrorKind.UNLISTED, 0, str(error)) for leg in legs])
         else:
             self._tell(self._desk.take(raw))
+        self._unposted -= {leg.order_id for leg in legs}
 
     async def _change(self, method: str, body: Mapping[str, Any] | None, now: Told) -> None:
         """Send a change or a cancel; a poll tells what came of it."""
