@@ -39,6 +39,7 @@ class StandIn:
         self.faults: list[tuple[str, int | None]] = []
         self.after: list[tuple[str, int | None]] = []
         self.calls: list[tuple[float, str, str]] = []
+        self.overlap = False  # whether a page begins with the last row of the one before
 
     # http --------------------------------------------------------------------------------
 
@@ -307,7 +308,8 @@ class StandIn:
         found = [f for f in self.fills if datetime.fromisoformat(f["transaction_time"]) > after]
         if token := params.get("page_token"):
             ids = [fill["id"] for fill in found]
-            found = found[ids.index(token) + 1 :] if token in ids else found
+            place = ids.index(token) + (not self.overlap) if token in ids else 0
+            found = found[place:]
         return found[: int(params["page_size"])]
 
     def told_account(self) -> dict[str, Any]:

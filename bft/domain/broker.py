@@ -93,7 +93,8 @@ class BrokerOrder:
 
     Every broker uses the gateway's words. `order_type`: MKT, LMT, STP, STP LMT. `status`: live are
     PreSubmitted, Submitted and PendingCancel, ended Filled, Cancelled (by anyone, or at the end of
-    its day) and Inactive (refused). `why_held`: child (waits for its entry), trigger (a live stop).
+    its day) and, if code 201 or a completed order says so, Inactive. `why_held`: child (waits for
+    its entry), trigger (a live stop).
     """
 
     order_ref: str

@@ -169,6 +169,8 @@ def test_amended_stop_keeps_reference_and_permanent_id(tmp_path: Path) -> None:
             found = await seat.expect(OrderReport, _stop_at(price))
             assert found.order.order_ref == stop.order_ref
             assert found.order.perm_id == first.perm_id
+            assert found.order.oca_group == first.oca_group != ""
+            assert found.order.parent_order_id == first.parent_order_id > 0
         opened = {o.order_ref: o.stop_price_usd for o in await seat.broker.open_orders()}
         assert opened == {target.order_ref: None, stop.order_ref: usd(97)}
         await seat.restart()
@@ -238,6 +240,34 @@ def test_order_whose_answer_is_lost_is_found_and_never_sent_again(tmp_path: Path
 
     venue = play(tmp_path, story)
     assert len([call for call in venue.state.calls if call[1] == "POST"]) == 1
+
+
+def test_bracket_whose_answer_is_lost_is_known_leg_by_leg(tmp_path: Path) -> None:
+    """Alpaca named the legs itself, and a poll sees them before anything else does."""
+
+    async def story(seat: Seat) -> None:
+        seat.venue.state.after.append(("POST", None))  # type: ignore[attr-defined]
+        legs = await bracket(seat)
+        for leg in legs:
+            told = await seat.status(leg, *LIVE)
+            assert told.order_id == leg.order_id
+        assert {r.order.order_id for r in seat.of(OrderReport)} == {leg.order_id for leg in legs}
+
+    play(tmp_path, story)
+
+
+def test_fill_told_twice_counts_once(tmp_path: Path) -> None:
+    async def story(seat: Seat) -> None:
+        seat.venue.state.overlap = True  # type: ignore[attr-defined]
+        await seat.at(OPEN)
+        await seat.price(100)
+        for qty in (1, 2):
+            order = await seat.order(Side.BUY, qty)
+            await seat.filled(order, qty)
+        await seat.quiet()
+        assert [r.execution.qty for r in seat.of(ExecutionReport)] == [1, 2]
+
+    play(tmp_path, story)
 
 
 def test_order_refused_for_the_pace_waits_and_keeps_its_place(tmp_path: Path) -> None:

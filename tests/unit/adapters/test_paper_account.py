@@ -1,10 +1,13 @@
 """Money, fees, memory and timing of the paper broker."""
 
+import asyncio
 import json
 import shutil
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import accumulate
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from bft.adapters.broker.paper import Bar, BarPrices, PaperLog, SimPrices, fee_n
 from bft.adapters.broker.paper.account import PaperAccount, Trade
 from bft.adapters.broker.paper.books import Books, stored_account
 from bft.adapters.broker.paper.contracts import resolved
+from bft.adapters.broker.paper.wire import Wire
 from bft.domain.broker import ExecutionReport, OrderReport, SessionReport, SessionState
 from bft.domain.errors import ConfigError, DataError, RefusedError
 from bft.domain.orders import Contract, FillSource, OrderType, Side
@@ -274,6 +278,20 @@ def test_latency_is_within_bounds_and_keeps_the_order(tmp_path: Path) -> None:
     assert late[0] >= 0.1
     assert late[-1] <= 0.5
     assert len(set(late)) > 1
+
+
+def test_no_message_arrives_before_its_own_delay() -> None:
+    async def main() -> list[float]:
+        loop, seen = asyncio.get_running_loop(), []
+        wire = Wire((0.1, 0.5), Random(3))
+        for _ in range(20):
+            wire.send(lambda: seen.append(loop.time()))
+        await asyncio.sleep(1)
+        return seen
+
+    drawn = Random(3)
+    latest = accumulate((drawn.uniform(0.1, 0.5) for _ in range(20)), max)
+    assert run(main()) == pytest.approx(list(latest))
 
 
 def test_bars_play_as_the_clock_reaches_them(tmp_path: Path) -> None:

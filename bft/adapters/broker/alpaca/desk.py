@@ -1,6 +1,6 @@
 """What Alpaca has said so far: orders, executions, positions, account; changes become reports."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -26,6 +26,7 @@ from bft.domain.orders import Contract, Execution, Side
 
 KEPT = timedelta(days=7)  # how far back orders and executions are asked for
 PAGE, FILL_PAGE = 500, 100
+STEP = timedelta(milliseconds=1)  # `after` leaves its own instant out
 CANCELLED = 202  # as the gateway says it
 _BAD = (KeyError, TypeError, ValueError, ArithmeticError)
 
@@ -67,7 +68,9 @@ class Desk:
         if old is not None:
             found[uid] = replace(old, name=found[uid].name or old.name)
         for number, ident in found.items():
-            self._idents.setdefault(number, ident)
+            known = self._idents.get(number)
+            if known is None or not known.order_id:
+                self._idents[number] = ident
 
     def _told(self, raw: Mapping[str, Any]) -> Told:
         if str(raw["id"]) not in self._idents:
@@ -103,11 +106,22 @@ class Desk:
     async def open_orders(self) -> list[Report]:
         """Look at all open orders, first at each that is open no longer."""
         raws = await self._pages(status="open", nested="false")
+        reports = await self._families(raws)
         seen = {str(raw["id"]) for raw in raws}
-        reports: list[Report] = []
         for gone in [t.uid for t in self.by_uid.values() if t.live and t.uid not in seen]:
             reports += self.take(await self._client.get(f"/v2/orders/{gone}"))
         return [*reports, *(report for raw in raws for report in self.take(raw))]
+
+    async def _families(self, raws: Sequence[Mapping[str, Any]]) -> list[Report]:
+        """Learn whose the legs are that nobody has told of yet: only their order names them."""
+        orphans = [
+            datetime.fromisoformat(str(raw["submitted_at"]))
+            for raw in raws
+            if str(raw["id"]) not in self._idents
+            and raw.get("order_class") not in {None, "", "simple"}
+            and str(raw.get("replaces")) not in self._idents
+        ]
+        return await self.all_orders(min(orphans) - STEP) if orphans else []
 
     async def all_orders(self, since: datetime) -> list[Report]:
         """Look at all orders since an instant, with what belongs to what."""
@@ -122,9 +136,8 @@ class Desk:
             found |= {str(raw["id"]): raw for raw in raws}
             if len(raws) < PAGE or len(found) == known:
                 return list(found.values())
-            # `after` leaves equal instants out: step back so that none is missed
             last = datetime.fromisoformat(str(raws[-1]["submitted_at"]))
-            query["after"] = (last - timedelta(milliseconds=1)).isoformat()
+            query["after"] = (last - STEP).isoformat()
 
     # executions --------------------------------------------------------------------------
 
