@@ -1,7 +1,7 @@
 """A seat at a broker for tests: start it, set prices, let time pass, expect reports.
 
 A venue is what stands behind a Broker: an exchange whose prices a test sets. To put another broker
-under the contract suite, write a venue and name it in `VENUES` of tests/contract/test_broker.py.
+under the contract suite, write a venue and name it in `VENUES` below.
 """
 
 import asyncio
@@ -279,3 +279,7 @@ class AlpacaVenue:
 
     async def close(self) -> None:
         await self.app.__aexit__(None, None, None)
+
+
+VENUES: dict[str, Callable[[], Venue]] = {"paper": PaperVenue, "alpaca": AlpacaVenue}
+"""What the contract suite runs over; the gateway's adapter belongs here too."""
