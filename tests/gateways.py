@@ -12,10 +12,12 @@ from typing import Any
 from ib_async import IB, Contract, Order, Stock, Trade
 
 from bft.sim.gateway.config import GatewayConfig
+from bft.sim.gateway.exchange.contracts import con_id
 from bft.sim.gateway.gateway import GatewaySim
 
 MORNING = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)  # a Friday, 10:00 New York
-AAPL = Stock("AAPL", "SMART", "USD")
+AAPL = Stock("AAPL", "SMART", "USD", conId=con_id("STK:AAPL"))
+_PATIENCE = 100
 _SETTLE_S = 0.0005  # how long real sockets get before time jumps
 
 
@@ -23,13 +25,17 @@ class _IdleSelector(selectors.DefaultSelector):  # type: ignore[valid-type,misc]
     """Polls sockets; where nothing comes, time jumps by what the loop would have waited."""
 
     jumped = 0.0
+    idle_turns = 0
 
     def select(self, timeout: float | None = None) -> Any:
         if timeout is None:
             return super().select(None)
         ready = super().select(min(timeout, _SETTLE_S))
+        self.idle_turns = 0 if ready or timeout else self.idle_turns + 1
         if not ready:
             self.jumped += timeout
+        if self.idle_turns > _PATIENCE:  # a timer that asks for "later than now" at once again
+            self.jumped += 1e-6
         return ready
 
 
@@ -102,6 +108,11 @@ class Stage:
 
     def tick(self, bid: object, ask: object, symbol: str = "AAPL", **rest: object) -> None:
         self.sim.tick(symbol, bid=bid, ask=ask, **rest)
+
+
+def stock(symbol: str) -> Stock:
+    """A stock as a client holds it once it is qualified."""
+    return Stock(symbol, "SMART", "USD", conId=con_id(f"STK:{symbol}"))
 
 
 async def settle(seconds: float = 0.02) -> None:

@@ -24,7 +24,7 @@ from bft.sim.gateway.exchange.books import Books
 from bft.sim.gateway.exchange.contracts import Contract
 from bft.sim.gateway.exchange.exchange import Exchange
 from bft.sim.gateway.exchange.intake import check_form
-from bft.sim.gateway.exchange.orders import Key, Order, Quote, Side, Terms
+from bft.sim.gateway.exchange.orders import Key, Order, Quote, Side, Terms, is_option
 from bft.sim.gateway.faults.actions import Actions
 from bft.sim.gateway.faults.data import DataFaults
 from bft.sim.gateway.faults.engine import FaultEngine
@@ -180,6 +180,9 @@ class GatewaySim:
         made = prices.tick(contract, tick_of(market), self.now())
         self.note("tick", symbol=contract.local_symbol, bid=made.bid, ask=made.ask, last=made.last)
         self.show(contract, made)
+        for option in self.rounds.watched():
+            if is_option(option) and option.symbol == contract.symbol and option != contract:
+                self.refresh(option)
         return made
 
     def contract(self, symbol: str) -> Contract:
@@ -198,7 +201,8 @@ class GatewaySim:
     def refresh(self, contract: Contract) -> Quote | None:
         """Fetch the newest quote of a contract and let its orders meet it."""
         quote = self.market.quote(contract, self.now())
-        if quote is not None and not isinstance(self.market.prices, ControlPrices):
+        given = isinstance(self.market.prices, ControlPrices) and not is_option(contract)
+        if quote is not None and not given:
             self.show(contract, quote)
         return self.exchange.books.quotes.get(contract.con_id)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from gateways import AAPL, Stage, play, settle, until
+from gateways import AAPL, Stage, play, settle, stock, until
 from ib_async import ExecutionFilter, Future, LimitOrder, MarketOrder, StopOrder
 
 EARLY = datetime(2026, 11, 20, 13, 0, tzinfo=UTC)  # 08:00 New York
@@ -154,8 +154,7 @@ def test_executions_pass_their_filter_and_bring_commissions() -> None:
         ib, other = await stage.client(10), await stage.client(11)
         await stage.place(ib, MarketOrder("BUY", 10), MarketOrder("SELL", 4))
         await asyncio.sleep(5)
-        msft = AAPL.__class__("MSFT", "SMART", "USD")
-        await stage.place(other, MarketOrder("BUY", 7), contract=msft)
+        await stage.place(other, MarketOrder("BUY", 7), contract=stock("MSFT"))
         reader = await stage.client(20)
 
         async def found(**rest: Any) -> list[float]:
