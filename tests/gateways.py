@@ -55,6 +55,7 @@ class Heard:
     """Everything an ib_async client was told, in order, as (message number, fields)."""
 
     messages: list[tuple[int, list[str]]] = field(default_factory=list)
+    on_message: Callable[[int, list[str]], None] = lambda _number, _fields: None
 
     def numbers(self, *wanted: int) -> list[int]:
         return [n for n, _ in self.messages if not wanted or n in wanted]
@@ -80,6 +81,7 @@ class Client(IB):
 
         def listen(fields: list[str]) -> None:
             self.heard.messages.append((int(fields[0]), list(fields)))
+            self.heard.on_message(int(fields[0]), fields)
             interpret(list(fields))
 
         self.client.decoder.interpret = listen

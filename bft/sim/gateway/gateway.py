@@ -75,13 +75,13 @@ class GatewaySim:
                 hooks=self.order_faults,
             )
         )
-        self.store = FileStore(config.state) if config.state else MemoryStore()
         self.tape: list[str] = []
         self.board = Switchboard(self)
         self.rounds = Rounds(self)
         self.actions = Actions(self)
         script = parse(config.script, name=config.script_name)
         self.faults = FaultEngine(self, script, config.seed)
+        self.store = FileStore(config.state) if config.state else MemoryStore()
         self._server: asyncio.Server | None = None
         self._control: ControlServer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

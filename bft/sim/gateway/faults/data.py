@@ -49,6 +49,7 @@ class DataFaults:
             return quote
         if any(self.is_on(word, contract) for word in ("stale", "frozen")):
             return None
+        quote = self.traded(contract, quote)
         if self.is_on("zero", contract):
             quote = replace(quote, bid=ZERO, ask=ZERO, last=ZERO)
         if self.is_on("crossed", contract):
