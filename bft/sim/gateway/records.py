@@ -10,11 +10,9 @@ from bft.sim.gateway.store import FileStore, MemoryStore, Record
 def changed(books: Books) -> Iterator[Record]:
     """Records that changed since the last call, in a stable order."""
     dirty, books.dirty = sorted(books.dirty), set()
-    orders: dict[int, Order] = dict(books.completed)
-    orders |= {order.perm_id: order for order in books.live()} if dirty else {}
     for kind, key in dirty:
         if kind == "order":
-            yield kind, key, orders.get(int(key))
+            yield kind, key, books.by_perm.get(int(key)) or books.completed.get(int(key))
         elif kind == "execution":
             yield kind, key, books.executions.get(key)
         elif kind == "account":

@@ -71,9 +71,7 @@ class Rounds:
         """Contracts with live orders, subscribers, or holdings whose value is followed."""
         gateway, found = self.gateway, {}
         books = gateway.exchange.books
-        for order in books.live():
-            found[order.terms.contract.con_id] = order.terms.contract
-        for contract in gateway.board.data.watched():
+        for contract in [*books.live_contracts(), *gateway.board.data.watched()]:
             found[contract.con_id] = contract
         if gateway.board.accounts.wants_marks:
             found |= {p.contract.con_id: p.contract for p in books.positions.values() if p.qty}

@@ -118,7 +118,7 @@ class Books:
         self.ids = Ids(first=con_id(f"ids:{seed}") % 500_000_000 + 1_000_000_000)
         self.positions: dict[tuple[str, int], Position] = {}
         self.orders: dict[Key, Order] = {}  # pending and live, and finished ones of the day
-        self.manual: dict[int, Order] = {}  # live orders of the gateway's own window, by perm id
+        self.by_perm: dict[int, Order] = {}  # live orders
         self.working: dict[int, dict[int, Order]] = {}  # contract -> perm id -> live order
         self.completed: dict[int, Order] = {}  # of the day, by perm id
         self.executions: dict[str, Execution] = {}  # of the day, by exec id
@@ -134,29 +134,27 @@ class Books:
         """Take in an order that goes live."""
         if order.terms.order_id > 0:
             self.orders[order.terms.key] = order
-        else:
-            self.manual[order.perm_id] = order
         self.working.setdefault(order.terms.contract.con_id, {})[order.perm_id] = order
+        self.by_perm[order.perm_id] = order
         self.touch_order(order)
 
     def finish(self, order: Order, status: Status, at: datetime, text: str) -> None:
         """End an order; it stays among the day's completed ones."""
         order.status, order.completed_at, order.completed_text = status, at, text
         order.why_held = ""
-        self.working.get(order.terms.contract.con_id, {}).pop(order.perm_id, None)
-        self.manual.pop(order.perm_id, None)
+        self._forget(order)
         if order.perm_id:
             self.completed[order.perm_id] = order
         self.touch_order(order)
 
     def live(self) -> Iterator[Order]:
         """Live orders of all clients, oldest first."""
-        found = [order for by_perm in self.working.values() for order in by_perm.values()]
-        return iter(sorted(found, key=lambda order: order.perm_id))
+        return iter(sorted(self.by_perm.values(), key=lambda order: order.perm_id))
 
     def live_contracts(self) -> list[Contract]:
-        """Contracts of live orders."""
-        return [o.terms.contract for o in self.live()]
+        """Contracts with live orders."""
+        books = (orders for orders in self.working.values() if orders)
+        return [next(iter(orders.values())).terms.contract for orders in books]
 
     def children(self, parent: Order) -> list[Order]:
         """Live children of an order, oldest first."""
@@ -185,10 +183,13 @@ class Books:
 
     def erase(self, order: Order) -> None:
         """Lose a live order without a trace."""
-        self.working.get(order.terms.contract.con_id, {}).pop(order.perm_id, None)
-        self.manual.pop(order.perm_id, None)
+        self._forget(order)
         self.orders.pop(order.terms.key, None)
         self.touch_order(order)
+
+    def _forget(self, order: Order) -> None:
+        self.working.get(order.terms.contract.con_id, {}).pop(order.perm_id, None)
+        self.by_perm.pop(order.perm_id, None)
 
     # ids ---------------------------------------------------------------------------------
 

@@ -95,7 +95,7 @@ class Exchange:
 
     def next_expiry(self) -> datetime | None:
         """When the next DAY order ends."""
-        ends = [o.expires_at for o in self.books.live() if o.expires_at is not None]
+        ends = [o.expires_at for o in self.books.by_perm.values() if o.expires_at is not None]
         return min(ends, default=None)
 
     def new_day(self) -> None:
@@ -172,6 +172,7 @@ class Exchange:
             created_at=at,
             expires_at=ends,
             stop=terms.aux if terms.kind in {STOP, STOP_LIMIT} else terms.trail_stop,
+            reserve=intake.reserve(self.books, terms),
         )
         parent = self.books.parent(order) if terms.parent_id else None
         self.books.add(order)
@@ -186,7 +187,7 @@ class Exchange:
 
     def _work(self, order: Order, at: datetime) -> None:
         if order.works:
-            self.matching.run(order.terms.contract, at)
+            self.matching.run(order.terms.contract, at, only=order)
         if order.terms.tif == "IOC" and order.works:
             groups.cancel(self.books, order, at)
 
@@ -225,7 +226,7 @@ class Exchange:
             order.stop = terms.aux
         if terms.kind in {MARKET, LIMIT} and order.why_held == "trigger":
             order.why_held, order.status = "", Status.SUBMITTED
-        order.terms = terms
+        order.terms, order.reserve = terms, intake.reserve(self.books, terms)
 
     def _refuse(self, terms: Terms, refusal: Refusal, *, at: datetime | None = None) -> None:
         """Say why; an order that was about to work also gets a status and is completed."""

@@ -97,13 +97,19 @@ def price_of(books: Books, terms: Terms) -> Decimal:
     return given or market
 
 
+def reserve(books: Books, terms: Terms) -> Decimal:
+    """Margin that one unit of an entry keeps free; none for what hangs on a parent or reduces."""
+    reduces = books.open_qty(terms.account, terms.contract) * terms.side.sign < 0
+    if terms.parent_id or reduces:
+        return ZERO
+    price = price_of(books, terms)
+    return accounts.margin(terms.contract, Decimal(terms.side.sign), price, initial=True)
+
+
 def _reserved(books: Books, terms: Terms) -> Decimal:
     """Margin of the account's other live entries."""
     return accounts.total(
-        accounts.margin(o.terms.contract, o.remaining, price_of(books, o.terms), initial=True)
-        for o in books.live()
-        if o.terms.account == terms.account
-        and not o.terms.parent_id
-        and o.terms.key != terms.key
-        and books.open_qty(o.terms.account, o.terms.contract) * o.terms.side.sign >= 0
+        o.reserve * o.remaining
+        for o in books.by_perm.values()
+        if o.reserve and o.terms.account == terms.account and o.terms.key != terms.key
     )

@@ -49,24 +49,33 @@ class Matching:
             self._auction(contract, quote, opened=hours.opens_at(contract, session))
         self.run(contract, quote.at)
 
-    def run(self, contract: Contract, at: datetime) -> None:
-        """Trigger and fill what can be; children a fill sets free take part."""
+    def run(self, contract: Contract, at: datetime, only: Order | None = None) -> None:
+        """Trigger and fill what can be; children a fill sets free take part.
+
+        `only`: an order that is new to this quote, which all others have met already.
+        """
         quote = self.books.quotes.get(contract.con_id)
         open_now = hours.session_of(contract, at) is not None
         if quote is None or quote.halted or not open_now:
             return
         working = self.books.working.get(contract.con_id, {})
-        done: set[int] = set()
+        done = {n for n, o in working.items() if only and o is not only and o.works}
         busy: set[str] = set()
         while waiting := sorted(n for n, o in working.items() if n not in done and o.works):
-            done.add(waiting[0])
-            order = working[waiting[0]]
-            self._trigger(order, quote)
-            if order.terms.oca_type == groups.REDUCE_BLOCK and groups.name(order) in busy:
-                continue
-            if self._work(order, quote, at):
-                busy.add(groups.name(order))
+            done |= set(waiting)
+            for order in [working[n] for n in waiting]:
+                self._meet(order, quote, at, busy)
         groups.settle(self.books, at)
+
+    def _meet(self, order: Order, quote: Quote, at: datetime, busy: set[str]) -> None:
+        """Bring one order to the quote; `busy` groups have executed on it already."""
+        if not order.works:
+            return
+        self._trigger(order, quote)
+        if order.terms.oca_type == groups.REDUCE_BLOCK and groups.name(order) in busy:
+            return
+        if self._work(order, quote, at):
+            busy.add(groups.name(order))
 
     def _auction(self, contract: Contract, quote: Quote, *, opened: datetime) -> None:
         """Fill orders sent before the open at the opening price, whole, where their limit allows.

@@ -113,6 +113,7 @@ class Order:
     stop: Decimal | None = None
     share: Decimal | None = None
     cut: Decimal = ZERO
+    reserve: Decimal = ZERO  # initial margin of one unit, kept free for an entry
     slices: tuple[Decimal, ...] | None = None
     completed_at: datetime | None = None
     completed_text: str = ""
