@@ -23,8 +23,12 @@ class Rounds:
         self._close_at: datetime | None = None
 
     def begin(self) -> None:
-        """Plan the first of each."""
+        """Plan the first of each; a night that passed while the gateway was away is made up for."""
         self.plan()
+        last, oldest = self._reset_day(-1), self.gateway.exchange.oldest_ended()
+        if last is not None and oldest is not None and oldest < last:
+            self.gateway.exchange.new_day()
+            self.gateway.settle()
         self._plan_reset()
 
     def plan(self) -> None:
@@ -80,15 +84,21 @@ class Rounds:
     # the night ---------------------------------------------------------------------------
 
     def _plan_reset(self) -> None:
-        at = self.gateway.config.reset_at
+        due = self._reset_day(+1)
+        if due is not None:
+            self.gateway.agenda.at(due, self._reset_due)
+
+    def _reset_day(self, way: int) -> datetime | None:
+        """The next reset (1) or the last one (-1); None where there are none."""
+        at, now = self.gateway.config.reset_at, self.gateway.now()
         if at is None:
-            return
-        now = self.gateway.now()
+            return None
         day = now.astimezone(sessions.NEW_YORK).date()
         due = datetime.combine(day, at, sessions.NEW_YORK).astimezone(UTC)
-        if due <= now:
-            due = datetime.combine(day + timedelta(days=1), at, sessions.NEW_YORK).astimezone(UTC)
-        self.gateway.agenda.at(due, self._reset_due)
+        if (due > now) is (way > 0):
+            return due
+        day += timedelta(days=way)
+        return datetime.combine(day, at, sessions.NEW_YORK).astimezone(UTC)
 
     def _reset_due(self) -> None:
         config = self.gateway.config

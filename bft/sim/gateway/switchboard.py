@@ -89,7 +89,8 @@ class Switchboard:
         self.clients[client_id] = session
         session.send((15, 1, ",".join(self.account_names) + ","))
         session.send((9, 1, self.gateway.next_id(client_id)))
-        for code, text in ((2104, "Market data farm"), (2106, "HMDS data farm")):
+        farms = {2104: "Market data farm", 2106: "HMDS data farm", 2158: "Sec-def data farm"}
+        for code, text in farms.items():
             session.error(-1, code, f"{text} connection is OK:simulated")
 
     def handle(self, session: Session, fields: list[str]) -> None:

@@ -98,6 +98,12 @@ class Exchange:
         ends = [o.expires_at for o in self.books.by_perm.values() if o.expires_at is not None]
         return min(ends, default=None)
 
+    def oldest_ended(self) -> datetime | None:
+        """When the oldest execution or completed order of the day was."""
+        ends = [made.at for made in self.books.executions.values()]
+        ends += [o.completed_at for o in self.books.completed.values() if o.completed_at]
+        return min(ends, default=None)
+
     def new_day(self) -> None:
         """Nightly reset: the day's completed orders, executions and figures are gone."""
         books = self.books
@@ -200,7 +206,8 @@ class Exchange:
         terms = replace(terms, oca_group=terms.oca_group or order.terms.oca_group)
         terms = replace(terms, oca_type=terms.oca_type or order.terms.oca_type)
         refusal = (
-            intake.check_change(order, terms)
+            self.books.hooks.screen(terms)
+            or intake.check_change(order, terms)
             or intake.check_form(self.books, terms)
             or self._check_more(order, terms)
         )

@@ -102,8 +102,8 @@ class Matching:
         seen = _trigger_price(order, quote)
         if seen <= 0:
             return
-        if order.terms.kind == TRAIL:
-            _trail(order, seen)
+        if order.terms.kind == TRAIL and _trail(order, seen):
+            self.books.touch_order(order)
         if order.stop is None or (seen - order.stop) * order.terms.side.sign < 0:
             return
         order.triggered, order.why_held, order.status = True, "", Status.SUBMITTED
@@ -198,12 +198,17 @@ def _trigger_price(order: Order, quote: Quote) -> Decimal:
     return quote.last
 
 
-def _trail(order: Order, seen: Decimal) -> None:
-    """Follow the best price at the trail's distance; the trigger never retreats."""
+def _trail(order: Order, seen: Decimal) -> bool:
+    """Follow the best price at the trail's distance, and tell whether the trigger moved.
+
+    It never retreats.
+    """
     terms, way = order.terms, order.terms.side.sign
     gap = terms.aux or ZERO
     if terms.trail_percent is not None:
         gap = seen * terms.trail_percent / 100
     level = seen + way * gap
-    if order.stop is None or (order.stop - level) * way > 0:
-        order.stop = level.quantize(Decimal("0.0001"))
+    if order.stop is not None and (order.stop - level) * way <= 0:
+        return False
+    order.stop = level.quantize(Decimal("0.0001"))
+    return True

@@ -203,6 +203,19 @@ def test_reject_warn_and_child_reject_use_their_codes() -> None:
     play(body, script=script(*rules))
 
 
+def test_reject_of_a_change_leaves_the_order() -> None:
+    async def body(stage: Stage) -> None:
+        ib = await ready(stage)
+        (trade,) = await stage.place(ib, LimitOrder("BUY", 10, 99))
+        trade.order.lmtPrice = 98
+        await stage.place(ib, trade.order)
+        assert ib.codes_of(trade.order.orderId) == [2102]
+        (order,) = stage.sim.exchange.books.live()
+        assert order.terms.limit == 99
+
+    play(body, script=script('when = {nth = 2}\ndo = "reject"\ncode = 2102'))
+
+
 def test_partial_fill_follows_its_fractions_then_rests() -> None:
     async def body(stage: Stage) -> None:
         ib = await ready(stage)

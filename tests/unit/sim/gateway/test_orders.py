@@ -132,6 +132,25 @@ def test_trail_follows_the_best_price_and_never_retreats() -> None:
     play(body)
 
 
+def test_percent_trail_keeps_its_share_of_the_price() -> None:
+    async def body(stage: Stage) -> None:
+        stage.tick(100, 100, last=100)
+        ib = await stage.client()
+        await stage.place(ib, MarketOrder("BUY", 10))
+        (trail,) = await stage.place(
+            ib, Order(action="SELL", totalQuantity=10, orderType="TRAIL", trailingPercent=10)
+        )
+        (order,) = stage.sim.exchange.books.live()
+        assert order.stop == 90
+        stage.tick(200, 200, last=200)
+        assert order.stop == 180
+        (seen,) = await ib.reqOpenOrdersAsync()
+        assert (seen.order.permId, trail.order.trailingPercent) == (order.perm_id, 10)
+        assert [f[113] for f in ib.heard.of(5)][-1] == "180"
+
+    play(body)
+
+
 def test_bracket_is_silent_until_its_last_leg_then_accepted_parent_first() -> None:
     async def body(stage: Stage) -> None:
         stage.tick(101, 101.02)

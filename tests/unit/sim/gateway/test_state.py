@@ -88,11 +88,15 @@ def test_orders_that_ended_while_the_gateway_was_away_end_when_it_is_back(tmp_pa
         stage.tick(100, 100.02)
         ib = await stage.client()
         await stage.place(ib, LimitOrder("BUY", 1, 90), LimitOrder("BUY", 2, 90, tif="GTC"))
+        await stage.place(ib, MarketOrder("BUY", 3))
 
     async def after(stage: Stage) -> None:
         await settle()
         ib = await stage.client()
         assert [t.order.totalQuantity for t in ib.openTrades()] == [2]
+        assert ib.fills() == []  # of a day that is over
+        assert [p.position for p in ib.positions()] == [3]
+        assert [o.terms.qty for o in stage.sim.exchange.books.completed.values()] == [1]
 
     play(before, state=tmp_path)
     play(after, MORNING + timedelta(days=3), state=tmp_path)

@@ -33,7 +33,7 @@ class Raw:
     async def begin(self, client_id: int = 1) -> list[list[str]]:
         await self.greet()
         await self.send((71, 2, client_id, ""))
-        return [await self.next() for _ in range(4)]
+        return [await self.next() for _ in range(5)]  # accounts, id, three farms
 
     def close(self) -> None:
         self.writer.close()
