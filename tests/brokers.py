@@ -1,23 +1,25 @@
 """A seat at a broker for tests: start it, set prices, let time pass, expect reports.
 
 A venue is what stands behind a Broker: an exchange whose prices a test sets. To put another broker
-under the contract suite, write a venue and name it in `VENUES` of tests/contract/test_broker.py.
+under the contract suite, write a venue and name it in `VENUES` below.
 """
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from alpaca_standin import StandIn
+from http_app import HttpApp
 from virtual_time import START, LoopClock, settle, until
 
+from bft.adapters.broker.alpaca import Alpaca, AlpacaSettings
 from bft.adapters.broker.paper import (
     Paper,
     PaperLog,
     PaperSettings,
-    Price,
     Prices,
     ib_fixed,
 )
@@ -38,6 +40,7 @@ from bft.ports.broker import Broker, BrokerHooks
 R = TypeVar("R", bound=Report)
 DAY = START.date()
 OPEN, CLOSE = sessions.open_at(DAY), sessions.close_at(DAY)
+EARLY = OPEN - timedelta(seconds=5)
 
 
 def usd(value: object) -> Decimal:
@@ -48,10 +51,11 @@ class Venue(Protocol):
     """What stands behind a broker. `features` names what it can do beyond the common part.
 
     partial: a price with a size fills no more than that. reduce: a partial fill shrinks the other
-    orders of the group. amend: orders keep their id when changed. quotes: prices are reported.
+    orders of the group. quotes: prices are reported.
     """
 
     features: frozenset[str]
+    slow_s: float  # within which everything is told
 
     async def open(self, folder: Path, clock: LoopClock) -> None: ...
 
@@ -164,6 +168,10 @@ class Seat:
         await self.venue.price("AAPL", low, usd(bid if ask is None else ask), size)
         await settle()
 
+    async def quiet(self) -> None:
+        """Wait until the broker has had time to tell everything."""
+        await asyncio.sleep(self.venue.slow_s)
+
     async def at(self, instant: datetime) -> None:
         await until(instant, self.clock)
 
@@ -192,11 +200,13 @@ class Seat:
         return made
 
 
-def running(venue: Venue, folder: Path, story: Callable[[Seat], Any]) -> Any:
+def running(
+    venue: Venue, folder: Path, story: Callable[[Seat], Any], *, start: datetime = EARLY
+) -> Any:
     """The coroutine of one test: a seat at the venue, armed; closed at the end."""
 
     async def main() -> Any:
-        clock = LoopClock()
+        clock = LoopClock(start)
         await venue.open(folder, clock)
         seat = Seat(venue, clock)
         try:
@@ -212,7 +222,8 @@ def running(venue: Venue, folder: Path, story: Callable[[Seat], Any]) -> Any:
 class PaperVenue:
     """The paper account, driven by ticks; not synced to disk for speed."""
 
-    features = frozenset(["partial", "reduce", "amend", "quotes"])
+    features = frozenset(["partial", "reduce", "quotes"])
+    slow_s = 0.01
 
     def __init__(
         self,
@@ -238,10 +249,37 @@ class PaperVenue:
         return self.made
 
     async def price(self, symbol: str, bid: Decimal, ask: Decimal, size: int | None) -> None:
-        last = (bid + ask) / 2
-        self.made.tick(
-            Price(key=symbol, bid_usd=bid, ask_usd=ask, last_usd=last, bid_size=size, ask_size=size)
-        )
+        self.made.tick(symbol, (bid + ask) / 2, bid_usd=bid, ask_usd=ask, size=size)
 
     async def close(self) -> None:
         pass
+
+
+class AlpacaVenue:
+    """Alpaca's stand-in on loopback."""
+
+    features = frozenset(["partial", "reduce", "quotes"])
+    slow_s = 3.0
+
+    def __init__(self, **settings: Any) -> None:
+        self.changes = settings
+
+    async def open(self, folder: Path, clock: LoopClock) -> None:
+        self.clock, self.state = clock, StandIn(clock)
+        self.app = await HttpApp(self.state.handle).__aenter__()
+
+    def broker(self) -> Alpaca:
+        keys = {"account": "PA1", "key_id": "KEY", "secret": "SECRET"}
+        urls = {"url": self.app.url, "data_url": self.app.url}
+        settings = AlpacaSettings(**{**keys, **urls, **self.changes})
+        return Alpaca(settings, clock=self.clock)
+
+    async def price(self, symbol: str, bid: Decimal, ask: Decimal, size: int | None) -> None:
+        self.state.price(symbol, bid, ask, size)
+
+    async def close(self) -> None:
+        await self.app.__aexit__(None, None, None)
+
+
+VENUES: dict[str, Callable[[], Venue]] = {"paper": PaperVenue, "alpaca": AlpacaVenue}
+"""What the contract suite runs over; the gateway's adapter belongs here too."""

@@ -1,10 +1,13 @@
 """Money, fees, memory and timing of the paper broker."""
 
+import asyncio
 import json
 import shutil
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import accumulate
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,10 +15,11 @@ from brokers import DAY, OPEN, PaperVenue, Seat, running, usd
 from http_app import HttpApp, Request
 from virtual_time import run, settle
 
-from bft.adapters.broker.paper import Bar, BarPrices, PaperLog, Price, SimPrices, fee_named
+from bft.adapters.broker.paper import Bar, BarPrices, PaperLog, SimPrices, fee_named
 from bft.adapters.broker.paper.account import PaperAccount, Trade
 from bft.adapters.broker.paper.books import Books, stored_account
 from bft.adapters.broker.paper.contracts import resolved
+from bft.adapters.broker.paper.wire import Wire
 from bft.domain.broker import ExecutionReport, OrderReport, SessionReport, SessionState
 from bft.domain.errors import ConfigError, DataError, RefusedError
 from bft.domain.orders import Contract, FillSource, OrderType, Side
@@ -276,6 +280,20 @@ def test_latency_is_within_bounds_and_keeps_the_order(tmp_path: Path) -> None:
     assert len(set(late)) > 1
 
 
+def test_no_message_arrives_before_its_own_delay() -> None:
+    async def main() -> list[float]:
+        loop, seen = asyncio.get_running_loop(), []
+        wire = Wire((0.1, 0.5), Random(3))
+        for _ in range(20):
+            wire.send(lambda: seen.append(loop.time()))
+        await asyncio.sleep(1)
+        return seen
+
+    drawn = Random(3)
+    latest = accumulate((drawn.uniform(0.1, 0.5) for _ in range(20)), max)
+    assert run(main()) == pytest.approx(list(latest))
+
+
 def test_bars_play_as_the_clock_reaches_them(tmp_path: Path) -> None:
     minute = timedelta(minutes=1)
     bars = [
@@ -308,12 +326,9 @@ def test_bars_play_as_the_clock_reaches_them(tmp_path: Path) -> None:
 
 def test_ticks_that_are_no_prices_are_refused(tmp_path: Path) -> None:
     async def story(seat: Seat) -> None:
-        one = usd(1)
         for bad in (usd(0), usd(-1), usd("NaN"), usd("Infinity")):
             with pytest.raises(DataError, match="not above 0"):
-                seat.venue.made.tick(  # type: ignore[attr-defined]
-                    Price(key="AAPL", bid_usd=bad, ask_usd=one, last_usd=one)
-                )
+                seat.venue.made.tick("AAPL", bad)  # type: ignore[attr-defined]
         with pytest.raises(DataError, match="above ask"):
             await seat.price(2, 1)
 

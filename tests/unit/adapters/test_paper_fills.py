@@ -167,6 +167,15 @@ def test_sizes_bound_fills_until_the_next_quote() -> None:
     assert [(ref, qty) for ref, qty, _ in floor.fills()][2:] == [("2", 3)]
 
 
+def test_minimum_fee_is_paid_once_per_order() -> None:
+    floor = Floor(quoted=True)
+    floor.order(Side.BUY, 300, order_type=LIMIT, limit_price_usd=100)
+    for size in (100, 150, 50):
+        floor.quote(100, ask_size=size)
+    fees = [e.fee_usd for e in floor.books.executions.values()]
+    assert fees == [1, usd("0.25"), usd("0.25")]  # 300 x 0.005 = 1.50 in all
+
+
 BARS = [  # open, high, low, close; a daily bar under an order that came before its open
     (Side.BUY, {}, (100, 101, 99, 100), "100.050000"),
     (Side.BUY, {"order_type": LIMIT, "limit_price_usd": 101}, (100, 103, 99, 102), "100"),
