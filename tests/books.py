@@ -1,14 +1,17 @@
 """Orders, fills and a small trading life for tests of the ledger and its tables."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from bft.domain.journal import Entry
+from bft.domain.journal import TABLES, AtLeast, Entry
 from bft.domain.orders import Contract, Execution, Identity, Intent, Leg, OrderType, Side
 from bft.ledger import entries
+from bft.ledger.codec import instant_text
 from bft.ledger.records import BookOrder, TradeFacts
+from bft.ledger.verify import rows_of
 
 AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)  # Monday, 10:00 New York
 DAY = date(2026, 1, 5)
@@ -95,7 +98,7 @@ def acked(order: Intent, *, perm_id: int, at: datetime = AT, **given: Any) -> En
         BookOrder(
             epoch=order.epoch or 1,
             client_id=order.client_id or 10,
-            order_id=order.order_id or 1,
+            order_id=1 if order.order_id is None else order.order_id,
             intent_id=order.intent_id,
             at=at,
             perm_id=perm_id,
@@ -121,3 +124,46 @@ def round_trip(
         booked(fill(stop, 100, exit_price, id=f"{signal}.x1.01", at=t[6])),
         entries.fee(t[7], exec_id=f"{signal}.x1.01", fee_usd=Decimal(2)),
     ]
+
+
+class MemoryTables:
+    """Tables as the entries give them, asked as the Book is."""
+
+    def __init__(self, told: list[Entry]) -> None:
+        self.tables = rows_of(told)
+
+    def rows(
+        self,
+        table: str,
+        *,
+        where: Mapping[str, object] | None = None,
+        since: datetime | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> list[dict[str, Any]]:
+        instant = TABLES[table].instant
+        found = [dict(row) for row in self.tables[table].values() if _fits(row, where or {})]
+        if since is not None:
+            found = [row for row in found if row[instant] >= instant_text(since)]
+        if newest_first:
+            found.sort(key=lambda row: str(row[instant]), reverse=True)
+        return found[:limit]
+
+    def distinct(
+        self, table: str, column: str, *, where: Mapping[str, object] | None = None
+    ) -> list[Any]:
+        return sorted({row[column] for row in self.rows(table, where=where)})
+
+
+def _fits(row: Mapping[str, Any], where: Mapping[str, object]) -> bool:
+    for name, wanted in where.items():
+        value = row[name]
+        if isinstance(wanted, AtLeast):
+            if value is None or value < wanted.value:
+                return False
+        elif isinstance(wanted, list):
+            if value not in wanted:
+                return False
+        elif value != wanted:
+            return False
+    return True

@@ -31,6 +31,7 @@ class FakePorts:
     summarizer: Any = None
     notifier: Any = None
     commands: Any = None
+    book: Any = None
     sources: Mapping[str, Any] = field(default_factory=dict)
 
     def source(self, spec: str) -> Any:

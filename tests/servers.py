@@ -43,9 +43,39 @@ def server_folder(user: str) -> Iterator[Path]:
         yield Path(name)
 
 
+class PostgresServer:
+    """A PostgreSQL server that can die like a machine and come back on the same port."""
+
+    def __init__(self, words: list[object], port: int, who: dict[str, object]) -> None:
+        self._words, self._port, self._who = words, port, who
+        self.url = f"postgresql://bft@127.0.0.1:{port}/postgres"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._process = subprocess.Popen(  # type: ignore[call-overload]
+            self._words, cwd="/", start_new_session=True, **quiet, **self._who
+        )
+        wait_for(self._port, self._process)
+
+    def kill(self) -> None:
+        """All of its processes at once, without a word."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(20)
+            self._process = None
+
+
 @contextmanager
 def postgres() -> Iterator[str]:
     """A PostgreSQL server of Debian's packages; yields its URL."""
+    with postgres_server() as server:
+        yield server.url
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """The same, with the means to kill it."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     if not found:
         pytest.skip("no PostgreSQL server (apt-get install postgresql)")
@@ -55,8 +85,12 @@ def postgres() -> Iterator[str]:
         subprocess.run(make, check=True, capture_output=True, cwd="/", **who)  # type: ignore[call-overload]
         options = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={data}"]
         words = [programs / "postgres", "-D", data, "-p", str(port), *options]
-        with running(words, port, who):
-            yield f"postgresql://bft@127.0.0.1:{port}/postgres"
+        server = PostgresServer(words, port, who)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
 
 
 @contextmanager
@@ -84,7 +118,7 @@ def running(
     words: list[object],
     port: int,
     who: dict[str, object],
-    stop: signal.Signals = signal.SIGQUIT,  # PostgreSQL's immediate shutdown
+    stop: signal.Signals,
 ) -> Iterator[None]:
     """A server process, from the moment it listens until the end of the block."""
     quiet = subprocess.DEVNULL

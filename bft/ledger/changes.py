@@ -2,31 +2,41 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from bft.domain.journal import TABLES, RowChange
 from bft.ledger.codec import encode
+from bft.ledger.records import Counts
 
 
 @dataclass(slots=True)
 class Changes:
-    """Row changes by table and key."""
+    """Rows by table and key, None where one goes away; `counts` move the limits' counters."""
 
-    rows: dict[tuple[str, tuple[Any, ...]], RowChange] = field(default_factory=dict)
+    rows: dict[tuple[str, tuple[Any, ...]], object | None] = field(default_factory=dict)
+    counts: dict[tuple[str, str, date], Counts] = field(default_factory=dict)
 
     def put(self, table: str, row: object) -> None:
         """The row's new values: a record, or a mapping of columns."""
-        self._note(table, encode(row), removed=False)
+        self.rows[table, _key(table, row)] = row
 
     def remove(self, table: str, row: object) -> None:
         """The row goes away; `row` holds at least the key."""
-        self._note(table, encode(row), removed=True)
-
-    def _note(self, table: str, values: Mapping[str, Any], *, removed: bool) -> None:
-        key = {name: values[name] for name in TABLES[table].key}
-        change = RowChange(table=table, key=key, values=None if removed else values)
-        self.rows[table, tuple(key.values())] = change
+        self.rows[table, _key(table, row)] = None
 
     def result(self) -> tuple[RowChange, ...]:
         """In the order in which rows were first touched."""
-        return tuple(self.rows.values())
+        return tuple(_change(table, key, row) for (table, key), row in self.rows.items())
+
+
+def _key(table: str, row: object) -> tuple[Any, ...]:
+    names = TABLES[table].key
+    if isinstance(row, Mapping):
+        return tuple(encode(row[name]) for name in names)
+    return tuple(encode(getattr(row, name)) for name in names)
+
+
+def _change(table: str, key: tuple[Any, ...], row: object | None) -> RowChange:
+    named = dict(zip(TABLES[table].key, key, strict=True))
+    return RowChange(table=table, key=named, values=encode(row))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from bft.domain.orders import Contract, Intent
+from bft.domain.orders import Contract, Intent, Leg
 from bft.ledger import limits, trades
 from bft.ledger.changes import Changes
 from bft.ledger.lots import Line, LineEvent, average_cost
@@ -21,8 +21,7 @@ def put_intent(state: BookState, changes: Changes, intent: Intent, *, at: dateti
         state.perm_ids[intent.perm_id] = intent.intent_id
     row = {"con_id": intent.contract.con_id, "symbol": intent.contract.symbol}
     changes.put("intents", row | _columns(intent))
-    before, after = limits.of_intent(old, trade), limits.of_intent(intent, trade)
-    limits.tally(state, changes, before, after, at=at)
+    limits.tally(changes, limits.of_intent(old, trade), limits.of_intent(intent, trade))
     if trade is not None:
         refresh_trade(state, changes, trade.id, at=at)
 
@@ -69,14 +68,14 @@ def put_event(
     ids = {known.event_id for known in line.events[first:]} | {event.event_id}
     old = {name: state.lots[name] for name in ids if name in state.lots}
     new = line.rebuild(first)
-    touched = _replace_lots(state, changes, old, new, at=at)
+    touched = _replace_lots(state, changes, old, new)
     _put_position(state, changes, key, line)
     for trade_id in sorted(touched):
         refresh_trade(state, changes, trade_id, at=at)
 
 
 def _replace_lots(
-    state: BookState, changes: Changes, old: dict[str, Lot], new: dict[str, Lot], *, at: datetime
+    state: BookState, changes: Changes, old: dict[str, Lot], new: dict[str, Lot]
 ) -> set[str]:
     """Lots of a rebuilt stretch; the trades they belong to."""
     touched = set()
@@ -86,13 +85,11 @@ def _replace_lots(
             continue
         for lot in filter(None, (before, after)):
             touched.add(lot.trade_id)
-        _replace_lot(state, changes, before, after, at=at)
+        _replace_lot(state, changes, before, after)
     return touched
 
 
-def _replace_lot(
-    state: BookState, changes: Changes, before: Lot | None, after: Lot | None, *, at: datetime
-) -> None:
+def _replace_lot(state: BookState, changes: Changes, before: Lot | None, after: Lot | None) -> None:
     taken = limits.of_lot(before, state.trades.get(before.trade_id) if before else None)
     if before is not None:
         state.trade_lots[before.trade_id].discard(before.lot_id)
@@ -105,7 +102,7 @@ def _replace_lot(
         state.trade_lots.setdefault(after.trade_id, set()).add(after.lot_id)
         _ensure_trade(state, after)
     given = limits.of_lot(after, state.trades.get(after.trade_id) if after else None)
-    limits.tally(state, changes, taken, given, at=at)
+    limits.tally(changes, taken, given)
 
 
 def _ensure_trade(state: BookState, lot: Lot) -> None:
@@ -120,10 +117,14 @@ def refresh_trade(state: BookState, changes: Changes, trade_id: str, *, at: date
     old = state.trades[trade_id]
     lots = [state.lots[name] for name in sorted(state.trade_lots.get(trade_id, ()))]
     intent = state.intents.get(trade_id)
-    if not lots and intent is None and not old.is_backfill:
-        _forget_trade(state, changes, old)
-        return
-    put_trade(state, changes, trades.derived(old, intent, lots), at=at)
+    base = old
+    if intent is None or intent.leg is not Leg.ENTRY:
+        if not lots:
+            _forget_trade(state, changes, old, at=at)
+            return
+        first = min(lots, key=lambda lot: (lot.opened_at, lot.lot_id))
+        base = trades.unasked(first, intent, source=old.source, mode=old.mode)
+    put_trade(state, changes, trades.derived(base, intent, lots), at=at)
 
 
 def put_trade(state: BookState, changes: Changes, trade: Trade, *, at: datetime) -> None:
@@ -132,15 +133,20 @@ def put_trade(state: BookState, changes: Changes, trade: Trade, *, at: datetime)
     state.trades[trade.id] = trade
     changes.put("trades", trade)
     if limits.keep_closed(state, old, trade):
-        ends = [place for place in limits.scopes(trade) if place[0] in {"account", "profile"}]
-        limits.put_streaks(state, changes, ends, at=at)
+        _put_streaks(state, changes, trade, at=at)
 
 
-def _forget_trade(state: BookState, changes: Changes, trade: Trade) -> None:
-    """A row whose only fills were taken back."""
+def _put_streaks(state: BookState, changes: Changes, trade: Trade, *, at: datetime) -> None:
+    ends = [place for place in limits.scopes(trade) if place[0] in {"account", "profile"}]
+    limits.put_streaks(state, changes, ends, at=at)
+
+
+def _forget_trade(state: BookState, changes: Changes, trade: Trade, *, at: datetime) -> None:
+    """A row whose only fills were taken back, or belong to an earlier order now."""
     place = limits.closed_place(trade)
     if place in state.closed_trades:
         state.closed_trades.remove(place)
+        _put_streaks(state, changes, trade, at=at)
     del state.trades[trade.id]
     changes.remove("trades", trade)
 

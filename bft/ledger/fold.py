@@ -12,6 +12,7 @@ from bft.domain.errors import DataError
 from bft.domain.journal import Entry, RowChange
 from bft.ledger import fold_control, fold_fills, fold_orders
 from bft.ledger.changes import Changes
+from bft.ledger.limits import settle
 from bft.ledger.state import BookState
 from bft.ledger.trim import trim
 
@@ -65,6 +66,7 @@ def apply(state: BookState, entry: Entry) -> tuple[RowChange, ...]:
     trim(state, at=entry.at)
     changes = Changes()
     handler(state, changes, entry.body, entry.at)
+    settle(state, changes, at=entry.at)
     return changes.result()
 
 

@@ -50,6 +50,8 @@ def execution(state: BookState, changes: Changes, body: Body, at: datetime) -> N
     state.executions[told.exec_id] = Booked(
         execution=told, intent_id=intent.intent_id if intent else None
     )
+    if intent is None:
+        state.unmatched.add(told.exec_id)
     state.revisions.setdefault(told.base_id, []).append(told.exec_id)
     _settle(state, changes, told.base_id, at)
 
@@ -88,12 +90,10 @@ def adjustment(state: BookState, changes: Changes, body: Body, at: datetime) -> 
 
 def adopt(state: BookState, changes: Changes, intent: Intent, at: datetime) -> None:
     """Give a new order the fills that were booked by hand under its reference."""
-    orphans = [
-        booked
-        for booked in state.executions.values()
-        if booked.intent_id is None and booked.execution.order_ref == intent.order_ref
-    ]
+    unmatched = (state.executions[exec_id] for exec_id in sorted(state.unmatched))
+    orphans = [b for b in unmatched if b.execution.order_ref == intent.order_ref]
     for booked in orphans:
+        state.unmatched.discard(booked.execution.exec_id)
         told = replace(booked.execution, source=FillSource.RECOVERED)
         state.executions[told.exec_id] = replace(booked, execution=told, intent_id=intent.intent_id)
     for base_id in sorted({booked.execution.base_id for booked in orphans}):
@@ -189,6 +189,8 @@ def _settle(state: BookState, changes: Changes, base_id: str, at: datetime) -> N
         booked = state.executions[exec_id]
         by = top.execution.exec_id if booked is not top else None
         intent_id = booked.intent_id or top.intent_id
+        if intent_id is not None:
+            state.unmatched.discard(exec_id)
         booked = replace(booked, superseded_by=by, intent_id=intent_id)
         state.executions[exec_id] = booked
         changes.put("executions", execution_row(booked))

@@ -141,10 +141,11 @@ def order(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
 
 
 def _same_order(state: BookState, intent: Intent, told: BookOrder) -> BookOrder:
-    """A permId names one row: in a later epoch the order keeps the key it was sent under."""
+    """A permId names one row: later, or told without an id, an order keeps its first key."""
     key = (intent.epoch or 0, intent.client_id or 0, intent.order_id or 0)
     known = state.orders.get(key)
-    if known is None or not told.perm_id or known.perm_id != told.perm_id:
+    same = bool(told.perm_id) and known is not None and known.perm_id == told.perm_id
+    if known is None or (told.order_id and not same):
         return told
     return replace(told, epoch=key[0], client_id=key[1], order_id=key[2])
 

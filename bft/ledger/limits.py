@@ -6,40 +6,18 @@ fees move the counters of the day they belong to. Source: executor specification
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from decimal import Decimal
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 from bft.domain.orders import Intent, Leg
 from bft.ledger.changes import Changes
 from bft.ledger.days import trading_day
-from bft.ledger.records import ZERO, Limits, Lot, Trade
-from bft.ledger.state import BookState, LimitKey
+from bft.ledger.records import ZERO, Counts, Limits, Lot, Trade
+from bft.ledger.state import KEPT, BookState, LimitKey
 
 LOSS_STREAK = "loss_streak"
 """The rule whose halt starts the count of losing trades anew."""
 _FIRST = datetime.min.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What is added up."""
-
-    entries: int = 0
-    orders: int = 0
-    notional_usd: Decimal = ZERO
-    realised_usd: Decimal = ZERO
-    fees_usd: Decimal = ZERO
-
-    def plus(self, other: "Counts", *, sign: int = 1) -> "Counts":
-        """The sum, or with sign -1 the difference."""
-        return Counts(
-            self.entries + sign * other.entries,
-            self.orders + sign * other.orders,
-            self.notional_usd + sign * other.notional_usd,
-            self.realised_usd + sign * other.realised_usd,
-            self.fees_usd + sign * other.fees_usd,
-        )
 
 
 Contribution = Mapping[LimitKey, Counts]
@@ -84,35 +62,45 @@ def of_lot(lot: Lot | None, trade: Trade | None) -> Contribution:
     return {(s, k, day): counts for day, counts in days.items() for s, k in scopes(trade)}
 
 
-def tally(
-    state: BookState, changes: Changes, old: Contribution, new: Contribution, *, at: datetime
-) -> None:
-    """Take the old contribution out and put the new one in."""
-    for place in sorted(old.keys() | new.keys()):
+def tally(changes: Changes, old: Contribution, new: Contribution) -> None:
+    """Note that the old contribution goes out and the new one comes in."""
+    for place in old.keys() | new.keys():
         moved = new.get(place, _NOTHING).plus(old.get(place, _NOTHING), sign=-1)
         if moved != _NOTHING:
+            changes.counts[place] = changes.counts.get(place, _NOTHING).plus(moved)
+
+
+def settle(state: BookState, changes: Changes, *, at: datetime) -> None:
+    """Add what an entry moved to the rows, once.
+
+    A day that memory has let go stays as it was: its row is not at hand, and no rule asks for it.
+    """
+    first = day_kept(state)
+    for place in sorted(changes.counts):
+        moved = changes.counts[place]
+        if place[2] >= first and moved != _NOTHING:
             _add(state, changes, place, moved, at=at)
+
+
+def day_kept(state: BookState) -> date:
+    """First trading day whose counters memory holds."""
+    return (state.day or date.min + KEPT) - KEPT
 
 
 def _add(
     state: BookState, changes: Changes, place: LimitKey, moved: Counts, *, at: datetime
 ) -> None:
     row = state.limits_of(*place, at=at)
-    total = Counts(row.entries, row.orders, row.notional_usd, row.realised_usd, row.fees_usd)
-    total = total.plus(moved)
-    put_limits(
-        state,
-        changes,
-        replace(
-            row,
-            at=at,
-            entries=total.entries,
-            orders=total.orders,
-            notional_usd=total.notional_usd,
-            realised_usd=total.realised_usd,
-            fees_usd=total.fees_usd,
-        ),
+    more = replace(
+        row,
+        at=at,
+        entries=row.entries + moved.entries,
+        orders=row.orders + moved.orders,
+        notional_usd=row.notional_usd + moved.notional_usd,
+        realised_usd=row.realised_usd + moved.realised_usd,
+        fees_usd=row.fees_usd + moved.fees_usd,
     )
+    put_limits(state, changes, more)
 
 
 def put_limits(state: BookState, changes: Changes, row: Limits) -> None:

@@ -158,7 +158,9 @@ def _hold_execution(state: BookState, row: Mapping[str, Any]) -> None:
     booked = Booked(execution=told, intent_id=row["intent_id"], superseded_by=row["superseded_by"])
     state.executions[told.exec_id] = booked
     state.revisions.setdefault(told.base_id, []).append(told.exec_id)
-    if booked.intent_id is not None:
+    if booked.intent_id is None:
+        state.unmatched.add(told.exec_id)
+    else:
         state.fills.setdefault(booked.intent_id, set()).add(told.base_id)
 
 
@@ -177,10 +179,8 @@ def _lines(state: BookState) -> None:
     for place, found in events.items():
         found.sort(key=lambda pair: pair[0].place)
         splits = [contract for event, contract in found if event.ratio is not None]
-        line = Line(account=place[0], contract=splits[-1] if splits else found[0][1])
-        line.events = [event for event, _ in found]
-        line.flat = [False] * len(found)
-        state.lines[place] = line
+        contract = splits[-1] if splits else found[0][1]
+        line = state.lines[place] = Line.of(place[0], contract, [event for event, _ in found])
         _hold_lots(state, line.rebuild(0))
     for intent in state.intents.values():
         _index_intent(state, intent)

@@ -59,10 +59,27 @@ class Line:
     events: list[LineEvent] = field(default_factory=list)
     flat: list[bool] = field(default_factory=list)
     flat_now: bool = True
+    by_id: dict[str, LineEvent] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, account: str, contract: Contract, events: list[LineEvent]) -> "Line":
+        """A line of events in order of time, still to be rebuilt from its start."""
+        by_id = {event.event_id: event for event in events}
+        flat = [False] * len(events)
+        return cls(account=account, contract=contract, events=events, flat=flat, by_id=by_id)
+
+    def forget(self, count: int) -> list[LineEvent]:
+        """Let go of the first events; nothing is held after them."""
+        gone = self.events[:count]
+        for event in gone:
+            del self.by_id[event.event_id]
+        del self.events[:count], self.flat[:count]
+        return gone
 
     def put(self, event: LineEvent) -> int:
         """Insert an event, or replace the one of this id; the first index to rebuild from."""
         dropped = self._drop(event.event_id)
+        self.by_id[event.event_id] = event
         insort(self.events, event, key=_place)
         at = bisect_left(self.events, event.place, key=_place)
         self.flat.insert(at, self._flat_before(at))
@@ -85,16 +102,17 @@ class Line:
 
     def _drop(self, event_id: str) -> int | None:
         """Remove an event; its index, or None. What follows is stale until it is rebuilt."""
-        for at in range(len(self.events) - 1, -1, -1):
-            if self.events[at].event_id == event_id:
-                was_flat = self.flat[at]
-                del self.events[at], self.flat[at]
-                if at < len(self.flat):
-                    self.flat[at] = was_flat
-                else:
-                    self.flat_now = was_flat
-                return at
-        return None
+        known = self.by_id.pop(event_id, None)
+        if known is None:
+            return None
+        at = bisect_left(self.events, known.place, key=_place)
+        was_flat = self.flat[at]
+        del self.events[at], self.flat[at]
+        if at < len(self.flat):
+            self.flat[at] = was_flat
+        else:
+            self.flat_now = was_flat
+        return at
 
 
 def _place(event: LineEvent) -> tuple[datetime, int, str]:

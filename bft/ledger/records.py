@@ -238,6 +238,27 @@ TRADE_COLUMNS = tuple(
 """Order of the trade log. Source: executor specification, section 13."""
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What is added up."""
+
+    entries: int = 0
+    orders: int = 0
+    notional_usd: Decimal = ZERO
+    realised_usd: Decimal = ZERO
+    fees_usd: Decimal = ZERO
+
+    def plus(self, other: "Counts", *, sign: int = 1) -> "Counts":
+        """The sum, or with sign -1 the difference."""
+        return Counts(
+            self.entries + sign * other.entries,
+            self.orders + sign * other.orders,
+            self.notional_usd + sign * other.notional_usd,
+            self.realised_usd + sign * other.realised_usd,
+            self.fees_usd + sign * other.fees_usd,
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Counters of a scope and trading day; `streak` is losing trades in a row at its end.

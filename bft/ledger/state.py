@@ -38,11 +38,12 @@ LimitKey = tuple[str, str, date]
 class BookState:
     """Tables as dicts by their keys; only `fold.apply` and `load` change it.
 
-    `revisions` are exec ids by base id, `fills` base ids by intent, `fees` those whose execution
-    is not known yet; `lines` what happened to each contract in order; `trade_lots` lots by trade;
-    `forgotten` the revision of fills let go early, by base id; `recalled` units an order had filled
-    before memory let go of them; `closed_trades` (exit, id) ascending; `order_ids` the highest id
-    ever stored per client; `streaks_from` after which exit losing trades count, by (scope, key).
+    `revisions` are exec ids by base id, `fills` base ids by intent, `unmatched` executions of no
+    order of ours, `fees` those whose execution is not known yet; `lines` what happened to each
+    contract in order; `trade_lots` lots by trade; `forgotten` the revision of fills let go early by
+    base id; `recalled` units an order had filled before memory let go of them; `closed_trades`
+    (exit, id) ascending; `order_ids` the highest id ever stored per client; `streaks_from` after
+    which exit losing trades count, by (scope, key).
     """
 
     day: date | None = None
@@ -60,6 +61,7 @@ class BookState:
     executions: dict[str, Booked] = field(default_factory=dict)
     revisions: dict[str, list[str]] = field(default_factory=dict)
     fills: dict[str, set[str]] = field(default_factory=dict)
+    unmatched: set[str] = field(default_factory=set)
     fees: dict[str, Decimal] = field(default_factory=dict)
     adjustments: dict[str, Adjustment] = field(default_factory=dict)
     forgotten: dict[str, tuple[int, datetime]] = field(default_factory=dict)

@@ -7,7 +7,7 @@ go of the same things at the same moment.
 from datetime import UTC, datetime, time
 
 from bft.domain.sessions import NEW_YORK
-from bft.ledger.limits import closed_place
+from bft.ledger.limits import closed_place, day_kept
 from bft.ledger.lots import Line
 from bft.ledger.records import Halt, Trade
 from bft.ledger.state import KEPT, BookState
@@ -46,7 +46,7 @@ def release(state: BookState, *, before: datetime, note: bool = False) -> None:
 
 def _release_line(state: BookState, line: Line, before: datetime, *, note: bool) -> None:
     cut = _settled(line, before)
-    for event in line.events[:cut]:
+    for event in line.forget(cut):
         lot = state.lots.pop(event.event_id, None)
         if lot is not None:
             state.trade_lots[lot.trade_id].discard(lot.lot_id)
@@ -54,7 +54,6 @@ def _release_line(state: BookState, line: Line, before: datetime, *, note: bool)
                 del state.trade_lots[lot.trade_id]
         state.adjustments.pop(event.event_id, None)
         _release_fill(state, event.event_id, note=note)
-    del line.events[:cut], line.flat[:cut]
 
 
 def _settled(line: Line, before: datetime) -> int:
@@ -73,6 +72,7 @@ def _release_fill(state: BookState, base_id: str, *, note: bool) -> None:
     revision, at = 0, None
     for exec_id in state.revisions.pop(base_id, ()):
         booked = state.executions.pop(exec_id)
+        state.unmatched.discard(exec_id)
         revision, at = max(revision, booked.execution.revision), booked.execution.at
         if booked.intent_id in state.fills:
             state.fills[booked.intent_id].discard(base_id)
@@ -117,8 +117,8 @@ def _release_intents(state: BookState, before: datetime) -> None:
 
 def controls(state: BookState, cut: datetime, at: datetime) -> None:
     """Forget counters, halts, cooldowns and brackets that ended before the cut."""
-    day = cut.date()
-    state.limits = {place: row for place, row in state.limits.items() if place[2] >= day}
+    first = day_kept(state)
+    state.limits = {place: row for place, row in state.limits.items() if place[2] >= first}
     state.halts = {name: halt for name, halt in state.halts.items() if _matters(halt, cut, at)}
     state.cooldowns = {k: told for k, told in state.cooldowns.items() if told.until >= cut}
     state.brackets = {

@@ -95,8 +95,10 @@ class Book(Protocol):
     def journal(self, *, after: int = 0) -> Iterator[JournalRow]:
         """Journal rows with a higher seq, ascending, complete at the time of the call."""
 
-    def verify_chain(self) -> JournalRow | None:
-        """Check every hash; return the last row.
+    def verify_chain(self, *, newest: int | None = None) -> JournalRow | None:
+        """Check every hash, or that of the newest rows (a start has no time for years).
+
+        Return the last row.
 
         Raises:
             DataError: a row does not follow from the one before; names the seq.

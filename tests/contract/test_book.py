@@ -98,7 +98,8 @@ def test_journal_goes_on_as_one_chain(book: SqlBook, connect: Connect) -> None:
     for row in rows:
         assert row == chained(row.seq, row.entry, before)
         before = row.hash
-    assert book.verify_chain() == rows[-1]
+    for newest in (None, 1, 3, 9):
+        assert book.verify_chain(newest=newest) == rows[-1]
     assert list(book.journal(after=2)) == rows[2:]
 
 
@@ -191,6 +192,8 @@ def test_torn_last_row_is_set_aside_a_broken_one_before_is_not(book: SqlBook, ur
     assert book.commit([event("c")], now=AT)[0].seq == 3
     for seq in (4, 5):
         execute(url, torn, seq=seq, at="x", before="x")
+    with pytest.raises(DataError, match="journal row 5 does not follow"):
+        book.verify_chain(newest=1)
     with pytest.raises(DataError, match="row 4 of 5 is broken"):
         book.set_aside(at=AT, reason="torn")
 

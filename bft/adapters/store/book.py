@@ -120,21 +120,21 @@ class SqlBook:
             yield from (_journal_row(row) for row in rows)
             after = rows[-1].seq if rows else last
 
-    def verify_chain(self) -> JournalRow | None:
-        """Check every hash; the last row."""
-        row, broken = self._walk()
+    def verify_chain(self, *, newest: int | None = None) -> JournalRow | None:
+        """Check every hash, or that of the newest rows; the last row."""
+        row, broken = self._walk(newest)
         if broken is not None:
             raise DataError(
                 f"journal row {broken} does not follow from the one before: it was altered or "
                 "lost; restore the database from a copy"
             )
-        return row
+        return _journal_row(row) if row else None
 
     def set_aside(self, *, at: datetime, reason: str) -> JournalRow | None:
         """Move a torn last row to `journal_aside`; see `Book`."""
         last, broken = self._walk()
         if broken is None:
-            return last
+            return _journal_row(last) if last else None
         with self._database.writing(alone="book") as connection:
             newest = connection.execute(sa.select(sa.func.max(JOURNAL.c.seq))).scalar()
             if broken != newest:
@@ -146,7 +146,7 @@ class SqlBook:
             torn = torn.where(JOURNAL.c.seq == broken)
             connection.execute(sa.insert(ASIDE).from_select([c.name for c in ASIDE.c], torn))
             connection.execute(sa.delete(JOURNAL).where(JOURNAL.c.seq == broken))
-        return last
+        return _journal_row(last) if last else None
 
     def claim(self, key: str) -> Claim | None:
         """The row of an idempotency key, or None."""
@@ -222,17 +222,24 @@ class SqlBook:
         with self._database.reading() as connection:
             return connection.execute(query.order_by(JOURNAL.c.seq).limit(_FETCH)).all()
 
-    def _walk(self) -> tuple[JournalRow | None, int | None]:
+    def _walk(self, newest: int | None = None) -> tuple[Any, int | None]:
         """The last row that follows, and the seq of the first that does not."""
-        last: Any = None
-        seq, before, rows = 0, GENESIS, self._stretch(0, _ALL)
+        last = self._before_newest(newest) if newest is not None else None
+        seq, before = (last.seq, last.hash) if last else (0, GENESIS)
+        rows = self._stretch(seq, _ALL)
         while rows:
             for row in rows:
                 if not _follows(row, seq, before):
-                    return (_journal_row(last) if last else None), row.seq
+                    return last, row.seq
                 last, seq, before = row, row.seq, row.hash
             rows = self._stretch(seq, _ALL)
-        return (_journal_row(last) if last else None), None
+        return last, None
+
+    def _before_newest(self, count: int) -> Any:
+        """The row before the newest `count`, or None."""
+        query = sa.select(JOURNAL).order_by(JOURNAL.c.seq.desc()).offset(count).limit(1)
+        with self._database.reading() as connection:
+            return connection.execute(query).first()
 
 
 _ALL = 2**62

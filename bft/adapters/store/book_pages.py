@@ -7,10 +7,16 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bft.adapters.store.book_queries import table_of
-from bft.adapters.store.book_schema import COLUMNS, DERIVED, IDEMPOTENCY, JOURNAL, OUTBOX
+from bft.adapters.store.book_schema import (
+    COLUMNS,
+    DERIVED,
+    IDEMPOTENCY,
+    JOURNAL,
+    OUTBOX,
+    JsonText,
+)
 from bft.domain.errors import DataError
 from bft.domain.journal import GENESIS, JournalRow, RowChange, canonical_json, chained
 from bft.ports import Claim, Page
@@ -110,7 +116,7 @@ def _write_rows(connection: sa.Connection, changes: Sequence[RowChange]) -> None
     for name in sorted(last, key=_ORDER.__getitem__):
         rows = [_row(name, change) for change in last[name].values() if change.values is not None]
         if rows:
-            connection.execute(_upsert(name, connection.dialect.name), rows)
+            connection.exec_driver_sql(_upsert(name, connection.dialect.name), rows)
     for name, by_key in last.items():
         gone = [change.key for change in by_key.values() if change.values is None]
         for key in gone:
@@ -122,22 +128,35 @@ def _write_rows(connection: sa.Connection, changes: Sequence[RowChange]) -> None
 _ORDER = {name: place for place, name in enumerate(COLUMNS)}
 
 
-def _row(name: str, change: RowChange) -> dict[str, Any]:
-    table, values = table_of(name), change.values or {}
-    if values.keys() - table.c.keys():
-        unknown = ", ".join(sorted(values.keys() - table.c.keys()))
+def _row(name: str, change: RowChange) -> tuple[object, ...]:
+    columns, values = _columns(name), change.values or {}
+    if len(values) > len(columns) or not values.keys() <= columns.keys():
+        unknown = ", ".join(sorted(values.keys() - columns.keys()))
         raise DataError(f"table {name} has no column {unknown}")
-    return {column: values.get(column) for column in table.c.keys()}  # noqa: SIM118  not a dict
+    return tuple(
+        canonical_json(value) if json and value is not None else value
+        for value, json in ((values.get(column), json) for column, json in columns.items())
+    )
 
 
 @cache
-def _upsert(name: str, dialect: str) -> Any:
-    table = DERIVED[name]
-    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    statement: Any = insert(table)
-    keys = [column.name for column in table.primary_key.columns]
-    rest = {c.name: statement.excluded[c.name] for c in table.c if c.name not in keys}
-    return statement.on_conflict_do_update(index_elements=keys, set_=rest)
+def _columns(name: str) -> dict[str, bool]:
+    """Whether each column of a table holds JSON, in order."""
+    return {column.name: isinstance(column.type, JsonText) for column in table_of(name).c}
+
+
+@cache
+def _upsert(name: str, dialect: str) -> str:
+    """The statement as text; SQLAlchemy compiles an upsert anew each time, 0.7 ms a table."""
+    table, mark = DERIVED[name], "?" if dialect == "sqlite" else "%s"
+    keys = ", ".join(f'"{column.name}"' for column in table.primary_key.columns)
+    names = [f'"{column.name}"' for column in table.c]
+    rest = ", ".join(f"{column} = excluded.{column}" for column in names)
+    values = ", ".join([mark] * len(names))
+    return (
+        f'INSERT INTO "{name}" ({", ".join(names)}) VALUES ({values}) '  # noqa: S608  our own names
+        f"ON CONFLICT ({keys}) DO UPDATE SET {rest}"
+    )
 
 
 def _write_claims(connection: sa.Connection, claims: Sequence[Claim]) -> None:

@@ -282,4 +282,8 @@ def test_acknowledged_amend_changes_quantity_and_price() -> None:
     now = state.intents[stop.intent_id]
     assert (now.qty, now.stop_price_usd, now.state) == (60, 97, IntentState.ACKED)
     assert state.orders[1, 10, 3].revision == 1
+    completed = replace(stop, epoch=7, order_id=0)  # a later session tells no order id
+    apply(state, acked(completed, perm_id=5, at=after(2), broker_status="Cancelled"))
+    assert state.orders[1, 10, 3].broker_status == "Cancelled"
+    assert len(state.orders) == 3
     assert now.leg is Leg.STOP
