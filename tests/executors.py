@@ -10,7 +10,7 @@ from typing import Any
 
 from virtual_time import START, LoopClock, settle
 
-from bft.adapters.broker.paper import Paper, PaperLog, PaperSettings, Price, Prices, ib_fixed
+from bft.adapters.broker.paper import Paper, PaperLog, PaperSettings, Prices, ib_fixed
 from bft.adapters.store.book import SqlBook
 from bft.domain import sessions
 from bft.domain.broker import SessionState
@@ -167,9 +167,7 @@ class World:
     ) -> None:
         low = usd(bid)
         high = usd(ask) if ask is not None else low + usd("0.02")
-        self.broker.tick(
-            Price(key=symbol, bid_usd=low, ask_usd=high, last_usd=low, bid_size=size, ask_size=size)
-        )
+        self.broker.tick(symbol, low, bid_usd=low, ask_usd=high, size=size)
 
     async def submit(self, order: OrderRequest, claim: KeyClaim | None = None) -> Opened:
         return await self.executor.opening.submit(order, TRADER, claim=claim)

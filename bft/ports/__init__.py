@@ -4,7 +4,6 @@ from bft.ports.book import Book, Claim, Lease, Page
 from bft.ports.broker import Broker, BrokerHooks
 from bft.ports.night import (
     Clock,
-    Commands,
     Compute,
     Manifest,
     Notifier,
@@ -12,16 +11,14 @@ from bft.ports.night import (
     OnEvent,
     OnOutcome,
     Pointer,
-    Ports,
     Source,
     State,
-    Step,
     Store,
     Summarizer,
-    Summary,
     Tick,
     Tracker,
 )
+from bft.ports.step import Commands, Ports, Step, Summary
 
 __all__ = [
     "Book",

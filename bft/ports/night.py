@@ -7,15 +7,13 @@ text. Frames are Arrow tables in the column order of their schema, sorted by key
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bft.domain.delivery import Answer, Want
 from bft.domain.runs import Event, Json, Metric, ModelVersion, Outcome, Task
-from bft.ports.book import Book
 
 if TYPE_CHECKING:
-    import argparse
     from contextlib import AbstractContextManager
     from datetime import date, datetime
     from pathlib import Path
@@ -324,80 +322,3 @@ class Notifier(Protocol):
 
     def notify(self, subject: str, text: str) -> None:
         """Send one message. Raises UnavailableError."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """What a step did: `values` go into its JSON line, `objects` are what it published."""
-
-    values: Json = field(default_factory=dict)
-    rows: int = 0
-    skipped: Mapping[str, int] = field(default_factory=dict)
-    objects: Mapping[str, str] = field(default_factory=dict)
-    exit_code: int = 0
-    error: str | None = None
-
-
-class Commands(Protocol):
-    """The command line as seen by `flow`: it parses, describes and looks up markers."""
-
-    def describe(self, verb: str) -> Json:
-        """What `bft VERB --describe` prints. Raises UsageError for an unknown verb."""
-
-    def refuse(self, argv: Sequence[str]) -> str | None:
-        """Why the parser refuses a command line, or None."""
-
-    def cached(self, argv: Sequence[str]) -> Json | None:
-        """JSON line of a finished, still intact equal call (its marker), or None."""
-
-    def stale_because(self, argv: Sequence[str]) -> str:
-        """In words: which digest, argument or code differs from the last finished call."""
-
-
-class Ports(Protocol):
-    """Everything a step may touch; members are built on first use."""
-
-    @property
-    def clock(self) -> Clock: ...
-    @property
-    def store(self) -> Store: ...
-    @property
-    def state(self) -> State: ...
-    @property
-    def book(self) -> Book: ...
-    def migrate_book(self) -> list[int]: ...
-    @property
-    def tracker(self) -> Tracker: ...
-    @property
-    def summarizer(self) -> Summarizer: ...
-    @property
-    def notifier(self) -> Notifier: ...
-    @property
-    def commands(self) -> Commands: ...
-    def compute(self, spec: str, *, tasks: int, jobs: int = 0) -> Compute:
-        """Where to run that many tasks, `jobs` at once; spec is auto, inline, pool or ray."""
-
-    def source(self, spec: str) -> Source:
-        """Source named by `--source` (alphavantage, sim[:URL], files:PATH, mysql:URL)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One verb: how it is parsed, what it reads and writes, what it does.
-
-    `effect` is pure, replace or once (design, section 3). `outputs` are keys of the JSON line that
-    workflows may read. `settings` are names of Settings that are put on `args` before `run`.
-    `code` lists the packages whose source is part of the marker key. `inputs` returns the digests
-    a re-run compares, or None: never cached.
-    """
-
-    effect: Literal["pure", "replace", "once"]
-    summary: str
-    arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[Ports, argparse.Namespace, Tick], Summary]
-    inputs: Callable[[Ports, argparse.Namespace], Mapping[str, str] | None] = lambda _p, _a: None
-    reads: tuple[str, ...] = ()
-    writes: tuple[str, ...] = ()
-    outputs: Mapping[str, str] = field(default_factory=dict)
-    settings: tuple[str, ...] = ()
-    code: tuple[str, ...] = ()
