@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bft.domain.errors import BftError
 from bft.domain.orders import Reason
-from bft.services.executor.api import health, orders
+from bft.services.executor.api import health, monitoring, orders
 from bft.services.executor.api.documents import document
 from bft.services.executor.api.placing import Placing
 from bft.services.executor.api.problems import Problem, error_body, problem_of
@@ -23,7 +23,7 @@ from bft.services.executor.api.service import Service
 
 log = structlog.get_logger()
 ABOUT = "Orders, risk and state of one account. Paper unless unlocked."
-ROUTERS = (orders.router, health.router)
+ROUTERS = (orders.router, health.router, monitoring.public, monitoring.router)
 
 
 def build(service: Service) -> FastAPI:
@@ -45,6 +45,17 @@ def build(service: Service) -> FastAPI:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _bug)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    app.add_middleware(Outside, service=service)
+    return app
+
+
+def build_health(service: Service) -> FastAPI:
+    """Health and metrics alone, for probes that bear no certificate."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.service = service
+    app.include_router(health.router)
+    app.include_router(monitoring.public)
+    app.add_exception_handler(Exception, _bug)
     app.add_middleware(Outside, service=service)
     return app
 

@@ -52,6 +52,7 @@ class Service:
     command: Command
     metrics: Metrics = field(default_factory=Metrics)
     tick_at: float = 0.0
+    began: float = 0.0
     probed: tuple[float, float] | None = None
     failures: list[float] = field(default_factory=list)
 
