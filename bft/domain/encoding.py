@@ -1,7 +1,7 @@
 """Frozen values to JSON and back, by their annotations: what is stored replays to the same value.
 
-Decimals, instants and dates become text; enumerations their value; tuples lists. A float that JSON
-cannot hold becomes text too, so that a NaN which once denied an order denies it again.
+Decimals, instants and dates become text; enumerations their value; tuples and sets lists. A float
+that JSON cannot hold becomes text too, so that a NaN which once denied an order denies it again.
 """
 
 import math
@@ -53,6 +53,8 @@ def _collection(value: object) -> Any:
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
+    if isinstance(value, frozenset):
+        return sorted(to_json(item) for item in value)
     raise TypeError(f"{type(value).__name__} has no JSON form; use a frozen dataclass or text")
 
 
@@ -83,7 +85,12 @@ def _generic(kind: Any) -> Callable[[Any], Any]:
         return _optional(kind)
     if get_origin(kind) is tuple:
         return _tuple(get_args(kind))
-    item = _reader(get_args(kind)[1])
+    if get_origin(kind) is frozenset:
+        member = _reader(get_args(kind)[0])
+        return lambda value: frozenset(member(v) for v in value)
+    named, item = get_args(kind)[0], _reader(get_args(kind)[1])
+    if named is int:  # JSON knows text alone as keys
+        return lambda value: {int(key): item(v) for key, v in value.items()}
     return lambda value: {key: item(v) for key, v in value.items()}
 
 
