@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from bft.domain.runs import Json
 from bft.ports.book import Book
+from bft.ports.executor import ExecutorApi
 from bft.ports.night import (
     Clock,
     Compute,
@@ -77,6 +78,9 @@ class Ports(Protocol):
 
     def source(self, spec: str) -> Source:
         """Source named by `--source` (alphavantage, sim[:URL], files:PATH, mysql:URL)."""
+
+    def executor(self, url: str, *, mode: str | None = None) -> ExecutorApi:
+        """The executor at an address, asked as the settings' token; not contacted yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
