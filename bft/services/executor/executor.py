@@ -227,6 +227,7 @@ class Executor:
             await self._sample_clock()
             await self._check_peer()
             await self.reconciler.arm()
+            self.equity.turn()
         except UnavailableError as error:
             self.desk.broker.resync(str(error))
 

@@ -124,7 +124,8 @@ class Guard:
             self.turn()
             self._desk.beat = self._desk.timer()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), TURN_S)
+                async with asyncio.timeout(TURN_S):
+                    await self._wake.wait()
 
     def turn(self) -> None:
         """Look at every bracket once; nothing here waits."""

@@ -30,7 +30,7 @@ def test_stop_closes_the_position_and_cancels_the_target(tmp_path: Path) -> None
         await world.wait(lambda: world.qty() == 0)
         await world.wait(lambda: not any(not i.state.terminal for i in world.intents()))
         assert await world.broker_qty() == 0
-        assert world.executor.guard.covers == {}
+        await world.wait(lambda: world.executor.guard.covers == {}, within_s=2)
         (trade,) = world.executor.desk.state.trades.values()
         assert trade.outcome == "stop"
 
