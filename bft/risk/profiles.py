@@ -99,6 +99,7 @@ class Profile:
     min_open_interest: int | None = None
     min_confidence: Decimal | None = None
     require_model_gate: bool = False
+    min_model_score: Decimal = D("0.55")
     cooldown_s: int | None = None
     short_allowed: bool = False
     entry: Entry = Entry.COLLAR

@@ -151,6 +151,7 @@ class _Life:
         servers = [_Server(build(service), self._args, self._args.port)]
         if self._args.client_ca:
             servers.append(_Server(build_health(service), self._args, HEALTH_PORT, probes=True))
+        turning: list[asyncio.Task[Any]]
         turning = [asyncio.create_task(s.serve(sockets=[s.listener])) for s in servers]
         turning += [asyncio.create_task(w) for w in (_ticks(service), _probes(service))]
         self._url = servers[0].url
@@ -160,7 +161,8 @@ class _Life:
         sys.stderr.write(f"executor live on {self._url} ({_told(executor)})\n")
         sys.stderr.flush()
         stopped = asyncio.create_task(self._stop.wait())
-        await asyncio.wait({stopped, executor.ended, *turning}, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {stopped, executor.ended, *turning}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         executor.desk.closing_down = True
         for server in servers:
             server.should_exit = True
