@@ -86,7 +86,7 @@ def issued(claims: dict[str, Any], secret: str) -> str:
 
 
 def secrets_of(setting: str) -> tuple[str, ...]:
-    """Secrets of the (masked) setting: the current one, and the previous one where a second line holds it.
+    """Secrets of the (masked) setting: the current one, then the previous one, if there is one.
 
     Raises:
         ConfigError: absent, shorter than 32 bytes, a shipped example, or more than two lines.

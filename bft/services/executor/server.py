@@ -139,6 +139,7 @@ class _Life:
             keyring=keyring,
             about=about,
             command=self._command,
+            configured=profile_of(values),
             began=executor.desk.timer(),
         )
 

@@ -15,7 +15,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bft.domain.errors import BftError
 from bft.domain.orders import Reason
-from bft.services.executor.api import health, monitoring, orders
+from bft.services.executor.api import (
+    brokers,
+    controls,
+    health,
+    models,
+    monitoring,
+    orders,
+    telegram,
+)
 from bft.services.executor.api.documents import document
 from bft.services.executor.api.placing import Placing
 from bft.services.executor.api.problems import Problem, error_body, problem_of
@@ -23,7 +31,16 @@ from bft.services.executor.api.service import Service
 
 log = structlog.get_logger()
 ABOUT = "Orders, risk and state of one account. Paper unless unlocked."
-ROUTERS = (orders.router, health.router, monitoring.public, monitoring.router)
+ROUTERS = (
+    orders.router,
+    controls.router,
+    brokers.router,
+    models.router,
+    telegram.router,
+    health.router,
+    monitoring.public,
+    monitoring.router,
+)
 
 
 def build(service: Service) -> FastAPI:
