@@ -16,12 +16,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bft.domain.errors import BftError
 from bft.domain.orders import Reason
 from bft.services.executor.api import (
+    auditing,
     brokers,
     controls,
     health,
     models,
     monitoring,
     orders,
+    reading,
     telegram,
 )
 from bft.services.executor.api.documents import document
@@ -36,6 +38,8 @@ ROUTERS = (
     controls.router,
     brokers.router,
     models.router,
+    reading.router,
+    auditing.router,
     telegram.router,
     health.router,
     monitoring.public,

@@ -48,6 +48,7 @@ class Service:
     executor: Executor
     book: Book
     offload: Offload[Any]
+    aside: Offload[Any]
     keyring: Keyring
     about: About
     command: Command
