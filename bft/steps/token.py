@@ -13,7 +13,6 @@ from typing import Any
 from bft.domain.errors import ConfigError, UnavailableError, UsageError
 from bft.domain.numbers import Number
 from bft.ports import Ports, Step, Summary, Tick
-from bft.settings import Secret
 
 PARTY = "bft-executor"
 """Audience and issuer."""
@@ -86,8 +85,8 @@ def issued(claims: dict[str, Any], secret: str) -> str:
     return jwt.encode(claims, secret, algorithm="HS256")
 
 
-def secrets_of(setting: Secret) -> tuple[str, ...]:
-    """Secrets of the setting: the current one, and the previous one where a second line holds it.
+def secrets_of(setting: str) -> tuple[str, ...]:
+    """Secrets of the (masked) setting: the current one, then the previous one, if there is one.
 
     Raises:
         ConfigError: absent, shorter than 32 bytes, a shipped example, or more than two lines.

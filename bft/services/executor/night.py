@@ -94,13 +94,12 @@ def from_line(line: str) -> Reference:
 def main(argv: Sequence[str]) -> int:
     """Print the facts of a root; the exit code of the fault where there is one."""
     from bft import wiring
-    from bft.cli import CommandLine
     from bft.services.executor.reference import read_reference
 
     root, held = argv[0], argv[1:]
     try:
-        wired = wiring.wire(wiring.settings(), root=root, commands=CommandLine(), json_only=True)
-        sys.stdout.write(to_line(read_reference(wired.store, held=held)) + "\n")
+        store = wiring.tables(wiring.settings(), root)
+        sys.stdout.write(to_line(read_reference(store, held=held)) + "\n")
     except BftError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -69,6 +69,7 @@ class _Life:
         self._ports, self._values, self._args = ports, values, args
         self._sql = ThreadPoolExecutor(1, thread_name_prefix="book")
         self._slow = ThreadPoolExecutor(1, thread_name_prefix="notify")
+        self._reads = ThreadPoolExecutor(1, thread_name_prefix="reads")
         self._stop = asyncio.Event()
 
     async def run(self) -> Summary:
@@ -84,6 +85,7 @@ class _Life:
             await executor.stop()
             await self._offload(book.close)
             self._sql.shutdown()
+            self._reads.shutdown(cancel_futures=True)
             self._slow.shutdown(cancel_futures=True)
         if ended:
             raise RefusedError(ended)
@@ -136,9 +138,11 @@ class _Life:
             executor=executor,
             book=book,
             offload=self._offload,
+            aside=self._reading,
             keyring=keyring,
             about=about,
             command=self._command,
+            configured=profile_of(values),
             began=executor.desk.timer(),
         )
 
@@ -151,6 +155,7 @@ class _Life:
         servers = [_Server(build(service), self._args, self._args.port)]
         if self._args.client_ca:
             servers.append(_Server(build_health(service), self._args, HEALTH_PORT, probes=True))
+        turning: list[asyncio.Task[Any]]
         turning = [asyncio.create_task(s.serve(sockets=[s.listener])) for s in servers]
         turning += [asyncio.create_task(w) for w in (_ticks(service), _probes(service))]
         self._url = servers[0].url
@@ -160,7 +165,8 @@ class _Life:
         sys.stderr.write(f"executor live on {self._url} ({_told(executor)})\n")
         sys.stderr.flush()
         stopped = asyncio.create_task(self._stop.wait())
-        await asyncio.wait({stopped, executor.ended, *turning}, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {stopped, executor.ended, *turning}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         executor.desk.closing_down = True
         for server in servers:
             server.should_exit = True
@@ -185,6 +191,10 @@ class _Life:
     async def _aside(self, work: Callable[[], T]) -> T:
         """Work that may take long, where nothing waits behind it."""
         return await asyncio.get_running_loop().run_in_executor(self._slow, work)
+
+    async def _reading(self, work: Callable[[], T]) -> T:
+        """Long reading of the book: no commit waits behind it."""
+        return await asyncio.get_running_loop().run_in_executor(self._reads, work)
 
     async def _command(self, words: list[str]) -> tuple[int, dict[str, Any]]:
         """`bft WORDS` in a process of its own: what needs libraries an executor does not carry."""

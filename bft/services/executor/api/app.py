@@ -15,7 +15,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bft.domain.errors import BftError
 from bft.domain.orders import Reason
-from bft.services.executor.api import health, monitoring, orders
+from bft.services.executor.api import (
+    auditing,
+    brokers,
+    controls,
+    health,
+    models,
+    monitoring,
+    orders,
+    reading,
+    telegram,
+)
 from bft.services.executor.api.documents import document
 from bft.services.executor.api.placing import Placing
 from bft.services.executor.api.problems import Problem, error_body, problem_of
@@ -23,7 +33,18 @@ from bft.services.executor.api.service import Service
 
 log = structlog.get_logger()
 ABOUT = "Orders, risk and state of one account. Paper unless unlocked."
-ROUTERS = (orders.router, health.router, monitoring.public, monitoring.router)
+ROUTERS = (
+    orders.router,
+    controls.router,
+    brokers.router,
+    models.router,
+    reading.router,
+    auditing.router,
+    telegram.router,
+    health.router,
+    monitoring.public,
+    monitoring.router,
+)
 
 
 def build(service: Service) -> FastAPI:

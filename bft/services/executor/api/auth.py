@@ -6,10 +6,10 @@ Source: executor specification, section 1.3.
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Annotated, Any
 
 import jwt
-from fastapi import Request, Security
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from bft.domain.orders import Reason
@@ -151,3 +151,6 @@ def need(role: Role) -> Callable[..., Awaitable[Subject]]:
 
 
 viewer, trader, admin = need(Role.VIEWER), need(Role.TRADER), need(Role.ADMIN)
+Reads = Annotated[Subject, Depends(viewer)]
+Trades = Annotated[Subject, Depends(trader)]
+Admins = Annotated[Subject, Depends(admin)]

@@ -3,15 +3,15 @@
 Source: executor specification, sections 1.1 and 1.4.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from bft.domain.orders import IntentState
 from bft.services.executor.api import health
-from bft.services.executor.api.auth import Subject, admin
+from bft.services.executor.api.auth import Admins
 from bft.services.executor.api.documents import errors
 from bft.services.executor.api.service import Service, service_of
 from bft.services.executor.protection import protected_qty
@@ -88,7 +88,7 @@ def _money(service: Service) -> dict[str, float | None]:
 
 
 @router.get("/v1/metrics/debug", response_model=Debug, responses=errors())
-async def metrics_debug(request: Request, _: Annotated[Subject, Depends(admin)]) -> JSONResponse:
+async def metrics_debug(request: Request, _: Admins) -> JSONResponse:
     """Figures as JSON."""
     service = service_of(request)
     gauge(service)
@@ -103,7 +103,7 @@ async def metrics_debug(request: Request, _: Annotated[Subject, Depends(admin)])
 
 
 @router.get("/v1/debug/config", response_model=Debug, responses=errors())
-async def debug_config(request: Request, _: Annotated[Subject, Depends(admin)]) -> JSONResponse:
+async def debug_config(request: Request, _: Admins) -> JSONResponse:
     """Settings with where each comes from; secrets are masked."""
     given: dict[str, str] = {}
     for variable, name in origins().items():
@@ -119,7 +119,7 @@ async def debug_config(request: Request, _: Annotated[Subject, Depends(admin)]) 
 
 
 @router.get("/v1/debug/routes", response_model=Routes, responses=errors())
-async def debug_routes(request: Request, _: Annotated[Subject, Depends(admin)]) -> JSONResponse:
+async def debug_routes(request: Request, _: Admins) -> JSONResponse:
     """Every route."""
     found = sorted(
         f"{method} {getattr(route, 'path', '')}"

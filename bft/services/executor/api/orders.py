@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
@@ -14,7 +14,7 @@ from bft.domain.orders import Intent, IntentState, Leg, Reason
 from bft.ledger import entries
 from bft.ledger.codec import decode, instant_text
 from bft.ledger.state import KEPT
-from bft.services.executor.api.auth import Subject, admin, trader, viewer
+from bft.services.executor.api.auth import Admins, Reads, Subject, Trades
 from bft.services.executor.api.documents import body_of, errors
 from bft.services.executor.api.idempotency import Answer, hash_of
 from bft.services.executor.api.json_body import read, read_body, strict_json, validated
@@ -96,7 +96,7 @@ def answered(answer: Answer) -> JSONResponse:
 )
 async def post_order(
     request: Request,
-    subject: Annotated[Subject, Depends(trader)],
+    subject: Trades,
     key: Key = None,
     mode: Mode = None,
 ) -> JSONResponse:
@@ -117,7 +117,7 @@ async def post_order(
 )
 async def post_signal(
     request: Request,
-    subject: Annotated[Subject, Depends(trader)],
+    subject: Trades,
     key: Key = None,
     mode: Mode = None,
 ) -> JSONResponse:
@@ -137,7 +137,7 @@ async def post_signal(
 )
 async def post_signals(
     request: Request,
-    subject: Annotated[Subject, Depends(trader)],
+    subject: Trades,
     key: Key = None,
     mode: Mode = None,
 ) -> JSONResponse:
@@ -190,7 +190,7 @@ def _one_content_each(body: SignalsBody, sent: list[Any]) -> None:
 @router.get("/v1/orders", response_model=Orders, responses=errors())
 async def get_orders(
     request: Request,
-    _: Annotated[Subject, Depends(viewer)],
+    _: Reads,
     status: Annotated[str | None, Query(max_length=32)] = None,
     symbol: Annotated[str | None, Query(max_length=32)] = None,
     since: datetime | None = None,
@@ -258,7 +258,7 @@ async def entry_of(request: Request, name: str) -> Intent:
 async def get_order(
     request: Request,
     id: str,
-    _: Annotated[Subject, Depends(viewer)],
+    _: Reads,
 ) -> JSONResponse:
     """One order."""
     desk, intent = service_of(request).desk, await entry_of(request, id)
@@ -270,7 +270,7 @@ async def get_order(
 async def get_order_status(
     request: Request,
     id: str,
-    _: Annotated[Subject, Depends(viewer)],
+    _: Reads,
 ) -> JSONResponse:
     """Where one order stands."""
     intent = await entry_of(request, id)
@@ -293,7 +293,7 @@ async def get_order_status(
 async def delete_order(
     request: Request,
     id: str,
-    _: Annotated[Subject, Depends(trader)],
+    _: Trades,
 ) -> JSONResponse:
     """Cancel an order; never blocked by a halt, and queued while the broker is away."""
     service, intent = service_of(request), await entry_of(request, id)
@@ -341,7 +341,7 @@ async def cancel(service: Service, intent: Intent) -> None:
 async def resolve_order(
     request: Request,
     id: str,
-    subject: Annotated[Subject, Depends(admin)],
+    subject: Admins,
 ) -> JSONResponse:
     """Settle an UNKNOWN order by what a person found out; its executions still count."""
     service = service_of(request)

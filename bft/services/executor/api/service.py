@@ -10,6 +10,7 @@ from fastapi import Request
 
 from bft.ledger import entries
 from bft.ports import Book
+from bft.risk.profiles import Profile
 from bft.services.executor.api.auth import Keyring
 from bft.services.executor.api.idempotency import Keys
 from bft.services.executor.api.limits import WriteLimit
@@ -47,9 +48,11 @@ class Service:
     executor: Executor
     book: Book
     offload: Offload[Any]
+    aside: Offload[Any]
     keyring: Keyring
     about: About
     command: Command
+    configured: Profile
     metrics: Metrics = field(default_factory=Metrics)
     tick_at: float = 0.0
     began: float = 0.0
