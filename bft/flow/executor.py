@@ -36,12 +36,10 @@ def _inside(api: ExecutorApi) -> Json:
     kill, halts = _body(api, "/v1/kill"), _body(api, "/v1/halts")["halts"]
     return {
         "positions": [_position(row) for row in held],
-        "unprotected": [row["symbol"] for row in held if row["protection_gap_qty"]],
+        "unprotected": [row["symbol"] for row in held if not _protected(row)],
         "unknown": [order["id"] for order in orders if order["state"] == "UNKNOWN"],
         "working": sum(order["status"] in {"PENDING", "SUBMITTED"} for order in orders),
-        "halts": [
-            f"{h['scope']} {h['key']}: {h['reason']}" for h in _body(api, "/v1/halts")["halts"]
-        ],
+        "halts": [f"{halt['scope']} {halt['key']}: {halt['reason']}" for halt in halts],
         "kill": {name: kill[name] for name in ("latched", "generation", "sources")},
     }
 
@@ -53,8 +51,13 @@ def _position(row: Json) -> Json:
         "quantity": row["quantity"],
         "average_cost": row["average_cost"],
         "stops": stops,
-        "protected": not row["protection_gap_qty"],
+        "protected": _protected(row),
     }
+
+
+def _protected(row: Json) -> bool:
+    """All units lie under live stops."""
+    return bool(abs(float(row["quantity"])) == row["protected_quantity"])
 
 
 def _body(api: ExecutorApi, path: str) -> Json:

@@ -38,10 +38,10 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     else:
         name = f"{FOLDER}/audit_{_stamp(found['at'])}.md"
         objects = {name: ports.store.put(name, found["markdown"].encode())}
-    failed = [check["name"] for check in checks if check["status"] == FAIL]
+    failed = [check["name"] for check in checks if check["level"] == FAIL]
     if not args.json:
         for check in checks:
-            sys.stderr.write(f"[{check['status']}] {check['name']}: {check['text']}\n")
+            sys.stderr.write(f"[{check['level']}] {check['name']}: {check['text']}\n")
     return Summary(
         values={"report": name, "checks": checks, "failed": failed},
         rows=len(checks),

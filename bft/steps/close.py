@@ -17,6 +17,7 @@ from bft.steps.arguments import day
 from bft.steps.asking import about, add_api, add_mode, answer, connect
 
 LOOK_S = 0.5
+OPTION = "OPT"
 Held = Mapping[str, Any]
 
 
@@ -112,10 +113,10 @@ def _meant(held: Sequence[Held], args: argparse.Namespace) -> list[Held]:
     return [
         row
         for row in held
-        if (not symbols or row["symbol"] in symbols or row["underlying"] in symbols)
-        and (not args.strategy or args.strategy in row["strategies"])
-        and (not args.shares or row["instrument"] not in {"CALL", "PUT"})
-        and (not args.options or row["instrument"] in {"CALL", "PUT"})
+        if (not symbols or row["underlying"] in symbols)
+        and (not args.strategy or args.strategy in {e["strategy_id"] for e in row["exits"]})
+        and (not args.shares or row["sec_type"] != OPTION)
+        and (not args.options or row["sec_type"] == OPTION)
     ]
 
 

@@ -7,11 +7,14 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bft.domain.errors import DataError
 from bft.domain.trading import Direction, SignalKind
 from bft.ports import Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 RANKED_DAYS = (3, 10, 30)
 SENT_AS_IS = (
@@ -54,10 +57,21 @@ def stored_rows(store: Store, asof: date, slot: str) -> list[Row]:
     if part not in {ref.partition for ref in objects}:
         run = f"bft scan --asof {asof}" + ("" if slot == "close" else " --mode intraday --quotes")
         raise DataError(f"signals {asof} slot {slot} are absent; run: {run}")
-    rows = store.read("signals", asof=asof, partitions=[part]).to_pylist()
+    rows = _plain_rows(store.read("signals", asof=asof, partitions=[part]))
     ranks = _ranks(store, asof) if slot == "close" else {}
     rows.sort(key=lambda r: (ranks.get(r["signal_id"], len(ranks) + 1), -r["confidence"]))
     return [Row(body=body_of(row), tag=row["tag"]) for row in rows]
+
+
+def _plain_rows(table: "pa.Table") -> list[dict[str, Any]]:
+    """Rows with instants as ISO text: turning those into Python objects would import pandas."""
+    import pyarrow as pa
+
+    for place, column in enumerate(table.schema):
+        if pa.types.is_timestamp(column.type):
+            table = table.set_column(place, column.name, table[column.name].cast(pa.string()))
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
 
 
 def _ranks(store: Store, asof: date) -> dict[str, int]:

@@ -21,6 +21,7 @@ from bft.ledger.days import trading_day
 from bft.ledger.records import Lot, Position, Trade
 from bft.services.executor.api.auth import Reads
 from bft.services.executor.api.documents import errors
+from bft.services.executor.api.holding import ExitView, exits_of
 from bft.services.executor.api.problems import unknown
 from bft.services.executor.api.service import Service, service_of
 from bft.services.executor.api.views import money
@@ -42,7 +43,9 @@ class PositionView(BaseModel):
     mark: str | None
     unrealised_usd: str | None
     protected_quantity: int
+    exits: list[ExitView]
     opened_at: datetime
+    underlying: str
     sec_type: str
     con_id: int
     account: str
@@ -132,6 +135,8 @@ def position_view(service: Service, held: Position) -> dict[str, Any]:
         "mark": money(price),
         "unrealised_usd": money(gain),
         "protected_quantity": protected_qty(stops),
+        "exits": exits_of(service, held),
+        "underlying": held.contract.symbol,
         "opened_at": held.opened_at.isoformat(),
         "sec_type": held.contract.sec_type,
         "con_id": held.con_id,
