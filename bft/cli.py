@@ -228,6 +228,7 @@ def describe(verb: str, step: "Step") -> "Json":
         "verb": verb,
         "description": step.summary,
         "class": step.effect,
+        "classes": dict(step.effects),
         "reads": list(step.reads),
         "writes": list(step.writes),
         "input_schema": {"type": "object", "properties": properties, "required": required},

@@ -118,11 +118,12 @@ def running_executor(
 def _environment(root: Path, url: str, settings: dict[str, str]) -> dict[str, str]:
     folder = root.parent
     (folder / "secret").write_text(SECRET)
-    now = datetime.now(UTC)
+    now = datetime.now(UTC)  # noqa: TID251  tokens live by the real clock
     for role in ("viewer", "trader", "admin"):
         claims = token_claims(f"{role}-ada", [role], now=now, lifetime=timedelta(minutes=60))
         (folder / f"{role}.token").write_text(issued(claims, SECRET))
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    names = ("PATH", "HOME", "LANG")
+    kept = {n: os.environ[n] for n in names if n in os.environ}  # noqa: TID251  a child needs them
     return {
         **kept,
         "PYTHONPATH": str(Path(__file__).resolve().parents[1]),

@@ -24,6 +24,8 @@ from bft.ports.night import (
 if TYPE_CHECKING:
     import argparse
 
+Effect = Literal["pure", "replace", "once"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
@@ -87,13 +89,14 @@ class Ports(Protocol):
 class Step:
     """One verb: how it is parsed, what it reads and writes, what it does.
 
-    `effect` is pure, replace or once (design, section 3). `outputs` are keys of the JSON line that
+    `effect` is pure, replace or once (design, section 3); `effects` names actions of a verb that
+    are of another class. `outputs` are keys of the JSON line that
     workflows may read. `settings` are names of Settings that are put on `args` before `run`.
     `code` lists the packages whose source is part of the marker key. `inputs` returns the digests
     a re-run compares, or None: never cached.
     """
 
-    effect: Literal["pure", "replace", "once"]
+    effect: Effect
     summary: str
     arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[Ports, argparse.Namespace, Tick], Summary]
@@ -103,3 +106,4 @@ class Step:
     outputs: Mapping[str, str] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
+    effects: Mapping[str, Effect] = field(default_factory=dict)

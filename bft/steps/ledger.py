@@ -284,4 +284,11 @@ STEP = Step(
         "adjustments": "made now",
     },
     code=("steps.ledger", "ledger"),
+    effects={
+        "positions": "pure",
+        "lots": "pure",
+        "trades": "pure",
+        "verify": "pure",
+        "export": "replace",
+    },
 )
