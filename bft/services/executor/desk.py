@@ -109,7 +109,8 @@ class Desk:
             told.at, severity=level[told.severity], name=name, key=key, message=text
         )
         rows = apply(self.state, made)
-        mail = {"name": name, "key": key, "severity": told.severity, "text": text, "at": told.at}
+        mail = {"name": name, "key": key, "severity": told.severity.value, "text": text}
+        mail["at"] = told.at.isoformat()
         self.writer.submit(Page(entries=(made,), rows=rows, outbox=(mail,)))
 
     def spawn(self, work: Coroutine[Any, Any, Any], what: str) -> "asyncio.Task[Any]":
