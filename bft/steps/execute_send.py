@@ -67,8 +67,10 @@ class Outcome:
         return {name: value for name, value in found.items() if value is not None}
 
 
-def send(api: ExecutorApi, rows: Sequence[Row], *, wait_s: float) -> list[Outcome]:
-    """Post all rows, and those denied for now again every 10 s until `wait_s` is over.
+def send(
+    api: ExecutorApi, rows: Sequence[Row], *, wait_s: float, again_s: float = AGAIN_S
+) -> list[Outcome]:
+    """Post all rows, and those denied for now again every `again_s` until `wait_s` is over.
 
     Raises:
         DataError: a row the API does not understand; nothing of its batch was sent.
@@ -79,9 +81,9 @@ def send(api: ExecutorApi, rows: Sequence[Row], *, wait_s: float) -> list[Outcom
     while True:
         again = [place for place, outcome in enumerate(found) if outcome.transient]
         left_s = end - time.monotonic()
-        if not again or left_s < AGAIN_S:
+        if not again or left_s < again_s:
             return found
-        time.sleep(AGAIN_S)
+        time.sleep(again_s)
         repeated = _posted(api, [found[place].row for place in again])
         for place, outcome in zip(again, repeated, strict=True):
             found[place] = outcome

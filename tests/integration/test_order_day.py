@@ -194,4 +194,3 @@ def test_denied_signals_are_told_by_reason(tmp_path: Path) -> None:
         assert "confidence" in err
         again = run.bft(*words)[1]
         assert (again["sent"], again["replayed"]) == (0, 4)
-
