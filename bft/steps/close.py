@@ -4,13 +4,14 @@ Source: executor specification, sections 1.1, 6 and 10; platform specification, 
 """
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from bft.domain.errors import RefusedError, UnavailableError, UsageError
+from bft.domain.errors import UnavailableError, UsageError
 from bft.domain.numbers import AT_LEAST_0
 from bft.ports import ExecutorApi, Ports, Step, Summary, Tick
 from bft.steps.arguments import day
@@ -18,6 +19,7 @@ from bft.steps.asking import about, add_api, add_mode, answer, connect
 
 LOOK_S = 0.5
 OPTION = "OPT"
+DAY_KEY = "ledger/days/{}.json"
 Held = Mapping[str, Any]
 
 
@@ -43,14 +45,14 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     """Ask for the closing orders, and wait until the positions are gone.
 
     Raises:
-        RefusedError: another mode, `--confirm` is not the account, book and broker differ.
+        RefusedError: another mode, or `--confirm` is not the account.
         UnavailableError: no executor, its broker is away, or a position is still there.
         UsageError: nothing is named, or too much.
     """
     body = _wanted(args)
     api, health = connect(ports, args)
     if args.reconcile:
-        return _reconcile(api, args, health)
+        return _reconcile(ports, api, args, health)
     held = _positions(api)
     meant = [row for row in held if _due(row)] if args.due else _meant(held, args)
     shown = [{"symbol": row["symbol"], "quantity": row["quantity"]} for row in meant]
@@ -158,8 +160,10 @@ def _wait(
         time.sleep(LOOK_S)
 
 
-def _reconcile(api: ExecutorApi, args: argparse.Namespace, health: Mapping[str, Any]) -> Summary:
-    """Have book and broker compared now, and tell what differs."""
+def _reconcile(
+    ports: Ports, api: ExecutorApi, args: argparse.Namespace, health: Mapping[str, Any]
+) -> Summary:
+    """Have book and broker compared now, tell what differs, and keep the account of the day."""
     before = _last(api)
     answer(api.ask("POST", "/v1/reconcile"))
     end = time.monotonic() + args.wait
@@ -167,13 +171,33 @@ def _reconcile(api: ExecutorApi, args: argparse.Namespace, health: Mapping[str, 
         if time.monotonic() >= end:
             raise UnavailableError(f"no reconciliation within {args.wait:g} s; see bft status")
         time.sleep(LOOK_S)
+    kept = _keep_day(ports, api, args.session, {**about(health), "reconciliation": found})
     differences = found.get("differences") or []
     if not args.json:
         sys.stderr.write(f"{len(differences)} differences of book and broker\n")
+    error = None
     if differences:
         text = "; ".join(str(difference) for difference in differences[:3])
-        raise RefusedError(f"book and broker differ: {text}; see bft status and bft ledger")
-    return Summary(values={**about(health), **_session(args), "reconciliation": found})
+        error = f"book and broker differ: {text}; see bft status and bft ledger"
+    return Summary(
+        values={**about(health), **_session(args), "reconciliation": found, "day": sorted(kept)},
+        objects=kept,
+        exit_code=77 if error else 0,
+        error=error,
+    )
+
+
+def _keep_day(
+    ports: Ports, api: ExecutorApi, session: date | None, values: dict[str, Any]
+) -> dict[str, str]:
+    """What the day report reads: the account, its result and positions as the day ended."""
+    if session is None:
+        return {}
+    values["pnl"] = answer(api.ask("GET", "/v1/pnl/daily"))
+    values["positions"] = _positions(api)
+    key = DAY_KEY.format(session)
+    text = json.dumps(values, indent=1, sort_keys=True) + "\n"
+    return {key: ports.store.put(key, text.encode())}
 
 
 def _last(api: ExecutorApi) -> dict[str, Any] | None:
@@ -186,13 +210,14 @@ STEP = Step(
     summary="Close positions through the executor; --due before the close, --reconcile after.",
     arguments=arguments,
     run=run,
-    writes=("orders of the executor",),
+    writes=("orders of the executor", "ledger/days"),
     outputs={
         "mode": "paper or live, as the executor says",
         "positions": "what was meant",
         "closing": "orders that close, entries that are cancelled",
         "left": "positions still there",
         "reconciliation": "the newest comparison of book and broker",
+        "day": "what the day report will read",
     },
     settings=("api_url",),
     code=("steps.close",),

@@ -164,7 +164,7 @@ def test_two_forecast_sets_in_one_file_are_refused(tmp_path: Path) -> None:
 
 def test_another_days_scan_is_refused(tmp_path: Path) -> None:
     path = scanned(tmp_path, signal(ASOF, "AAPL"))
-    with pytest.raises(DataError, match="line 2, column (asof|timestamp)"):
+    with pytest.raises(DataError, match=r"line 2, column (asof|timestamp)"):
         read_file(path, date(2026, 1, 5))
 
 

@@ -84,6 +84,8 @@ class Daily(BaseModel):
     unrealised_change_usd: str | None
     fees_usd: str
     r_multiple: str
+    day_start_equity_usd: str | None
+    equity_usd: str | None
     strategies: list[ResultView]
 
 
@@ -210,15 +212,19 @@ async def pnl_daily(request: Request, _: Reads) -> JSONResponse:
     """Result of the trading day so far."""
     service = service_of(request)
     day = trading_day(service.now)
-    state = service.desk.state
+    desk, state = service.desk, service.desk.state
     rows = [r for r in results(state.lots.values(), state.trades, since=day) if r.day == day]
     total = summed(rows, day=day)
+    start = state.limits_of("account", desk.account, day, at=desk.now).day_start_equity_usd
+    values = desk.broker.account_values()
     return JSONResponse(
         {
             "day": day.isoformat(),
             **_figures(total),
             "unrealised_usd": money(unrealised(service)),
             "unrealised_change_usd": money(service.executor.facts.unrealised_change_usd()),
+            "day_start_equity_usd": money(start),
+            "equity_usd": money(values.equity_usd) if values else None,
             "strategies": [_view(row) for row in rows],
         }
     )
