@@ -6,7 +6,7 @@ Source: executor specification, section 1.3.
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,8 +50,6 @@ class Asking:
 
 Act = Callable[[KeyClaim | None], Awaitable[Answer]]
 """Does the work; what it is handed is committed with the effect, None: the key is taken."""
-Beside = Callable[[Coroutine[Any, Any, None], str], object]
-"""Runs work beside everything else, under a name."""
 Recall = Callable[[str], Awaitable[Answer]]
 """The answer that an intent gives."""
 
@@ -76,8 +74,9 @@ def hash_of(value: Any) -> str:
 class Keys:
     """Answers each key once; touched on the loop's thread only."""
 
-    def __init__(self, book: Book, offload: Offload[Any], beside: Beside) -> None:
-        self._book, self._offload, self._beside = book, offload, beside
+    def __init__(self, book: Book, offload: Offload[Any]) -> None:
+        self._book, self._offload = book, offload
+        self._storing: set[asyncio.Task[None]] = set()
         self._running: dict[str, tuple[str, asyncio.Future[Answer | None]]] = {}
 
     async def answer(
@@ -104,8 +103,14 @@ class Keys:
             if not kept:
                 del self._running[asking.key]
         if kept:
-            self._beside(self._store(asking, made, flushed), "answer")
+            task = asyncio.create_task(self._store(asking, made, flushed))
+            self._storing.add(task)
+            task.add_done_callback(self._storing.discard)
         return made
+
+    async def drain(self) -> None:
+        """Wait until every answer given is stored, or cannot be."""
+        await asyncio.gather(*self._storing)
 
     async def _once(self, asking: Asking, act: Act, recall: Recall) -> Answer:
         claim = await self._known(asking) if asking.given else None

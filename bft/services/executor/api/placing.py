@@ -114,7 +114,7 @@ class Placing:
         order = order_of(body, received)
         late = entered is not None and now - entered > BACKFILL
         if late or body.features.get("is_backfill") is True:
-            return self._backfill(order, body, claim)
+            return await self._backfill(order, body, claim)
         if order.kind is SignalKind.EXIT:
             return self._exit(order, body, claim)
         return await self._open(order, caller, asking, claim)
@@ -210,7 +210,9 @@ class Placing:
 
     # backfill
 
-    def _backfill(self, order: OrderRequest, body: OrderBody, claim: KeyClaim | None) -> Answer:
+    async def _backfill(
+        self, order: OrderRequest, body: OrderBody, claim: KeyClaim | None
+    ) -> Answer:
         """A trade of the past: a row of the trade log, no order, no position, no counter."""
         desk = self._service.desk
         price = order.limit_price_usd
@@ -243,7 +245,7 @@ class Placing:
         )
         made = [entries.trade(desk.now, trade=trade)]
         made += [claim_entry(claim, desk.now, trade.id)] if claim else []
-        desk.note(*made)
+        await desk.note(*made, gives_up=True)
         return Answer(status=201, body=backfill_view(trade))
 
 
