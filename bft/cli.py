@@ -38,7 +38,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "predict": ("bft.steps.predict", "score the production set on the newest gold"),
     "scan": ("bft.steps.scan", "strategies on the close: signals with reasons"),
     "rank": ("bft.steps.rank", "signals to ranked, sized picks"),
-    "serve": ("bft.steps.serve", "start a server: market-sim, mlflow"),
+    "serve": ("bft.steps.serve", "start a server: gateway-sim, market-sim, mlflow"),
     "workflow": ("bft.flow.workflow_verb", "what workflows ask: due, summary, quorum, status"),
     "chain": ("bft.flow.chain", "several command lines, one after the other"),
     "screen": ("bft.steps.screen", "flags that turned: CSV, charts, PDF"),

@@ -1,0 +1,1 @@
+"""The exchange as a pure state machine: orders, fills, groups, accounts. It asks no clock."""

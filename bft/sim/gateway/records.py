@@ -1,0 +1,55 @@
+"""Books to records and back."""
+
+from collections.abc import Iterator
+
+from bft.sim.gateway.exchange.books import Books
+from bft.sim.gateway.exchange.orders import Order
+from bft.sim.gateway.store import FileStore, MemoryStore, Record
+
+
+def changed(books: Books) -> Iterator[Record]:
+    """Records that changed since the last call, in a stable order."""
+    dirty, books.dirty = sorted(books.dirty), set()
+    orders: dict[int, Order] = dict(books.completed)
+    orders |= {order.perm_id: order for order in books.live()} if dirty else {}
+    for kind, key in dirty:
+        if kind == "order":
+            yield kind, key, orders.get(int(key))
+        elif kind == "execution":
+            yield kind, key, books.executions.get(key)
+        elif kind == "account":
+            yield kind, key, books.accounts.get(key)
+        elif kind == "position":
+            account, _, number = key.partition("/")
+            yield kind, key, books.positions.get((account, int(number)))
+        else:
+            yield kind, key, books.ids
+
+
+def restore(books: Books, store: FileStore | MemoryStore) -> None:
+    """Fill empty books with what was stored.
+
+    Raises:
+        DataError: written by another version.
+    """
+    for kind, key, value in store.load():
+        if kind == "order":
+            _order(books, value)
+        elif kind == "execution":
+            books.executions[key] = value
+        elif kind == "account" and key in books.accounts:
+            books.accounts[key] = value
+        elif kind == "position":
+            books.positions[value.account, value.contract.con_id] = value
+        elif kind == "ids":
+            books.ids = value
+    books.dirty = set()
+
+
+def _order(books: Books, order: Order) -> None:
+    if order.status.live:
+        books.add(order)
+        return
+    books.completed[order.perm_id] = order
+    if order.terms.order_id > 0:
+        books.orders[order.terms.key] = order

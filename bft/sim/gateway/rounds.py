@@ -1,0 +1,123 @@
+"""What time brings: quotes step by step, expiry at the close, the nightly reset."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from bft.domain import sessions
+from bft.sim.gateway.agenda import Planned
+from bft.sim.gateway.exchange import hours
+from bft.sim.gateway.exchange.contracts import Contract
+from bft.sim.gateway.prices.control import ControlPrices
+
+if TYPE_CHECKING:
+    from bft.sim.gateway.gateway import GatewaySim
+
+
+class Rounds:
+    """Plans on the agenda what recurs."""
+
+    def __init__(self, gateway: "GatewaySim") -> None:
+        self.gateway = gateway
+        self._step: Planned | None = None
+        self._close: Planned | None = None
+        self._close_at: datetime | None = None
+
+    def begin(self) -> None:
+        """Plan the first of each."""
+        self.plan()
+        self._plan_reset()
+
+    def plan(self) -> None:
+        """Plan the next step and the next close, where something waits for them."""
+        self._plan_step()
+        due = self.gateway.exchange.next_expiry()
+        if due == self._close_at:
+            return
+        if self._close is not None:
+            self._close.cancel()
+        self._close_at = due
+        self._close = None if due is None else self.gateway.agenda.at(due, self._expire)
+
+    def _expire(self) -> None:
+        self._close = self._close_at = None
+        self.gateway.exchange.close(self.gateway.now())
+        self.gateway.settle()
+
+    # steps -------------------------------------------------------------------------------
+
+    def _plan_step(self) -> None:
+        """Step while something is watched and trades; else wake up at its opening."""
+        gateway = self.gateway
+        if self._step is not None or isinstance(gateway.market.prices, ControlPrices):
+            return
+        now, watched = gateway.now(), list(self._watched())
+        if not watched:
+            return
+        if any(hours.session_of(contract, now) for contract in watched):
+            due = _next_multiple(now, gateway.config.step_s)
+        else:
+            due = min(hours.next_open(contract, now) for contract in watched)
+        self._step = gateway.agenda.at(due, self._run_step)
+
+    def _run_step(self) -> None:
+        self._step = None
+        now = self.gateway.now()
+        for contract in self._watched():
+            if hours.session_of(contract, now):
+                self.gateway.refresh(contract)
+        self._plan_step()
+
+    def _watched(self) -> Iterator[Contract]:
+        """Contracts with live orders, subscribers, or holdings whose value is followed."""
+        gateway, found = self.gateway, {}
+        books = gateway.exchange.books
+        for order in books.live():
+            found[order.terms.contract.con_id] = order.terms.contract
+        for contract in gateway.board.data.contracts:
+            found[contract.con_id] = contract
+        if gateway.board.accounts.wants_marks:
+            found |= {p.contract.con_id: p.contract for p in books.positions.values() if p.qty}
+        return iter(list(found.values()))
+
+    # the night ---------------------------------------------------------------------------
+
+    def _plan_reset(self) -> None:
+        at = self.gateway.config.reset_at
+        if at is None:
+            return
+        now = self.gateway.now()
+        day = now.astimezone(sessions.NEW_YORK).date()
+        due = datetime.combine(day, at, sessions.NEW_YORK).astimezone(UTC)
+        if due <= now:
+            due = datetime.combine(day + timedelta(days=1), at, sessions.NEW_YORK).astimezone(UTC)
+        self.gateway.agenda.at(due, self._reset_due)
+
+    def _reset_due(self) -> None:
+        config = self.gateway.config
+        self.reset(config.reset_s, config.reset_ending)
+        self._plan_reset()
+
+    def reset(self, silent_s: float, ending: str) -> None:
+        """1100, silence, then the end that was asked for: close, 1101 or 1102."""
+        gateway = self.gateway
+        gateway.note("reset", silent_s=silent_s, ending=ending)
+        gateway.board.say_all(1100, "Connectivity between IB and Trader Workstation has been lost.")
+        gateway.board.silent = True
+        gateway.agenda.after(silent_s, lambda: self._after_reset(ending))
+
+    def _after_reset(self, ending: str) -> None:
+        gateway = self.gateway
+        gateway.board.silent = False
+        gateway.exchange.new_day()
+        gateway.settle()
+        if ending == "close":
+            gateway.board.close_all()
+        else:
+            gateway.board.restore(int(ending))
+
+
+def _next_multiple(now: datetime, step_s: float) -> datetime:
+    """The next instant that is a multiple of the step, so that equal runs step alike."""
+    epoch = now.timestamp()
+    return datetime.fromtimestamp((epoch // step_s + 1) * step_s, UTC)

@@ -1,0 +1,165 @@
+"""Who is connected, which desk answers what, and who is told of which event."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from bft.sim.gateway.account_desk import AccountDesk
+from bft.sim.gateway.data_desk import DataDesk
+from bft.sim.gateway.exchange.orders import (
+    MANUAL,
+    Charged,
+    Event,
+    Executed,
+    Execution,
+    Moved,
+    Opened,
+    Said,
+    Terms,
+)
+from bft.sim.gateway.history_desk import HistoryDesk
+from bft.sim.gateway.orders_desk import OrdersDesk
+from bft.sim.gateway.reference_desk import ReferenceDesk
+from bft.sim.gateway.session import About, Session
+from bft.sim.gateway.wire import order_fields
+from bft.sim.gateway.wire.frames import frame
+from bft.sim.gateway.wire.names import UNSERVED, UNSERVED_REQ_ID
+from bft.sim.gateway.wire.reader import FieldError
+
+if TYPE_CHECKING:
+    from bft.sim.gateway.gateway import GatewaySim
+
+IN_USE = "Unable to connect as the client id is already in use. Retry with a unique client id."
+RESTORED = {
+    1101: "Connectivity between IB and Trader Workstation has been restored - data lost.",
+    1102: "Connectivity between IB and Trader Workstation has been restored - data maintained.",
+}
+
+
+class Switchboard:
+    """Owns the sessions (see `session.Owner`)."""
+
+    def __init__(self, gateway: "GatewaySim") -> None:
+        self.gateway = gateway
+        self.messages_per_s = gateway.config.messages_per_s
+        self.clients: dict[int, Session] = {}
+        self.account_names = list(gateway.config.accounts)
+        self.silent = False
+        self.orders = OrdersDesk(gateway)
+        self.accounts = AccountDesk(gateway)
+        self.reference = ReferenceDesk(gateway)
+        self.data = DataDesk(gateway)
+        self.history = HistoryDesk(gateway)
+        self.desks = (self.orders, self.accounts, self.reference, self.data, self.history)
+        self.handlers = {n: h for desk in self.desks for n, h in desk.handlers.items()}
+
+    def now(self) -> datetime:
+        """Aware UTC instant."""
+        return self.gateway.now()
+
+    # sessions ----------------------------------------------------------------------------
+
+    def begin(self, session: Session, client_id: int) -> None:
+        """Let a client in, unless its id is connected already."""
+        if client_id in self.clients:
+            session.error(-1, 326, IN_USE)
+            session.close()
+            return
+        session.client_id = client_id
+        self.clients[client_id] = session
+        session.send((15, 1, ",".join(self.account_names) + ","))
+        session.send((9, 1, self.gateway.next_id(client_id)))
+        for code, text in ((2104, "Market data farm"), (2106, "HMDS data farm")):
+            session.error(-1, code, f"{text} connection is OK:simulated")
+
+    def handle(self, session: Session, fields: list[str]) -> None:
+        """Answer a request, or say why not."""
+        if self.silent:
+            return
+        number = int(fields[0]) if fields and fields[0].isdigit() else -1
+        handler = self.handlers.get(number)
+        if handler is None:
+            self._unserved(session, number, fields)
+            return
+        try:
+            handler(session, fields)
+        except FieldError as error:
+            session.error(-1, 320, f"Error reading request:-'{number}' : {error}")
+
+    def gone(self, session: Session) -> None:
+        """A socket closed."""
+        if session.client_id is not None and self.clients.get(session.client_id) is session:
+            del self.clients[session.client_id]
+            for desk in self.desks:
+                desk.forget(session)
+
+    def deliver(self, session: Session, values: Sequence[object], about: About) -> None:
+        """Write a message, unless the gateway is silent."""
+        del about
+        if not self.silent:
+            session.write(frame(values))
+
+    def close_all(self) -> None:
+        """Close every socket."""
+        for session in list(self.clients.values()):
+            session.close()
+
+    def say_all(self, code: int, text: str) -> None:
+        """Tell every client a code."""
+        for session in list(self.clients.values()):
+            session.error(-1, code, text)
+
+    def restore(self, code: int) -> None:
+        """Say 1101 or 1102; on 1101 every data subscription is gone."""
+        if code == 1101:
+            for session in self.clients.values():
+                self.data.forget(session)
+                self.history.forget(session)
+        self.say_all(code, RESTORED[code])
+
+    def _unserved(self, session: Session, number: int, fields: list[str]) -> None:
+        if number not in UNSERVED:
+            session.error(-1, 320, f"Error reading request: unknown message id {number}")
+            return
+        place = UNSERVED_REQ_ID.get(number, len(fields))
+        word = fields[place] if place < len(fields) else ""
+        req_id = int(word) if word.isdigit() else -1
+        session.error(req_id, 321, f"Error validating request: message {number} is not simulated")
+
+    # events ------------------------------------------------------------------------------
+
+    def route(self, event: Event) -> None:
+        """Tell an event to those it concerns."""
+        if isinstance(event, Moved):
+            self.accounts.moved(event.account, event.contract)
+        elif isinstance(event, Said):
+            session = self.clients.get(event.key[0])
+            if session is not None:
+                session.error(event.key[1], event.code, event.text)
+        elif isinstance(event, Executed):
+            self._tell_fill(event.execution, order_fields.exec_details(event.execution, req_id=-1))
+        elif isinstance(event, Charged):
+            self._tell_fill(event.execution, order_fields.commission(event.execution))
+        else:
+            order, is_open = event.order, isinstance(event, Opened)
+            values = order_fields.open_order(order) if is_open else order_fields.order_status(order)
+            self._tell(order.terms.client_id, values, about(order.terms))
+
+    def _tell_fill(self, made: Execution, values: Sequence[object]) -> None:
+        self._tell(made.client_id, values, About(made.contract.symbol, made.leg))
+
+    def _tell(self, client_id: int, values: Sequence[object], topic: About) -> None:
+        """Tell the owner and the master; of manual orders, client 0 once it follows them."""
+        told = [self.clients.get(client_id)]
+        if client_id == MANUAL and told[0] not in self.orders.bound:
+            told = []
+        if self.gateway.config.master_client is not None:
+            told.append(self.clients.get(self.gateway.config.master_client))
+        for session in dict.fromkeys(told):
+            if session is not None:
+                session.send(values, topic)
+
+
+def about(terms: Terms) -> About:
+    """What an order's messages are about."""
+    return About(terms.contract.symbol, terms.leg)

@@ -1,0 +1,1 @@
+"""Fields of the TWS protocol at server version 178, in and out."""
