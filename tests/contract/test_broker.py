@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from brokers import CLOSE, OPEN, PaperVenue, Seat, Venue, running, usd
+from ib_gateways import IbVenue
 from virtual_time import run, settle
 
 from bft.domain.broker import (
@@ -24,7 +25,7 @@ from bft.domain.broker import (
 from bft.domain.errors import DataError, UnavailableError
 from bft.domain.orders import Contract, OrderType, Side, TimeInForce
 
-VENUES: dict[str, Callable[[], Venue]] = {"paper": PaperVenue}
+VENUES: dict[str, Callable[[], Venue]] = {"paper": PaperVenue, "ib": IbVenue}
 Story = Callable[[Seat], Awaitable[None]]
 Play = Callable[[Story], None]
 LIVE = ("Submitted", "PreSubmitted")
@@ -474,7 +475,7 @@ def test_quotes_of_watched_contracts_are_reported(play: Play, venue: Venue) -> N
 def test_errors_name_an_order_of_ours(play: Play) -> None:
     async def story(seat: Seat) -> None:
         seat.broker.cancel(999_999)
-        said = await seat.expect(ErrorReport)
+        said = await seat.expect(ErrorReport, lambda r: r.order_id is not None)
         assert (said.order_id, said.kind) == (999_999, ErrorKind.UNCHANGED)
 
     play(story)
