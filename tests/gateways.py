@@ -12,10 +12,12 @@ from typing import Any
 from ib_async import IB, Contract, Order, Stock, Trade
 
 from bft.sim.gateway.config import GatewayConfig
+from bft.sim.gateway.exchange.contracts import con_id
 from bft.sim.gateway.gateway import GatewaySim
 
 MORNING = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)  # a Friday, 10:00 New York
-AAPL = Stock("AAPL", "SMART", "USD")
+AAPL = Stock("AAPL", "SMART", "USD", conId=con_id("STK:AAPL"))
+_PATIENCE = 100
 _SETTLE_S = 0.0005  # how long real sockets get before time jumps
 
 
@@ -23,13 +25,17 @@ class _IdleSelector(selectors.DefaultSelector):  # type: ignore[valid-type,misc]
     """Polls sockets; where nothing comes, time jumps by what the loop would have waited."""
 
     jumped = 0.0
+    idle_turns = 0
 
     def select(self, timeout: float | None = None) -> Any:
         if timeout is None:
             return super().select(None)
         ready = super().select(min(timeout, _SETTLE_S))
+        self.idle_turns = 0 if ready or timeout else self.idle_turns + 1
         if not ready:
             self.jumped += timeout
+        if self.idle_turns > _PATIENCE:  # a timer that asks for "later than now" at once again
+            self.jumped += 1e-6
         return ready
 
 
@@ -49,6 +55,7 @@ class Heard:
     """Everything an ib_async client was told, in order, as (message number, fields)."""
 
     messages: list[tuple[int, list[str]]] = field(default_factory=list)
+    on_message: Callable[[int, list[str]], None] = lambda _number, _fields: None
 
     def numbers(self, *wanted: int) -> list[int]:
         return [n for n, _ in self.messages if not wanted or n in wanted]
@@ -74,6 +81,7 @@ class Client(IB):
 
         def listen(fields: list[str]) -> None:
             self.heard.messages.append((int(fields[0]), list(fields)))
+            self.heard.on_message(int(fields[0]), fields)
             interpret(list(fields))
 
         self.client.decoder.interpret = listen
@@ -102,6 +110,11 @@ class Stage:
 
     def tick(self, bid: object, ask: object, symbol: str = "AAPL", **rest: object) -> None:
         self.sim.tick(symbol, bid=bid, ask=ask, **rest)
+
+
+def stock(symbol: str) -> Stock:
+    """A stock as a client holds it once it is qualified."""
+    return Stock(symbol, "SMART", "USD", conId=con_id(f"STK:{symbol}"))
 
 
 async def settle(seconds: float = 0.02) -> None:

@@ -216,8 +216,9 @@ class AccountDesk:
         session.send((95, req_id, held.qty, *(_places(one) for one in figures)))
 
     def _held(self) -> Iterator[Position]:
-        for account in self.gateway.account_names:
-            yield from self.gateway.exchange.books.held(account)
+        if not self.gateway.board.positions_hidden:
+            for account in self.gateway.account_names:
+                yield from self.gateway.exchange.books.held(account)
 
     def _drop(
         self,

@@ -1,6 +1,6 @@
 """The control port: HTTP on loopback that moves the clock, sets prices and shows the state.
 
-POST bodies and answers are JSON: /tick /advance /order /close; GET /tape /state.
+POST bodies and answers are JSON: /tick /advance /order /close /fault; GET /tape /state.
 """
 
 import asyncio
@@ -30,6 +30,7 @@ class ControlServer:
             ("POST", "/advance"): self._advance,
             ("POST", "/order"): self._order,
             ("POST", "/close"): self._close,
+            ("POST", "/fault"): self._fault,
             ("GET", "/tape"): lambda _: {"tape": [json.loads(x) for x in gateway.tape]},
             ("GET", "/state"): lambda _: snapshot.of(gateway),
         }
@@ -104,6 +105,10 @@ class ControlServer:
     def _order(self, given: dict[str, Any]) -> Answer:
         made = self.gateway.place_manual(**given)
         return {"perm_id": made.perm_id, "status": str(made.status), "filled": str(made.filled)}
+
+    def _fault(self, given: dict[str, Any]) -> Answer:
+        self.gateway.fault(str(given.pop("do", "")), **given)
+        return {"ok": True}
 
     def _close(self, given: dict[str, Any]) -> Answer:
         made = self.gateway.close_position(str(given.get("symbol", "")))

@@ -30,6 +30,7 @@ class Ticker:
     """A stream of ticks; `said` are the values sent last, by (message, tick type)."""
 
     contract: Contract
+    asked: int
     kind: int
     generic: str
     said: dict[tuple[object, object], object] = field(default_factory=dict)
@@ -71,11 +72,19 @@ class DataDesk:
             for key in [key for key in kept if key[0] is session]:
                 del kept[key]
 
-    @property
-    def contracts(self) -> Iterator[Contract]:
-        """Contracts someone watches."""
-        yield from (ticker.contract for ticker in self.tickers.values())
-        yield from (book.contract for book in self.books.values())
+    def watched(self) -> list[Contract]:
+        """Contracts someone watches, each once."""
+        found = {t.contract.con_id: t.contract for t in self.tickers.values()}
+        return list((found | {b.contract.con_id: b.contract for b in self.books.values()}).values())
+
+    def retype(self, contract: Contract) -> None:
+        """Tell subscribers the market data type that now holds; their ticks come anew."""
+        for (session, req_id), ticker in self.tickers.items():
+            kind = self.gateway.data_faults.kind(contract, ticker.asked)
+            if ticker.contract.con_id == contract.con_id and kind != ticker.kind:
+                ticker.kind = kind
+                ticker.said.clear()
+                session.send((58, 1, req_id, kind), About(contract.symbol))
 
     # requests ----------------------------------------------------------------------------
 
@@ -100,8 +109,9 @@ class DataDesk:
         if len(self.tickers) >= MOST_TICKERS and not snapshot:
             session.error(req_id, 101, "Max number of tickers has been reached")
             return
-        kind = self.kinds.get(session, ticks.LIVE)
-        ticker = Ticker(contract=found[0], kind=kind, generic=generic)
+        asked = self.kinds.get(session, ticks.LIVE)
+        kind = self.gateway.data_faults.kind(found[0], asked)
+        ticker = Ticker(contract=found[0], asked=asked, kind=kind, generic=generic)
         session.send((81, req_id, least_increment(found[0]), "9c0001", 3))
         session.send((58, 1, req_id, kind))
         quote = self.gateway.refresh(found[0])
@@ -144,7 +154,11 @@ class DataDesk:
     # the stream --------------------------------------------------------------------------
 
     def publish(self, contract: Contract, quote: Quote) -> None:
-        """Tell subscribers of a quote."""
+        """Tell subscribers of a quote, as the faults in force would have it."""
+        shown = self.gateway.data_faults.shown(contract, quote)
+        if shown is None:
+            return
+        quote = shown
         for key, ticker in self.tickers.items():
             if ticker.contract.con_id == contract.con_id:
                 self._send_ticks(key, ticker, quote)

@@ -16,7 +16,7 @@ from typing import Any
 from bft.domain.errors import ConfigError, UnavailableError, UsageError
 from bft.sim.gateway import config as settings
 from bft.sim.gateway import tape
-from bft.sim.gateway.agenda import Agenda, Now, VirtualClock
+from bft.sim.gateway.agenda import Action, Agenda, Now, VirtualClock
 from bft.sim.gateway.catalogue import Catalogue, Wanted, listed
 from bft.sim.gateway.config import GatewayConfig
 from bft.sim.gateway.control import ControlServer, start_control
@@ -24,7 +24,12 @@ from bft.sim.gateway.exchange.books import Books
 from bft.sim.gateway.exchange.contracts import Contract
 from bft.sim.gateway.exchange.exchange import Exchange
 from bft.sim.gateway.exchange.intake import check_form
-from bft.sim.gateway.exchange.orders import Key, Order, Quote, Side, Terms
+from bft.sim.gateway.exchange.orders import Key, Order, Quote, Side, Terms, is_option
+from bft.sim.gateway.faults.actions import Actions
+from bft.sim.gateway.faults.data import DataFaults
+from bft.sim.gateway.faults.engine import FaultEngine
+from bft.sim.gateway.faults.orders import OrderFaults
+from bft.sim.gateway.faults.script import parse, rule_of
 from bft.sim.gateway.manual import terms_of, tick_of
 from bft.sim.gateway.market import Market
 from bft.sim.gateway.prices.control import ControlPrices
@@ -59,12 +64,24 @@ class GatewaySim:
         prices = make_prices(config.prices, seed=config.seed)
         names = prices.names or [(s, s) for s in config.symbols] or listed()
         self.market = Market(Catalogue(names), prices)
-        books = Books(config.rules, config.accounts, config.cash_usd, config.seed)
-        self.exchange = Exchange(books)
-        self.store = FileStore(config.state) if config.state else MemoryStore()
+        self.order_faults = OrderFaults(self)
+        self.data_faults = DataFaults(self)
+        self.exchange = Exchange(
+            Books(
+                config.rules,
+                config.accounts,
+                cash=config.cash_usd,
+                seed=config.seed,
+                hooks=self.order_faults,
+            )
+        )
         self.tape: list[str] = []
         self.board = Switchboard(self)
         self.rounds = Rounds(self)
+        self.actions = Actions(self)
+        script = parse(config.script, name=config.script_name)
+        self.faults = FaultEngine(self, script, config.seed)
+        self.store = FileStore(config.state) if config.state else MemoryStore()
         self._server: asyncio.Server | None = None
         self._control: ControlServer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -101,6 +118,7 @@ class GatewaySim:
         if self.virtual is None:
             self.agenda.follow(loop)
         self.rounds.begin()
+        self.faults.begin()
 
     async def stop(self) -> None:
         """Close every socket and the state."""
@@ -121,6 +139,21 @@ class GatewaySim:
     def loop_time(self) -> float:
         """Seconds of the running loop, for limits on traffic."""
         return self._loop.time() if self._loop is not None else 0.0
+
+    def soon(self, action: Action) -> None:
+        """Run an action in the loop's next turn."""
+        if self._loop is None:
+            action()
+        else:
+            self._loop.call_soon(action)
+
+    def fault(self, do: str, **rest: Any) -> None:
+        """Add a fault: a word, its parameters, and perhaps `when`; without one, now.
+
+        Raises:
+            ConfigError: an unknown word, parameter or key. UsageError: it cannot be done.
+        """
+        self.faults.add(rule_of({"do": do, **rest}, name="fault"))
 
     def advance(self, to: datetime) -> None:
         """Move the virtual clock, and with it everything that falls due.
@@ -147,6 +180,9 @@ class GatewaySim:
         made = prices.tick(contract, tick_of(market), self.now())
         self.note("tick", symbol=contract.local_symbol, bid=made.bid, ask=made.ask, last=made.last)
         self.show(contract, made)
+        for option in self.rounds.watched():
+            if is_option(option) and option.symbol == contract.symbol and option != contract:
+                self.refresh(option)
         return made
 
     def contract(self, symbol: str) -> Contract:
@@ -165,13 +201,14 @@ class GatewaySim:
     def refresh(self, contract: Contract) -> Quote | None:
         """Fetch the newest quote of a contract and let its orders meet it."""
         quote = self.market.quote(contract, self.now())
-        if quote is not None and not isinstance(self.market.prices, ControlPrices):
+        given = isinstance(self.market.prices, ControlPrices) and not is_option(contract)
+        if quote is not None and not given:
             self.show(contract, quote)
         return self.exchange.books.quotes.get(contract.con_id)
 
     def show(self, contract: Contract, quote: Quote) -> None:
         """Bring a quote to the exchange and to those who watch."""
-        self.exchange.quote(contract, quote)
+        self.exchange.quote(contract, self.data_faults.traded(contract, quote))
         self.settle()
         self.board.data.publish(contract, quote)
         self.board.accounts.marked()
@@ -195,6 +232,8 @@ class GatewaySim:
         if refusal:
             raise UsageError(f"order refused with {refusal.code}: {refusal.text}")
         self.refresh(terms.contract)
+        if terms.client_id:
+            self.exchange.books.use_id(terms.key)
         made = self.exchange.place_manual(terms, self.now())
         self.settle()
         return made
@@ -224,7 +263,8 @@ class GatewaySim:
 
     def next_id(self, client_id: int) -> int:
         """Order id a client may use next."""
-        return self.exchange.books.highest_id(client_id) + 1
+        rolled_back = self.exchange.books.highest_id(client_id) + 1 - self.board.rollback
+        return max(rolled_back, 1)
 
     @property
     def account_names(self) -> Sequence[str]:
@@ -249,6 +289,7 @@ class GatewaySim:
                 self.tape.append(written)
             self.board.route(event)
         self.rounds.plan()
+        self.order_faults.after()
 
     def note(self, what: str, **values: object) -> None:
         """Write a line on the tape."""

@@ -89,22 +89,23 @@ class HistoryDesk:
         req_id = Reader(fields, skip=1).number()
         try:
             asked = self._asked(fields)
+            if asked is None:
+                session.error(req_id, 200, NO_DEFINITION)
+            elif self._refused(fields, asked):
+                session.error(req_id, 162, _PACED)
+            else:
+                self._answer(session, asked)
         except (HistoryError, FieldError) as error:
             session.error(req_id, 321, f"Error validating request:-'bW' : {error}")
-            return
-        if asked is None:
-            session.error(req_id, 200, NO_DEFINITION)
-            return
-        if self._refused(fields, asked):
-            session.error(req_id, 162, _PACED)
-            return
+
+    def _answer(self, session: Session, asked: Asked) -> None:
         made = self._made(asked)
         if not made:
-            session.error(req_id, 162, f"{_SERVICE}HMDS query returned no data")
+            session.error(asked.req_id, 162, f"{_SERVICE}HMDS query returned no data")
             return
         self._send(session, asked, made)
         if asked.follow:
-            self.following[session, req_id] = asked
+            self.following[session, asked.req_id] = asked
             self._plan()
 
     def cancel(self, session: Session, fields: list[str]) -> None:

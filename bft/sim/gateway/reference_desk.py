@@ -59,7 +59,7 @@ class ReferenceDesk:
 
     def current_time(self, session: Session, _fields: list[str]) -> None:
         """The gateway's clock."""
-        session.send((49, 1, int(self.gateway.now().timestamp())))
+        session.send((49, 1, int(self.gateway.now().timestamp() + self.gateway.board.skew_s)))
 
     def option_chain(self, session: Session, fields: list[str]) -> None:
         """Expiries and strikes of an underlying."""

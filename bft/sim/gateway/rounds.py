@@ -1,6 +1,5 @@
 """What time brings: quotes step by step, expiry at the close, the nightly reset."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -51,7 +50,7 @@ class Rounds:
         gateway = self.gateway
         if self._step is not None or isinstance(gateway.market.prices, ControlPrices):
             return
-        now, watched = gateway.now(), list(self._watched())
+        now, watched = gateway.now(), self.watched()
         if not watched:
             return
         if any(hours.session_of(contract, now) for contract in watched):
@@ -63,22 +62,22 @@ class Rounds:
     def _run_step(self) -> None:
         self._step = None
         now = self.gateway.now()
-        for contract in self._watched():
+        for contract in self.watched():
             if hours.session_of(contract, now):
                 self.gateway.refresh(contract)
         self._plan_step()
 
-    def _watched(self) -> Iterator[Contract]:
+    def watched(self) -> list[Contract]:
         """Contracts with live orders, subscribers, or holdings whose value is followed."""
         gateway, found = self.gateway, {}
         books = gateway.exchange.books
         for order in books.live():
             found[order.terms.contract.con_id] = order.terms.contract
-        for contract in gateway.board.data.contracts:
+        for contract in gateway.board.data.watched():
             found[contract.con_id] = contract
         if gateway.board.accounts.wants_marks:
             found |= {p.contract.con_id: p.contract for p in books.positions.values() if p.qty}
-        return iter(list(found.values()))
+        return list(found.values())
 
     # the night ---------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+from bft.sim.gateway.outbox import Outbox
 from bft.sim.gateway.wire.frames import FrameError, Frames, fields_of, frame
 
 SERVER_VERSION, OLDEST_CLIENT = 178, 157
@@ -16,6 +17,7 @@ class Owner(Protocol):
     """What a session asks of the gateway."""
 
     messages_per_s: int
+    down: bool
 
     def now(self) -> datetime:
         """Aware UTC instant."""
@@ -53,20 +55,26 @@ class Session(asyncio.Protocol):
         self.client_id: int | None = None
         self.deaf = False  # half open: reads and says nothing
         self.transport: asyncio.Transport | None = None
+        self.outbox = Outbox(loop, self._put)
+        self._paused = 0
+        self._waiting: deque[list[str]] = deque()
         self._frames = Frames()
         self._greeted = self._versioned = False
         self._sent_at: deque[float] = deque()
         self._warnings = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is open."""
+        """The socket is open; while the gateway is down it is closed again."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  TCP servers make these
         self.transport = transport
+        if self.owner.down:
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
         del exc
         self.transport = None
+        self.outbox.stop()
         self.owner.gone(self)
 
     def data_received(self, data: bytes) -> None:
@@ -96,15 +104,36 @@ class Session(asyncio.Protocol):
         """Say a code (message 4)."""
         self.send((4, 2, req_id, code, text, ""))
 
-    def write(self, data: bytes) -> None:
-        """Put bytes on the socket."""
-        if self.transport is not None and not self.deaf:
-            self.transport.write(data)
-
     def close(self) -> None:
         """Close the socket once what was written is sent."""
         if self.transport is not None:
             self.transport.close()
+
+    def abort(self) -> None:
+        """Close the socket at once; what was not sent is lost."""
+        self.deaf = True
+        if self.transport is not None:
+            self.transport.abort()
+
+    def half_open(self, seconds: float | None) -> None:
+        """Neither hear nor speak; close after so many seconds, or never."""
+        self.deaf = True
+        if seconds is not None:
+            self.loop.call_later(seconds, self.close)
+
+    def pause(self, seconds: float) -> None:
+        """Take requests up again only after so many seconds, in order."""
+        self._paused += 1
+        self.loop.call_later(seconds, self._unpause)
+
+    def _unpause(self) -> None:
+        self._paused -= 1
+        while self._waiting and not self._paused:
+            self.owner.handle(self, self._waiting.popleft())
+
+    def _put(self, data: bytes) -> None:
+        if self.transport is not None and not self.deaf:
+            self.transport.write(data)
 
     def _take(self, payload: bytes) -> None:
         if self.transport is None or self.transport.is_closing():
@@ -114,7 +143,11 @@ class Session(asyncio.Protocol):
             return
         fields = fields_of(payload)
         if self.client_id is not None:
-            if self._paced():
+            if not self._paced():
+                return
+            if self._paused:
+                self._waiting.append(fields)
+            else:
                 self.owner.handle(self, fields)
         elif fields[:1] == ["71"] and len(fields) > 2 and fields[2].isdigit():
             self.owner.begin(self, int(fields[2]))
@@ -127,7 +160,9 @@ class Session(asyncio.Protocol):
             self.close()
             return
         self._versioned = True
-        self.write(frame((version, f"{self.owner.now().astimezone(UTC):%Y%m%d %H:%M:%S} UTC")))
+        self.outbox.send(
+            frame((version, f"{self.owner.now().astimezone(UTC):%Y%m%d %H:%M:%S} UTC"))
+        )
 
     def _paced(self) -> bool:
         """Whether a message may pass; too many a second are refused, and end the socket."""

@@ -41,14 +41,7 @@ class FileStore:
     def __init__(self, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(folder / "gateway.db", isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=OFF")
-            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS records"
-                "(kind TEXT, key TEXT, body TEXT, PRIMARY KEY(kind, key))"
-            )
+            self._db = _opened(folder / "gateway.db")
         except (OSError, sqlite3.Error) as error:
             raise UnavailableError(
                 f"--state {folder}: {error}; is another gateway using it? give another folder"
@@ -85,6 +78,22 @@ class FileStore:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(file, isolation_level=None, timeout=0.2)
+    try:
+        database.execute("PRAGMA locking_mode=EXCLUSIVE")
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=OFF")
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS records"
+            "(kind TEXT, key TEXT, body TEXT, PRIMARY KEY(kind, key))"
+        )
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
 
 
 def render(value: object) -> str:

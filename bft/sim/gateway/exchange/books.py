@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Protocol
 
 from bft.sim.gateway.exchange import accounts
 from bft.sim.gateway.exchange.accounts import Account, Position
@@ -17,9 +18,11 @@ from bft.sim.gateway.exchange.orders import (
     Opened,
     Order,
     Quote,
+    Refusal,
     Said,
     Status,
     StatusSaid,
+    Terms,
 )
 
 
@@ -59,11 +62,58 @@ class Ids:
     highest: dict[str, int] = field(default_factory=dict)  # client id -> highest order id used
 
 
+class Hooks(Protocol):
+    """A script's say in what the exchange does."""
+
+    def screen(self, terms: Terms) -> Refusal | None:
+        """Refuse an order that is about to be accepted."""
+
+    def accepted(self, order: Order) -> None:
+        """An order goes live; nothing has been said of it yet."""
+
+    def executed(self, order: Order, at: datetime) -> None:
+        """An order filled, and that was said."""
+
+    def cancelling(self, order: Order, at: datetime) -> bool:
+        """An order shall be cancelled; true: it filled first."""
+
+
+class NoHooks:
+    """Nothing out of the ordinary."""
+
+    def screen(self, terms: Terms) -> Refusal | None:
+        """See `Hooks`."""
+        del terms
+        return None
+
+    def accepted(self, order: Order) -> None:
+        """See `Hooks`."""
+
+    def executed(self, order: Order, at: datetime) -> None:
+        """See `Hooks`."""
+
+    def cancelling(self, order: Order, at: datetime) -> bool:
+        """See `Hooks`."""
+        del order, at
+        return False
+
+
+_NO_HOOKS = NoHooks()
+
+
 class Books:
     """All state of the exchange. `dirty` names the records changed since they were last taken."""
 
-    def __init__(self, rules: Rules, names: Sequence[str], cash: Decimal, seed: int) -> None:
-        self.rules = rules
+    def __init__(
+        self,
+        rules: Rules,
+        names: Sequence[str],
+        *,
+        cash: Decimal,
+        seed: int,
+        hooks: Hooks = _NO_HOOKS,
+    ) -> None:
+        self.rules, self.hooks = rules, hooks
         self.accounts = {name: Account(name=name, cash=cash, day_start=cash) for name in names}
         self.ids = Ids(first=con_id(f"ids:{seed}") % 500_000_000 + 1_000_000_000)
         self.positions: dict[tuple[str, int], Position] = {}
@@ -133,6 +183,13 @@ class Books:
         """Note that an order's record changed."""
         self.dirty.add(("order", str(order.perm_id)))
 
+    def erase(self, order: Order) -> None:
+        """Lose a live order without a trace."""
+        self.working.get(order.terms.contract.con_id, {}).pop(order.perm_id, None)
+        self.manual.pop(order.perm_id, None)
+        self.orders.pop(order.terms.key, None)
+        self.touch_order(order)
+
     # ids ---------------------------------------------------------------------------------
 
     def new_perm_id(self) -> int:
@@ -165,6 +222,16 @@ class Books:
         if key not in self.positions:
             self.positions[key] = Position(account=account, contract=contract)
         return self.positions[key]
+
+    def touch_position(self, held: Position) -> None:
+        """Note that a holding's record changed."""
+        self.dirty.add(("position", f"{held.account}/{held.contract.con_id}"))
+
+    def open_account(self, name: str, cash: Decimal) -> None:
+        """Make an account where there is none."""
+        if name not in self.accounts:
+            self.accounts[name] = Account(name=name, cash=cash, day_start=cash)
+            self.dirty.add(("account", name))
 
     def held(self, account: str) -> list[Position]:
         """Holdings of an account that are not flat."""

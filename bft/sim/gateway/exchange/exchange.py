@@ -1,6 +1,5 @@
 """The exchange: takes orders, changes, cancels, quotes and the passing of time."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -8,7 +7,6 @@ from decimal import Decimal
 from bft.sim.gateway.exchange import groups, hours, intake
 from bft.sim.gateway.exchange.books import Books
 from bft.sim.gateway.exchange.contracts import Contract
-from bft.sim.gateway.exchange.intake import Refusal
 from bft.sim.gateway.exchange.matching import Matching
 from bft.sim.gateway.exchange.orders import (
     LIMIT,
@@ -18,6 +16,7 @@ from bft.sim.gateway.exchange.orders import (
     Key,
     Order,
     Quote,
+    Refusal,
     Said,
     Status,
     StatusSaid,
@@ -26,15 +25,13 @@ from bft.sim.gateway.exchange.orders import (
 
 REJECTED = "Order rejected - reason:"
 _EXPIRED = "The order expired at the close"
-Screen = Callable[[Terms], Refusal | None]
-"""A script's say on an order about to be accepted."""
 
 
 class Exchange:
     """Deterministic: equal calls in equal order give equal books and events."""
 
-    def __init__(self, books: Books, screen: Screen = lambda _: None) -> None:
-        self.books, self.matching, self.screen = books, Matching(books), screen
+    def __init__(self, books: Books) -> None:
+        self.books, self.matching = books, Matching(books)
         self.pending: dict[Key, Terms] = {}  # not transmitted yet
 
     # requests ----------------------------------------------------------------------------
@@ -68,6 +65,9 @@ class Exchange:
         elif not order.status.live:
             text = f"OrderId {key[1]} that needs to be cancelled can not be cancelled"
             self._code(key, 10148, f"{text}, state: {order.status}.")
+        elif self.books.hooks.cancelling(order, at):
+            text = "Cancel attempted when order is not in a cancellable state"
+            self._code(key, 161, f"{text}. Order permId = {order.perm_id}")
         else:
             groups.cancel(self.books, order, at)
 
@@ -145,7 +145,7 @@ class Exchange:
         accepted = []
         for terms in _grouped(chain, self.books.ids.first):
             refused = refused if terms.parent_id else None
-            refusal = refused or self.screen(terms) or self._check_live(terms)
+            refusal = refused or self.books.hooks.screen(terms) or self._check_live(terms)
             if refusal is None:
                 accepted.append(self._accept(terms, at))
                 continue
@@ -180,6 +180,7 @@ class Exchange:
             order.why_held = "child"
         else:
             groups.begin(order, open_now=open_now)
+        self.books.hooks.accepted(order)
         groups.announce(self.books, order)
         return order
 

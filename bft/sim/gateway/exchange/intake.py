@@ -1,6 +1,5 @@
 """What is refused before an order works, and with which code (TWS API, message codes)."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 
 from bft.sim.gateway.exchange import accounts
@@ -14,6 +13,7 @@ from bft.sim.gateway.exchange.orders import (
     TRAIL,
     TYPES,
     Order,
+    Refusal,
     Terms,
 )
 
@@ -22,14 +22,6 @@ _FUNDS = (
     "YOUR EQUITY WITH LOAN VALUE [{equity:.2f} USD] MUST EXCEED THE INITIAL MARGIN "
     "[{margin:.2f} USD]"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why an order or a change is not taken."""
-
-    code: int
-    text: str
 
 
 def check_form(books: Books, terms: Terms) -> Refusal | None:

@@ -158,6 +158,7 @@ def fill(books: Books, order: Order, qty: Decimal, price: Decimal, at: datetime)
     books.say(Charged(made))
     books.say(Moved(terms.account, terms.contract))
     groups.after_fill(books, order, qty)
+    books.hooks.executed(order, at)
     return made
 
 

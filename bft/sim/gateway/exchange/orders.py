@@ -197,6 +197,14 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an order or a change is not taken."""
+
+    code: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """An open order as it stands (message 5, and 3 after it)."""
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 Point = tuple[float, float]
+_STEPS = 23_400  # seconds of a session, each with its own jitter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,8 @@ def price(bar: DayBar, share: float, name: str) -> float:
     wiggle = sum(
         math.sin(math.pi * n * part) * (draw(name, place, n) - 0.5) / n for n in (2, 5, 11, 23, 47)
     )
-    bent = y0 + (y1 - y0) * part + 0.15 * (bar.high - bar.low) * wiggle
+    jitter = (draw(name, int(share * _STEPS)) - 0.5) * part * (1 - part)
+    bent = y0 + (y1 - y0) * part + (bar.high - bar.low) * (0.15 * wiggle + 0.3 * jitter)
     return min(max(bent, bar.low), bar.high)
 
 

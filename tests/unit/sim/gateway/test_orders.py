@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from gateways import AAPL, Client, Stage, play, settle
-from ib_async import LimitOrder, MarketOrder, Order, StopLimitOrder, StopOrder, Trade
+from ib_async import LimitOrder, MarketOrder, Order, Stock, StopLimitOrder, StopOrder, Trade
 
 from bft.sim.gateway.exchange.books import ChildMode, Orphans, Rules
 
@@ -22,7 +22,10 @@ def test_accepted_order_is_opened_then_reported_with_its_perm_id() -> None:
         stage.tick(100, 100.02)
         ib = await stage.client()
         ib.heard.clear()
-        (trade,) = await stage.place(ib, LimitOrder("BUY", 10, 99, orderRef="bft1.X"))
+        bare = Stock("AAPL", "SMART", "USD")
+        (trade,) = await stage.place(
+            ib, LimitOrder("BUY", 10, 99, orderRef="bft1.X"), contract=bare
+        )
         assert ib.heard.numbers() == [5, 3]
         (order,) = stage.sim.exchange.books.live()
         assert trade.orderStatus.status == "Submitted"
