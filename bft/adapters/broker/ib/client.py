@@ -107,11 +107,6 @@ class GatewayClient(Client):
         """The library's counter: first order id it takes to be free."""
         return int(self._reqIdSeq)
 
-    @property
-    def accounts(self) -> Sequence[str]:
-        """Accounts the gateway manages for this login."""
-        return tuple(self._accounts)
-
     def abort(self) -> None:
         """Close the socket now; what is not on the wire yet is lost."""
         transport = self.conn.transport

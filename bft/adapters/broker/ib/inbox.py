@@ -70,6 +70,7 @@ class Inbox:
     ) -> None:
         self.account, self.client_id = account, client_id
         self.epoch = 0
+        self.accounts: tuple[str, ...] = ()
         self.requests, self.feed = requests, feed
         self.orders = OrderTable(client_id)
         self.values = Values(account)
@@ -78,7 +79,7 @@ class Inbox:
         self.fills_of_answer: set[str] = set()  # executions that a question brings just now
         self.asked_time: list[asyncio.Future[datetime]] = []
         self.connection_code: int | None = None
-        self.unreadable = 0  # fills whose numbers are none
+        self.account_told = asyncio.Event()
         self.silent = False  # the connection is over
         self._listener, self._now = listener, now
         self._positions: dict[int, BrokerPosition] = {}
@@ -100,7 +101,7 @@ class Inbox:
         """The library's callback names, and who takes each."""
         return {
             "nextValidId": self._greeted,
-            "managedAccounts": self._greeted,
+            "managedAccounts": self._accounts_told,
             "error": self._code,
             "openOrder": self._open_order,
             "openOrderEnd": lambda: self.requests.end(Slot.OPEN_ORDERS),
@@ -113,7 +114,7 @@ class Inbox:
             "position": self._position,
             "positionEnd": lambda: self.requests.end(Slot.POSITIONS),
             "updateAccountValue": self._account_value,
-            "accountDownloadEnd": lambda _: None,
+            "accountDownloadEnd": lambda _: self.account_told.set(),
             "contractDetails": self.requests.numbered_item,
             "contractDetailsEnd": self.requests.numbered_end,
             "currentTime": self._current_time,
@@ -189,7 +190,9 @@ class Inbox:
         source = FillSource.LIVE if live else FillSource.RECOVERED
         made = orders.execution(self._known(contract), fill, source)
         if made is None:
-            self.unreadable += 1
+            text = f"execution {fill.execId}: {fill.shares} at {fill.price} is no whole fill"
+            order_id = fill.orderId if fill.clientId == self.client_id else None
+            self._listener.report(self.error(ErrorKind.UNLISTED, NO_CODE, text, order_id))
         elif live:
             self._listener.report(ExecutionReport(execution=made, epoch=self.epoch))
         else:
@@ -225,6 +228,10 @@ class Inbox:
         for waiting in self.asked_time:
             if not waiting.done():
                 waiting.set_result(datetime.fromtimestamp(seconds, UTC))
+
+    def _accounts_told(self, names: str) -> None:
+        self.accounts = tuple(name for name in names.split(",") if name)
+        self._listener.greeted()
 
     def _greeted(self, _: object) -> None:
         self._listener.greeted()

@@ -6,6 +6,7 @@ A link lives from connect to close and never connects again. The client library 
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -20,7 +21,7 @@ from bft.adapters.broker.ib.pacer import Pacer
 from bft.adapters.broker.ib.quotes import Feed
 from bft.adapters.broker.ib.requests import Requests, Slot
 from bft.adapters.broker.ib.settings import IbSettings
-from bft.domain.broker import BrokerOrder, BrokerPosition, ErrorKind, PlacedOrder, Report
+from bft.domain.broker import BrokerOrder, BrokerPosition, ErrorKind, PlacedOrder, Priority, Report
 from bft.domain.errors import UnavailableError
 from bft.domain.orders import Contract, Execution
 
@@ -227,10 +228,21 @@ class Link:
             if waiting in self.inbox.asked_time:
                 self.inbox.asked_time.remove(waiting)
 
-    def ask_account(self) -> None:
-        """Ask for all account figures anew; they come as reports."""
+    async def ask_account(self) -> None:
+        """Ask for all account figures anew; they come as reports.
+
+        A second subscription alone would bring nothing, and by itself the gateway tells only every
+        three minutes.
+        """
         send = self._sender(self.client.reqAccountUpdates, acctCode=self.settings.account)
-        send(subscribe=True)
+        for subscribe in (False, True) if self.inbox.account_told.is_set() else (True,):
+            await self._pacer.token(Priority.QUERY)
+            send(subscribe=subscribe)
+
+    async def account_told(self, timeout_s: float) -> None:
+        """Wait for the first whole set of account figures, but not longer."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.inbox.account_told.wait(), timeout_s)
 
     def fresh_id(self) -> int:
         """A number for a request."""

@@ -56,7 +56,7 @@ def open_order(contract: Contract, order: ib_async.Order, status: str) -> Broker
         client_id=order.clientId,
         account=order.account,
         contract=contract,
-        side=Side(order.action),
+        side=_side(order.action),
         qty=decimal_of(order.totalQuantity) or Decimal(0),
         order_type=order.orderType,
         status=status,
@@ -78,7 +78,7 @@ def completed_order(
         client_id=0,
         account=order.account,
         contract=contract,
-        side=Side(order.action),
+        side=_side(order.action),
         qty=decimal_of(order.totalQuantity) or Decimal(0),
         order_type=order.orderType,
         status=state.status,
@@ -99,7 +99,7 @@ def execution(contract: Contract, fill: ib_async.Execution, source: FillSource) 
         exec_id=fill.execId,
         account=fill.acctNumber,
         contract=contract,
-        side=Side.BUY if fill.side == "BOT" else Side.SELL,
+        side=_side(fill.side),
         qty=int(qty),
         price_usd=price,
         at=fill.time.astimezone(UTC),
@@ -120,6 +120,11 @@ def what_if(state: ib_async.OrderState) -> WhatIf:
         commission_usd=decimal_of(state.commission),
         values=values,
     )
+
+
+def _side(word: str) -> Side:
+    """BUY or BOT; all else (SELL, SLD, SSHORT) sells."""
+    return Side.BUY if word.startswith("B") else Side.SELL
 
 
 def _price(value: object) -> Decimal | None:

@@ -11,7 +11,7 @@ from itertools import count
 from bft.domain.broker import Priority
 from bft.domain.errors import UnavailableError
 
-WINDOW_S = 1.0
+WINDOW_S = 1.05  # a second, and what the way to the gateway may compress
 OTHERS_PER_S, TOTAL_PER_S = 35, 45  # all but cancels; everything
 BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 _RANKS = {priority: rank for rank, priority in enumerate(Priority)}

@@ -5,6 +5,7 @@ Source: wire specification, section 9, ticks; executor specification, section 7.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ from typing import Protocol
 from bft.adapters.broker.ib.contracts import decimal_of
 from bft.adapters.broker.ib.pacer import Bucket, Pacer
 from bft.domain.broker import Priority, Quote, QuoteReport
+from bft.domain.errors import UnavailableError
 from bft.domain.orders import Contract
 
 FEED_PER_S, FEED_BURST = 2.0, 5
@@ -104,19 +106,22 @@ class Feed:
             line.number = None
 
     async def _send(self, wire: Wire) -> None:
-        while True:
-            what = await self._work.get()
-            if isinstance(what, int):
-                await self._pacer.token(Priority.DATA)
-                wire.stop_quotes(what)
-                continue
-            await self._bucket.take()
+        with suppress(UnavailableError):  # the connection ended; the next one asks again
+            while True:
+                await self._send_one(wire, await self._work.get())
+
+    async def _send_one(self, wire: Wire, what: Key | int) -> None:
+        if isinstance(what, int):
             await self._pacer.token(Priority.DATA)
-            line = self._lines.get(what)
-            if line is not None and line.number is None:
-                line.number = wire.fresh_id()
-                self._by_number[line.number] = line
-                wire.ask_quotes(line.number, line.quote.contract)
+            wire.stop_quotes(what)
+            return
+        await self._bucket.take()
+        await self._pacer.token(Priority.DATA)
+        line = self._lines.get(what)
+        if line is not None and line.number is None:
+            line.number = wire.fresh_id()
+            self._by_number[line.number] = line
+            wire.ask_quotes(line.number, line.quote.contract)
 
     # what the gateway says ---------------------------------------------------------------
 

@@ -19,7 +19,6 @@ from bft.adapters.broker.ib.windows import LoginWatch, restarting
 from bft.domain.broker import (
     AccountReport,
     ErrorKind,
-    Priority,
     Report,
     SessionNote,
     SessionReport,
@@ -35,7 +34,7 @@ HANDSHAKE_S = 20.0
 PROBE_EVERY_S, PROBE_S, PROBES = 10.0, 5.0, 2
 IN_USE_EVERY_S, IN_USE_FOR_S = 5.0, 60.0
 LIST_S = 10.0  # patience with positions, orders, executions
-ACCOUNT_EVERY_PROBES = 3
+ACCOUNT_S, ACCOUNT_EVERY_PROBES = 3.0, 3  # without figures closing must still be possible
 TIMETABLE_EVERY_S = 15.0
 _RETOLD = frozenset({SessionState.DOWN})  # another reason is news
 _SETTLED = frozenset({SessionState.RECONCILING, SessionState.ARMED, SessionState.DRAINING})
@@ -152,7 +151,7 @@ class Session:
     def _long_in_use(self) -> bool:
         since_s = self._in_use_since_s
         now_s = asyncio.get_running_loop().time()
-        return since_s is not None and now_s - since_s >= IN_USE_FOR_S
+        return since_s is not None and now_s - since_s > IN_USE_FOR_S - IN_USE_EVERY_S / 2
 
     def _client_id_in_use(self) -> SessionNote | None:
         """Readers try the next id of their range; the executor's is never replaced."""
@@ -197,7 +196,7 @@ class Session:
         self._begin_sync(link, reason, note=SessionNote.ID_ROLLBACK if rolled else None)
 
     def _right_account(self, link: Link) -> bool:
-        wanted, told = self.settings.account, link.client.accounts
+        wanted, told = self.settings.account, link.inbox.accounts
         if wanted in told:
             return True
         link.close(f"wrong account: {wanted} is not among {', '.join(told)}; log in to its user")
@@ -251,9 +250,9 @@ class Session:
         """Ask for everything until all end markers are in."""
         while True:
             try:
-                await self.pacer.token(Priority.QUERY)
-                link.ask_account()
+                await link.ask_account()
                 await asyncio.gather(
+                    link.account_told(ACCOUNT_S),
                     link.ask_positions(LIST_S),
                     link.ask_open_orders(LIST_S),
                     link.ask_completed(LIST_S),
@@ -303,6 +302,8 @@ class Session:
                 await link.ask_time(PROBE_S)
                 missed = 0
                 self._login.alive_at = self._clock.now()
+                if number % ACCOUNT_EVERY_PROBES == 0:
+                    await link.ask_account()
             except UnavailableError:
                 missed += 1  # or the link is closed
             if link.closed.done():
@@ -311,9 +312,6 @@ class Session:
                 self._enter(SessionState.HALF_OPEN, f"{PROBES} current-time probes unanswered")
                 link.close("half-open socket")
                 return
-            if number % ACCOUNT_EVERY_PROBES == 0:
-                await self.pacer.token(Priority.QUERY)
-                link.ask_account()
             await asyncio.sleep(PROBE_EVERY_S - (loop.time() - began_s))
 
     async def _timetable(self) -> None:
