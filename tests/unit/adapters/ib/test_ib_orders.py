@@ -363,20 +363,3 @@ def test_share_classes_options_and_futures_resolve_and_trade(tmp_path: Path) -> 
             assert fill.contract == contract
 
     play(story, tmp_path)
-
-
-def test_five_hundred_orders_reconcile_within_5_s(tmp_path: Path) -> None:
-    async def story(desk: Desk) -> None:
-        legs = await desk.legs([{"side": Side.BUY, "qty": 1, **LIMIT}] * 500)
-        for leg in legs:
-            await desk.broker.send_token("opening")  # type: ignore[arg-type]
-            desk.broker.place([leg])
-        await desk.status(legs[-1], "Submitted")
-        assert not [r for r in desk.of(ErrorReport) if r.kind is ErrorKind.PACING]
-        desk.cut()
-        await desk.session(SessionState.DOWN)
-        desk.reports.clear()
-        await desk.rearm(5)
-        assert len((await desk.broker.snapshot(full=True)).open_orders) == 500
-
-    play(story, tmp_path, cash_usd=Decimal(10_000_000))
