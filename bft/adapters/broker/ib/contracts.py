@@ -14,6 +14,7 @@ from bft.domain.orders import Contract
 
 UNSET = 1e300
 """Doubles above it stand for no value; the wire says 1.7976931348623157E308."""
+_ROUTED = frozenset({"STK", "OPT"})  # orders go to SMART, wherever a fill or position was
 _RIGHTS = {"C": "C", "P": "P", "CALL": "C", "PUT": "P"}
 
 
@@ -72,7 +73,7 @@ def told(contract: ib_async.Contract, *, tick: Decimal = Decimal("0.01")) -> Con
         expiry=_day(contract.lastTradeDateOrContractMonth),
         strike_usd=decimal_of(contract.strike) or None,
         right=_RIGHTS.get(contract.right),
-        exchange=contract.exchange,
+        exchange="SMART" if contract.secType in _ROUTED else contract.exchange,
         primary_exchange=contract.primaryExchange,
         currency=contract.currency,
         local_symbol=contract.localSymbol,

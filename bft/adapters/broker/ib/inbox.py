@@ -5,7 +5,6 @@ epoch, a row of an answer, or both; rows of other accounts are ignored.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -45,6 +44,9 @@ class Listener(Protocol):
     def report(self, report: Report) -> None:
         """Something for the executor."""
 
+    def now(self) -> datetime:
+        """The clock."""
+
     def greeted(self) -> None:
         """Part of the handshake, or the list of accounts, has come."""
 
@@ -66,7 +68,7 @@ class Inbox:
         listener: Listener,
         requests: Requests,
         feed: Feed,
-        now: Callable[[], datetime],
+        known: dict[int, Contract],
     ) -> None:
         self.account, self.client_id = account, client_id
         self.epoch = 0
@@ -74,14 +76,14 @@ class Inbox:
         self.requests, self.feed = requests, feed
         self.orders = OrderTable(client_id)
         self.values = Values(account)
-        self.known: dict[int, Contract] = {}  # by con_id, as looked up or placed
+        self.known = known  # contracts by con_id, as looked up or placed; outlives connections
         self.fees: dict[str, Decimal] = {}
         self.fills_of_answer: set[str] = set()  # executions that a question brings just now
         self.asked_time: list[asyncio.Future[datetime]] = []
         self.connection_code: int | None = None
         self.account_told = asyncio.Event()
         self.silent = False  # the connection is over
-        self._listener, self._now = listener, now
+        self._listener = listener
         self._positions: dict[int, BrokerPosition] = {}
         self._account_due = False
 
@@ -222,7 +224,7 @@ class Inbox:
 
     def _account_value(self, tag: str, value: str, currency: str, account: str) -> None:
         if self._ours(account):
-            self._account_due |= self.values.take(tag, value, currency, self._now())
+            self._account_due |= self.values.take(tag, value, currency, self._listener.now())
 
     def _current_time(self, seconds: int) -> None:
         for waiting in self.asked_time:

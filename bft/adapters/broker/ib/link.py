@@ -46,7 +46,14 @@ class Link:
     """One connection. `closed` is done, with reason and code, once it is over."""
 
     def __init__(
-        self, settings: IbSettings, client_id: int, *, owner: Owner, pacer: Pacer, feed: Feed
+        self,
+        settings: IbSettings,
+        client_id: int,
+        *,
+        owner: Owner,
+        pacer: Pacer,
+        feed: Feed,
+        known: dict[int, Contract],
     ) -> None:
         self.settings, self.client_id = settings, client_id
         self._owner, self._pacer = owner, pacer
@@ -59,7 +66,7 @@ class Link:
             listener=self,
             requests=self.requests,
             feed=feed,
-            now=owner.now,
+            known=known,
         )
         self._asks_fills = asyncio.Lock()
         receivers = self.inbox.receivers()
@@ -116,6 +123,10 @@ class Link:
         """Pass a report on, unless the connection is over."""
         if not self.closed.done():
             self._owner.report(report)
+
+    def now(self) -> datetime:
+        """The clock."""
+        return self._owner.now()
 
     def greeted(self) -> None:
         """Tell the session once the handshake is whole."""

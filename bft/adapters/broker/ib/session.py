@@ -25,6 +25,7 @@ from bft.domain.broker import (
     SessionState,
 )
 from bft.domain.errors import BftError, UnavailableError
+from bft.domain.orders import Contract
 from bft.ports.broker import BrokerHooks
 from bft.ports.night import Clock
 
@@ -53,6 +54,7 @@ class Session:
         self.pacer = Pacer()
         self.feed = Feed(self.pacer, clock.now, self.report)
         self.link: Link | None = None
+        self._known: dict[int, Contract] = {}
         self._hooks: BrokerHooks | None = None
         self._login = LoginWatch(settings.login_at, clock.now())
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -106,7 +108,14 @@ class Session:
 
     async def _connect_once(self) -> tuple[str, int | None, SessionNote | None]:
         """One connection from its first byte to its last; returns why it ended."""
-        link = Link(self.settings, self.client_id, owner=self, pacer=self.pacer, feed=self.feed)
+        link = Link(
+            self.settings,
+            self.client_id,
+            owner=self,
+            pacer=self.pacer,
+            feed=self.feed,
+            known=self._known,
+        )
         try:
             async with asyncio.timeout(HANDSHAKE_S):
                 await link.open()
