@@ -118,9 +118,14 @@ class Seat:
     def of(self, kind: type[R]) -> list[R]:
         return [report for report in self.reports if isinstance(report, kind)]
 
-    async def expect(self, kind: type[R], test: Callable[[R], bool] = lambda _: True) -> R:
+    async def expect(
+        self,
+        kind: type[R],
+        test: Callable[[R], bool] = lambda _: True,
+        within_s: float | None = None,
+    ) -> R:
         """First report of that kind that passes, waited for in virtual time."""
-        end = asyncio.get_running_loop().time() + self.patience_s
+        end = asyncio.get_running_loop().time() + (within_s or self.patience_s)
         while True:
             if found := next((r for r in self.of(kind) if test(r)), None):
                 return found

@@ -6,13 +6,17 @@ from typing import Any
 
 import pytest
 from brokers import VENUES, Seat, Venue, running
+from ib_gateways import IbVenue
 from virtual_time import run
 
 
-@pytest.fixture(params=VENUES)
+ALL: dict[str, Callable[[], Venue]] = {**VENUES, "ib": IbVenue}
+
+
+@pytest.fixture(params=ALL)
 def venue(request: pytest.FixtureRequest) -> Venue:
     """One venue per test, fresh."""
-    return VENUES[request.param]()
+    return ALL[request.param]()
 
 
 @pytest.fixture
