@@ -28,6 +28,7 @@ class IbVenue:
     """The gateway simulator, its prices set by hand; `config` is the gateway's."""
 
     features = frozenset(["partial", "reduce", "amend", "quotes"])
+    slow_s = 0.0
 
     def __init__(self, **config: Any) -> None:
         common = {"prices": "control", "accounts": (ACCOUNT,), "cash_usd": Decimal(100_000)}

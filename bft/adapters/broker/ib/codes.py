@@ -8,7 +8,7 @@ from bft.domain.broker import ErrorKind
 LOST_CODES = frozenset({1100, 2110})
 DATA_LOST, DATA_KEPT = 1101, 1102  # connectivity is back, without or with the subscriptions
 CLIENT_ID_IN_USE = 326
-NO_DEFINITION = 200
+AMEND_LATER = 2102  # the order is being worked on just now
 
 _CODES: dict[ErrorKind, str] = {
     ErrorKind.REFUSED: (

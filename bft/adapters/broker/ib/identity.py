@@ -1,9 +1,9 @@
 """Which order a callback speaks of: orders of one connection, by what this connection confirmed.
 
 An order id proves nothing by itself, since the gateway may count anew. What openOrder tells in this
-epoch ties (client id, order id), permId and orderRef together; a status or code counts for an order
-that this epoch has sent, or whose permId it has confirmed. Source: executor specification, section
-3.
+epoch ties (client id, order id), permId and orderRef together. A status counts for a permId that is
+so confirmed; a code for an order that this epoch has sent or confirmed. Source: executor
+specification, section 3.
 """
 
 from dataclasses import dataclass, replace

@@ -53,6 +53,9 @@ class Listener(Protocol):
     def complained(self) -> None:
         """The gateway says that too much is sent."""
 
+    def amend_again(self, order_id: int) -> None:
+        """A change came at a bad moment."""
+
     def said(self, code: int, text: str) -> None:
         """A code that belongs to no order or request."""
 
@@ -162,7 +165,7 @@ class Inbox:
         found = self.orders.status(told)
         if found is not None:
             self._report_order(found[0], fresh=found[1])
-        elif client_id == self.client_id:
+        elif client_id == self.client_id and perm_id:  # without one it says nothing yet
             text = f"status {status} of permId {perm_id}, which this epoch has not confirmed"
             fenced = self.error(ErrorKind.UNLISTED, NO_CODE, text, order_id)
             self._listener.report(replace(fenced, order_ref=None))
@@ -258,6 +261,8 @@ class Inbox:
             return
         if kind is ErrorKind.REFUSED:
             self.orders.refused(number)
+        if code == codes.AMEND_LATER:
+            self._listener.amend_again(number)
         self._listener.report(self.error(kind, code, text, number))
 
     def _code_of_request(self, number: int, kind: ErrorKind, code: int, text: str) -> None:

@@ -21,13 +21,25 @@ from bft.adapters.broker.ib.pacer import Pacer
 from bft.adapters.broker.ib.quotes import Feed
 from bft.adapters.broker.ib.requests import Requests, Slot
 from bft.adapters.broker.ib.settings import IbSettings
-from bft.domain.broker import BrokerOrder, BrokerPosition, ErrorKind, PlacedOrder, Priority, Report
+from bft.domain.broker import (
+    BrokerOrder,
+    BrokerPosition,
+    ErrorKind,
+    PlacedOrder,
+    Priority,
+    Report,
+    SessionState,
+)
 from bft.domain.errors import UnavailableError
 from bft.domain.orders import Contract, Execution
+
+AMEND_RETRY_S, AMEND_RETRIES = 1.0, 3  # of 2102 (executor specification, section 7.1)
 
 
 class Owner(Protocol):
     """The session a link belongs to."""
+
+    state: SessionState
 
     def report(self, report: Report) -> None:
         """Something for the executor."""
@@ -69,6 +81,7 @@ class Link:
             known=known,
         )
         self._asks_fills = asyncio.Lock()
+        self._amended: dict[int, tuple[PlacedOrder, int]] = {}  # newest change, retries left
         receivers = self.inbox.receivers()
         self.client = GatewayClient(receivers, malformed=self.close, closed=self._gone)
 
@@ -137,6 +150,20 @@ class Link:
         """Too much is sent."""
         self._pacer.complained()
 
+    def amend_again(self, order_id: int) -> None:
+        """Try the newest change of an order once more in a second."""
+        if order_id in self._amended:
+            asyncio.get_running_loop().call_later(AMEND_RETRY_S, self._retry, order_id)
+
+    def _retry(self, order_id: int) -> None:
+        order, left = self._amended.get(order_id, (None, 0))
+        live = self.inbox.orders.amendable(order_id)
+        if order is None or not (left and live and self._owner.state.may_close):
+            return
+        if not self.closed.done():
+            self._amended[order_id] = order, left - 1
+            self.place([order])
+
     def said(self, code: int, text: str) -> None:
         """Pass a code on."""
         if not self.closed.done():
@@ -149,13 +176,15 @@ class Link:
         wired = [(o, contracts.named(o.contract), orders.wired(o)) for o in placed]
         for order, contract, terms in wired:
             self.inbox.orders.sent(order)
-            self.inbox.known.setdefault(order.contract.con_id, order.contract)
+            if order.contract.con_id:
+                self.inbox.known.setdefault(order.contract.con_id, order.contract)
             self.client.placeOrder(order.order_id, contract, terms)
             self._pacer.sent()
 
     def amend(self, order: PlacedOrder) -> None:
         """Send an order again under its id; not when that would make a new order of it."""
         if self.inbox.orders.amendable(order.order_id):
+            self._amended[order.order_id] = order, AMEND_RETRIES
             self.place([order])
             return
         text = f"order {order.order_id} is not known to be live: nothing was sent"
@@ -163,7 +192,8 @@ class Link:
         asyncio.get_running_loop().call_soon(self.report, report)
 
     def cancel(self, order_id: int) -> None:
-        """Send a cancel."""
+        """Send a cancel; a change that waits to be sent again is forgotten."""
+        self._amended.pop(order_id, None)
         self.client.cancelOrder(order_id)
         self._pacer.sent(cancel=True)
 

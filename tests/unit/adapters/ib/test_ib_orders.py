@@ -6,22 +6,21 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from brokers import CLOSE, usd
-from ib_gateways import ACCOUNT, LIMIT, Desk, play
+from brokers import usd
+from ib_gateways import ACCOUNT, LIMIT, Desk, now_s, play
 from virtual_time import settle
 
-from bft.adapters.broker.ib import IbSettings
-from bft.adapters.broker.ib.settings import check
 from bft.domain.broker import (
     ErrorKind,
     ErrorReport,
     ExecutionReport,
     FeeReport,
     OrderReport,
+    Priority,
     SessionState,
 )
-from bft.domain.errors import ConfigError, DataError, RefusedError, UnavailableError
-from bft.domain.orders import Contract, FillSource, OrderType, Side, TimeInForce
+from bft.domain.errors import UnavailableError
+from bft.domain.orders import FillSource, OrderType, Side, TimeInForce
 from bft.sim.gateway.wire import order_fields
 
 
@@ -132,7 +131,7 @@ def test_fills_during_an_outage_are_recovered_with_their_fees(tmp_path: Path) ->
         desk.reports.clear()
         await desk.rearm()
         snapshot = await desk.broker.snapshot(full=True)
-        assert desk.of(ExecutionReport) == []
+        assert desk.of(ExecutionReport) == desk.of(FeeReport) == []  # the answer holds them
         (fill,) = snapshot.executions or ()
         assert (fill.order_ref, fill.qty, fill.source) == (
             order.order_ref,
@@ -144,6 +143,46 @@ def test_fills_during_an_outage_are_recovered_with_their_fees(tmp_path: Path) ->
         (done,) = snapshot.completed or ()
         assert (done.order_ref, done.status, done.filled_qty) == (order.order_ref, "Filled", 10)
         assert snapshot.open_orders == ()
+
+    play(story, tmp_path)
+
+
+def test_asking_again_repeats_no_reports(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.resting()
+        desk.reports.clear()
+        assert len(await desk.broker.open_orders()) == 1
+        await desk.broker.snapshot(full=True)
+        assert desk.reports == []
+
+    play(story, tmp_path)
+
+
+def test_order_that_fills_while_listed_is_not_open_any_more(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        order = await desk.resting()
+        desk.fault("drop", when={"msg": "openOrderEnd"})
+        answer = asyncio.ensure_future(desk.broker.open_orders())
+        await asyncio.sleep(0.1)
+        await desk.price(98, "98.02")
+        await desk.filled(order, 10)
+        desk.venue.say(53, 1)
+        assert await answer == ()
+
+    play(story, tmp_path)
+
+
+def test_orders_sent_without_leave_count_for_the_rate(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await asyncio.sleep(2)
+        desk.broker.place(await desk.legs([{"side": Side.BUY, "qty": 1, **LIMIT}] * 30))
+        began_s = now_s()
+        for _ in range(4):
+            await desk.broker.send_token(Priority.OPENING)
+        assert now_s() == began_s
+        for _ in range(2):
+            await desk.broker.send_token(Priority.OPENING)
+        assert now_s() - began_s > 0.9
 
     play(story, tmp_path)
 
@@ -296,70 +335,22 @@ def test_late_orders_raise_the_ids_and_reserved_ids_never_return(tmp_path: Path)
     play(story, tmp_path)
 
 
-def test_read_only_ids_refuse_to_place(tmp_path: Path) -> None:
+def test_amend_at_a_bad_moment_is_tried_again_three_times(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
-        (order,) = await desk.legs([{"side": Side.BUY, "qty": 1, **LIMIT}])
-        with pytest.raises(RefusedError, match="only reads"):
-            desk.broker.place([order])
-        with pytest.raises(RefusedError):
-            desk.broker.amend(order)
-        with pytest.raises(RefusedError):
-            desk.broker.cancel(1)
-        with pytest.raises(RefusedError):
-            await desk.broker.what_if(order)
-        assert (await desk.broker.snapshot()).open_orders == ()
+        order = await desk.resting()
+        desk.fault("drop", when={"msg": "placeOrder", "times": 10})
+        desk.broker.amend(replace(order, qty=5))
+        await settle()
+        sent: list[int] = []
+        for _ in range(5):
+            desk.venue.say(4, 2, order.order_id, 2102, "Unable to modify this order", "")
+            before = told_rate(desk)
+            await asyncio.sleep(1.1)
+            sent.append(told_rate(desk) - before)
+        assert sent == [1, 1, 1, 0, 0]
+        assert (await desk.error(order)).kind is ErrorKind.UNCHANGED
 
-    play(story, tmp_path, settings={"client_id": 50})
-
-
-@pytest.mark.parametrize("client_id", [0, 1, 9, 11, 19, 35, 41, 60, 89])
-def test_client_ids_outside_the_table_are_refused(client_id: int) -> None:
-    with pytest.raises(ConfigError, match="client id"):
-        check(IbSettings(host="127.0.0.1", port=4002, account="DU1", client_id=client_id))
-
-
-def test_an_account_must_be_named() -> None:
-    with pytest.raises(ConfigError, match="BFT_ACCOUNT"):
-        check(IbSettings(host="127.0.0.1", port=4002, account=""))
-
-
-def test_what_if_tells_margins_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    async def story(desk: Desk) -> None:
-        (order,) = await desk.legs([{"side": Side.BUY, "qty": 10, **LIMIT}])
-        told = await desk.broker.what_if(order)
-        assert told.initial_margin_after_usd is not None
-        assert told.initial_margin_after_usd > 0
-        assert told.equity_with_loan_after_usd is not None
-        assert told.commission_usd == 1
-        assert live(desk) == []
-        assert desk.of(OrderReport) == []
-        off_tick = replace(order, order_id=order.order_id + 1, limit_price_usd=usd("99.001"))
-        with pytest.raises(DataError, match="gateway 110"):
-            await desk.broker.what_if(off_tick)
-
-    play(story, tmp_path)
-
-
-def test_share_classes_options_and_futures_resolve_and_trade(tmp_path: Path) -> None:
-    async def story(desk: Desk) -> None:
-        sim = desk.venue.sim
-        sim.tick("BRK B", bid=Decimal(400), ask=Decimal("400.1"))
-        share = await desk.broker.contract(Contract(con_id=0, symbol="BRK-B"))
-        assert (share.symbol, share.local_symbol) == ("BRK-B", "BRK B")
-        wanted = Contract(con_id=0, symbol="NQ", sec_type="FUT", local_symbol="NQH6")
-        future = await desk.broker.contract(wanted)
-        assert (future.symbol, future.multiplier, future.tick_usd) == ("NQ", 20, usd("0.25"))
-        coded = Contract(con_id=0, symbol="NQH6", sec_type="FUT")
-        assert await desk.broker.contract(coded) == future
-        chain = Contract(con_id=0, symbol="AAPL", sec_type="OPT", strike_usd=usd(100), right="C")
-        with pytest.raises(DataError, match="contracts fit"):
-            await desk.broker.contract(chain)
-        friday = CLOSE.date().replace(day=9)
-        option = await desk.broker.contract(replace(chain, expiry=friday))
-        assert (option.multiplier, option.right, option.strike_usd) == (100, "C", 100)
-        for contract in (share, option):
-            order = await desk.order(Side.BUY, 1, contract=contract)
-            (fill,) = await desk.filled(order, 1)
-            assert fill.contract == contract
+    def told_rate(desk: Desk) -> int:
+        return sum('"drop"' in line for line in desk.venue.sim.tape)
 
     play(story, tmp_path)
