@@ -106,6 +106,7 @@ class Executor:
         )
         self._assemble()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.desk.fatal = writer.on_bug = self._end
 
     def _assemble(self) -> None:
         desk = self.desk
@@ -330,10 +331,9 @@ class Executor:
         if not self.ended.done():
             self.ended.set_result(why)
 
-    @staticmethod
-    async def _every(period_s: float, turn: Callable[[], None]) -> None:
+    async def _every(self, period_s: float, turn: Callable[[], None]) -> None:
         while True:
-            turn()
+            self.desk.withstand(turn, "second")
             await asyncio.sleep(period_s)
 
     async def _every_async(self, period_s: float, turn: Callable[[], Awaitable[None]]) -> None:

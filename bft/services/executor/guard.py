@@ -121,8 +121,8 @@ class Guard:
         """Turn for ever."""
         while True:
             self._wake.clear()
-            self.turn()
-            self._desk.beat = self._desk.timer()
+            if self._desk.withstand(self.turn, "guard"):
+                self._desk.beat = self._desk.timer()
             with suppress(TimeoutError):
                 async with asyncio.timeout(TURN_S):
                     await self._wake.wait()
