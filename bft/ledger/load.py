@@ -5,10 +5,10 @@ from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any, Protocol
 
+from bft.domain.encoding import decode, instant_text
 from bft.domain.journal import AtLeast
 from bft.domain.orders import Contract, Execution, Intent, IntentState, Leg
 from bft.domain.sessions import NEW_YORK
-from bft.ledger.codec import decode, instant_text
 from bft.ledger.fold_fills import adjustment_event, counting, execution_event
 from bft.ledger.limits import closed_place
 from bft.ledger.lots import Line, LineEvent

@@ -8,7 +8,7 @@ from typing import Any
 
 from bft.adapters.broker.paper.account import PaperAccount, Trade
 from bft.adapters.broker.paper.checks import Refusal
-from bft.adapters.broker.paper.codec import decode, encode
+from bft.domain.encoding import decode, encode
 from bft.adapters.broker.paper.log import Row
 from bft.adapters.broker.paper.orders import Status, Working
 from bft.domain.broker import (
