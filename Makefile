@@ -1,7 +1,7 @@
 # Targets are listed by `make`; recipes over four lines live in scripts.
 SHELL := /bin/bash
 BIN := .venv/bin
-LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet
+LOCK = .lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet
 PYTEST = $(BIN)/python -m pytest -q
 
 help:  ## list the targets
@@ -42,12 +42,16 @@ workflows: setup  ## re-render workflows/rendered; read the diff
 	$(BIN)/python -m workflows
 
 fmt: setup  ## format and safe fixes
-	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+	$(BIN)/ruff check --fix --quiet .; found=$$?; $(BIN)/ruff format . && exit $$found
 
 clean:  ## remove what was built
-	rm -rf .venv demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache bft.egg-info
+	rm -rf .venv .lock demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache bft.egg-info
 
-lock:  ## recompile the locks (needs setup once)
+.lock/bin/uv: requirements/uv.txt
+	python3.11 -m venv .lock
+	.lock/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $< && touch $@
+
+lock: .lock/bin/uv  ## recompile the locks, by a uv of its own
 	$(LOCK) --extra train --extra dev -o requirements/dev.txt
 	$(LOCK) --extra train -o requirements/train.txt
 	$(LOCK) -o requirements/base.txt

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 
 from bft.domain.forecast import MODELS, Kind, ModelName
-from bft.models import blocks, calibrate
+from bft.models import blocks
 from bft.models.evaluate import Evidence, evaluate
 
 DAYS, NAMES, FIRST, RUNS, GOAL_S = 189, 550, 4300, 5, 30.0
@@ -28,7 +28,7 @@ MEANS = {Kind.BINARY: [-0.02, 0.03], Kind.BUCKETS: [-0.03, 0.0, 0.03]}
 SETTINGS = {"bootstrap_draws": 2000, "seed": 1}
 
 
-def make_block(name: ModelName, opens: np.ndarray) -> blocks.TestBlock:
+def make_block(name: ModelName, opens: np.ndarray, label: dict) -> blocks.TestBlock:
     rng, h = np.random.default_rng(MODELS.index(name)), name.horizon_days
     day, symbol = (x.ravel() for x in np.meshgrid(range(DAYS), range(NAMES), indexing="ij"))
     y = opens[symbol, day + 1 + h] / opens[symbol, day + 1] - 1
@@ -36,29 +36,28 @@ def make_block(name: ModelName, opens: np.ndarray) -> blocks.TestBlock:
     if name.kind is not Kind.REGRESSION:
         calibrated = rng.dirichlet([3] * (2 if name.kind is Kind.BINARY else 3), len(y))
     vol20 = rng.uniform(0.01, 0.03, len(y))
-    return blocks.TestBlock(
+    made = blocks.Forecasts(
         k=0, day=day + FIRST, symbol=symbol, y=y, calibrated=calibrated, vol20=vol20
     )
+    return blocks.judged(made, name.kind, label, 1.6 if name.kind is Kind.REGRESSION else np.nan)
 
 
 def main() -> None:
     rng = np.random.default_rng(0)
     opens = 50 * np.exp(np.cumsum(rng.normal(0, 0.02, (NAMES, DAYS + 32)), axis=1))
     prices = blocks.Prices(first=FIRST, opens=opens)
-    cases = {name: make_block(name, opens) for name in MODELS}
     labels = {name: LABEL | {"class_means": MEANS.get(name.kind)} for name in MODELS}
+    cases = {name: make_block(name, opens, labels[name]) for name in MODELS}
 
     def nine() -> list[dict]:
         return [
             evaluate(
                 name,
                 [block],
-                label=labels[name],
                 prices=prices,
                 settings=SETTINGS,
                 evidence=Evidence(
                     valid=block,
-                    conformal={"q": 1.6},
                     baselines={"ridge": -block.y, "momentum": rng.normal(size=len(block.y))},
                 ),
             )
@@ -67,8 +66,8 @@ def main() -> None:
 
     def day_by_day() -> list[float]:
         found = []
-        for name, block in cases.items():
-            score = calibrate.score(name.kind, block.calibrated, labels[name]).reshape(DAYS, NAMES)
+        for block in cases.values():
+            score = block.score.reshape(DAYS, NAMES)
             y = block.y.reshape(DAYS, NAMES)
             found.append(
                 float(np.mean([stats.spearmanr(a, b)[0] for a, b in zip(score, y, strict=True)]))

@@ -210,13 +210,7 @@ def describe(verb: str, step: "Step") -> "Json":
     actions = [a for a in parser(verb, step)._actions if a.dest != "help"]  # noqa: SLF001  no public list
     properties = {
         a.dest: {
-            "type": "boolean"
-            if a.nargs == 0
-            else "integer"
-            if a.type is int
-            else "number"
-            if a.type is float
-            else "string",
+            "type": "boolean" if a.nargs == 0 else getattr(a.type, "json_type", "string"),
             "description": a.help,
             **({"enum": list(a.choices)} if a.choices else {}),
             **({"default": a.default} if a.default is not None else {}),

@@ -7,11 +7,13 @@ directly. Unknown `BFT_` names are refused, with the nearest known one.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from bft.domain.errors import ConfigError
+from bft.domain.masking import passwords
 
 _PASSED_ALONG = {
     "BFT_OUTPUTS_DIR",
@@ -28,12 +30,18 @@ _PASSED_ALONG = {
 
 
 class Secret(str):
-    """A string that prints as stars; `str.__str__(secret)` is the value."""
+    """A string that prints as stars, however it is printed; `str.__str__(secret)` is the value."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
         return "'***'" if self else "''"
+
+    def __str__(self) -> str:
+        return "***" if self else ""
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +50,8 @@ class Settings:
 
     root: str = "./data"
     source: str = ""
-    state_url: str = ""  # empty: SQLite in the root
-    tracker_url: str = ""  # empty: SQLite in the root
+    state_url: Secret = field(default=Secret(""))  # empty: SQLite in the root
+    tracker_url: Secret = field(default=Secret(""))  # empty: SQLite in the root
     log_level: str = field(
         default="info", metadata={"choices": ("debug", "info", "warning", "error", "critical")}
     )
@@ -52,21 +60,21 @@ class Settings:
     )
     # Alpha Vantage (data specification, section 1)
     alphavantage_api_key: Secret = field(default=Secret(""))
-    av_url: str = "https://www.alphavantage.co/query"
+    av_url: str = field(default="https://www.alphavantage.co/query", metadata={"kind": "address"})
     av_calls_per_minute: int = field(default=140, metadata={"range": (1, 1200)})
     av_calls_per_day: int = field(default=0, metadata={"range": (0, 10_000_000)})
     av_in_flight: int = field(default=8, metadata={"range": (1, 8)})
-    sim_url: str = "http://127.0.0.1:9100"
+    sim_url: str = field(default="http://127.0.0.1:9100", metadata={"kind": "address"})
     mysql_password: Secret = field(default=Secret(""))
-    history_start: str = "2016-01-01"
+    history_start: str = field(default="2016-01-01", metadata={"kind": "day"})
     # S3
-    s3_endpoint: str = ""
+    s3_endpoint: str = field(default="", metadata={"kind": "address"})
     s3_region: str = "us-east-1"
     # strategies: names with commas, or core
     strategies: str = "core"
     # reports
     screen_max_charts: int = field(default=0, metadata={"range": (0, 10_000)})
-    ollama_url: str = ""
+    ollama_url: str = field(default="", metadata={"kind": "address"})
     ollama_model: str = "llama3.1:8b"
     ollama_symbols: int = field(default=60, metadata={"range": (0, 10_000)})  # a night
     # workflows
@@ -121,6 +129,10 @@ def _value(name: str, text: str, spec: Any) -> Any:
     choices = spec.metadata.get("choices")
     if choices and text.lower() not in choices:
         raise ConfigError(f"{_variable(name)}={text!r}: one of {', '.join(choices)}")
+    if spec.metadata.get("kind") == "day":
+        return _day(name, text, spec.default)
+    if spec.metadata.get("kind") == "address" and passwords(text):
+        raise ConfigError(f"{_variable(name)}: an address without a password; it is written down")
     if spec.type is not int:
         return text.lower() if choices else spec.type(text)
     low, high = spec.metadata["range"]
@@ -132,3 +144,11 @@ def _value(name: str, text: str, spec: Any) -> Any:
         example = f"{_variable(name)}={spec.default}"
         raise ConfigError(f"{_variable(name)}={text!r}: a whole number {low}..{high}, as {example}")
     return number
+
+
+def _day(name: str, text: str, default: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        example = f"{_variable(name)}={default}"
+        raise ConfigError(f"{_variable(name)}={text!r}: an ISO date, as {example}") from None

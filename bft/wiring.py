@@ -4,8 +4,8 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
@@ -18,6 +18,10 @@ from bft.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from bft.ports import Book, Compute, Notifier, Source, State, Store, Summarizer, Tracker
+
+
+TABLES_WAIT_S = 300.0
+"""How long a publication waits for another one; the longest, of gold, takes minutes."""
 
 
 @cache
@@ -46,7 +50,7 @@ class Wired:
 
     @cached_property
     def store(self) -> "Store":
-        """Objects and tables of the root."""
+        """Objects and tables of the root; tables are published under its lease (ADR 0010)."""
         from bft.adapters.store.folder import FolderObjects
         from bft.adapters.store.tables import TableStore
 
@@ -54,17 +58,18 @@ class Wired:
             from bft.adapters.store.bucket import BucketObjects
 
             endpoint, region = self.settings.s3_endpoint or None, self.settings.s3_region
-            return TableStore(BucketObjects(self.root, endpoint=endpoint, region=region))
-        return TableStore(FolderObjects(Path(self.root)))
+            self._need_state_url()
+            bucket = BucketObjects(self.root, endpoint=endpoint, region=region)
+            return TableStore(bucket, lease=self._tables_lease)
+        return TableStore(FolderObjects(Path(self.root)), lease=self._tables_lease)
 
     @cached_property
     def state(self) -> "State":
         """SQL state."""
         from bft.adapters.store.state import SqlState, folder_url
 
-        url = self.settings.state_url
-        if not url and "://" in self.root:
-            raise ConfigError("BFT_STATE_URL: name a PostgreSQL database for a bucket root")
+        self._need_state_url()
+        url = str.__str__(self.settings.state_url)
         return SqlState(url or folder_url(Path(self.root)), clock=self.clock)
 
     @cached_property
@@ -86,7 +91,7 @@ class Wired:
         from bft.adapters.tracker.mlflow import MlflowTracker
 
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when it is imported
-        url, database = self.settings.tracker_url, None
+        url, database = str.__str__(self.settings.tracker_url), None
         if not url and "://" in self.root:
             raise ConfigError("BFT_TRACKER_URL: name an MLflow server for a bucket root")
         if not url:
@@ -141,6 +146,13 @@ class Wired:
         if spec not in self._sources:
             self._sources[spec] = self._source(spec)
         return self._sources[spec]
+
+    def _need_state_url(self) -> None:
+        if not self.settings.state_url and "://" in self.root:
+            raise ConfigError("BFT_STATE_URL: name a PostgreSQL database for a bucket root")
+
+    def _tables_lease(self) -> "AbstractContextManager[Callable[[], None]]":
+        return self.state.lease("tables", wait_s=TABLES_WAIT_S)
 
     def _source(self, spec: str) -> "Source":
         kind, _, rest = spec.partition(":")

@@ -28,6 +28,8 @@ class Skips:
             self.add(reason, other.names[reason], count=count)
 
 
+QUOTED = 100
+"""Most symbols of one question for quotes."""
 TOPICS = (
     "universe",
     "listings",
@@ -44,8 +46,8 @@ TOPICS = (
 )
 """What a pull may ask of a source; the facts of most go into the table of that name.
 
-Besides, for others: quotes (up to 100 symbols, comma-separated), quote (one), contracts (an option
-chain now), indicators.
+Besides, for others: quotes (up to QUOTED symbols, comma-separated), quote (one), contracts (an
+option chain now), indicators. A source that has no quotes answers `absent`.
 """
 
 
@@ -54,7 +56,8 @@ class Want:
     """One question to a source: `name` is a symbol or a macro series, empty for all it has.
 
     `full`: the whole history instead of the newest rows. `since`: only facts after that instant.
-    `series`: which indicator. Listings are asked for by `name` active or delisted.
+    `series`: which indicator. Listings are asked for by `name` active or delisted. `at`: the
+    instant of quotes that a replayed source is asked for; others know only now.
     """
 
     topic: str
@@ -62,6 +65,7 @@ class Want:
     full: bool = False
     series: str = ""
     since: datetime | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -179,6 +179,21 @@ ROW_FLAGS = {
     SIMULATED: "the bar comes from the vendor simulator",
 }
 
+CONTEXT_INPUTS = (
+    "treasury_yield_10year",
+    "treasury_yield_2year",
+    "unemployment",
+    "nonfarm_payroll",
+    "sector_etf_ret_1d",
+    "sector_etf_ret_5d",
+    "sector_etf_vol_5d",
+    "sector_rel_ret_1d",
+    "spy_ret_1d",
+    "spy_ret_5d",
+    "spy_vol_5d",
+)
+"""Inputs of the economy, the market and the sector, the last of `INPUTS`."""
+
 INPUTS = (
     "volume_pct",
     "close_1d_roc",
@@ -221,17 +236,7 @@ INPUTS = (
     "analyst_rating_strong_sell",
     "day_of_week_num",
     "month",
-    "treasury_yield_10year",
-    "treasury_yield_2year",
-    "unemployment",
-    "nonfarm_payroll",
-    "sector_etf_ret_1d",
-    "sector_etf_ret_5d",
-    "sector_etf_vol_5d",
-    "sector_rel_ret_1d",
-    "spy_ret_1d",
-    "spy_ret_5d",
-    "spy_vol_5d",
+    *CONTEXT_INPUTS,
 )
 """The 52 model inputs (feature set bft52), in order."""
 SNAPSHOT_INPUTS = frozenset(

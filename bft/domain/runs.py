@@ -1,11 +1,31 @@
 """Values of tracked runs and of work sent elsewhere."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from bft.domain.errors import DataError
+
 Json = dict[str, Any]
+
+
+def check_finite(value: Any, path: str = "") -> None:
+    """Refuse NaN and infinities anywhere in a value; what is unknown is None.
+
+    Raises:
+        DataError: names the path to the first one.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        what = path.removeprefix(".") or "the value"
+        raise DataError(f"{what} is {value}, which JSON cannot hold; unknown is null")
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            check_finite(inner, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for place, inner in enumerate(value):
+            check_finite(inner, f"{path}[{place}]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

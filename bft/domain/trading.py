@@ -1,9 +1,10 @@
 """Signals and picks: what strategies say, before any size or order."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 from bft.domain.market import Table
 
@@ -28,14 +29,23 @@ class Instrument(StrEnum):
     STOCK = "STOCK"
     CALL = "CALL"
     PUT = "PUT"
+    FUTURE = "FUTURE"
+
+    @property
+    def is_option(self) -> bool:
+        """A call or a put."""
+        return self in {Instrument.CALL, Instrument.PUT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitPolicy:
     """Exits of one trade: fractions of the entry price unless ATR; holds in sessions.
 
-    Either `stop_frac` or `stop_atr` is set for an entry; `None` elsewhere means no such exit.
-    Source: strategies specification, section 2.2.
+    Either `stop_frac` or `stop_atr` is set for an entry; `None` elsewhere means no such exit, and
+    `max_hold_days` 0 is no limit too. `target_risk` is a target in multiples of the distance from
+    entry to stop; `atr_floor_frac` a lower bound of the ATR as a fraction of the entry price.
+    `same_session` positions never stay overnight; `max_hold_s` and `cooldown_s` hold beside the
+    limits in sessions. Source: strategies specification, section 2.2.
     """
 
     stop_frac: float | None = 0.08
@@ -50,6 +60,36 @@ class ExitPolicy:
     cooldown_days: int = 1
     partials: tuple[tuple[float, float], ...] = ()
     breakeven_after_partial: bool = True
+    target_risk: float | None = None
+    atr_floor_frac: float | None = None
+    same_session: bool = False
+    max_hold_s: int | None = None
+    cooldown_s: int | None = None
+
+
+_OPTIONAL = {
+    "target_risk": None,
+    "atr_floor_frac": None,
+    "same_session": False,
+    "max_hold_s": None,
+    "cooldown_s": None,
+}
+
+
+def policy_values(policy: ExitPolicy) -> dict[str, Any]:
+    """Fields of a policy by name, as JSON values.
+
+    The fields of intraday policies appear only where they are set, so that digests and stored
+    signals of policies without them do not depend on their existence.
+    """
+    unset = {name for name, default in _OPTIONAL.items() if getattr(policy, name) is default}
+    return {name: value for name, value in asdict(policy).items() if name not in unset}
+
+
+def policy_of(values: dict[str, Any]) -> ExitPolicy:
+    """The policy of `policy_values`, also after JSON made lists of its tuples."""
+    partials = tuple((gain, part) for gain, part in values.get("partials", ()))
+    return ExitPolicy(**{**values, "partials": partials})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +186,10 @@ SIGNALS = Table(
     ),
     partition="asof",
 )
-"""A partition is one (asof, slot); `evidence` and `exits` are canonical JSON; tag is execute,
-watch, merged, conflict or exit."""
+"""A partition is one (asof, slot), the slot being `close` or the HHMM of an intraday scan.
+
+`evidence` and `exits` are canonical JSON; tag is execute, watch, merged, conflict, or drop: an
+entry that still waits for its fill is to be taken back."""
 
 PICKS = Table(
     name="picks",

@@ -46,6 +46,8 @@ class Bars:
     @property
     def segments(self) -> list[tuple[int, int]]:
         """First and last-plus-one row of each segment; a long gap starts a new one."""
+        if int(self.session[-1] - self.session[0]) - len(self) < GAP_SESSIONS:
+            return [(0, len(self))]  # fewer sessions are missing in all than make one long gap
         first = np.flatnonzero(np.r_[True, self.gap[1:] > GAP_SESSIONS])
         return list(zip(first.tolist(), [*first[1:].tolist(), len(self)], strict=True))
 

@@ -4,7 +4,7 @@ One pass over all symbols. Every row depends on facts known at its close alone, 
 appended day equal those of a full build bit for bit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -36,6 +36,7 @@ TABLES = (
     *("statements", "fundamentals", "universe"),
 )
 """What `build_gold` reads, as given by `facts.as_known`; refused_actions are those refused."""
+BLOCK_SYMBOLS = 32  # whose columns fit into a processor's cache
 THURSDAY = 3  # weekday of 1970-01-01
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -55,12 +56,20 @@ def gold_rows(
 
     The others still make the market's and their sector's return.
     """
-    listed = list(bars_by_symbol(tables["bars"]))
+    return rows_of(list(bars_by_symbol(tables["bars"])), Known(tables), since=since, of=symbols)
+
+
+def rows_of(
+    listed: Sequence[Bars],
+    known: "Known",
+    *,
+    since: date | None = None,
+    of: frozenset[str] | None = None,
+) -> Rows:
+    """Rows of bars in symbol order, whose facts are `known`; `of`: of those symbols only."""
     first = day_number(since) if since else 0
     cuts = [
-        int(np.searchsorted(bars.day, first))
-        if symbols is None or bars.symbol in symbols
-        else len(bars)
+        int(np.searchsorted(bars.day, first)) if of is None or bars.symbol in of else len(bars)
         for bars in listed
     ]
     counts = [len(bars) - cut for bars, cut in zip(listed, cuts, strict=True)]
@@ -68,94 +77,141 @@ def gold_rows(
     rows = Rows(int(at[-1]))
     if not rows.count:
         return rows
-    known = _Known(tables)
-    closes = []
-    for bars, cut, a in zip(listed, cuts, at, strict=False):
-        closes.append(_symbol_rows(rows, int(a), bars, cut, known))
+    closes: list[Floats] = []
+    for a in range(0, len(listed), BLOCK_SYMBOLS):
+        some = slice(a, a + BLOCK_SYMBOLS)
+        closes += _block_rows(rows, int(at[a]), listed[some], cuts[some], known)
     _context_rows(rows, at, listed, cuts, closes)
-    _calendar_rows(rows, tables["macro"])
+    _calendar_rows(rows, known.tables["macro"])
     return rows
 
 
 @dataclass(frozen=True)
-class _Known:
+class Known:
     """Facts by symbol, sorted out on first use."""
 
     tables: Tables
 
     @cached_property
     def actions(self) -> Mapping[str, factors.Actions]:
+        """Accepted corporate actions."""
         return factors.actions_by_symbol(self.tables["actions"])
 
     @cached_property
     def refused(self) -> Mapping[str, factors.Actions]:
+        """Actions that no price confirmed."""
         return factors.actions_by_symbol(self.tables["refused_actions"])
 
     @cached_property
     def chains(self) -> Mapping[str, options.Chains]:
+        """Option volumes."""
         return options.chains_by_symbol(self.tables["options_summary"])
 
     @cached_property
     def reports(self) -> Mapping[str, earnings.Reports]:
+        """Earnings reports."""
         return earnings.reports_by_symbol(self.tables["earnings"])
 
     @cached_property
     def statements(self) -> Mapping[str, fundamentals.Events]:
+        """Balance sheets."""
         return fundamentals.events_by_symbol(
             self.tables["statements"], "fiscal_date_ending", fundamentals.STATEMENT_FIGURES
         )
 
     @cached_property
     def snapshots(self) -> Mapping[str, fundamentals.Events]:
+        """Company overviews."""
         return fundamentals.events_by_symbol(
             self.tables["fundamentals"], "arrived_on", fundamentals.SNAPSHOT_FIGURES
         )
 
     @cached_property
     def labels(self) -> Mapping[str, labels.Label]:
+        """What symbols are called now."""
         return labels.labels_by_symbol(self.tables["fundamentals"], self.tables["universe"])
 
     @cached_property
     def first_action(self) -> int | None:
+        """Day of the first action of any symbol."""
         found = days(self.tables["actions"]["ex_date"])
         return int(found.min()) if len(found) else None
 
 
-def _symbol_rows(rows: Rows, a: int, bars: Bars, cut: int, known: _Known) -> Floats:
-    """Write one symbol's rows from `cut` on; returns its forward return, NaN at segment starts."""
-    actions = known.actions.get(bars.symbol, factors.NO_ACTIONS)
-    factor = factors.forward_factors(bars, actions)
-    if cut == len(bars):
-        return prices.forward_returns(bars, factor)
-    price = prices.price_columns(bars, factor)
-    told = fundamentals.told_dividends_since(bars, known.first_action)
-    facts = {
-        **_chain_columns(bars, known),
-        **_fact_columns(bars, factor, known),
-        "dividend_yield": fundamentals.dividend_yield(bars, factor, told_since=told),
-    }
+def _block_rows(
+    rows: Rows, a: int, listed: Sequence[Bars], cuts: Sequence[int], known: Known
+) -> list[Floats]:
+    """Write the rows of some symbols from `cuts` on; returns their forward returns.
+
+    What a row alone decides is computed for all of them at once: numpy is called once per column,
+    not once per column and symbol.
+    """
+    parts: list[Mapping[str, Any]] = []
+    returns = []
+    for bars, cut in zip(listed, cuts, strict=True):
+        actions = known.actions.get(bars.symbol, factors.NO_ACTIONS)
+        factor = factors.forward_factors(bars, actions)
+        if cut == len(bars):
+            returns.append(prices.forward_returns(bars, factor))
+            continue
+        history = prices.histories(bars, factor)
+        place = a + sum(len(part["day"]) for part in parts)
+        own = _own_columns(rows, place, bars, cut, _Facts(known, factor))
+        parts.append({**{name: values[cut:] for name, values in history.items()}, **own})
+        returns.append(history["close_1_roc"])
+    if parts:
+        _write(rows, a, {name: np.concatenate([p[name] for p in parts]) for name in parts[0]})
+    return returns
+
+
+def _write(rows: Rows, a: int, history: Mapping[str, Any]) -> None:
+    """Write the columns that a row alone decides."""
+    found = prices.columns(history)
+    ttm, close = history["ttm_eps"], history["adjusted_close"]
     with np.errstate(divide="ignore", invalid="ignore"):
-        ttm = facts["ttm_eps"]
-        facts["pe_ratio"] = np.where(ttm == 0, np.nan, bars.close / ttm)
-    tested = {**price.columns, "price": bars.close, "pe_ratio": facts["pe_ratio"]}
-    tested["pcr"] = facts["pcr"]
+        ratio = np.where(ttm == 0, np.nan, close / ttm)
+    tested = {**found, "price": close, "pe_ratio": ratio, "pcr": history["pcr"]}
+    rows.put_all(a, {**found, **flags(tested), "pe_ratio": ratio, "date": history["day"]})
+    rows.put_all(a, {name: history[name] for name in ("ttm_eps", "pcr", "dividend_yield")})
+    suspected = SUSPECTED_SPLIT * history["suspected"]
+    rows.put("row_flags", a, prices.row_flags(history) | suspected)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What is known, and the factors of the symbol at hand."""
+
+    known: Known
+    factor: factors.Factors
+
+
+def _own_columns(rows: Rows, a: int, bars: Bars, cut: int, facts: _Facts) -> dict[str, Any]:
+    """Write the columns that only some symbols have; returns those of facts that all have."""
+    known, factor = facts.known, facts.factor
+    whole = {**_chain_columns(bars, known), **_fact_columns(bars, factor, known)}
+    found = {name: values[cut:] for name, values in whole.items()}
+    rows.put_all(a, {name: v for name, v in found.items() if name not in _EVERYWHERE})
+    _label_rows(rows, a, bars, cut, known.labels.get(bars.symbol, labels.Label()))
+    told = fundamentals.told_dividends_since(bars, known.first_action)
     refused = known.refused.get(bars.symbol, factors.NO_ACTIONS)
     suspected = suspects.confidences(bars, factor.actions, refused) >= SUSPECTED
-    chosen = slice(cut, None)
-    rows.put_all(a, {**price.columns, **facts, **flags(tested)}, chosen)
-    rows.put_all(a, {"row_flags": price.row_flags | SUSPECTED_SPLIT * suspected}, chosen)
-    rows.put_all(a, {"date": bars.day}, chosen)
-    _label_rows(rows, a, bars, cut, known.labels.get(bars.symbol, labels.Label()))
-    return price.kernels["close_1_roc"]
+    return {
+        **{name: found[name] for name in _EVERYWHERE},
+        "dividend_yield": fundamentals.dividend_yield(bars, factor, told_since=told, since_row=cut),
+        "suspected": suspected[cut:],
+    }
 
 
-def _chain_columns(bars: Bars, known: _Known) -> dict[str, Floats]:
+_EVERYWHERE = ("ttm_eps", "pcr")
+
+
+def _chain_columns(bars: Bars, known: Known) -> dict[str, Floats]:
     if bars.symbol not in known.chains:
         return {"pcr": np.full(len(bars), np.nan)}
     return options.option_columns(known.chains[bars.symbol], bars)
 
 
-def _fact_columns(bars: Bars, factor: factors.Factors, known: _Known) -> dict[str, Any]:
+def _fact_columns(bars: Bars, factor: factors.Factors, known: Known) -> dict[str, Any]:
     """Columns 34-39 and 44-58 of reports, statements and snapshots."""
     split, actions = factor.split, factor.actions
     out: dict[str, Any] = {"ttm_eps": np.full(len(bars), np.nan)}
@@ -192,14 +248,19 @@ def _label_rows(rows: Rows, a: int, bars: Bars, cut: int, label: labels.Label) -
 
 
 def _context_rows(
-    rows: Rows, at: Ints, listed: list[Bars], cuts: list[int], closes: list[Floats]
+    rows: Rows, at: Ints, listed: Sequence[Bars], cuts: list[int], closes: list[Floats]
 ) -> None:
     """Write beta, and flag the rows whose market or sector return is a proxy."""
-    first = min(int(bars.session[0]) for bars in listed)
+    first, tails = _tails(listed, cuts)
     returns = context.Returns(
-        slot=np.concatenate([bars.session - first for bars in listed]),
-        value=np.concatenate(closes),
-        symbol=np.repeat(np.arange(len(listed)), [len(bars) for bars in listed]),
+        slot=np.concatenate(
+            [bars.session[tail:] - first for bars, tail in zip(listed, tails, strict=True)]
+        ),
+        value=np.concatenate([own[tail:] for own, tail in zip(closes, tails, strict=True)]),
+        symbol=np.repeat(
+            np.arange(len(listed)),
+            [len(bars) - tail for bars, tail in zip(listed, tails, strict=True)],
+        ),
         names=tuple(bars.symbol for bars in listed),
     )
     market, by_proxy = context.market_returns(returns)
@@ -211,7 +272,10 @@ def _context_rows(
                 found = context.beta(own[begin:end], market[slot[begin:end]])
                 rows.put("beta", int(a) + max(start, cut) - cut, found[max(start, cut) - begin :])
     chosen = np.concatenate(
-        [np.arange(len(bars)) >= cut for bars, cut in zip(listed, cuts, strict=True)]
+        [
+            np.arange(tail, len(bars)) >= cut
+            for bars, cut, tail in zip(listed, cuts, tails, strict=True)
+        ]
     )
     codes, known = rows.words("sector")
     sector = np.full(len(chosen), -1)
@@ -219,6 +283,16 @@ def _context_rows(
     _, proxy = context.sector_returns(returns, sector, known)
     found = by_proxy[returns.slot[chosen]] | proxy[chosen]
     rows.put("row_flags", 0, rows.get("row_flags") | MARKET_PROXY * found)
+
+
+def _tails(listed: Sequence[Bars], cuts: list[int]) -> tuple[int, list[int]]:
+    """First session that the context of the rows from `cuts` on needs, and its row by symbol."""
+    first = min(
+        int(bars.session[max(0, cut - YEAR_ROWS + 1)])
+        for bars, cut in zip(listed, cuts, strict=True)
+        if cut < len(bars)
+    )
+    return first, [int(np.searchsorted(bars.session, first)) for bars in listed]
 
 
 def _calendar_rows(rows: Rows, table: pa.Table) -> None:

@@ -27,6 +27,8 @@ class Actions:
 
     def where(self, chosen: Bools) -> "Actions":
         """Those chosen."""
+        if chosen.all():
+            return self
         kind = tuple(each for each, take in zip(self.kind, chosen, strict=True) if take)
         return Actions(ex_day=self.ex_day[chosen], kind=kind, value=self.value[chosen])
 
@@ -83,18 +85,23 @@ def forward_factors(bars: Bars, actions: Actions) -> Factors:
 
 
 def split_on(actions: Actions, day: Ints, *, since: int) -> Floats:
-    """S on any days, bars or not: the product of split ratios with `since` < ex-day <= day.
+    """S on any days, bars or not, 1.0 on day `since`; below it where a split lies in between.
 
-    Serves figures quoted on the share basis of another day (`basis_on`).
+    Serves figures quoted on the share basis of another day (`basis_on`, a dividend's ex-date).
     """
-    splits = actions.where(actions.is_kind("split") & (actions.ex_day > since))
+    if "split" not in actions.kind:
+        return np.ones(len(day))
+    splits = actions.where(actions.is_kind("split"))
     product = np.r_[1.0, np.cumprod(splits.value)]
-    found: Floats = product[np.searchsorted(splits.ex_day, day, side="right")]
+    at, base = (np.searchsorted(splits.ex_day, days, side="right") for days in (day, since))
+    found: Floats = product[at] / product[base]
     return found
 
 
 def _product(bars: Bars, place: Ints, actions: Actions, inside: Bools, kind: str) -> Floats:
     step = np.ones(len(bars))
+    if kind not in actions.kind:
+        return step
     chosen = inside & actions.is_kind(kind)
     np.multiply.at(step, place[chosen], actions.value[chosen])
     return step

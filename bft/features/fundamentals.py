@@ -112,8 +112,12 @@ def valuation(
     return out | {"market_capitalization": close * out["shares_outstanding"]}
 
 
-def dividend_yield(bars: Bars, factors: Factors, *, told_since: int | None) -> Floats:
+def dividend_yield(
+    bars: Bars, factors: Factors, *, told_since: int | None, since_row: int = 0
+) -> Floats:
     """Dividends of the last 365 days on the row's share basis, over its close; a fraction.
+
+    Of rows from `since_row` on.
 
     0 only after a full year of bars without any, and only from the day `told_since` on, when the
     source was first seen to deliver dividends; unknown before.
@@ -122,13 +126,14 @@ def dividend_yield(bars: Bars, factors: Factors, *, told_since: int | None) -> F
     ex_day = dividends.ex_day
     forward = dividends.value * split_on(factors.actions, ex_day, since=int(bars.day[0]))
     running = np.r_[0.0, np.cumsum(forward)]
-    first = np.searchsorted(ex_day, bars.day - YEAR_DAYS, side="right")
-    last = np.searchsorted(ex_day, bars.day, side="right")
+    day = bars.day[since_row:]
+    first = np.searchsorted(ex_day, day - YEAR_DAYS, side="right")
+    last = np.searchsorted(ex_day, day, side="right")
     year = np.where(last > first, running[last] - running[first], 0.0)
-    a_year = bars.day - YEAR_DAYS >= bars.day[0]
-    told = bars.day >= (np.iinfo(np.int64).max if told_since is None else told_since)
+    a_year = day - YEAR_DAYS >= bars.day[0]
+    told = day >= (np.iinfo(np.int64).max if told_since is None else told_since)
     known = (last > first) | (a_year & told)
-    return np.where(known, year / factors.split / bars.close, np.nan)
+    return np.where(known, year / factors.split[since_row:] / bars.close[since_row:], np.nan)
 
 
 def told_dividends_since(bars: Bars, first_action: int | None) -> int | None:

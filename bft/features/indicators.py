@@ -12,6 +12,13 @@ from bft.features.facts import Floats
 FIVE = ("close", "open", "high", "low", "volume")
 FINITE = ("open", "high", "low", "close", "year_high", "year_low")
 SMA_WINDOWS = EMA_WINDOWS = (20, 50, 200)
+NAMES = (
+    *(f"{kind}_{n}" for kind in ("sma", "ema") for n in SMA_WINDOWS),
+    *("macd", "macd_9_ema", "rsi_14", "adx_14", "atr_14", "cci_14"),
+    *("bbands_upper_20", "bbands_middle_20", "bbands_lower_20", "52_week_high", "52_week_low"),
+    *(f"{name}_1_roc" for name in FIVE),
+    *("close_3_roc", "close_10_roc"),
+)
 
 
 def kernels(series: Mapping[str, Floats]) -> dict[str, Floats]:

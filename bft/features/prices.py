@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import talib
@@ -28,42 +29,76 @@ RETURNS = {
 }
 
 
+AS_DELIVERED = ("day", "open", "high", "low", "volume", "revised", "simulated")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
     """One symbol's price columns by gold name, its kernels on the forward basis, and flags."""
 
     columns: Mapping[str, Floats]
     kernels: Mapping[str, Floats]
-    close: Floats
     row_flags: Ints
 
 
 def price_columns(bars: Bars, factors: Factors) -> Prices:
     """All columns marked B in the gold table, but beta; shape (T,) each."""
+    history = histories(bars, factors)
+    return Prices(
+        columns=columns(history),
+        kernels={name: history[name] for name in indicators.NAMES},
+        row_flags=row_flags(history),
+    )
+
+
+def histories(bars: Bars, factors: Factors) -> dict[str, Any]:
+    """What takes a symbol's whole history: kernels, repaired prices, factors; shape (T,) each."""
     whole = repaired(bars, factors.total)
-    series = _forward(bars, whole, factors)
-    kernels = indicators.by_segment(series, bars.segments)
-    year = {name: kernels[name] / factors.split for name in ("52_week_high", "52_week_low")}
-    out = {
-        **{name: usable(getattr(bars, name)) for name in ("open", "high", "low")},
+    return {
+        **indicators.by_segment(_forward(bars, whole, factors), bars.segments),
+        **{name: getattr(bars, name) for name in AS_DELIVERED},
         **{f"adjusted_{name}": getattr(whole, name) for name in ("open", "high", "low")},
         "adjusted_close": bars.close,
-        "volume": bars.volume,
+        "repaired": whole.changed,
+        "after_gap": bars.gap > 0,
         "adj_factor": factors.total,
         "split_factor": factors.split,
-        **{name: kernels[name] / factors.total for name in LEVELS},
-        **{name: kernels[name] for name in INVARIANT},
-        **{name: kernels[kernel] for name, kernel in RETURNS.items()},
-        **year,
-        **{f"{name}_pct": away(bars.close, level) for name, level in year.items()},
-        **{
-            f"sma_{n}_pct": away(series["close"], kernels[f"sma_{n}"])
-            for n in indicators.SMA_WINDOWS
-        },
     }
-    return Prices(
-        columns=out, kernels=kernels, close=series["close"], row_flags=_row_flags(bars, whole)
+
+
+def columns(history: Mapping[str, Any]) -> dict[str, Floats]:
+    """Price columns by gold name, row by row: of any rows of any symbols, shape (T,) each."""
+    at = history
+    split, total, close = at["split_factor"], at["adj_factor"], at["adjusted_close"]
+    year = {name: at[name] / split for name in ("52_week_high", "52_week_low")}
+    forward = close * total
+    return {
+        **{name: usable(at[name]) for name in ("open", "high", "low")},
+        **{name: at[name] for name in ("adjusted_open", "adjusted_high", "adjusted_low")},
+        "adjusted_close": close,
+        "volume": at["volume"],
+        "adj_factor": total,
+        "split_factor": split,
+        **{name: at[name] / total for name in LEVELS},
+        **{name: at[name] for name in INVARIANT},
+        **{name: at[kernel] for name, kernel in RETURNS.items()},
+        **year,
+        **{f"{name}_pct": away(close, level) for name, level in year.items()},
+        **{f"sma_{n}_pct": away(forward, at[f"sma_{n}"]) for n in indicators.SMA_WINDOWS},
+    }
+
+
+def row_flags(history: Mapping[str, Any]) -> Ints:
+    """Flags that a bar itself decides; shape (T,)."""
+    idle = ~(np.nan_to_num(history["volume"]) > 0)
+    found: Ints = (
+        gold.REPAIRED * history["repaired"]
+        | gold.ZERO_VOLUME * idle
+        | gold.AFTER_GAP * history["after_gap"]
+        | gold.REVISED * history["revised"]
+        | gold.SIMULATED * history["simulated"]
     )
+    return found
 
 
 def forward_returns(bars: Bars, factors: Factors) -> Floats:
@@ -98,14 +133,3 @@ def _forward(bars: Bars, whole: Repaired, factors: Factors) -> dict[str, Floats]
         "year_high": whole.high * factors.split,
         "year_low": whole.low * factors.split,
     }
-
-
-def _row_flags(bars: Bars, whole: Repaired) -> Ints:
-    idle = ~(np.nan_to_num(bars.volume) > 0)
-    return (
-        gold.REPAIRED * whole.changed
-        | gold.ZERO_VOLUME * idle
-        | gold.AFTER_GAP * (bars.gap > 0)
-        | gold.REVISED * bars.revised
-        | gold.SIMULATED * bars.simulated
-    )

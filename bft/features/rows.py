@@ -35,7 +35,7 @@ class Rows:
         self._words: dict[str, tuple[npt.NDArray[np.int32], dict[str, int]]] = {}
 
     def put(self, name: str, a: int, values: npt.NDArray[Any]) -> None:
-        """Write values of one symbol from row `a` on; NaN (for dates the lowest i8) is null."""
+        """Write values from row `a` on; NaN (for dates the lowest i8) is null."""
         kind = _KIND[name]
         if name not in self._columns:
             if kind[0] == "f" and np.isnan(values).all():
@@ -45,10 +45,10 @@ class Rows:
             values = np.maximum(values, NO_DAY)
         self._columns[name][a : a + len(values)] = values
 
-    def put_all(self, a: int, columns: Mapping[str, npt.NDArray[Any]], rows: slice) -> None:
-        """Write the chosen rows of several columns of one symbol."""
+    def put_all(self, a: int, columns: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Write several columns from row `a` on."""
         for name, values in columns.items():
-            self.put(name, a, values[rows])
+            self.put(name, a, values)
 
     def put_word(self, name: str, rows: slice, word: str | None) -> None:
         """Write one text into some rows."""
@@ -64,7 +64,9 @@ class Rows:
         self._words[name] = (codes.astype(np.int32), {word: n for n, word in enumerate(words)})
 
     def get(self, name: str) -> npt.NDArray[Any]:
-        """A column as gathered."""
+        """A column as gathered; null where never written."""
+        if name not in self._columns:
+            self._columns[name] = _empty(_KIND[name], self.count)
         return self._columns[name]
 
     def words(self, name: str) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:

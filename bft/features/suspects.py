@@ -22,18 +22,24 @@ def confidences(bars: Bars, actions: Actions, refused: Actions) -> Floats:
 
     0.5 for a step near a split ratio c, 0.3 for volume within 0.5..2 of c times the median of 20
     rows before, 0.15 for a calm day; times 1.2 where a refused split or the vendor's own adjusted
-    close agrees on that row or one of the two before. As of: row t uses rows up to t.
+    close agrees on that row or one of the two before. An action explains the step of its row, a
+    dividend no more than it pays. As of: row t uses rows up to t.
     """
     found = np.full(len(bars), np.nan)
-    explained = set(np.searchsorted(bars.day, actions.ex_day).tolist())
-    for row, q in _steps(bars):
+    place, paid = np.searchsorted(bars.day, actions.ex_day), actions.is_kind("dividend")
+    explained = set(place[~paid].tolist())
+    for row, q in _steps(bars, place[paid], actions.value[paid]):
         if row not in explained:
             found[row] = _confidence(bars, refused, row, q)
     return found
 
 
-def _steps(bars: Bars) -> Iterator[tuple[int, float]]:
-    q = bars.close[:-1] / bars.close[1:]
+def _steps(bars: Bars, paid_at: Ints, paid: Floats) -> Iterator[tuple[int, float]]:
+    """Rows whose close differs much from the one before, and their ratio, dividends taken out."""
+    inside = (paid_at > 0) & (paid_at < len(bars))
+    before = bars.close[:-1].copy()
+    np.subtract.at(before, paid_at[inside] - 1, paid[inside])
+    q = before / bars.close[1:]
     rows: Ints = np.flatnonzero((q >= STEP_DOWN) | (q <= STEP_UP)) + 1
     return zip(rows.tolist(), q[rows - 1].tolist(), strict=True)
 

@@ -1,6 +1,7 @@
 """Durations and amounts as Kubernetes and Argo write them."""
 
 import re
+from contextlib import suppress
 
 from bft.domain.errors import ConfigError
 
@@ -21,10 +22,10 @@ def seconds(text: str) -> float:
     parts = _DURATION.findall(text)
     if parts and "".join(n + unit for n, unit in parts) == text:
         return sum(float(n) * _UNITS_S[unit] for n, unit in parts)
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigError(f"{text!r} is no duration such as 90s or 1h30m") from None
+    with suppress(ValueError):
+        if float(text) >= 0:
+            return float(text)
+    raise ConfigError(f"{text!r} is no duration such as 90s or 1h30m")
 
 
 def cpus(text: str) -> float:

@@ -14,12 +14,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from bft.domain.errors import ConfigError, RefusedError, UsageError
+from bft.domain.numbers import AT_LEAST_0, COUNT
 from bft.domain.runs import Json
 from bft.flow import expect, graph, outcome, parameters, show
 from bft.flow.arguments import instant, optional_day
@@ -44,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--params", type=Path, default=None, metavar="FILE", help="parameters as YAML")
     add("--source", default=None, help="same as --param source=...")
     add("--profile", default=None, help="same as --param model-profile=...")
-    add("--jobs", type=_jobs, default=None, help="nodes at once (what fits)")
+    add("--jobs", type=COUNT, default=None, help="nodes at once (what fits)")
     add(
         "--from", dest="start", default=None, metavar="NODE", help="run NODE and all after it again"
     )
@@ -53,7 +54,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--approve", default=None, metavar="WHO", help="approve what is suspended")
     add("--dry-run", action="store_true", help="say what would run and why; write nothing")
     add("--events", type=Path, default=None, metavar="FILE", help="also write events here")
-    add("--wait", type=float, default=0.0, metavar="S", help="wait for another run of this root")
+    add(
+        "--wait",
+        type=AT_LEAST_0,
+        default=0.0,
+        metavar="S",
+        help="wait for another run of this root",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,13 +315,6 @@ def _dry_run(ports: Ports, args: argparse.Namespace, asked: Asked, root: Path) -
             **{state: counts[state] for state in ("cached", "stale", "skipped", "open")},
         }
     )
-
-
-def _jobs(text: str) -> int:
-    with suppress(ValueError):
-        if int(text) > 0:
-            return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no number of nodes, such as 2")
 
 
 STEP = Step(

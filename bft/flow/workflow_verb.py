@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bft.domain.errors import UsageError
+from bft.domain.numbers import COUNT_OR_0
 from bft.domain.runs import Json
 from bft.flow import due, records, show
 from bft.flow.arguments import instant, optional_day, required_day
@@ -49,7 +50,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     vote = parsers.add_parser("quorum", help="are enough models trained?", allow_abbrev=False)
     vote.add_argument("--run", required=True, help="id of the run")
     vote.add_argument("--node", required=True, help="the training node")
-    vote.add_argument("--need", type=int, required=True, help="models needed")
+    vote.add_argument("--need", type=COUNT_OR_0, required=True, help="models needed")
     vote.add_argument("--must", default="", help="models needed by name, comma between")
     look = parsers.add_parser("lint", help="what is wrong in rendered files", allow_abbrev=False)
     look.add_argument("files", nargs="*", type=Path, help="rendered YAML (all of the folder)")

@@ -1,23 +1,55 @@
 """Out-of-sample forecasts of a model: what evaluation, gates and the merge are computed from."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bft.domain.forecast import Kind
+from bft.models import calibrate
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 
 
+class Placed(Protocol):
+    """Samples: their session numbers and places of symbols."""
+
+    @property
+    def day(self) -> Ints:
+        """Session number of each sample."""
+
+    @property
+    def symbol(self) -> Ints:
+        """Place of each sample's symbol."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TestBlock:
+class Forecasts:
     """Labelled samples of one fold's test (or validation) sessions.
 
     `day` are session numbers, `symbol` places in the arrays' list of symbols, `calibrated` points
     (n,) or probabilities (n, K), `vol20` the deviation of 20 daily returns at the day.
+    """
+
+    k: int
+    day: Ints
+    symbol: Ints
+    y: Floats
+    calibrated: Floats
+    vol20: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TestBlock:
+    """Forecasts and what the constants of their own fold make of them; see `Forecasts`.
+
+    A newer fold's edges, means, rates and conformal quantile have seen an older fold's test days.
+    `score` ranks symbols, `expected` is the return it means, `true` and `said` are classes, `base`
+    (n, K) the training shares (regression: mu_y), `q` the conformal quantile, NaN for classifiers.
     """
 
     __test__: ClassVar[bool] = False  # the name is not pytest's
@@ -28,6 +60,39 @@ class TestBlock:
     y: Floats
     calibrated: Floats
     vol20: Floats
+    score: Floats
+    expected: Floats
+    true: Ints
+    said: Ints
+    base: Floats
+    q: Floats
+
+    def taken(self, rows: NDArray[Any], *, k: int | None = None) -> "TestBlock":
+        """Chosen samples, as fold `k` (its own)."""
+        parts = {name: getattr(self, name)[rows] for name in ARRAYS}
+        return TestBlock(k=self.k if k is None else k, **parts)
+
+
+ARRAYS = tuple(field.name for field in fields(TestBlock) if field.name != "k")
+
+
+def judged(raw: Forecasts, kind: Kind, label: Mapping[str, Any], q: float = np.nan) -> TestBlock:
+    """Forecasts with the `label` part of their own model.json and its conformal quantile."""
+    if kind is Kind.REGRESSION:
+        base = np.array([label["mu_y"]])
+    elif kind is Kind.BINARY:
+        base = np.array([1 - label["pi"], label["pi"]])
+    else:
+        base = np.asarray(label["shares"], dtype=np.float64)
+    return TestBlock(
+        **{field.name: getattr(raw, field.name) for field in fields(Forecasts)},
+        score=calibrate.score(kind, raw.calibrated, label),
+        expected=calibrate.expected_return(kind, raw.calibrated, label),
+        true=calibrate.classes(kind, raw.y, label),
+        said=calibrate.predicted_classes(kind, raw.calibrated, label),
+        base=np.broadcast_to(base, (len(raw.y), len(base))),
+        q=np.full(len(raw.y), q),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,26 +108,16 @@ class Prices:
 
 def pool(blocks: Sequence[TestBlock]) -> TestBlock:
     """All blocks as one, in their order."""
-
-    def joined(name: str) -> Any:
-        return np.concatenate([getattr(block, name) for block in blocks])
-
-    return TestBlock(
-        k=blocks[-1].k,
-        day=joined("day"),
-        symbol=joined("symbol"),
-        y=joined("y"),
-        calibrated=joined("calibrated"),
-        vol20=joined("vol20"),
-    )
+    joined = {name: np.concatenate([getattr(b, name) for b in blocks]) for name in ARRAYS}
+    return TestBlock(k=blocks[-1].k, **joined)
 
 
-def days_of(block: TestBlock) -> Ints:
+def days_of(block: Placed) -> Ints:
     """Distinct session numbers, ascending."""
     return np.unique(block.day)
 
 
-def panel(block: TestBlock, values: Floats, symbols: int) -> Floats:
+def panel(block: Placed, values: Floats, symbols: int) -> Floats:
     """Samples as a matrix (days, symbols), NaN where there is none."""
     out = np.full((len(days_of(block)), symbols), np.nan)
     out[np.searchsorted(days_of(block), block.day), block.symbol] = values
@@ -94,10 +149,10 @@ def write_blocks(file: Path, blocks: Sequence[TestBlock], symbols: Sequence[str]
     """Store blocks beside a model, for the gates and the merge."""
     parts = {"symbols": np.array(symbols, dtype=np.str_)}
     for block in blocks:
-        for name in ("day", "symbol"):
-            parts[f"{name}_{block.k}"] = getattr(block, name).astype(np.int32)
-        for name in ("y", "calibrated", "vol20"):
-            parts[f"{name}_{block.k}"] = getattr(block, name).astype(np.float32)
+        for name in ARRAYS:
+            values = getattr(block, name)
+            kind = np.float32 if values.dtype.kind == "f" else np.int32
+            parts[f"{name}_{block.k}"] = values.astype(kind)
     with file.open("wb") as out:
         np.savez(out, allow_pickle=False, **parts)
 
@@ -106,8 +161,7 @@ def read_blocks(file: Path) -> tuple[list[TestBlock], list[str]]:
     """Blocks in fold order and the names their symbol places mean."""
     with np.load(file, allow_pickle=False) as parts:
         folds = sorted(int(n.removeprefix("day_")) for n in parts.files if n.startswith("day_"))
-        names = ("day", "symbol", "y", "calibrated", "vol20")
-        blocks = [TestBlock(k=k, **{n: parts[f"{n}_{k}"] for n in names}) for k in folds]
+        blocks = [TestBlock(k=k, **{n: parts[f"{n}_{k}"] for n in ARRAYS}) for k in folds]
         return blocks, [str(name) for name in parts["symbols"]]
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from bft.domain.forecast import Kind
 from bft.domain.runs import Json
 from bft.models import metrics
-from bft.models.blocks import TestBlock, panel
+from bft.models.blocks import panel
 from bft.models.calibrate import apply_calibration, fit_calibration, predicted_classes
 from bft.models.classification import auc
 from bft.models.losses import log_probabilities
@@ -84,10 +84,6 @@ def _predicted(
 
 
 def _rank_ic(score: Any, valid: Samples, min_names: int) -> float | None:
-    nothing = np.zeros(len(valid))
-    block = TestBlock(
-        k=0, day=valid.day, symbol=valid.symbol, y=valid.y, calibrated=nothing, vol20=nothing
-    )
     names = int(valid.symbol.max()) + 1
-    grids = (panel(block, values, names) for values in (score, valid.y))
+    grids = (panel(valid, values, names) for values in (score, valid.y))
     return metrics.mean(metrics.daily_rank_ic(*grids, min_names=min_names))

@@ -15,21 +15,10 @@ from torch import Tensor, nn
 
 from bft.domain.errors import ConfigError
 from bft.domain.forecast import Kind
+from bft.domain.gold import CONTEXT_INPUTS
 from bft.models.encoder import Attention, Heads, Layer, Pooling, Tokens, kept
 
-MARKET = (
-    "treasury_yield_10year",
-    "treasury_yield_2year",
-    "unemployment",
-    "nonfarm_payroll",
-    "sector_etf_ret_1d",
-    "sector_etf_ret_5d",
-    "sector_etf_vol_5d",
-    "sector_rel_ret_1d",
-    "spy_ret_1d",
-    "spy_ret_5d",
-    "spy_vol_5d",
-)
+MARKET = CONTEXT_INPUTS
 DEAD_MARKET_MAX = 4
 
 

@@ -43,9 +43,10 @@ def without_daily_median(day: Ints, values: Floats) -> Floats:
     return np.asarray(values - medians[place])
 
 
-def reference(values: Floats) -> list[float]:
-    """Quantiles that stand for a sample in later comparisons."""
-    points = np.quantile(values, np.linspace(0, 1, REFERENCE_POINTS))
+def reference(values: Floats, *, count: int = REFERENCE_POINTS) -> list[float]:
+    """Quantiles that stand for a sample in later comparisons; none for an empty one."""
+    values = values[np.isfinite(values)]
+    points = np.quantile(values, np.linspace(0, 1, count)) if len(values) else values
     return [float(value) for value in points]
 
 

@@ -30,13 +30,12 @@ HISTOGRAM_BINS = 40
 class Evidence:
     """What an evaluation holds besides test forecasts.
 
-    `valid` is the validation sample that drift of outputs is measured against, `conformal` the
-    stored interval (regression), `baselines` name -> scores of the pooled samples in their order
-    (None: not installed), `drift` PSI per feature, `latency` milliseconds.
+    `valid` is the validation sample that drift of outputs is measured against, `baselines` name ->
+    scores of the pooled samples in their order (None: not installed), `drift` PSI per feature,
+    `latency` milliseconds.
     """
 
     valid: TestBlock | None = None
-    conformal: Mapping[str, Any] | None = None
     baselines: Mapping[str, Floats | None] | None = None
     drift: Mapping[str, float] | None = None
     latency: Mapping[str, float] | None = None
@@ -46,12 +45,11 @@ def evaluate(
     name: ModelName,
     blocks: Sequence[TestBlock],
     *,
-    label: Mapping[str, Any],
     prices: Prices,
     settings: Mapping[str, Any],
     evidence: Evidence | None = None,
 ) -> Json:
-    """Content of evaluation.json; `label` is that part of model.json.
+    """Content of evaluation.json.
 
     Raises:
         DataError: no labelled test sample.
@@ -60,9 +58,9 @@ def evaluate(
     if not blocks:
         raise DataError(f"{name}: no labelled test sample; wait until test labels are known")
     more, pooled = evidence or Evidence(), pool(blocks)
-    score = calibrate.score(name.kind, pooled.calibrated, label)
-    whole = daily_of(score, pooled, horizon=name.horizon_days, prices=prices, settings=settings)
-    covered = _coverage(name, pooled, more.conformal)
+    horizon = name.horizon_days
+    whole = daily_of(pooled.score, pooled, horizon=horizon, prices=prices, settings=settings)
+    covered = _coverage(name, pooled)
     return {
         "schema": SCHEMA,
         "name": str(name),
@@ -71,26 +69,26 @@ def evaluate(
         "survivors_only": bool(settings.get("survivors_only", False)),
         "simulated": bool(settings.get("simulated", False)),
         "costs_bps": portfolio.COST_BPS,
-        "folds": [_fold(name, block, label, prices, settings) for block in blocks],
+        "folds": [_fold(name, block, prices, settings) for block in blocks],
         "metrics": {
             "folds": len(blocks),
             "symbols": len(np.unique(pooled.symbol)),
             "samples": len(pooled.y),
             **daily.summary(whole, settings),
-            **_kind_metrics(name.kind, pooled, label),
-            **_output_drift(name.kind, pooled, more.valid, label),
+            **_kind_metrics(name.kind, pooled),
+            **_output_drift(pooled, more.valid),
             **({"coverage": covered["all"]} if covered else {}),
         },
         "intervals": {
             **daily.intervals(whole, settings),
-            **_class_intervals(name, pooled, label, settings),
+            **_class_intervals(name, pooled, settings),
         },
         "daily": daily.series(whole),
-        "curves": _curves(name.kind, pooled, label, whole),
+        "curves": _curves(name.kind, pooled, whole),
         "coverage": covered,
-        "reference": _reference(name.kind, more.valid, label),
+        "reference": _reference(more.valid),
         "baselines": _baselines(whole, pooled, prices, settings, more.baselines or {}),
-        "references": _references(name.kind, pooled, label, whole),
+        "references": _references(name.kind, pooled, whole),
         "drift": dict(more.drift or {}),
         "latency": dict(more.latency or {}),
     }
@@ -99,33 +97,29 @@ def evaluate(
 def _fold(
     name: ModelName,
     block: TestBlock,
-    label: Mapping[str, Any],
     prices: Prices,
     settings: Mapping[str, Any],
 ) -> Json:
-    score = calibrate.score(name.kind, block.calibrated, label)
-    part = daily_of(score, block, horizon=name.horizon_days, prices=prices, settings=settings)
+    part = daily_of(block.score, block, horizon=name.horizon_days, prices=prices, settings=settings)
     days = days_of(block)
     return {
         "k": block.k,
         "first": str(sessions.session(int(days[0]))),
         "last": str(sessions.session(int(days[-1]))),
         "samples": len(block.y),
-        "metrics": {**daily.summary(part, settings), **_kind_metrics(name.kind, block, label)},
+        "metrics": {**daily.summary(part, settings), **_kind_metrics(name.kind, block)},
     }
 
 
-def _kind_metrics(kind: Kind, block: TestBlock, label: Mapping[str, Any]) -> Json:
-    true = calibrate.classes(kind, block.y, label)
-    said = calibrate.predicted_classes(kind, block.calibrated, label)
-    count = _class_count(kind, label)
+def _kind_metrics(kind: Kind, block: TestBlock) -> Json:
+    true, said, count = block.true, block.said, _class_count(kind, block)
     counted = classification.by_class(classification.confusion(true, said, count))
     found = {key: float(value) for key, value in counted.items()}
     found["max_regime_delta"] = _regime_delta(true, said, count, block.vol20)
     if kind is Kind.REGRESSION:
         area = classification.auc(true == 1, block.calibrated)
         return {**found, "auc": area, **metrics.regression(block.y, block.calibrated)}
-    p, base = block.calibrated, base_rates(kind, label)
+    p, base = block.calibrated, block.base
     area = classification.auc_one_vs_rest(true, p)
     return {
         **found,
@@ -137,15 +131,8 @@ def _kind_metrics(kind: Kind, block: TestBlock, label: Mapping[str, Any]) -> Jso
     }
 
 
-def base_rates(kind: Kind, label: Mapping[str, Any]) -> Floats:
-    """Training share of each class."""
-    if kind is Kind.BINARY:
-        return np.array([1 - label["pi"], label["pi"]])
-    return np.asarray(label["shares"], dtype=np.float64)
-
-
-def _class_count(kind: Kind, label: Mapping[str, Any]) -> int:
-    return len(label["edges"]) + 1 if kind is Kind.BUCKETS else 2
+def _class_count(kind: Kind, block: TestBlock) -> int:
+    return 2 if kind is Kind.REGRESSION else block.calibrated.shape[1]
 
 
 def _regime_delta(true: Ints, said: Ints, count: int, vol20: Floats) -> float:
@@ -159,30 +146,24 @@ def _regime_delta(true: Ints, said: Ints, count: int, vol20: Floats) -> float:
     return float(np.abs(f1[seen] - whole).max())
 
 
-def _output_drift(
-    kind: Kind, block: TestBlock, valid: TestBlock | None, label: Mapping[str, Any]
-) -> Json:
+def _output_drift(block: TestBlock, valid: TestBlock | None) -> Json:
     if valid is None:
         return {}
-    expected, actual = (_outputs(kind, part, label) for part in (valid, block))
+    expected, actual = (_outputs(part) for part in (valid, block))
     return {"output_psi": drift.psi(expected, actual), "output_ks": drift.ks(expected, actual)}
 
 
-def _reference(kind: Kind, valid: TestBlock | None, label: Mapping[str, Any]) -> list[float]:
-    return [] if valid is None else drift.reference(_outputs(kind, valid, label))
+def _reference(valid: TestBlock | None) -> list[float]:
+    return [] if valid is None else drift.reference(_outputs(valid))
 
 
-def _outputs(kind: Kind, block: TestBlock, label: Mapping[str, Any]) -> Floats:
-    score = calibrate.score(kind, block.calibrated, label)
-    return drift.without_daily_median(block.day, score)
+def _outputs(block: TestBlock) -> Floats:
+    return drift.without_daily_median(block.day, block.score)
 
 
-def _class_intervals(
-    name: ModelName, block: TestBlock, label: Mapping[str, Any], settings: Mapping[str, Any]
-) -> Json:
-    true = calibrate.classes(name.kind, block.y, label)
-    said = calibrate.predicted_classes(name.kind, block.calibrated, label)
-    count, days = _class_count(name.kind, label), days_of(block)
+def _class_intervals(name: ModelName, block: TestBlock, settings: Mapping[str, Any]) -> Json:
+    true, said = block.true, block.said
+    count, days = _class_count(name.kind, block), days_of(block)
     cells = np.zeros((len(days), count, count))
     np.add.at(cells, (np.searchsorted(days, block.day), true, said), 1)
     found = {
@@ -195,17 +176,17 @@ def _class_intervals(
         for key in ("f1_macro", "minority_recall", "precision", "recall")
     }
     if name.kind is not Kind.REGRESSION:
-        rows = _daily_brier(true, block, base_rates(name.kind, label))
+        rows = _daily_brier(block)
         found["brier_skill"] = daily.interval(
             rows, name.horizon_days, settings, lambda drawn: 1 - _first_over_second(drawn)
         )
     return found
 
 
-def _daily_brier(true: Ints, block: TestBlock, base: Floats) -> Floats:
-    hit = np.eye(len(base))[true]
+def _daily_brier(block: TestBlock) -> Floats:
+    hit = np.eye(block.base.shape[1])[block.true]
     place = np.searchsorted(days_of(block), block.day)
-    errors = [((p - hit) ** 2).sum(axis=1) for p in (block.calibrated, base)]
+    errors = [((p - hit) ** 2).sum(axis=1) for p in (block.calibrated, block.base)]
     return np.stack([np.bincount(place, weights=e) for e in errors], axis=1)
 
 
@@ -214,12 +195,11 @@ def _first_over_second(drawn: Floats) -> Floats:
     return np.asarray(sums[:, 0] / sums[:, 1])
 
 
-def _coverage(
-    name: ModelName, block: TestBlock, conformal: Mapping[str, Any] | None
-) -> Json | None:
-    if conformal is None or name.kind is not Kind.REGRESSION:
+def _coverage(name: ModelName, block: TestBlock) -> Json | None:
+    if np.isnan(block.q).any():
         return None
-    lo, hi = calibrate.interval(block.calibrated, block.vol20, name.horizon_days, conformal)
+    own = {"q": block.q}
+    lo, hi = calibrate.interval(block.calibrated, block.vol20, name.horizon_days, own)
     days = days_of(block)
     dates = [sessions.session(int(day)) for day in days]
     place = np.searchsorted(days, block.day)
@@ -232,10 +212,8 @@ def _coverage(
     }
 
 
-def _curves(kind: Kind, block: TestBlock, label: Mapping[str, Any], whole: Daily) -> Json:
-    true = calibrate.classes(kind, block.y, label)
-    said = calibrate.predicted_classes(kind, block.calibrated, label)
-    expected = calibrate.expected_return(kind, block.calibrated, label)
+def _curves(kind: Kind, block: TestBlock, whole: Daily) -> Json:
+    true, said, expected = block.true, block.said, block.expected
     lo, hi = np.quantile(block.y, [0.01, 0.99])
     edges = np.linspace(lo, hi, HISTOGRAM_BINS + 1)
     ks = (
@@ -247,7 +225,7 @@ def _curves(kind: Kind, block: TestBlock, label: Mapping[str, Any], whole: Daily
     )
     return {
         "deciles": metrics.deciles(whole.score, whole.y),
-        "confusion": classification.confusion(true, said, _class_count(kind, label)).tolist(),
+        "confusion": classification.confusion(true, said, _class_count(kind, block)).tolist(),
         "reliability": {
             str(k): classification.reliability(true == k, block.calibrated[:, k]) for k in ks
         },
@@ -259,13 +237,11 @@ def _curves(kind: Kind, block: TestBlock, label: Mapping[str, Any], whole: Daily
     }
 
 
-def _references(kind: Kind, block: TestBlock, label: Mapping[str, Any], whole: Daily) -> Json:
+def _references(kind: Kind, block: TestBlock, whole: Daily) -> Json:
     found: Json = {"universe": portfolio.summary(whole.universe)}
     if kind is Kind.REGRESSION:
-        constant = np.full(len(block.y), float(label["mu_y"]))
-        return {**found, "base_rate": metrics.regression(block.y, constant)}
-    true, base = calibrate.classes(kind, block.y, label), base_rates(kind, label)
-    p = np.broadcast_to(base, block.calibrated.shape)
+        return {**found, "base_rate": metrics.regression(block.y, block.base[:, 0])}
+    true, p = block.true, block.base
     scores = {"brier": classification.brier(true, p), "log_loss": classification.log_loss(true, p)}
     return {**found, "base_rate": scores}
 

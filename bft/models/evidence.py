@@ -19,20 +19,22 @@ from bft.dataset.normalise import Normalised
 from bft.dataset.splits import Span
 from bft.dataset.windows import gather
 from bft.domain.runs import Json
-from bft.models import calibrate, metrics, paths
+from bft.models import metrics, paths
 from bft.models.artifact import CORE, Model
 from bft.models.baselines import Rows, baseline_scores
-from bft.models.blocks import TestBlock, panel, pool, prices, write_blocks
+from bft.models.blocks import Forecasts, TestBlock, judged, panel, pool, prices, write_blocks
 from bft.models.calibrate import volatility
 from bft.models.card import card
-from bft.models.drift import psi_by_column
+from bft.models.drift import psi_by_column, reference
 from bft.models.evaluate import Evidence, evaluate
 from bft.models.export_manifest import export_manifest
+from bft.models.live import OWN_INPUTS
 from bft.models.plots import write_plots
 from bft.models.runtime import fixed
 from bft.models.samples import Samples
 
 WARM_UPS, CALLS, BATCH_ROWS = 20, 200, 550
+INPUT_POINTS = 101  # quantiles kept of each input: ten bins need no more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,25 +64,24 @@ def finish(
     routes = paths.routes(scored)
     pieces = routes[0] if routes else scored
     blocks, model = [piece.block for piece in pieces], newest.model
-    name, label = model.name, model.spec["label"]
+    name = model.name
     market = _prices(arrays, blocks, name.horizon_days)
     settings = profile | {key: spec[key] for key in ("seed", "simulated", "survivors_only")}
     evaluation = evaluate(
         name,
         blocks,
-        label=label,
         prices=market,
         settings=settings,
         evidence=Evidence(
             valid=block_of(newest, newest.valid, arrays, moved),
-            conformal=model.spec["conformal"],
             baselines=paths.joined(pieces, profile["baselines"]),
             drift=_drift(newest),
             latency=latency(model, newest.normalised, newest.valid),
         ),
     )
+    evaluation["inputs"] = _input_reference(newest, arrays)
     if routes:
-        evaluation["cpcv"] = paths.summary(name, routes, label, prices=market, settings=settings)
+        evaluation["cpcv"] = paths.summary(name, routes, prices=market, settings=settings)
         evaluation["metrics"]["pbo"] = evaluation["cpcv"]["pbo"]
 
     def write(folder: Path) -> None:
@@ -105,7 +106,7 @@ def block_of(
     matrix, lookback = fold.normalised.matrix, fold.model.spec["lookback"]
     chunks = (samples.rows[n : n + 1024] for n in range(0, len(samples), 1024))
     raw = np.concatenate([fold.model.raw(gather(matrix, rows, lookback)) for rows in chunks])
-    return TestBlock(
+    made = Forecasts(
         k=fold.k,
         day=samples.day,
         symbol=samples.symbol,
@@ -113,14 +114,16 @@ def block_of(
         calibrated=fold.model.calibrated(raw),
         vol20=moved[samples.rows],
     )
+    spec = fold.model.spec
+    q = spec["conformal"]["q"] if spec["conformal"] else np.nan
+    return judged(made, fold.model.name.kind, spec["label"], q)
 
 
 def rank_ic_of(fold: FoldTest, arrays: Arrays, min_names: int) -> float | None:
     """Mean daily RankIC of a fold's test block."""
     moved = volatility(arrays.closes, arrays.offsets[:-1])
     block = block_of(fold, fold.test, arrays, moved)
-    score = calibrate.score(fold.model.name.kind, block.calibrated, fold.model.spec["label"])
-    grids = (panel(block, values, len(arrays.symbols)) for values in (score, block.y))
+    grids = (panel(block, values, len(arrays.symbols)) for values in (block.score, block.y))
     return metrics.mean(metrics.daily_rank_ic(*grids, min_names=min_names))
 
 
@@ -190,6 +193,16 @@ def _drift(fold: FoldTest) -> dict[str, float]:
     z, statistics = fold.normalised.matrix, fold.normalised.statistics
     found = psi_by_column(z[fold.train.rows], z[fold.test.rows], statistics.features)
     return {name: value for name, value in found.items() if name not in statistics.dead}
+
+
+def _input_reference(fold: FoldTest, arrays: Arrays) -> dict[str, list[float]]:
+    """Quantiles of each living input of the stock itself, over the training samples."""
+    dead, rows = fold.normalised.statistics.dead, arrays.inputs[fold.train.rows]
+    return {
+        name: reference(rows[:, arrays.features.index(name)], count=INPUT_POINTS)
+        for name in OWN_INPUTS
+        if name not in dead
+    }
 
 
 def _dump(file: Path, content: Any) -> None:

@@ -10,7 +10,6 @@ from bft.domain.forecast import Kind
 from bft.domain.runs import Json
 from bft.models import classification, metrics
 from bft.models.blocks import TestBlock, pool
-from bft.models.calibrate import classes, predicted_classes
 
 SCHEMA = "bft.export/2"
 _KPIS = {  # name -> (metric of evaluation.json, unit)
@@ -51,7 +50,7 @@ def export_manifest(
             "variance": found.get("stability_variance"),
             "max_regime_delta": found.get("max_regime_delta"),
         },
-        "regimes": _regimes(model, pool(blocks)),
+        "regimes": _regimes(Kind(model["kind"]), pool(blocks)),
         "calibration": model["calibration"],
         "hashes": dict(hashes),
         "train_window": {key: model["data"][key] for key in ("first", "last")},
@@ -90,13 +89,11 @@ def _kpi(evaluation: Json, metric: str, unit: str) -> Json:
     }
 
 
-def _regimes(model: Json, block: TestBlock) -> Json:
+def _regimes(kind: Kind, block: TestBlock) -> Json:
     """F1 and accuracy in each volatility tercile."""
-    kind, label = Kind(model["kind"]), model["label"]
-    true = classes(kind, block.y, label)
-    said = predicted_classes(kind, block.calibrated, label)
+    true, said = block.true, block.said
     regime = metrics.terciles(block.vol20)
-    count = len(label["edges"]) + 1 if kind is Kind.BUCKETS else 2
+    count = 2 if kind is Kind.REGRESSION else block.calibrated.shape[1]
     found = {}
     for place, name in enumerate(metrics.TERCILES):
         inside = regime == place

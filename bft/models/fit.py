@@ -179,7 +179,8 @@ def _read(file: Path) -> Json | None:
 
 
 def _event(job: Job, data: FoldData, entry: Json) -> Event:
-    numbers = {name: float(value) for name, value in entry.items() if name != "epoch"}
+    known = {name: value for name, value in entry.items() if value is not None}
+    numbers = {name: float(value) for name, value in known.items() if name != "epoch"}
     return Event(
         key=str(job.name),
         state="progress",

@@ -9,7 +9,7 @@ import numpy as np
 
 from bft.domain.errors import DataError
 from bft.domain.runs import Json
-from bft.models import bootstrap
+from bft.models import bootstrap, export_manifest
 from bft.models.gates import METRICS, Pair, Profile, Reading, Rule
 
 OTHER_KEYS: Mapping[str, str] = {
@@ -146,16 +146,7 @@ def _reading(value: Any, interval: Json) -> Reading:
 
 
 def _valid_manifest(file: Path) -> bool:
-    """An export manifest of version 2 names its figures, hashes and training window."""
     try:
-        body = json.loads(file.read_text(encoding="utf-8"))
+        return not export_manifest.faults(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return False
-    parts = {"kpis", "latency", "stability", "regimes", "calibration", "hashes", "train_window"}
-    figures = body.get("kpis") if isinstance(body, dict) else None
-    keys = {"value", "lower_ci", "upper_ci", "sample_size", "units"}
-    return (
-        isinstance(figures, dict)
-        and parts <= set(body)
-        and all(isinstance(one, dict) and keys <= set(one) for one in figures.values())
-    )

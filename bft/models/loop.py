@@ -254,7 +254,7 @@ def _measure(run: _Run, *, lr: float, samples: int) -> Json:
     losses = _losses(task, out, torch.from_numpy(task.valid_targets))
     spread = spread_of(task.name.kind, out, task.valid, task.label, task.profile)
     norms = np.quantile(p.norms, [0.5, 0.99])
-    return {
+    entry = {
         "epoch": p.epoch + 1,
         "train_loss": p.loss_sum / samples,
         "valid_loss": float(losses.double().mean()),
@@ -263,6 +263,9 @@ def _measure(run: _Run, *, lr: float, samples: int) -> Json:
         "grad_norm_p99": float(norms[1]),
         **spread.as_metrics(),
     }
+    # A scaled gradient overflows now and then, and a flat label has no spread: unknown, not NaN.
+    known = {key for key, value in entry.items() if key == "valid_loss" or math.isfinite(value)}
+    return {key: value if key in known else None for key, value in entry.items()}
 
 
 def _decide(run: _Run, entry: Json) -> None:

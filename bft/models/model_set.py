@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from bft.domain.errors import DataError
 from bft.domain.forecast import MODEL_NAMES
-from bft.domain.runs import Json
+from bft.domain.runs import Json, check_finite
 
 SCHEMA = "bft.set/1"
 EXPIRES_DAYS, AGES_DAYS = 90, 30  # models specification, 9: excluded; warned about
@@ -65,10 +65,13 @@ class ModelSet:
 
 
 def canonical(value: Any) -> bytes:
-    """Canonical JSON: sorted keys, no spaces, UTF-8."""
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    """Canonical JSON: sorted keys, no spaces, UTF-8.
+
+    Raises:
+        DataError: a number that JSON cannot hold; names the path to it.
+    """
+    check_finite(value)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode()
 
 

@@ -5,7 +5,7 @@ López de Prado and Zhu, The Probability of Backtest Overfitting (2017), for `ov
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bft.dataset.splits import CPCV_GROUPS, CPCV_TEST_GROUPS, Span, cpcv_paths
 from bft.domain.forecast import ModelName
 from bft.domain.runs import Json
-from bft.models import calibrate, metrics, portfolio
+from bft.models import metrics, portfolio
 from bft.models.blocks import Prices, TestBlock, pool
 from bft.models.daily import daily_of
 
@@ -52,7 +52,6 @@ def joined(pieces: Sequence[Scored], names: Sequence[str]) -> dict[str, Floats |
 def summary(
     name: ModelName,
     ways: Sequence[Sequence[Scored]],
-    label: Mapping[str, Any],
     *,
     prices: Prices,
     settings: Mapping[str, Any],
@@ -62,13 +61,12 @@ def summary(
     options: dict[str, Any] = {"horizon": name.horizon_days, "prices": prices, "settings": settings}
     for way in ways:
         block = pool([piece.block for piece in way])
-        score = calibrate.score(name.kind, block.calibrated, label)
-        daily = daily_of(score, block, **options)
+        daily = daily_of(block.score, block, **options)
         found["sharpe_net"].append(portfolio.sharpe(daily.held.net))
         found["sharpe_gross"].append(portfolio.sharpe(daily.held.gross))
         found["rank_ic"].append(metrics.mean(daily.rank_ic))
     block = pool([piece.block for piece in ways[0]])
-    scores = {"net": calibrate.score(name.kind, block.calibrated, label)}
+    scores = {"net": block.score}
     others = joined(ways[0], list(ways[0][0].baselines))
     scores |= {key: values for key, values in others.items() if values is not None}
     returns = [daily_of(values, block, **options).held.net for values in scores.values()]
@@ -107,12 +105,7 @@ def _sharpes(returns: Floats) -> Floats:
 
 def _within(part: Scored, span: Span, place: int) -> Scored:
     inside = (part.block.day >= span[0]) & (part.block.day <= span[1])
-    cut: dict[str, Any] = {"k": place} | {
-        field.name: getattr(part.block, field.name)[inside]
-        for field in fields(TestBlock)
-        if field.name != "k"
-    }
     scores = {
         name: None if values is None else values[inside] for name, values in part.baselines.items()
     }
-    return Scored(block=replace(part.block, **cut), spans=(span,), baselines=scores)
+    return Scored(block=part.block.taken(inside, k=place), spans=(span,), baselines=scores)

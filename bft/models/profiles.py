@@ -136,7 +136,10 @@ def effective(profile: str, model: str, overrides: Iterable[str], folder: Path) 
         values |= {name: _checked(name, value, profile) for name, value in layer.items()}
     for text in overrides:
         name, _, value = text.partition("=")
-        values[name] = _checked(name, yaml.safe_load(value), f"--override {text}")
+        try:
+            values[name] = _checked(name, yaml.safe_load(value), f"--override {text}")
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--override {text}: {value!r} is no YAML value") from error
     return _coherent(values, model)
 
 

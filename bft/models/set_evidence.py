@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from bft.dataset.arrays import Arrays
 from bft.domain.forecast import MODELS, ModelName
 from bft.domain.runs import Json
-from bft.models import calibrate, daily
+from bft.models import daily
 from bft.models.blocks import TestBlock, pool, prices, read_blocks
 from bft.models.gate_evidence import evaluation_readings, pairs
 from bft.models.gates import Evidence, Profile, Reading
@@ -69,7 +68,7 @@ def merged(folders: Mapping[str, Path], arrays: Arrays) -> Json | None:
     places = [np.searchsorted(part[0], keys) for part in parts]
     score = np.mean([part[1][at] for part, at in zip(parts, places, strict=True)], axis=0)
     first, at = parts[0], places[0]
-    block = _taken(first[2], at)
+    block = first[2].taken(at)
     return _evaluation(score, block, arrays, settings=first[3], folds=first[4])
 
 
@@ -85,15 +84,9 @@ def _samples(
     inside = place >= 0
     keys = whole.day.astype(np.int64) * len(arrays.symbols) + place
     order = np.flatnonzero(inside)[np.argsort(keys[inside], kind="stable")]
-    block = replace(_taken(whole, order), symbol=place[order])
-    expected = calibrate.expected_return(name.kind, block.calibrated, about["label"])
+    block = replace(whole.taken(order), symbol=place[order])
     settings = about["profile"] | {"seed": about["training"]["seed"]}
-    return keys[order], np.asarray(expected, dtype=np.float64), block, settings, len(blocks)
-
-
-def _taken(block: TestBlock, at: NDArray[Any]) -> TestBlock:
-    names = ("day", "symbol", "y", "calibrated", "vol20")
-    return TestBlock(k=block.k, **{name: getattr(block, name)[at] for name in names})
+    return keys[order], block.expected.astype(np.float64), block, settings, len(blocks)
 
 
 def _evaluation(

@@ -7,7 +7,6 @@ from bft.ports.night import (
     Commands,
     Compute,
     Manifest,
-    Notifier,
     ObjectRef,
     OnEvent,
     OnOutcome,
@@ -17,11 +16,11 @@ from bft.ports.night import (
     State,
     Step,
     Store,
-    Summarizer,
     Summary,
     Tick,
     Tracker,
 )
+from bft.ports.telling import Notifier, Summarizer
 
 __all__ = [
     "Book",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from bft.domain.delivery import Answer, Want
 from bft.domain.runs import Event, Json, Metric, ModelVersion, Outcome, Task
 from bft.ports.book import Book
+from bft.ports.telling import Notifier, Summarizer
 
 if TYPE_CHECKING:
     import argparse
@@ -60,8 +61,7 @@ class Store(Protocol):
     """Objects and tables under one root (a folder, or a bucket and prefix).
 
     Writes are atomic: a reader sees the old object or the new one, never a part.
-    Raises UnavailableError when the root does not answer or its disk is full, ConfigError when it
-    is not writable.
+    Raises UnavailableError when the root does not answer or is full, ConfigError when read-only.
     """
 
     root: str
@@ -87,12 +87,19 @@ class Store(Protocol):
     def path(self, key: str) -> Path:
         """Local folder or file holding what is stored under `key` (a copy for a bucket).
 
-        For memory maps and large artifacts. On a folder root the path is the object itself and may
-        be written below; on a bucket it is a read-only cache.
+        On a folder root it is the object itself and may be written below; on a bucket it is a
+        read-only cache.
         """
 
     def put_folder(self, key: str, folder: Path) -> dict[str, str]:
         """Publish a local folder's files under `key`; return {key: sha256}."""
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Hold the lease `tables` for what must happen together; nests. `publish` takes it itself.
+
+        Raises:
+            RefusedError: another process holds it for too long; names it.
+        """
 
     def publish(
         self,
@@ -106,12 +113,13 @@ class Store(Protocol):
         """Write partitions of a table and the manifest of `asof`.
 
         The new manifest is the newest one before `asof` without `drops` and with these partitions
-        added or replaced (`replaces`: with these partitions alone). Objects of older manifests
-        stay. The same call again writes the same bytes. Later manifests gain a partition they
-        lack, unless they hold its month (`month=YYYY-MM`) in one object.
+        added or replaced (`replaces`: with these alone). Objects of older manifests stay. The same
+        call again writes the same bytes. Later manifests gain a partition they lack, unless they
+        hold its month (`month=YYYY-MM`) in one object.
 
         Raises:
             DataError: columns or types differ from the table's schema, keys repeat.
+            RefusedError: another process holds the lease, or it was lost; nothing is published.
         """
 
     def manifest(self, table: str, *, asof: date | None = None) -> Manifest | None:
@@ -129,8 +137,8 @@ class Store(Protocol):
     ) -> pa.Table:
         """Rows of the newest manifest at or before `asof`, sorted by the table's key.
 
-        `since` drops rows whose `date` (or `asof`) is before it. No manifest: an empty table with
-        the schema. Raw tables come with all revisions; `bft.features.facts` picks the ones known.
+        `since` drops rows whose `date` (or `asof`) is before it. No manifest: an empty table. Raw
+        tables come with all revisions; `bft.features.facts` picks the ones known.
 
         Raises:
             DataError: an object is absent or its digest is not the manifest's; names both.
@@ -181,10 +189,8 @@ class State(Protocol):
         """Compare-and-set `production` in one transaction.
 
         The alias `previous` takes the old set, or the one given: a rollback names the set before,
-        and leaves none where there was none.
-
-        `entry` becomes the audit row (models specification, 8.3). A `key` seen before returns the
-        first result and True (already done).
+        and leaves none where there was none. `entry` becomes the audit row (models specification,
+        8.3). A `key` seen before returns the first result and True (already done).
 
         Raises:
             RefusedError: `conflict`, another revision is in place; names both.
@@ -242,7 +248,7 @@ class Source(Protocol):
 
 
 class Tracker(Protocol):
-    """Experiment tracking and model registry. Raises UnavailableError when it does not answer."""
+    """Tracking and registry. Raises UnavailableError (away), DataError, ConfigError (refused)."""
 
     def start(
         self, name: str, *, run_key: str, tags: Mapping[str, str], parent: str | None = None
@@ -302,23 +308,6 @@ class Compute(Protocol):
         Raises:
             ConfigError: a task is larger than every slot; names both numbers.
         """
-
-
-class Summarizer(Protocol):
-    """Writes sentences about numbers; `fallbacks` counts symbols a template described instead."""
-
-    name: str
-    fallbacks: int
-
-    def summarize(self, symbol: str, facts: Mapping[str, object]) -> list[str]:
-        """Sentences for one symbol; callers check every figure against `facts` before showing."""
-
-
-class Notifier(Protocol):
-    """Tells a person."""
-
-    def notify(self, subject: str, text: str) -> None:
-        """Send one message. Raises UnavailableError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,8 @@ class Night:
 def open_night(tables: Mapping[str, pa.Table], *, asof: date) -> Night:
     """Frames from Arrow tables; `gold` must already be on the asof basis."""
     frames = {name: _frame(tables.get(name)) for name in EXPECTED}
+    if "slot" in frames["signals"]:  # what intraday scans showed is no decision of a close
+        frames["signals"] = frames["signals"][frames["signals"]["slot"] == "close"]
     gold, day = frames["gold"], pd.Timestamp(asof)
     previous = pd.Timestamp(sessions.shift(asof, -1))
     split = {name: _split(frames[name], day) for name in ("forecasts", "signals", "picks")}

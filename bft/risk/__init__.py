@@ -1,1 +1,1 @@
-"""(signal, book, limits) to an order or a denial."""
+"""(order, context) to a sized order or a denial: ordered rules, profiles, the one sizer."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bft.domain.errors import ConfigError, DataError, UnavailableError
+from bft.domain.numbers import PORT
 from bft.ports import Ports, Summary
 
 # Half a gigabyte less without job execution (platform specification, section 4).
@@ -55,5 +56,5 @@ def command(database: Path, *, host: str, port: int) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bft serve mlflow")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=5000, help="port")
+    parser.add_argument("--port", type=PORT, default=5000, help="port")
     return parser

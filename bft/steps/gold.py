@@ -56,15 +56,16 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     gold_tables.check_history(store, tables["bars"], asof)
     gold_tables.check_current(tables["bars"], asof)
     found = Change(since=None, because="asked for")
-    if not args.full and args.name is None:
-        found = change(store, args, tables, code=record.code_digest(("domain", *CODE)))
-    tick(1, 4, "gold")
-    if args.name:
-        written = [_write_legacy(store, tables, asof)]
-    else:
-        written = [_write(store, "gold", tables, asof, found)]
-        tick(2, 4, "gold_targets")
-        written.append(_write(store, "gold_targets", tables, asof, found))
+    with store.exclusive():  # what the session before is continued from must stay as it is
+        if not args.full and args.name is None:
+            found = change(store, args, tables, code=record.code_digest(("domain", *CODE)))
+        tick(1, 4, "gold")
+        if args.name:
+            written = [_write_legacy(store, tables, asof)]
+        else:
+            written = [_write(store, "gold", tables, asof, found)]
+            tick(2, 4, "gold_targets")
+            written.append(_write(store, "gold_targets", tables, asof, found))
     tick(3, 4, "export")
     exported = export(store, asof, args.export, table=written[0].manifest.table)
     return Summary(

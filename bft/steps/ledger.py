@@ -11,6 +11,7 @@ from typing import Any
 
 from bft.domain.errors import DataError, UsageError
 from bft.domain.journal import JournalRow, lease_name
+from bft.domain.numbers import COUNT
 from bft.domain.orders import Contract
 from bft.ledger import entries, export, imports
 from bft.ledger.fold import apply
@@ -29,13 +30,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `bft ledger`."""
     parser.add_argument("action", choices=sorted(_ACTIONS), help="what to do with the book")
     parser.add_argument("--account", help="of rows, of an import or adjustment (the only one)")
-    parser.add_argument("--limit", type=int, default=50, help="newest trades shown (50)")
+    parser.add_argument("--limit", type=COUNT, default=50, help="newest trades shown (50)")
     parser.add_argument("--open", action="store_true", help="lots: only what is still held")
     parser.add_argument("--format", choices=("json", "csv", "closed"), help="export: one of them")
     parser.add_argument("--output", metavar="FILE", help="export: to a file (ledger/ in the root)")
     parser.add_argument("--file", metavar="FILE", help="import: positions.json to read")
     parser.add_argument("--symbol", help="adjust: of a known contract")
-    parser.add_argument("--con-id", type=int, help="adjust: where the symbol alone is not enough")
+    parser.add_argument("--con-id", type=COUNT, help="adjust: where the symbol alone is not enough")
     parser.add_argument("--qty", help="adjust: units to add, negative to take away")
     parser.add_argument("--price", help="adjust: per unit (the average cost: nothing is realised)")
     parser.add_argument("--by", help="adjust, import: who signs")
@@ -64,8 +65,6 @@ def _lots(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
 
 
 def _trades(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
-    if args.limit < 1:
-        raise UsageError(f"--limit {args.limit}: at least 1")
     rows = ports.book.rows("trades", where=_where(args), limit=args.limit, newest_first=True)
     return _shown("trades", [export.trade_row(row) for row in rows])
 

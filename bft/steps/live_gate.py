@@ -57,22 +57,24 @@ def _judged(
     if len(net) < live.WINDOW_SESSIONS:
         return {"verdict": "few_days", "why": f"{len(net)} sessions held, 20 are compared"}
     moved = _output_drift(ports, current, record)
-    broken = live.drift_faults(moved, ks=live.KS_MAX, psi=live.PSI_MAX)
     test_sharpe = _test_sharpe(ports, current, arrays)
     days = []
     for end in range(max(live.WINDOW_SESSIONS, len(net) - live.DAYS_IN_A_ROW + 1), len(net) + 1):
         window = net[end - live.WINDOW_SESSIONS : end]
         faults = live.portfolio_faults(window, test_sharpe=test_sharpe)
-        days.append({"back": len(net) - end, "faults": [*faults, *broken]})
+        back = len(net) - end
+        faults += live.drift_faults(moved[-1 - back], ks=live.KS_MAX, psi=live.PSI_MAX)
+        days.append({"back": back, "faults": faults})
     breach = live.verdict(days)
     held_back = _held_back(ports, args.asof) if breach else None
-    warn = live.drift_faults(moved, ks=live.KS_WARN, psi=live.PSI_WARN)
+    warn = live.drift_faults(moved[-1], ks=live.KS_WARN, psi=live.PSI_WARN)
+    warn += _moved_inputs(ports, current, arrays)
     return {
         "verdict": "fail" if breach else "pass",
         "breached": breach and held_back is None,
         "why": held_back,
         "days": days,
-        "drift": moved,
+        "drift": moved[-1],
         "test_sharpe": test_sharpe,
         "retrain_asked": bool(warn),
         "warnings": warn,
@@ -130,20 +132,36 @@ def _net_returns(ports: Ports, current: ModelSet, record: Record, arrays: "Array
     return held.net[held.session < arrays.asof]  # a session's return ends at the next open
 
 
-def _output_drift(ports: Ports, current: ModelSet, record: Record) -> Json:
-    import numpy as np
-
+def _output_drift(ports: Ports, current: ModelSet, record: Record) -> list[Json]:
+    """Drift of each model's outputs at the newest five sessions, oldest first."""
     from bft.models import live
 
-    newest = np.unique(record.day)[-live.WINDOW_SESSIONS :]
-    recent = np.isin(record.day, newest)
-    found: Json = {}
+    held = {entry.name: entry.digest for entry in current.entries if entry.digest}
+    references = {
+        name: _artifact(ports, digest, "evaluation.json")["reference"]
+        for name, digest in held.items()
+    }
+    scores = {name: record.rows[_column(name)].to_numpy().astype("float64") for name in held}
+    return list(live.drift_by_day(references, record.day, scores))
+
+
+def _moved_inputs(ports: Ports, current: ModelSet, arrays: "Arrays") -> list[str]:
+    """Models of which many inputs have left their training, by the newest 20 sessions."""
+    import numpy as np
+
+    from bft.domain.market import EXCLUDED
+    from bft.models import live
+
+    funds = np.array([name in EXCLUDED for name in arrays.symbols])
+    newest = (arrays.dates > arrays.asof - live.WINDOW_SESSIONS) & ~funds[arrays.owner]
+    rows = np.asarray(arrays.inputs[newest], dtype=np.float64)
+    columns = {name: rows[:, place] for place, name in enumerate(arrays.features)}
+    found = []
     for entry in current.entries:
-        if entry.digest is None:
-            continue
-        reference = _artifact(ports, entry.digest, "evaluation.json")["reference"]
-        score = record.rows[_column(entry.name)].to_numpy().astype(np.float64)
-        found[entry.name] = live.output_drift(reference, record.day[recent], score[recent])
+        if entry.digest:
+            told = _artifact(ports, entry.digest, "evaluation.json").get("inputs", {})
+            why = live.input_fault(told, columns)
+            found += [f"{entry.name} {why}"] if why else []
     return found
 
 

@@ -3,9 +3,10 @@
 import argparse
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from contextlib import suppress
+from datetime import date, datetime
 
-from bft.domain.errors import DataError, UnavailableError, UsageError
+from bft.domain.errors import BftError, DataError, UsageError
 from bft.domain.forecast import MODEL_NAMES
 from bft.domain.runs import Json
 from bft.models import audit
@@ -13,7 +14,7 @@ from bft.models.model_set import EXPIRES_DAYS, Entry, ModelSet, age_days, read_s
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps import registry
 from bft.steps.arguments import add_asof
-from bft.steps.record import digest_of, run_instant
+from bft.steps.record import digest_of, execute, run_instant
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,13 +56,13 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     Raises:
         DataError: the audit chain is broken (`--verify`), a set or card is absent.
         UnavailableError: MLflow does not answer (`--repair`).
+        RefusedError: another process mirrors (`--repair`).
     """
     if args.show:
         return Summary(values=_card(ports, args))
     if args.diff:
         return Summary(values={"diff": _difference(ports.store, *args.diff)})
     if args.repair:
-        registry.export(ports)
         registry.mirror(ports)
     instant = run_instant(ports, args.asof)
     pointer = ports.state.pointer(args.alias)
@@ -84,6 +85,16 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         "mlflow": waits,
     }
     return Summary(values=values, rows=len(rows))
+
+
+def remember(ports: Ports, asof: date) -> None:
+    """After a move: leave the answer of `bft models`, so that a re-run night finds it finished."""
+    parser = argparse.ArgumentParser()
+    arguments(parser)
+    args = parser.parse_args([])
+    args.asof = asof
+    with suppress(BftError):  # the move stands; the next night asks by itself
+        execute(ports, "models", STEP, args, lambda *_: None)
 
 
 def _digest_at(ports: Ports, text: str) -> str | None:
@@ -124,7 +135,7 @@ def _request(ports: Ports) -> tuple[str, str]:
     """Aliases a person moved in MLflow, as name:version, and how MLflow is."""
     try:
         found = registry.requests(ports)
-    except UnavailableError as error:
+    except BftError as error:
         return "none", str(error)
     return ",".join(f"{name}:{version}" for name, version in sorted(found.items())) or "none", "ok"
 

@@ -15,7 +15,7 @@ from datetime import time as hour
 from typing import TYPE_CHECKING
 
 from bft.domain import sessions
-from bft.domain.errors import BftError, DataError, UnavailableError
+from bft.domain.errors import BftError, DataError
 from bft.domain.runs import Json
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps import registry
@@ -102,8 +102,9 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     watch.lap("gold")
     days = _score(ports, job, loaded)
     watch.lap("forwards")
-    objects = _publish(ports, args, "forecasts", days)
-    known, outcomes = _publish_outcomes(ports, args, job)
+    with ports.store.exclusive():
+        objects = _publish(ports, args, "forecasts", days)
+        known, outcomes = _publish_outcomes(ports, args, job)
     watch.lap("publish")
     values = _values(loaded, days) | {"outcomes": known}
     if args.shadow:
@@ -260,11 +261,11 @@ def _values_of_shadow(digest: str, days: Sequence[_Day]) -> Json:
 
 
 def _shadow_digest(ports: Ports) -> str | None:
-    """Digest of the set that bears the alias `shadow` in MLflow; None where MLflow is away."""
+    """Digest of the set that bears the alias `shadow` in MLflow; None where MLflow is no help."""
     try:
         version = ports.tracker.aliases(registry.SET_MODEL).get("shadow")
         tags = {v.version: v.tags for v in ports.tracker.versions(registry.SET_MODEL)}
-    except UnavailableError:
+    except BftError:
         return None
     return tags[version].get("digest") if version in tags else None
 

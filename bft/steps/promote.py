@@ -1,15 +1,16 @@
 """Move a gated set of models into production."""
 
 import argparse
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from bft.domain.errors import ConfigError, RefusedError, UsageError
+from bft.domain.numbers import COUNT_OR_0
 from bft.domain.runs import Json
 from bft.models import audit
 from bft.models.model_set import digest_of, read_set
 from bft.ports import Pointer, Ports, Step, Summary, Tick
-from bft.steps import registry
+from bft.steps import models, registry
 from bft.steps.arguments import add_asof
 from bft.steps.record import run_instant
 
@@ -21,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `bft promote`."""
     add_asof(parser)
     parser.add_argument("--set", metavar="DIGEST", help="a gated set (the newest of the day)")
-    parser.add_argument("--expect", type=int, metavar="REV", help="revision (the report's)")
+    parser.add_argument("--expect", type=COUNT_OR_0, metavar="REV", help="revision (the report's)")
     parser.add_argument("--from-mlflow", action="store_true", help="adopt aliases moved by hand")
     parser.add_argument("--approve", action="store_true", help="approve the report first")
     parser.add_argument("--as", dest="actor", help="who approves or promotes")
@@ -60,7 +61,7 @@ def promote(ports: Ports, args: argparse.Namespace, digest: str | None, report: 
     there = {"from": pointer.set_digest, "to": digest, "revision": pointer.revision}
     here = digest is not None and digest == pointer.set_digest
     if here and not args.dry_run:
-        return _promoted(ports, there, pointer, already=True)
+        return _promoted(ports, args.asof, there, pointer, already=True)
     reasons = [] if here else blocked(ports, args, policy, digest, report)
     if reasons or digest is None or args.dry_run:
         why = reasons or ["dry_run"]
@@ -75,7 +76,7 @@ def promote(ports: Ports, args: argparse.Namespace, digest: str | None, report: 
     except RefusedError as error:
         values = {"status": "conflict", **there, "expected": _expected(args, report)}
         return Summary(values=values, exit_code=error.exit_code, error=str(error))
-    return _promoted(ports, there, moved, already=already)
+    return _promoted(ports, args.asof, there, moved, already=already)
 
 
 def read_policy(args: argparse.Namespace) -> Json:
@@ -167,7 +168,7 @@ def _move(
     return moved, already
 
 
-def _promoted(ports: Ports, there: Json, moved: Pointer, *, already: bool) -> Summary:
+def _promoted(ports: Ports, asof: date, there: Json, moved: Pointer, *, already: bool) -> Summary:
     values: dict[str, Any] = {
         "status": "promoted",
         **there,
@@ -176,6 +177,7 @@ def _promoted(ports: Ports, there: Json, moved: Pointer, *, already: bool) -> Su
         "already": already,
         "mirror": registry.after_move(ports),
     }
+    models.remember(ports, asof)
     return Summary(values=values)
 
 

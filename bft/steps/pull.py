@@ -15,6 +15,7 @@ from bft.domain import sessions
 from bft.domain.delivery import TOPICS
 from bft.domain.errors import DataError, UnavailableError
 from bft.domain.market import RAW_TABLES
+from bft.domain.numbers import COUNT
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps.arguments import add_asof
 
@@ -37,7 +38,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--universe", metavar="FILE", help="symbol file")
     parser.add_argument("--watchlist", metavar="FILE|all", help="symbols to follow the news of")
     parser.add_argument("--topics", type=_topics, help=f"only these of {','.join(TOPICS)}")
-    parser.add_argument("--max-symbols", type=_positive, metavar="N", help="the first N by rank")
+    parser.add_argument("--max-symbols", type=COUNT, metavar="N", help="the first N by rank")
     parser.add_argument("--full", action="store_true", help="whole histories")
     parser.add_argument("--only-stale", action="store_true", help="symbols without today's bar")
     parser.add_argument(
@@ -59,7 +60,11 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     collect = pull_bulk.collect if source.bulk else pull_vendor.collect
     coverage = collect(night, source, args, tick, notes)
     exit_code, error = _outcome(night, coverage)
-    objects = {} if error else night.publish()
+    objects: Mapping[str, str] = {}
+    if not error:
+        with ports.store.exclusive():  # another pull of this day may hold other symbols
+            objects = night.publish()
+    stored, revisions = ({}, 0) if error else (dict(sorted(night.rows.items())), night.revisions)
     doubts: list[str] = []
     if args.verify_indicators and coverage and not error:
         doubts = _doubts(ports, source, args, coverage, tick)
@@ -67,9 +72,9 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     if doubts and args.strict:
         exit_code, error = DataError.exit_code, f"--strict: {doubts[0]}; {len(doubts)} in all"
     values = {
-        "tables": dict(sorted(night.rows.items())),
+        "tables": stored,
         "calls": source.calls,
-        "revisions": night.revisions,
+        "revisions": revisions,
         "names": night.skips.names,
         "symbols": len(coverage.symbols) if coverage else 0,
         "active": len(coverage.active) if coverage else 0,
@@ -81,7 +86,7 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     }
     return Summary(
         values=values,
-        rows=sum(night.rows.values()),
+        rows=sum(stored.values()),
         skipped=night.skips.counts,
         objects=objects,
         exit_code=exit_code,
@@ -109,6 +114,11 @@ def _outcome(night: "Night", coverage: "Coverage | None") -> tuple[int, str | No
     """0, or why too few active symbols have a bar for asof: 75 if the vendor was late, else 65."""
     if coverage is None or coverage.frac >= COMPLETE_FRAC:
         return 0, None
+    if not coverage.active:
+        return DataError.exit_code, (
+            f"pull {night.asof}: nobody of the universe is listed on {night.asof}; give a later "
+            "--asof or another --universe; nothing was stored"
+        )
     lacking = sorted(set(coverage.active) - set(coverage.with_bar))
     late = len(coverage.with_bar) + len(coverage.late) >= COMPLETE_FRAC * len(coverage.active)
     next_step = "try again later" if late else "mend the source or take them off the universe"
@@ -160,12 +170,6 @@ def _topics(text: str) -> tuple[str, ...]:
     if odd:
         raise argparse.ArgumentTypeError(f"no topic {odd}; choose of {','.join(TOPICS)}")
     return topics
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")
-    return int(text)
 
 
 _CODE = tuple(

@@ -129,16 +129,23 @@ def _traded(
     only: Sequence[str] | None,
     notes: list[str],
 ) -> Coverage:
-    """Store the members that have bars; count the others."""
+    """Store the members that have bars; count the others.
+
+    Of symbols that no list names, the bars say who trades: the others get an end.
+    """
     newest = bars.groupby("symbol")["date"].max()
     known = set(universe.symbols)
-    extra = tuple(Member(symbol=str(s)) for s in newest.index if s not in known)
+    recent = sessions.shift(night.asof, 1 - ACTIVE_SESSIONS)
+    ends = {str(s): day.date() for s, day in newest.items() if s not in known}
+    extra = tuple(
+        Member(symbol=s, to_on=None if day >= recent else sessions.shift(day, 1))
+        for s, day in ends.items()
+    )
     universe = replace(universe, members=(*universe.members, *extra))
     silent = [s for s in universe.symbols if s not in newest.index and s in (only or known)]
     night.skips.add("no_bars", silent)
     rows = universe_frame(universe, newest.index, notes=notes)
     pull_tables.take_universe(night, rows)
-    recent = sessions.shift(night.asof, 1 - ACTIVE_SESSIONS)
     trading = {str(s) for s, day in newest.items() if day.date() >= recent}
     active = [s for s in universe.active(night.asof) if s in trading]
     with_bar = [s for s in active if newest[s].date() == night.asof]

@@ -1,16 +1,18 @@
 """Rank what the scan found, or the universe itself, into picks."""
 
 import argparse
-import hashlib
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bft.domain.errors import DataError
+from bft.domain.numbers import AT_LEAST_0, COUNT, COUNT_OR_0, FINITE, MONEY
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps.arguments import add_asof
+from bft.steps.lists import csv_rows, file_digest, symbols_of
 from bft.steps.record import published, table_digests
-from bft.steps.scan import READS, Inputs, load, rank, sized, sizes
+from bft.steps.scan import READS, Inputs, Terms, load, rank, sized, sizes
+from bft.steps.standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,23 +25,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_asof(parser)
     add = parser.add_argument
     add("--from", dest="origin", choices=["signals", "universe"], default="signals")
-    add("--top-n", type=int, default=5, help="picks tagged execute")
-    add("--equity", type=float, default=100_000.0, help="USD, for the sizes shown")
+    add("--top-n", type=COUNT_OR_0, default=5, help="picks tagged execute")
+    add("--equity", type=MONEY, default=100_000.0, help="USD, for the sizes shown")
     add("--strategies", help="as in scan: which are on")
-    add("--watchlist", help="CSV: only these symbols (filter), or these first (sort)")
+    add("--watchlist", help="symbol file: only these (filter), or these first (sort)")
     add("--watchlist-mode", choices=["filter", "sort"], default="filter")
+    add("--include-leveraged", action="store_true", help="leveraged and inverse funds as well")
+    add("--risk-free", type=FINITE, default=0.0, help="yearly rate of the Sharpe ratio, 0.05: 5 %%")
     universe = parser.add_argument_group("--from universe, in this order")
     add = universe.add_argument
-    add("--price-above", type=float, help="USD, inclusive; sorts high to low")
-    add("--price-below", type=float, help="USD, inclusive; sorts high to low")
+    add("--price-above", type=AT_LEAST_0, help="USD, inclusive; sorts high to low")
+    add("--price-below", type=AT_LEAST_0, help="USD, inclusive; sorts high to low")
     add("--filter-field", help="a column of the picks")
-    add("--filter-above", type=float)
-    add("--filter-below", type=float)
-    add("--top-k-sharpe", type=int, help="keep the K highest Sharpe ratios of 252 sessions")
+    add("--filter-above", type=FINITE)
+    add("--filter-below", type=FINITE)
+    add("--top-k-sharpe", type=COUNT, help="keep the K highest Sharpe ratios of 252 sessions")
     add("--sort-sharpe", action="store_true", help="order by Sharpe ratio")
     add("--backtest-rankings", help="rankings.csv of a backtest")
     add("--rank-by", default="score")
-    add("--rank-top-k", type=int)
+    add("--rank-top-k", type=COUNT)
 
 
 def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
@@ -50,24 +54,35 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     from bft.strategies.tables import pick_rows, universe_rows
 
     strategies = enabled(args.strategies)
-    inputs = load(ports, args.asof, strategies)
+    inputs = load(ports, args.asof, strategies, risk_free=args.risk_free)
+    if args.include_leveraged:
+        inputs = replace(inputs, facts=inputs.facts.assign(leveraged=False))
     removed: dict[str, int] = {}
     simulated = inputs.view.simulated
     if args.origin == "signals":
         signals = _stored_signals(ports, args)
-        rows = rank(inputs, signals, strategies, equity_usd=args.equity, top_n=args.top_n)
+        terms = Terms(equity_usd=args.equity, top_n=args.top_n, standing=Standing())
+        rows = rank(inputs, signals, strategies, terms)
         quantities = sizes(inputs.facts, signals, equity_usd=args.equity)
         picks = pick_rows(rows, inputs.facts, quantities, asof=args.asof, simulated=simulated)
         picks, removed = _watched(picks, args)
     else:
         facts, removed = _staged(inputs, args)
         one = {str(name): sized(at, 0.0, equity_usd=args.equity) for name, at in facts.iterrows()}
-        picks = universe_rows(facts, one, asof=args.asof, top_n=args.top_n, simulated=simulated)
+        picks = universe_rows(
+            facts,
+            one,
+            asof=args.asof,
+            top_n=args.top_n,
+            blocked=_blocked(inputs),
+            simulated=simulated,
+        )
     table = pa.Table.from_pandas(picks, preserve_index=False)
     part = f"asof={args.asof}"
-    manifest = ports.store.publish("picks", asof=args.asof, partitions={part: table})
     name = f"reports/{args.asof}/portfolio_picks.csv"
-    csv = ports.store.put(name, picks.to_csv(index=False, lineterminator="\n").encode())
+    with ports.store.exclusive():
+        manifest = ports.store.publish("picks", asof=args.asof, partitions={part: table})
+        csv = ports.store.put(name, picks.to_csv(index=False, lineterminator="\n").encode())
     objects = {**published(ports.store, manifest, [part]), name: csv}
     values = {
         "picks": picks.loc[picks["tag"] == "execute", "symbol"].tolist(),
@@ -76,6 +91,12 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         "csv": name,
     }
     return Summary(values=values, rows=len(picks), skipped=removed, objects=objects)
+
+
+def _blocked(inputs: Inputs) -> dict[str, str]:
+    """Why a symbol of the universe may not be bought."""
+    leveraged = inputs.facts.index[inputs.facts["leveraged"]]
+    return {**dict.fromkeys(map(str, leveraged), "leveraged_fund"), **inputs.view.blocked}
 
 
 def _stored_signals(ports: Ports, args: argparse.Namespace) -> list[Any]:
@@ -91,7 +112,7 @@ def _stored_signals(ports: Ports, args: argparse.Namespace) -> list[Any]:
 def _watched(picks: "pd.DataFrame", args: argparse.Namespace) -> "tuple[Any, dict[str, int]]":
     if not args.watchlist:
         return picks, {}
-    listed = _symbols_of(args.watchlist)
+    listed = symbols_of(args.watchlist)
     on = picks["symbol"].isin(listed)
     if args.watchlist_mode == "sort":
         return picks.iloc[(~on).to_numpy().argsort(kind="stable")], {}
@@ -115,7 +136,7 @@ def _watchlist(facts: "pd.DataFrame", args: argparse.Namespace) -> "pd.DataFrame
 
     if not args.watchlist:
         return facts
-    listed = _symbols_of(args.watchlist)
+    listed = symbols_of(args.watchlist)
     if args.watchlist_mode == "filter":
         return selected(facts, listed)
     return selected(facts, [*listed, *(name for name in facts.index if name not in listed)])
@@ -155,10 +176,11 @@ def _backtest(facts: "pd.DataFrame", args: argparse.Namespace) -> "pd.DataFrame"
 
     if not args.backtest_rankings:
         return facts
-    rows = _csv(args.backtest_rankings)
+    rows = csv_rows(args.backtest_rankings)
     if args.rank_by not in rows:
         raise DataError(f"{args.backtest_rankings} has no column {args.rank_by!r}: {list(rows)}")
     rows = rows.sort_values(args.rank_by, ascending=False)
+    rows = rows.drop_duplicates("symbol")
     return selected(facts, rows["symbol"].head(args.rank_top_k or len(rows)).tolist())
 
 
@@ -171,35 +193,11 @@ _STAGES: "dict[str, Callable[[Any, argparse.Namespace], Any]]" = {
 }
 
 
-def _csv(path: str) -> "pd.DataFrame":
-    import pandas as pd
-
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: {error}") from error
-
-
-def _symbols_of(path: str) -> list[str]:
-    rows = _csv(path)
-    named = [column for column in rows if str(column).strip().lower() in {"symbol", "ticker"}]
-    if not named:
-        raise DataError(f"{path}: no column Symbol among {list(rows)}")
-    return [str(text).strip().upper() for text in rows[named[0]].dropna()]
-
-
 def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
     """Digests of the tables, and of the files that the options name."""
     files = {"watchlist": args.watchlist, "backtest_rankings": args.backtest_rankings}
-    listed = {name: _file_digest(path) for name, path in files.items()}
+    listed = {name: file_digest(path) for name, path in files.items()}
     return {**table_digests(ports.store, (*READS, "signals"), args), **listed}
-
-
-def _file_digest(path: str | None) -> str:
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else "none"
-    except OSError as error:
-        raise DataError(f"{path}: {error}") from error
 
 
 STEP = Step(
@@ -212,5 +210,5 @@ STEP = Step(
     writes=("picks",),
     outputs={"picks": "symbols tagged execute"},
     settings=("strategies",),
-    code=("features", "strategies", "risk", "steps.scan", "steps.rank"),
+    code=("features", "strategies", "risk", "steps.scan", "steps.rank", "steps.lists"),
 )

@@ -15,18 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from bft.domain import sessions
-from bft.domain.runs import Json
+from bft.domain.errors import UnavailableError
+from bft.domain.runs import Json, check_finite
 from bft.ports import Manifest, Ports, Step, Store, Summary, Tick
 
 PACKAGE = Path(__file__).resolve().parents[1]
 UNKEYED = frozenset({"verb", "root", "json", "debug", "quiet", "events", "describe", "fresh"})
 """Arguments that change no output."""
-OTHER_OUTPUTS = ("live", "models", "legacy")
+OTHER_OUTPUTS = ("live", "models", "legacy", "quotes")
 """Flags that make a verb write something else, which has a lineage of its own."""
 
 
 def canonical(value: Any) -> bytes:
-    """Canonical JSON: sorted keys, no spaces, UTF-8."""
+    """Canonical JSON: sorted keys, no spaces, UTF-8.
+
+    Raises:
+        DataError: a number that JSON cannot hold; names the path to it.
+    """
+    check_finite(value)
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), default=str, ensure_ascii=False
     ).encode()
@@ -98,14 +104,21 @@ def cached(ports: Ports, verb: str, step: Step, args: argparse.Namespace) -> Jso
 
 
 def execute(ports: Ports, verb: str, step: Step, args: argparse.Namespace, tick: Tick) -> Summary:
-    """Run a step, or find it finished; publish its lineage and marker after its outputs."""
+    """Run a step, or find it finished; publish its lineage and marker after its outputs.
+
+    Raises:
+        UnavailableError: an input changed while it ran; nothing is recorded, so it runs again.
+        DataError: its line holds a number that JSON cannot hold.
+    """
     line = cached(ports, verb, step, args)
     if line is not None:
         return Summary(values=line)
     inputs = step.inputs(ports, args)
     summary = step.run(ports, args, tick)
+    check_finite(summary.values)
     if summary.exit_code == 0 and inputs is not None and step.effect != "once" and not _dry(args):
         about = identity(verb, step, args, inputs)
+        _check_unchanged(verb, inputs, step.inputs(ports, args) or {})
         _publish(ports.store, about, summary)
     return summary
 
@@ -140,6 +153,15 @@ def _dry(args: argparse.Namespace) -> bool:
     return bool(getattr(args, "dry_run", False))
 
 
+def _check_unchanged(verb: str, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    """What a step read is what its marker will claim."""
+    changed = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+    if changed:
+        raise UnavailableError(
+            f"{verb}: {', '.join(changed)} changed while it ran; nothing was recorded, run it again"
+        )
+
+
 def _publish(store: Store, about: Json, summary: Summary) -> None:
     lineage = {
         **about,
@@ -156,6 +178,7 @@ def _publish(store: Store, about: Json, summary: Summary) -> None:
 
 
 def _lineage_key(about: Json) -> str:
-    parts = [str(about["args"][key]) for key in ("asof", "name") if about["args"].get(key)]
-    parts += [flag for flag in OTHER_OUTPUTS if about["args"].get(flag) is True]
+    args = about["args"]
+    parts = [str(args[key]) for key in ("asof", "name", "slot") if args.get(key)]
+    parts += [flag for flag in OTHER_OUTPUTS if args.get(flag) is True]
     return f"lineage/{about['verb']}/{'-'.join(parts) or 'all'}.json"

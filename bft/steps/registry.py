@@ -5,13 +5,13 @@ Torch and MLflow are imported by none of it before a pointer has moved.
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bft.domain.errors import ConfigError, DataError, UnavailableError
+from bft.domain.errors import BftError, ConfigError, DataError
 from bft.domain.forecast import MODEL_NAMES
 from bft.domain.runs import Json
 from bft.models import audit
@@ -21,6 +21,7 @@ from bft.steps.record import PACKAGE
 
 MIRROR = "registry/mirror.json"
 SET_MODEL = "bft-set"
+MIRROR_WAIT_S = 30.0
 
 
 def model_name(name: str) -> str:
@@ -169,18 +170,33 @@ def move(ports: Ports, wanted: Move) -> tuple[Pointer, bool]:
     )
 
 
-def after_move(ports: Ports) -> str:
-    """Write the exports and mirror the aliases; says `done` or why the mirror waits."""
-    export(ports)
+def after_move(ports: Ports, *, wait_s: float = MIRROR_WAIT_S) -> str:
+    """Make exports and MLflow say what the pointer says; `done`, or why that waits.
+
+    The pointer has moved: no fault here may look as if it had not.
+    """
     try:
-        mirror(ports)
-    except UnavailableError as error:
+        mirror(ports, wait_s=wait_s)
+    except BftError as error:
         return f"waits: {error}"
     return "done"
 
 
-def export(ports: Ports) -> None:
-    """Write the read-only exports of the pointer."""
+def mirror(ports: Ports, *, wait_s: float = MIRROR_WAIT_S) -> None:
+    """Write the exports and MLflow's aliases from the SQL pointer, one process at a time.
+
+    Whoever comes last reads the newest pointer, so an older one never stays (ADR 0010).
+
+    Raises:
+        RefusedError: another process is at it, or took over.
+        UnavailableError: MLflow does not answer; `bft models --repair` mirrors later.
+    """
+    with ports.state.lease("promotion", wait_s=wait_s) as check:
+        _export(ports, check)
+        _mirror(ports, check)
+
+
+def _export(ports: Ports, check: Callable[[], None]) -> None:
     pointer, current = production(ports)
     rows = ports.state.audit()
     entries = [
@@ -199,6 +215,7 @@ def export(ports: Ports) -> None:
         ],
     }
     text = json.dumps(registry, indent=1, sort_keys=True) + "\n"
+    check()
     ports.store.put("exports/registry.json", text.encode())
     ports.store.put("exports/production.alias", f"{pointer.set_digest or ''}\n".encode())
 
@@ -208,12 +225,7 @@ def aliases(ports: Ports) -> dict[str, str | None]:
     return {alias: ports.state.pointer(alias).set_digest for alias in ("production", "previous")}
 
 
-def mirror(ports: Ports) -> None:
-    """Make MLflow's aliases say what the SQL pointer says.
-
-    Raises:
-        UnavailableError: MLflow does not answer; `bft models --repair` mirrors later.
-    """
+def _mirror(ports: Ports, check: Callable[[], None]) -> None:
     wanted: dict[str, dict[str, str | None]] = {model_name(n): {} for n in MODEL_NAMES}
     wanted[SET_MODEL] = {}
     for alias, digest in aliases(ports).items():
@@ -226,8 +238,10 @@ def mirror(ports: Ports) -> None:
         there = ports.tracker.aliases(name)
         for alias, version in by_alias.items():
             if there.get(alias) != version:
+                check()
                 ports.tracker.set_alias(name, alias, version)
     revision = ports.state.pointer("production").revision
+    check()
     ports.store.put(MIRROR, canonical({"revision": revision, "aliases": wanted}))
 
 

@@ -178,11 +178,14 @@ def _day(store: Store, night: "Night", around: "Around") -> dict[str, str]:
 
 
 def _lineages(store: Store, asof: date) -> list[str]:
-    """Lineage of the night's other steps."""
+    """Lineage of the night's other steps, but of `models`, which skips nothing.
+
+    What it says changes when the night's own promotion has moved the pointer.
+    """
     return [
         key
         for key in store.keys("lineage/")
-        if key.endswith(f"/{asof}.json") and not key.startswith("lineage/report/")
+        if key.endswith(f"/{asof}.json") and key.split("/")[1] not in {"report", "models"}
     ]
 
 

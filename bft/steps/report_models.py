@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def publish_cards(ports: Ports, asof: date) -> Summary:
-    """HTML cards of the production set under `reports/models_<asof>/`."""
+    """HTML cards of the production set under `reports/models_<asof>/`, and no others."""
     from bft.reports.cards import cards
 
     digest = ports.state.pointer("production").set_digest
@@ -23,10 +23,14 @@ def publish_cards(ports: Ports, asof: date) -> Summary:
     models = [_model(ports.store, entry) for entry in chosen["entries"]]
     pages = cards(models, asof=str(asof), set_digest=digest, paper_only=chosen["paper_only"])
     folder = f"reports/models_{asof}"
-    objects = {
-        f"{folder}/{name}": ports.store.put(f"{folder}/{name}", data)
-        for name, data in pages.items()
-    }
+    with ports.store.exclusive():
+        objects = {
+            f"{folder}/{name}": ports.store.put(f"{folder}/{name}", data)
+            for name, data in pages.items()
+        }
+        for key in ports.store.keys(f"{folder}/"):
+            if key not in objects:
+                ports.store.delete(key)
     absent = [model.name for model in models if not model.evaluation]
     values = {"report": f"{folder}/index.html", "set_digest": digest, "absent": absent}
     skipped = {"no_artifact": len(absent)} if absent else {}

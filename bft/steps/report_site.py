@@ -31,11 +31,12 @@ def publish_site(ports: Ports, night: "Night", bullets: Mapping[str, list[str]])
     listed = site.manifest(night, {name: sha256(data) for name, data in made.items()})
     folder = f"site/{sha256(listed)}"
     made["manifest.json"] = listed
-    objects = {f"{folder}/{name}": store.put(f"{folder}/{name}", made[name]) for name in made}
     pointer = {"asof": str(night.asof), "digest": sha256(listed), "simulated": night.simulated}
-    before = _current(store)
-    objects["site/current.json"] = store.put("site/current.json", site.encoded(pointer))
-    _prune(store, {sha256(listed), before})
+    with store.exclusive():  # another report would take these files for a version left behind
+        objects = {f"{folder}/{name}": store.put(f"{folder}/{name}", made[name]) for name in made}
+        before = _current(store)
+        objects["site/current.json"] = store.put("site/current.json", site.encoded(pointer))
+        _prune(store, {sha256(listed), before})
     return objects
 
 

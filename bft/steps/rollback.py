@@ -8,7 +8,7 @@ from bft.domain.runs import Json
 from bft.models import audit
 from bft.models.model_set import digest_of
 from bft.ports import Ports, Step, Summary, Tick
-from bft.steps import registry
+from bft.steps import models, registry
 from bft.steps.arguments import add_asof
 from bft.steps.record import run_instant
 
@@ -63,6 +63,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         "already": already,
         "mirror": registry.after_move(ports),
     }
+    models.remember(ports, args.asof)
     return Summary(values=values)
 
 

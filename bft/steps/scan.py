@@ -1,82 +1,180 @@
-"""Run the strategies on the close of asof."""
+"""`bft scan`: run the strategies on the close of asof, or on quotes of the session after it.
+
+Reads gold, forecasts, labels and quality; with `--mode intraday --quotes` the raw tables too.
+Writes one partition of signals and a CSV; a re-run writes the same bytes.
+"""
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from bft.domain.errors import DataError, StaleDataError
-from bft.ports import Ports, Step, Summary, Tick
+from bft.domain import sessions
+from bft.domain.errors import DataError, StaleDataError, UnavailableError, UsageError
+from bft.domain.numbers import COUNT_OR_0, MONEY
+from bft.domain.runs import Json
+from bft.ports import Ports, Step, Store, Summary, Tick
+from bft.steps import gold_tables
 from bft.steps.arguments import add_asof
+from bft.steps.lists import file_digest, symbols_of
+from bft.steps.quotes import KEPT_SESSIONS
 from bft.steps.record import published, run_instant, table_digests
+from bft.steps.standing import Standing, read_standing, standing_digest
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bft.domain.trading import Signal
     from bft.strategies.ranking import Ranked
+    from bft.strategies.signals import Scan
     from bft.strategies.view import View
 
 READS = ("gold", "forecasts", "universe", "quality")
+EXECUTE, DROP, WATCH = "execute", "drop", "watch"
+UNLISTED = "not_on_watchlist"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `bft scan`."""
     add_asof(parser)
-    parser.add_argument("--mode", choices=["close"], default="close", help="decide on final closes")
-    parser.add_argument("--strategies", help="names with commas, or core")
-    parser.add_argument("--param", action="append", default=[], help="NAME.KEY=VALUE")
-    parser.add_argument("--top-n", type=int, default=5, help="entries tagged execute")
-    parser.add_argument("--equity", type=float, default=100_000.0, help="USD, for sizes shown")
-    parser.add_argument("--dry-run", action="store_true", help="write nothing")
+    add = parser.add_argument
+    add("--mode", choices=["close", "intraday"], default="close", help="final closes, or quotes")
+    add("--quotes", action="store_true", help="lay the running session's quotes over gold")
+    add("--slot", metavar="HHMM", help="name of an intraday scan; a replay's time of day")
+    add("--source", help="whose quotes (that of asof's pull)")
+    add("--strategies", help="names with commas, or core")
+    add("--param", action="append", default=[], help="NAME.KEY=VALUE")
+    add("--watchlist", metavar="FILE", help="scan only these symbols")
+    add("--positions", metavar="FILE", help="JSON of what is held, pending and cooling down")
+    add("--top-n", type=COUNT_OR_0, default=5, help="entries tagged execute")
+    add("--equity", type=MONEY, default=100_000.0, help="USD, for sizes shown")
+    add("--dry-run", action="store_true", help="write nothing")
 
 
 def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     """Signals of the enabled strategies, ranked and tagged, as table and CSV.
 
     Raises:
-        StaleDataError: gold does not end at asof.
+        StaleDataError: gold does not end at asof, or asof is not the last closed session.
         DataError: no symbol has a row at asof.
+        UnavailableError: too few symbols have a usable quote.
     """
-    import pyarrow as pa
+    if _on_quotes(args):
+        from bft.steps import scan_intraday
 
+        return scan_intraday.run(ports, args, tick)
+    return _close(ports, args, tick)
+
+
+def _on_quotes(args: argparse.Namespace) -> bool:
+    if (args.mode == "intraday") != args.quotes or (args.slot and not args.quotes):
+        raise UsageError("--mode intraday and --quotes go together; --slot is theirs")
+    return bool(args.quotes)
+
+
+def _close(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     from bft.strategies import enabled
     from bft.strategies.signals import signals_at
-    from bft.strategies.tables import signal_rows, signals_csv
 
     strategies = enabled(args.strategies, args.param)
-    inputs = load(ports, args.asof, strategies)
+    standing = read_standing(args.positions)
+    inputs = watched(load(ports, args.asof, strategies), args.watchlist)
     tick(1, 3, "rules")
-    decided_at = run_instant(ports, args.asof)
+    began = time.monotonic()
     scan = signals_at(
         inputs.view,
         strategies,
-        decided_at=decided_at,
+        decided_at=run_instant(ports, args.asof),
         cost_frac=inputs.facts["round_trip_cost_frac"].to_dict(),
+        held=standing.held,
     )
-    rows = rank(inputs, scan.signals, strategies, equity_usd=args.equity, top_n=args.top_n)
-    table = signal_rows(rows, slot=args.mode, simulated=inputs.view.simulated)
-    objects: dict[str, str] = {}
-    if not args.dry_run:
-        part = f"asof={args.asof},slot={args.mode}"
-        frame = pa.Table.from_pandas(table, preserve_index=False)
-        done = ports.store.publish("signals", asof=args.asof, partitions={part: frame})
-        objects = published(ports.store, done, [part])
-        csv = f"reports/{args.asof}/signals.csv"
-        objects[csv] = ports.store.put(csv, signals_csv(table))
-    by_strategy = {s.id: int((table["strategy_id"] == s.id).sum()) for s in strategies}
-    values = {
-        "symbols": len(inputs.view.symbols),
-        "signals": by_strategy,
-        "entries": int((table["kind"] == "entry").sum()),
-        "exits": int((table["kind"] == "exit").sum()),
-        "tags": table["tag"].value_counts().sort_index().to_dict(),
-        "quarantined": len(inputs.quarantined),
-        "simulated": inputs.view.simulated,
-        "send": bool((table["tag"] == "execute").any()),
+    terms = Terms(equity_usd=args.equity, top_n=args.top_n, standing=standing)
+    rows = rank(inputs, scan.signals, strategies, terms)
+    values = said(inputs.view, scan, strategies, rows)
+    values["ms"] = round(1000 * (time.monotonic() - began), 1)
+    values["quarantined"] = len(inputs.quarantined)
+    objects = {} if args.dry_run else write(ports, args.asof, "close", rows, inputs.view)
+    return summary(values, rows, scan.skipped, objects, standing)
+
+
+def said(view: "View", scan: "Scan", strategies: Sequence[Any], rows: "Sequence[Ranked]") -> Json:
+    """What the JSON line says of a scan, whatever its mode."""
+    idle = {
+        s.id: "no_forecast"
+        for s in strategies
+        if s.needs.forecast and len(view.forecast_status) == len(view.symbols)
     }
-    return Summary(values=values, rows=len(table), skipped=scan.skipped, objects=objects)
+    tags = sorted(row.tag for row in rows)
+    ids = [row.signal.strategy_id for row in rows]
+    return {
+        "strategies": {"run": [s.id for s in strategies if s.id not in idle], "skipped": idle},
+        "symbols": sum(view.blocked.get(name) != UNLISTED for name in view.symbols),
+        "signals": {s.id: ids.count(s.id) for s in strategies},
+        "entries": sum(row.signal.kind == "entry" for row in rows),
+        "exits": sum(row.signal.kind == "exit" for row in rows),
+        "tags": {tag: tags.count(tag) for tag in dict.fromkeys(tags)},
+        "simulated": view.simulated,
+        "send": any(tag in {EXECUTE, DROP} for tag in tags),
+    }
+
+
+def summary(
+    values: Json,
+    rows: "Sequence[Ranked]",
+    skipped: Mapping[str, int],
+    objects: Mapping[str, str],
+    standing: Standing,
+) -> Summary:
+    """The step's summary; without a readable book it is to be tried again."""
+    code = UnavailableError.exit_code if standing.error else 0
+    return Summary(
+        values=values,
+        rows=len(rows),
+        skipped=skipped,
+        objects=objects,
+        exit_code=code,
+        error=standing.error,
+    )
+
+
+def write(
+    ports: Ports, asof: date, slot: str, rows: "Sequence[Ranked]", view: "View"
+) -> dict[str, str]:
+    """Publish one slot's signals beside the other slots of asof, and as CSV.
+
+    Slots of running sessions leave later manifests after five sessions, like their quotes.
+    """
+    import pyarrow as pa
+
+    from bft.strategies.tables import signal_rows, signals_csv
+
+    table = signal_rows(rows, slot=slot, simulated=view.simulated)
+    part, store = f"asof={asof},slot={slot}", ports.store
+    csv = f"reports/{asof}/signals{'' if slot == 'close' else f'-{slot}'}.csv"
+    with store.exclusive():  # another slot's scan would lose what is read here
+        parts = _other_slots(store, asof, part)
+        parts[part] = pa.Table.from_pandas(table, preserve_index=False)
+        done = store.publish("signals", asof=asof, partitions=parts, drops=_old_slots(store, asof))
+        return {**published(store, done, [part]), csv: store.put(csv, signals_csv(table))}
+
+
+def _other_slots(store: Store, asof: date, part: str) -> dict[str, Any]:
+    manifest = store.manifest("signals", asof=asof)
+    same_day = manifest.objects if manifest and manifest.asof == asof else ()
+    others = [ref.partition for ref in same_day if ref.partition.startswith(f"asof={asof},")]
+    return {
+        name: store.read("signals", asof=asof, partitions=[name]) for name in others if name != part
+    }
+
+
+def _old_slots(store: Store, asof: date) -> list[str]:
+    oldest = f"asof={sessions.shift(asof, 1 - KEPT_SESSIONS)}"
+    base = store.manifest("signals", asof=sessions.shift(asof, -1))
+    names = [ref.partition for ref in base.objects] if base else []
+    return [name for name in names if name < oldest and not name.endswith("slot=close")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,17 +187,49 @@ class Inputs:
     quarantined: tuple[str, ...]
 
 
-def load(ports: Ports, asof: date, strategies: Sequence[Any]) -> Inputs:
+def load(ports: Ports, asof: date, strategies: Sequence[Any], *, risk_free: float = 0.0) -> Inputs:
     """Read gold, forecasts and labels as known at asof.
 
     Raises:
         StaleDataError: gold does not end at asof.
         DataError: no symbol has a row at asof.
     """
-    from bft.domain import sessions
-    from bft.risk.costs import round_trip_cost_frac
-    from bft.strategies.facts import GOLD_COLUMNS, HISTORY_DAYS, symbol_facts
-    from bft.strategies.view import needed_columns, view_of
+    from bft.strategies.facts import symbol_facts
+    from bft.strategies.view import view_of
+
+    stored = read_stored(ports, asof, strategies)
+    view = view_of(
+        stored.gold,
+        stored.forecasts,
+        asof=asof,
+        lookback=lookback_of(strategies),
+        quarantined=stored.quarantined,
+    )
+    if not view.symbols:
+        raise DataError(f"no symbol has a gold row at {asof}; run: bft gold --asof {asof}")
+    tables = (stored.gold, stored.forecasts, stored.universe)
+    facts, returns = symbol_facts(*tables, asof=asof, risk_free=risk_free)
+    return Inputs(view=view, facts=priced(facts), returns=returns, quarantined=stored.quarantined)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """Tables as known at asof: gold of the sessions that facts need, forecasts, labels."""
+
+    gold: Any
+    forecasts: Any
+    universe: Any
+    quarantined: tuple[str, ...]
+
+
+def read_stored(ports: Ports, asof: date, strategies: Sequence[Any]) -> Stored:
+    """Read what close and intraday scans have in common.
+
+    Raises:
+        StaleDataError: gold does not end at asof.
+    """
+    from bft.strategies.facts import GOLD_COLUMNS, HISTORY_DAYS
+    from bft.strategies.view import needed_columns
 
     manifest = ports.store.manifest("gold", asof=asof)
     if manifest is None or manifest.asof != asof:
@@ -107,71 +237,119 @@ def load(ports: Ports, asof: date, strategies: Sequence[Any]) -> Inputs:
         raise StaleDataError(f"gold {asof} is absent (newest: {have}); run: bft gold --asof {asof}")
     columns = sorted({*needed_columns(strategies), *GOLD_COLUMNS})
     since = sessions.shift(asof, 1 - HISTORY_DAYS)
-    gold = ports.store.read("gold", asof=asof, columns=columns, since=since)
-    forecasts = ports.store.read("forecasts", asof=asof, since=asof)
-    universe = ports.store.read("universe", asof=asof)
-    quarantined = _quarantined(ports, asof)
-    lookback = max(s.needs.lookback for s in strategies)
-    view = view_of(gold, forecasts, asof=asof, lookback=lookback, quarantined=quarantined)
-    if not view.symbols:
-        raise DataError(f"no symbol has a gold row at {asof}; run: bft gold --asof {asof}")
-    facts, returns = symbol_facts(gold, forecasts, universe, asof=asof)
+    return Stored(
+        gold=ports.store.read("gold", asof=asof, columns=columns, since=since),
+        forecasts=ports.store.read("forecasts", asof=asof, since=asof),
+        universe=ports.store.read("universe", asof=asof),
+        quarantined=_quarantined(ports, asof),
+    )
+
+
+def lookback_of(strategies: Sequence[Any]) -> int:
+    """Rows that the rules of these strategies look at."""
+    return max(int(strategy.needs.lookback) for strategy in strategies)
+
+
+def priced(facts: "pd.DataFrame") -> "pd.DataFrame":
+    """Facts with the cost of a round trip."""
+    from bft.risk.costs import round_trip_cost_frac
+
     cost = round_trip_cost_frac(facts["adv_20_usd"], facts["adjusted_close"])
-    facts = facts.assign(round_trip_cost_frac=cost)
-    return Inputs(view=view, facts=facts, returns=returns, quarantined=quarantined)
+    return facts.assign(round_trip_cost_frac=cost)
+
+
+def watched(inputs: Inputs, path: str | None) -> Inputs:
+    """Inputs whose symbols off the watchlist are blocked.
+
+    Raises:
+        DataError: the file cannot be read, or none of its symbols has a row.
+    """
+    if path is None:
+        return inputs
+    listed = set(symbols_of(path))
+    off = dict.fromkeys(set(inputs.view.symbols) - listed, UNLISTED)
+    if len(off) == len(inputs.view.symbols):
+        raise DataError(f"{path}: none of its {len(listed)} symbols has a row to scan")
+    return replace(inputs, view=replace(inputs.view, blocked={**off, **inputs.view.blocked}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What ranking goes by: money, how many entries, what is on, why entries are only shown."""
+
+    equity_usd: float
+    top_n: int
+    standing: Standing
+    pending: "tuple[Signal, ...]" = ()
+    shown_only: Mapping[str, str] | None = None
 
 
 def rank(
-    inputs: Inputs,
-    signals: "Sequence[Signal]",
-    strategies: Sequence[Any],
-    *,
-    equity_usd: float,
-    top_n: int,
+    inputs: Inputs, signals: "Sequence[Signal]", strategies: Sequence[Any], terms: Terms
 ) -> "list[Ranked]":
     """Rank and tag signals with the one function of the strategies package."""
     from bft.strategies.ranking import Book, ranked
 
-    sized = sizes(inputs.facts, signals, equity_usd=equity_usd)
+    sized = sizes(inputs.facts, signals, equity_usd=terms.equity_usd)
     prices = inputs.facts["adjusted_close"]
+    unreadable = dict.fromkeys((s.id for s in strategies), "positions_unreadable")
+    waiting = {signal.symbol: 0.0 for signal in terms.pending}
+    held: dict[str, float] = {}
+    for position in terms.standing.held:
+        held[position.symbol] = held.get(position.symbol, 0.0) + position.value_usd
     book = Book(
-        equity_usd=equity_usd,
+        equity_usd=terms.equity_usd,
         max_positions=max(s.params.max_positions for s in strategies),
+        open_usd={**waiting, **held},
+        cooling=terms.standing.cooling,
         allow_short=frozenset(s.id for s in strategies if s.params.allow_short),
-        notional_usd={name: qty * float(prices[name]) for name, (qty, _) in sized.items()},
+        notional_usd={
+            s.signal_id: sized[s.signal_id][0] * float(prices[s.symbol])
+            for s in signals
+            if s.signal_id in sized
+        },
+        shown_only=unreadable if terms.standing.error else terms.shown_only or {},
     )
-    return ranked(signals, inputs.facts, inputs.returns, book=book, top_n=top_n)
+    return ranked(signals, inputs.facts, inputs.returns, book=book, top_n=terms.top_n)
 
 
 def sizes(
     facts: "pd.DataFrame", signals: "Sequence[Signal]", *, equity_usd: float
 ) -> dict[str, tuple[int, float]]:
-    """Shares and stop distance by symbol: risk sizing, the nearest stop of its signals."""
-    stops = {name: float("inf") for name in facts.index}
-    for signal in signals:
-        if signal.exits.stop_frac is not None:
-            distance = signal.ref_price_usd * signal.exits.stop_frac
-            stops[signal.symbol] = min(stops[signal.symbol], distance)
+    """Shares and stop distance of each entry by signal id: risk sizing on its own stop."""
+    from bft.domain.trading import SignalKind
+
+    entries = [signal for signal in signals if signal.kind is SignalKind.ENTRY]
+    named = {signal.symbol for signal in entries}
+    chosen = facts.loc[facts.index.isin(named), ["adjusted_close", "atr_14", "adv_20"]]
+    about = chosen.to_dict("index")
     return {
-        name: sized(facts.loc[name], 0.0 if stop == float("inf") else stop, equity_usd=equity_usd)
-        for name, stop in stops.items()
+        signal.signal_id: sized(
+            about[signal.symbol],
+            signal.ref_price_usd * (signal.exits.stop_frac or 0.0),
+            equity_usd=equity_usd,
+        )
+        for signal in entries
     }
 
 
-def sized(at: "pd.Series", stop_usd: float, *, equity_usd: float) -> tuple[int, float]:
+def sized(
+    at: "Mapping[Any, Any] | pd.Series", stop_usd: float, *, equity_usd: float
+) -> tuple[int, float]:
     """Shares at risk sizing with distance max(|ref - stop|, ATR); 0 without either."""
     from decimal import Decimal
 
     from bft.risk.sizing import Account, Setup, Sizing, Terms, size
 
-    atr = 0.0 if at.isna()["atr_14"] else float(at["atr_14"])
+    atr, adv_20 = float(at["atr_14"]), float(at["adv_20"])
+    atr = 0.0 if isnan(atr) else atr
     distance = max(stop_usd, atr)
     equity = Decimal(str(equity_usd))
     setup = Setup(
         ref_price_usd=Decimal(str(at["adjusted_close"])),
         stop_distance_usd=Decimal(str(distance)),
         atr_14_usd=Decimal(str(atr)),
-        adv_20=None if at.isna()["adv_20"] else Decimal(str(at["adv_20"])),
+        adv_20=None if isnan(adv_20) else Decimal(str(adv_20)),
     )
     account = Account(equity_usd=equity, cash_usd=equity)
     return size(setup, account, Terms(mode=Sizing.RISK)).qty, distance
@@ -187,15 +365,36 @@ def _quarantined(ports: Ports, asof: date) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def _inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
+    found = table_digests(ports.store, READS, args)
+    found["watchlist"] = file_digest(args.watchlist)
+    found["positions"] = standing_digest(args.positions)
+    if _on_quotes(args):
+        from bft.steps import scan_intraday
+
+        found |= scan_intraday.inputs(ports, args)
+    return found
+
+
 STEP = Step(
     effect="replace",
-    summary="Run the strategies on the close of asof: ranked, tagged signals with reasons.",
+    summary="Run the strategies on closes or quotes: ranked, tagged signals with reasons.",
     arguments=arguments,
     run=run,
-    inputs=lambda ports, args: table_digests(ports.store, READS, args),
-    reads=READS,
-    writes=("signals",),
-    outputs={"send": "whether a signal is tagged execute", "signals": "signals by strategy"},
-    settings=("strategies",),
-    code=("features", "strategies", "risk", "steps.scan"),
+    inputs=_inputs,
+    reads=(*READS, *(name for name in gold_tables.READS if name not in READS)),
+    writes=("signals", "quotes"),
+    outputs={
+        "send": "whether a signal is tagged execute or drop",
+        "signals": "signals by strategy",
+        "strategies": "which ran, and why others did not",
+        "exits": "exits decided or shown",
+        "tags": "rows by tag",
+        "warning": "what a reader must know first",
+    },
+    settings=("strategies", "history_start"),
+    code=(
+        *("features", "strategies", "risk", "steps.scan", "steps.scan_intraday"),
+        *("steps.quotes", "steps.standing", "steps.gold_tables"),
+    ),
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bft.domain.errors import DataError, UnavailableError, UsageError
 from bft.domain.gold import FLAGS
+from bft.domain.numbers import COUNT, COUNT_OR_0
 from bft.domain.symbols import read_list, symbol_of
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps.arguments import add_asof
@@ -38,12 +39,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--symbols", help="only these, with commas")
     add("--watchlist", help="symbol file: only its symbols")
-    add("--n-days", type=int, default=60, help="calendar days in the charts")
+    add("--n-days", type=COUNT, default=60, help="calendar days in the charts")
     add("--indicators", default="all", help=f"all, or some of {','.join(CHECKS)}")
     add("--whitelist", help="symbols that need no changed flag, with commas")
     add("--skip-sectors", action="store_true", help="no sector and market charts")
     add("--skip-pdf", action="store_true", help="CSV and images only")
-    add("--max-charts", type=int, default=None, help="symbols with chart pages; 0: all")
+    add("--max-charts", type=COUNT_OR_0, default=None, help="symbols with chart pages; 0: all")
 
 
 def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
@@ -140,17 +141,18 @@ def _draw(pages: "Book", *, skip_pdf: bool, tick: Tick) -> tuple[bytes | None, d
 def _publish(
     store: Store, asof: date, table: bytes, drawn: bytes | None, images: Mapping[str, bytes]
 ) -> dict[str, str]:
-    """Write everything; images of an earlier call that are none now are removed."""
+    """Write everything; images and the PDF of an earlier call that are none now are removed."""
     folder = f"reports/{asof}"
     files = {f"{folder}/screener_results_{asof}.csv": table}
+    pdf, prefix = f"{folder}/screener_{asof}.pdf", f"{folder}/overnight_{asof}/"
     if drawn is not None:
-        files[f"{folder}/screener_{asof}.pdf"] = drawn
-    prefix = f"{folder}/overnight_{asof}/"
+        files[pdf] = drawn
     files |= {prefix + name: data for name, data in images.items()}
-    objects = {key: store.put(key, data) for key, data in files.items()}
-    for key in store.keys(prefix):
-        if key not in objects:
-            store.delete(key)
+    with store.exclusive():
+        objects = {key: store.put(key, data) for key, data in files.items()}
+        for key in (pdf, *store.keys(prefix)):
+            if key not in objects:
+                store.delete(key)
     return objects
 
 

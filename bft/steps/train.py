@@ -7,7 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from bft.domain.errors import ConfigError, DataError, UnavailableError
+from bft.domain.errors import BftError, ConfigError, DataError, UnavailableError
+from bft.domain.numbers import COUNT, COUNT_OR_0, SEED
 from bft.domain.runs import Failure, Json, Outcome, Task
 from bft.models.model_set import digest_of
 from bft.ports import Ports, Step, Summary, Tick
@@ -27,20 +28,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="one of the nine models, or all")
     parser.add_argument("--profile", default="demo", help="file of the profiles folder")
     parser.add_argument("--type", help="net (the profile's)")
-    parser.add_argument("--folds", type=int, help="walk-forward folds (the profile's)")
+    parser.add_argument("--folds", type=COUNT, help="walk-forward folds (the profile's)")
     parser.add_argument("--train-start", type=day, help="first training session")
     parser.add_argument("--train-end", type=day, help="last session that is used")
-    parser.add_argument("--seed", type=int, default=1, help="of weights and sample order")
+    parser.add_argument("--seed", type=SEED, default=1, help="of weights and sample order")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="(the profile's)")
     parser.add_argument(
         "--compute", default="auto", choices=["auto", "inline", "pool", "ray"], help="where"
     )
-    parser.add_argument("--jobs", type=int, default=0, help="models at once (as many as fit)")
+    parser.add_argument(
+        "--jobs", type=COUNT_OR_0, default=0, help="models at once (as many as fit)"
+    )
     parser.add_argument(
         "--override", action="append", default=[], metavar="K=V", help="of the profile"
     )
     parser.add_argument("--no-resume", action="store_true", help="ignore checkpoints and keys")
-    parser.add_argument("--cpcv", action="store_true", help="45 combinatorial folds")
+    parser.add_argument(
+        "--cpcv", action="store_true", help="45 combinatorial folds: a study, no candidates"
+    )
     parser.add_argument("--no-baselines", action="store_true", help="compare with none")
     parser.add_argument("--dry-run", action="store_true", help="show folds and keys, train nothing")
 
@@ -118,14 +123,15 @@ def _settle(ports: Ports, plan: Plan, log: TrainingLog, task: Task, outcome: Out
     if "folder" in found:  # else it was finished before
         artifact = _publish(ports, task, found)
         log.result(task, found, artifact, ports.clock.now())
-    version, error = None, None
-    if digest is not None:
+    version, refused = None, None
+    if digest is not None and not plan.study:
         try:
             version = _register(ports, plan, log, task, found)
-        except UnavailableError as away:
-            error = str(away)
+        except BftError as error:  # the model is kept: the same command registers it
+            refused = error
     log.finish(task, ok=digest is not None)
-    return _row(task, found, status=found["status"], version=version, error=error)
+    made = _row(task, found, status=found["status"], version=version)
+    return made if refused is None else made | {"error": str(refused), "code": refused.exit_code}
 
 
 def _publish(ports: Ports, task: Task, found: Json) -> Path | None:
@@ -193,7 +199,7 @@ def _summary(
     ports: Ports, plan: Plan, rows: Sequence[Json], outcomes: Sequence[Outcome]
 ) -> Summary:
     failures = [o.failure for o in outcomes if o.failure]
-    unregistered = [row["name"] for row in rows if row["error"] and row["status"] in _FINISHED]
+    unregistered = [row for row in rows if row["error"] and row["status"] in _FINISHED]
     objects: dict[str, str] = {}
     for task, row in zip(plan.tasks.values(), rows, strict=True):
         if row["digest"]:
@@ -204,7 +210,7 @@ def _summary(
     skipped = {s: n for s in ("collapsed", "diverged", "failed") if (n := _count(rows, s))}
     code, error = _exit(failures, unregistered)
     return Summary(
-        values={"models": list(rows)},
+        values={"models": list(rows), "study": plan.study},
         rows=len(rows) - sum(skipped.values()),
         skipped=skipped,
         objects=objects,
@@ -217,11 +223,14 @@ def _count(rows: Sequence[Json], status: str) -> int:
     return sum(row["status"] == status for row in rows)
 
 
-def _exit(failures: Sequence[Failure], unregistered: Sequence[str]) -> tuple[int, str | None]:
+def _exit(failures: Sequence[Failure], unregistered: Sequence[Json]) -> tuple[int, str | None]:
     """75 if anything may go better next time, else the failure's own code."""
     if unregistered:
-        names = ", ".join(unregistered)
-        return UnavailableError.exit_code, f"MLflow is away, unregistered: {names}; run again"
+        codes = [row["code"] for row in unregistered]
+        away = UnavailableError.exit_code
+        names = ", ".join(row["name"] for row in unregistered)
+        text = f"unregistered: {names}: {unregistered[0]['error']}; the same command registers them"
+        return away if away in codes else codes[0], text
     if not failures:
         return 0, None
     retryable = [one for one in failures if one.retryable]
@@ -238,7 +247,10 @@ STEP = Step(
     inputs=inputs,
     reads=("gold", "macro", "universe"),
     writes=("models", "training", "candidates"),
-    outputs={"models": "name, status, version, digest, rank_ic and seconds of each model"},
+    outputs={
+        "models": "name, status, version, digest, rank_ic and seconds of each model",
+        "study": "whether no candidates were made (--cpcv)",
+    },
     settings=("profiles_dir",),
     code=("dataset", "features", "models", "steps.train", "steps.training"),
 )

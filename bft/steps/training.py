@@ -30,10 +30,14 @@ ARRAY_CODE = ("domain", "dataset", "features")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Tasks by model name, with the facts that every run of this call is tagged with."""
+    """Tasks by model name, with the facts that every run of this call is tagged with.
+
+    A `study` is published and tracked, and makes no candidates (ADR 13).
+    """
 
     tasks: dict[str, Task]
     tags: dict[str, str]
+    study: bool
 
 
 def names_of(word: str) -> list[ModelName]:
@@ -118,7 +122,7 @@ def plan(ports: Ports, args: argparse.Namespace, *, created: datetime) -> Plan:
         "simulated": str(arrays.simulated).lower(),
         "market_proxy": str(arrays.market_proxy).lower(),
     }
-    return Plan(tasks=tasks, tags=tags)
+    return Plan(tasks=tasks, tags=tags, study=args.cpcv)
 
 
 def lock_digest() -> str:

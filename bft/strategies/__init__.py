@@ -31,7 +31,8 @@ def enabled(names: str, overrides: Sequence[str] = ()) -> list[Any]:
     """Strategies named in a comma-separated list (`core`: all), with `NAME.KEY=V` overrides.
 
     Raises:
-        ConfigError: an unknown strategy or parameter, or a value outside its range.
+        ConfigError: an unknown strategy or parameter, one of a strategy that is off, or a value
+            outside its range.
     """
     wanted = list(STRATEGIES) if names in {"core", "all"} else names.split(",")
     changes: dict[str, dict[str, str]] = {}
@@ -39,6 +40,9 @@ def enabled(names: str, overrides: Sequence[str] = ()) -> list[Any]:
         target, _, value = text.partition("=")
         name, _, key = target.partition(".")
         changes.setdefault(_known(name), {})[key] = value
+    off = [name for name in changes if name not in wanted]
+    if off:
+        raise ConfigError(f"--param {off[0]}: {off[0]} is not among --strategies {names}")
     return [configured(STRATEGIES[_known(name)], changes.get(name, {})) for name in wanted]
 
 

@@ -32,35 +32,70 @@ _LEVERAGED = re.compile(
 
 
 def symbol_facts(
-    gold: pa.Table, forecasts: pa.Table, universe: pa.Table, *, asof: date
+    gold: pa.Table,
+    forecasts: pa.Table,
+    universe: pa.Table,
+    *,
+    asof: date,
+    today: pa.Table | None = None,
+    risk_free: float = 0.0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Facts by symbol with a row at `asof`, and daily returns (days, symbols) of 60 sessions.
 
     Returns are fractions of the forward series (splits and dividends in). Volumes are on the
-    share basis of `asof`. Context funds are left out.
+    share basis of the last row, means of the 20 sessions up to asof. Context funds are left out.
+    With provisional rows `today`, prices and returns are those of the running session. `risk_free`
+    is a yearly rate, a fraction.
     """
-    frame = gold.select(list(GOLD_COLUMNS)).to_pandas()
-    frame = frame[~frame["symbol"].isin(EXCLUDED) & (frame["date"] <= asof)]
-    frame = frame.sort_values(["symbol", "date"])
-    now = frame[frame["date"] == asof].set_index("symbol")
-    frame["x"] = frame["adjusted_close"] * frame["adj_factor"]
-    frame["turnover"] = frame["adjusted_close"] * frame["volume"]
-    frame["shares"] = frame["volume"] / frame["split_factor"]
-    frame = frame[frame["symbol"].isin(now.index)]
-    days = [sessions.shift(asof, back) for back in range(1 - HISTORY_DAYS, 1)]
-    closes = frame.pivot_table(index="date", columns="symbol", values="x").reindex(days)
+    last_day = asof if today is None else sessions.shift(asof, 1)
+    frame, now = _frames([gold] if today is None else [gold, today], last_day)
+    days = pd.DatetimeIndex([sessions.shift(last_day, n) for n in range(1 - HISTORY_DAYS, 1)])
+    closes = _panel(frame, days, now.index)
     returns = closes.pct_change(fill_method=None)
     facts = now[["adjusted_close", "atr_14", "rsi_14", "adx_14", "beta", "sector"]].copy()
-    last = frame.groupby("symbol").tail(20).groupby("symbol")
-    full = last["x"].count() >= 20
-    facts["adv_20_usd"] = last["turnover"].mean().where(full)
-    facts["adv_20"] = (last["shares"].mean() * now["split_factor"]).where(full)
+    facts = facts.join(_usual_volume(frame[frame["date"] <= pd.Timestamp(asof)], now))
     facts["atr_frac"] = facts["atr_14"] / facts["adjusted_close"]
     for name, span in (("ret_1d_frac", 1), ("ret_5d_frac", 5), ("ret_20d_frac", 20)):
         facts[name] = closes.iloc[-1] / closes.iloc[-1 - span] - 1
     facts["volatility_frac"] = returns.tail(20).std() * np.sqrt(252)
-    facts["sharpe_252"] = sharpe(returns.tail(SHARPE_DAYS), risk_free=0.0)
+    facts["sharpe_252"] = sharpe(returns.tail(SHARPE_DAYS), risk_free=risk_free)
     return _labelled(facts, forecasts, universe, asof), returns.tail(CORRELATION_DAYS)
+
+
+def _frames(tables: Sequence[pa.Table], last_day: date) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of symbols that have one on the last day, in order, and those of that day by symbol."""
+    parts = [rows.select(list(GOLD_COLUMNS)).to_pandas(date_as_object=False) for rows in tables]
+    frame, last = pd.concat(parts), pd.Timestamp(last_day)
+    now = frame[(frame["date"] == last) & ~frame["symbol"].isin(EXCLUDED)].set_index("symbol")
+    now = now.sort_index()
+    frame = frame[frame["symbol"].isin(now.index) & (frame["date"] <= last)]
+    place = now.index.get_indexer(frame["symbol"])
+    order = np.lexsort([frame["date"].to_numpy(), place])
+    frame = frame.iloc[order].assign(place=place[order])
+    return frame.assign(x=frame["adjusted_close"] * frame["adj_factor"]), now
+
+
+def _panel(frame: pd.DataFrame, days: pd.DatetimeIndex, symbols: pd.Index) -> pd.DataFrame:
+    """Forward closes by day and symbol."""
+    row = days.get_indexer(frame["date"])
+    values = np.full((len(days), len(symbols)), np.nan)
+    inside = row >= 0
+    values[row[inside], frame["place"].to_numpy()[inside]] = frame["x"].to_numpy()[inside]
+    return pd.DataFrame(values, index=days, columns=symbols)
+
+
+def _usual_volume(frame: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
+    """Mean turnover in USD, and mean shares on the basis of `now`, of 20 sessions; else null."""
+    frame = frame.assign(
+        turnover=frame["adjusted_close"] * frame["volume"],
+        shares=frame["volume"] / frame["split_factor"],
+    )
+    last = frame.groupby("symbol").tail(20).groupby("symbol")
+    full = last["x"].count() >= 20
+    shares = last["shares"].mean() * now["split_factor"]
+    return pd.DataFrame(
+        {"adv_20_usd": last["turnover"].mean().where(full), "adv_20": shares.where(full)}
+    )
 
 
 def sharpe(returns: pd.DataFrame, *, risk_free: float) -> pd.Series:
@@ -75,7 +110,7 @@ def _labelled(
 ) -> pd.DataFrame:
     members = universe.to_pandas().drop_duplicates("symbol", keep="last").set_index("symbol")
     members = members.reindex(facts.index)
-    facts["sector"] = facts["sector"].fillna(members["sector"]).replace({np.nan: None})
+    facts["sector"] = facts["sector"].astype("object").replace({np.nan: None})
     facts["is_etf"] = members["is_etf"].fillna(value=False).astype(bool)
     names = members["name"].fillna("")
     facts["leveraged"] = names.str.contains(_LEVERAGED).astype(bool) & facts["is_etf"]

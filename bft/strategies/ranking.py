@@ -6,6 +6,7 @@ Source: strategies specification, sections 2.4 and 6.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,14 +18,17 @@ MIN_CONFIDENCE = {Instrument.STOCK: 0.60, Instrument.CALL: 0.70, Instrument.PUT:
 KNIFE = (("ret_1d_frac", -0.10), ("ret_5d_frac", -0.15), ("ret_20d_frac", -0.30))
 MAX_PER_SECTOR, MAX_SECTOR_FRAC, MAX_CORRELATION = 2, 0.30, 0.85
 MIN_COMMON_DAYS = 40
+Facts = Mapping[Any, Any]
+"""One symbol's row of facts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
     """What is on already: symbols held or pending, cooling down, and sizes for the sector cap.
 
-    `allow_short` names strategies that may sell stock short. `notional_usd` is the value a pick of
-    a symbol would add; `records` are (trades, mean R) of a strategy's walk-forward trades.
+    `allow_short` names strategies that may sell stock short. `notional_usd` is the value that the
+    entry of a signal id would add; `records` are (trades, mean R) of a strategy's walk-forward
+    trades. `shown_only` says why entries of a strategy are not to be sent.
     """
 
     equity_usd: float
@@ -34,6 +38,7 @@ class Book:
     allow_short: frozenset[str] = frozenset()
     notional_usd: Mapping[str, float] = field(default_factory=dict)
     records: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    shown_only: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +70,17 @@ def ranked(
     """
     exits = [s for s in signals if s.kind is SignalKind.EXIT]
     entries = [s for s in signals if s.kind is SignalKind.ENTRY]
-    scored = [_scored(s, facts, book) for s in entries]
+    named = {s.symbol for s in entries} | book.open_usd.keys()
+    about = facts[facts.index.isin(named)].to_dict("index")  # a frame is slow, cell by cell
+    scored = [_scored(s, about[s.symbol], book) for s in entries]
     done = [
         Ranked(signal=s, score=100.0, edge=0.5, agreeing=0, tag="execute", tag_reason=None)
         for s in sorted(exits, key=lambda s: s.symbol)
     ]
     kept, aside = _combined(scored)
-    turnover = facts["adv_20_usd"].fillna(0.0)
+    turnover = facts["adv_20_usd"].fillna(0.0).to_dict()
     kept.sort(key=lambda r: (-r.score, -turnover[r.signal.symbol], r.signal.symbol))
-    gate = _Gates(facts, returns, book, on=gates)
+    gate = _Gates(about, returns, book, on=gates)
     picked = 0
     for row in kept:
         why = gate.refuses(row.signal) or ("top_n" if picked >= top_n else None)
@@ -84,8 +91,7 @@ def ranked(
     return done + sorted(aside, key=lambda r: (-r.score, r.signal.symbol, r.signal.strategy_id))
 
 
-def _scored(signal: Signal, facts: pd.DataFrame, book: Book) -> Ranked:
-    at = facts.loc[signal.symbol]
+def _scored(signal: Signal, at: Facts, book: Book) -> Ranked:
     sign = 1 if signal.direction is Direction.LONG else -1
     expected = at[f"expected_return_{horizon_for(signal.horizon_days)}d"]
     edge = 0.5
@@ -105,6 +111,11 @@ def _scored(signal: Signal, facts: pd.DataFrame, book: Book) -> Ranked:
         + 0.10 * calm
     )
     return Ranked(signal=signal, score=score, edge=edge, agreeing=0, tag="", tag_reason=None)
+
+
+def shown(signal: Signal, tag: str, why: str) -> Ranked:
+    """A signal with a tag that no score has decided."""
+    return Ranked(signal=signal, score=0.0, edge=0.5, agreeing=0, tag=tag, tag_reason=why)
 
 
 def _combined(rows: Sequence[Ranked]) -> tuple[list[Ranked], list[Ranked]]:
@@ -137,8 +148,11 @@ def _combined(rows: Sequence[Ranked]) -> tuple[list[Ranked], list[Ranked]]:
 class _Gates:
     """The gates in order, with what was accepted so far."""
 
-    def __init__(self, facts: pd.DataFrame, returns: pd.DataFrame, book: Book, *, on: bool) -> None:
-        self._facts, self._returns, self._book, self._on = facts, returns, book, on
+    def __init__(
+        self, facts: Mapping[Any, Facts], returns: pd.DataFrame, book: Book, *, on: bool
+    ) -> None:
+        self._facts, self._book, self._on = facts, book, on
+        self._returns = {name: returns[name].to_numpy() for name in returns if name in facts}
         self._chosen = list(book.open_usd)
         self._value = dict(book.open_usd)
         self._sectors = Counter(self._sector(symbol) for symbol in self._chosen)
@@ -149,15 +163,16 @@ class _Gates:
         if sold_short and signal.strategy_id not in self._book.allow_short:
             return "short_not_allowed"
         why = self._own(signal)
-        if why is not None or not self._on:
-            return why
-        return self._knife(signal) or self._sector_full(signal.symbol) or self._twin(signal.symbol)
+        if why is None and self._on:
+            why = self._knife(signal) or self._sector_full(signal)
+            why = why or self._twin(signal.symbol)
+        return why or self._book.shown_only.get(signal.strategy_id)
 
     def accept(self, signal: Signal) -> None:
         """Count a pick."""
         symbol = signal.symbol
         self._chosen.append(symbol)
-        self._value[symbol] = self._book.notional_usd.get(symbol, 0.0)
+        self._value[symbol] = self._book.notional_usd.get(signal.signal_id, 0.0)
         self._sectors[self._sector(symbol)] += 1
 
     def _own(self, signal: Signal) -> str | None:
@@ -169,44 +184,52 @@ class _Gates:
             return "conf_min"
         if len(self._chosen) >= self._book.max_positions:
             return "max_positions"
-        if self._book.notional_usd and not self._book.notional_usd.get(signal.symbol):
+        if self._book.notional_usd and not self._book.notional_usd.get(signal.signal_id):
             return "min_order"
         return None
 
     def _knife(self, signal: Signal) -> str | None:
         sign = 1 if signal.direction is Direction.LONG else -1
-        at = self._facts.loc[signal.symbol]
+        at = self._facts[signal.symbol]
         fell = any(sign * at[name] <= limit for name, limit in KNIFE if pd.notna(at[name]))
         return "falling_knife" if fell else None
 
     def _sector(self, symbol: str) -> str:
-        if symbol not in self._facts.index:
+        if symbol not in self._facts:
             return "UNKNOWN"
-        at = self._facts.loc[symbol]
+        at = self._facts[symbol]
         return "ETF" if at["is_etf"] else at["sector"] or "UNKNOWN"
 
-    def _sector_full(self, symbol: str) -> str | None:
-        if self._facts.at[symbol, "leveraged"]:
+    def _sector_full(self, signal: Signal) -> str | None:
+        symbol = signal.symbol
+        if self._facts[symbol]["leveraged"]:
             return "leveraged_fund"
         sector = self._sector(symbol)
         most = 1 if sector in {"ETF", "UNKNOWN"} else MAX_PER_SECTOR
         value = sum(v for name, v in self._value.items() if self._sector(name) == sector)
-        value += self._book.notional_usd.get(symbol, 0.0)
+        value += self._book.notional_usd.get(signal.signal_id, 0.0)
         full = self._sectors[sector] >= most or value > MAX_SECTOR_FRAC * self._book.equity_usd
         return "sector" if full else None
 
     def _twin(self, symbol: str) -> str | None:
-        if symbol not in self._returns:
-            return None
+        own = self._returns.get(symbol)
         for other in self._chosen:
-            if other not in self._returns:
+            theirs = self._returns.get(other)
+            if own is None or theirs is None:
                 continue
-            pair = self._returns[[symbol, other]].dropna()
-            if len(pair) < MIN_COMMON_DAYS:
+            both = ~(np.isnan(own) | np.isnan(theirs))
+            if both.sum() < MIN_COMMON_DAYS:
                 continue
-            if float(np.corrcoef(pair.to_numpy().T)[0, 1]) >= MAX_CORRELATION:
+            if _correlation(own[both], theirs[both]) >= MAX_CORRELATION:
                 return f"correlation with {other}"
         return None
+
+
+def _correlation(x: Any, y: Any) -> float:
+    """Pearson's; 0 where one of the two does not move."""
+    x, y = x - x.mean(), y - y.mean()
+    spread = float(np.sqrt((x @ x) * (y @ y)))
+    return float(x @ y) / spread if spread else 0.0
 
 
 def _tagged(row: Ranked, tag: str, why: str | None) -> Ranked:

@@ -12,6 +12,8 @@ from bft.domain.errors import ConfigError
 from bft.domain.trading import ExitPolicy
 
 Floats = NDArray[np.float64]
+POLICY_RANGES: Mapping[str, tuple[float, float]] = {"cooldown_days": (0, 10)}
+"""Sweep ranges of exit numbers; all others span a quarter to four times their default."""
 Bools = NDArray[np.bool_]
 Columns = Mapping[str, Floats]
 """Column name -> (T, S): own-basis gold columns, forecast columns, and delta9."""
@@ -136,7 +138,7 @@ def configured(strategy: Any, overrides: Mapping[str, str]) -> Any:
         elif key in policy:
             default = getattr(strategy.exits, key)
             value = _parsed(name, text, default)
-            _within(name, value, (0.25 * default, 4 * default))
+            _within(name, value, POLICY_RANGES.get(key, (0.25 * default, 4 * default)))
             strategy = replace(strategy, exits=replace(strategy.exits, **{key: value}))
         else:
             near = get_close_matches(key, [*known, *policy], n=1)

@@ -5,7 +5,8 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,29 +14,51 @@ import numpy as np
 from bft.domain import sessions
 from bft.domain.errors import DataError
 from bft.domain.forecast import HORIZONS_DAYS
-from bft.domain.trading import Direction, Instrument, Signal, SignalKind, signal_id
+from bft.domain.trading import (
+    Direction,
+    ExitPolicy,
+    Instrument,
+    Signal,
+    SignalKind,
+    policy_values,
+    signal_id,
+)
 from bft.strategies.rules import Bools, Floats, Strategy, model_confidence
 from bft.strategies.view import View
 
+PROVISIONAL_S = 300
+"""Life of what was decided on an unfinished session (strategies specification, section 1)."""
 _EVIDENCE = tuple(f"{name}_{h}d" for h in HORIZONS_DAYS for name in ("expected_return", "rank"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """An open position as strategies see it: whole sessions held, the entry session being 1."""
+    """An open position as strategies see it: whole sessions held, the entry session being 1.
+
+    `stop_usd` and `target_usd` are levels of an option's underlying; those of stock rest at the
+    broker. `value_usd` counts towards the caps of ranking.
+    """
 
     symbol: str
     direction: Direction
     strategy_id: str
     held_days: int
+    instrument: Instrument = Instrument.STOCK
+    value_usd: float = 0.0
+    stop_usd: float | None = None
+    target_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """Signals, and how many cells did not fire for which reason."""
+    """Signals, and how many cells did not fire for which reason.
+
+    `at_close` are rule exits that a running session shows; they are decided on its final close.
+    """
 
     signals: tuple[Signal, ...]
     skipped: Mapping[str, int]
+    at_close: tuple[Signal, ...] = ()
 
 
 def horizon_for(horizon_days: int) -> int:
@@ -51,7 +74,7 @@ def signals_at(
     cost_frac: Mapping[str, float],
     held: Sequence[Held] = (),
 ) -> Scan:
-    """Entries and rule exits decided at the close of `view.asof`, in id order.
+    """Entries and exits decided on the last row of the view, in order of symbol and strategy.
 
     `cost_frac` is the round-trip cost per symbol, for `ml_confirm=require`.
 
@@ -60,15 +83,30 @@ def signals_at(
     """
     _check_probabilities(view)
     found: list[Signal] = []
+    at_close: list[Signal] = []
     skipped: Counter[str] = Counter()
     for strategy in strategies:
+        mine = [h for h in held if _mine(h, strategy)]
+        reached = _levels_reached(view, strategy, decided_at, mine)
+        found += reached
         if strategy.needs.forecast and len(view.forecast_status) == len(view.symbols):
             skipped["no_forecast"] += len(view.symbols)
             continue
         found += _entries(view, strategy, decided_at, cost_frac, skipped)
-        found += _exits(view, strategy, decided_at, [h for h in held if _mine(h, strategy)])
-    ordered = sorted(found, key=lambda s: (s.symbol, s.strategy_id, s.signal_id))
-    return Scan(signals=tuple(ordered), skipped=dict(skipped))
+        left = {signal.symbol for signal in reached}
+        ruled = _exits(view, strategy, decided_at, [h for h in mine if h.symbol not in left])
+        (at_close if view.provisional else found).extend(ruled)
+    unseen = sum(h.symbol not in view.symbols for h in held)
+    skipped.update({"held_without_row": unseen} if unseen else {})
+    return Scan(
+        signals=tuple(sorted(found, key=_in_order)),
+        skipped=dict(skipped),
+        at_close=tuple(sorted(at_close, key=_in_order)),
+    )
+
+
+def _in_order(signal: Signal) -> tuple[str, str, str]:
+    return signal.symbol, signal.strategy_id, signal.signal_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +115,7 @@ class _Cell:
     sign: int
     confidence: float = 1.0
     strength: float = 1.0
+    instrument: Instrument = Instrument.STOCK
 
 
 def _entries(
@@ -110,17 +149,49 @@ def _exits(
     for position in held:
         if position.symbol not in view.symbols:
             continue
-        n, sign = view.symbols.index(position.symbol), _sign(position.direction)
-        leaves = bool(strategy.leave(view.columns, sign)[-1, n])
+        cell = _held_cell(view, position)
+        leaves = bool(strategy.leave(view.columns, cell.sign)[-1, cell.n])
         if leaves and position.held_days >= strategy.exits.min_hold_days:
-            found.append(_signal(view, strategy, _Cell(n, sign), SignalKind.EXIT, decided_at))
+            found.append(_signal(view, strategy, cell, SignalKind.EXIT, decided_at))
     return found
+
+
+def _levels_reached(
+    view: View, strategy: Strategy, decided_at: datetime, held: Sequence[Held]
+) -> list[Signal]:
+    """Exits of options whose underlying is at its stop or target (section 7)."""
+    found = []
+    for position in held:
+        if position.symbol not in view.symbols:
+            continue
+        cell = _held_cell(view, position)
+        price = float(view.columns["adjusted_close"][-1, cell.n])
+        level = _level_at(position, price, cell.sign)
+        if level is not None:
+            signal = _signal(view, strategy, cell, SignalKind.EXIT, decided_at)
+            found.append(replace(signal, reason=f"exit: underlying {price:.2f} at its {level}"))
+    return found
+
+
+def _level_at(position: Held, price: float, sign: int) -> str | None:
+    """The level that a price is at or beyond, in words; the stop comes first."""
+    stop, target = position.stop_usd, position.target_usd
+    if stop is not None and sign * (price - stop) <= 0:
+        return f"stop {stop:.2f}"
+    if target is not None and sign * (price - target) >= 0:
+        return f"target {target:.2f}"
+    return None
+
+
+def _held_cell(view: View, position: Held) -> _Cell:
+    n, sign = view.symbols.index(position.symbol), _sign(position.direction)
+    return _Cell(n, sign, instrument=position.instrument)
 
 
 def _signal(
     view: View, strategy: Strategy, cell: _Cell, kind: SignalKind, decided_at: datetime
 ) -> Signal:
-    symbol, bar_key = view.symbols[cell.n], view.asof.isoformat()
+    symbol, bar_key = view.symbols[cell.n], view.bar_day.isoformat()
     direction = Direction.LONG if cell.sign > 0 else Direction.SHORT
     at = {name: float(values[-1, cell.n]) for name, values in view.columns.items()}
     read = {*strategy.needs.gold, *strategy.needs.forecast, *_EVIDENCE}
@@ -132,6 +203,7 @@ def _signal(
             symbol=symbol,
             direction=direction,
             bar_key=bar_key,
+            instrument=cell.instrument,
         ),
         kind=kind,
         direction=direction,
@@ -140,18 +212,18 @@ def _signal(
         strategy_version=strategy.version,
         params_digest=params_digest(strategy),
         set_digest=view.set_digest if strategy.needs.forecast else None,
-        source="close",
+        source="intraday" if view.provisional else "close",
         symbol=symbol,
         asof=view.asof,
         bar_key=bar_key,
         decided_at=decided_at,
-        provisional=False,
-        instrument=Instrument.STOCK,
+        provisional=view.provisional,
+        instrument=cell.instrument,
         confidence=round(cell.confidence, 6),
         confidence_kind="probability" if strategy.needs.forecast else "prior",
         strength=round(cell.strength, 6),
         horizon_days=strategy.horizon_days,
-        expires_at=sessions.close_at(sessions.shift(view.asof, 1)),
+        expires_at=_expires(view, decided_at),
         reason=(verb + strategy.because(at, cell.sign))[:160],
         ref_price_usd=at["adjusted_close"],
         entry_order=strategy.params.entry_order,
@@ -160,9 +232,20 @@ def _signal(
     )
 
 
+def _expires(view: View, decided_at: datetime) -> datetime:
+    if view.provisional:
+        return decided_at + timedelta(seconds=PROVISIONAL_S)
+    return sessions.close_at(sessions.shift(view.asof, 1))
+
+
 def params_digest(strategy: Strategy) -> str:
     """sha256 (16 hex) of a strategy's parameters and exits."""
-    values: Any = {"params": asdict(strategy.params), "exits": asdict(strategy.exits)}
+    return _digest_of(strategy.params, strategy.exits)
+
+
+@lru_cache(maxsize=64)
+def _digest_of(params: Any, exits: ExitPolicy) -> str:
+    values: Any = {"params": asdict(params), "exits": policy_values(exits)}
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

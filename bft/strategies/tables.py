@@ -1,7 +1,7 @@
 """Signals and picks as stored rows, and as the files people open."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 
@@ -9,7 +9,16 @@ import pandas as pd
 import pyarrow as pa
 
 from bft.domain.market import SECTOR_FUNDS
-from bft.domain.trading import PICKS, SIGNALS, Direction, ExitPolicy, Instrument, Signal, SignalKind
+from bft.domain.trading import (
+    PICKS,
+    SIGNALS,
+    Direction,
+    Instrument,
+    Signal,
+    SignalKind,
+    policy_of,
+    policy_values,
+)
 from bft.strategies.ranking import Ranked
 
 LEGACY_COLUMNS = (
@@ -45,7 +54,7 @@ def signal_rows(rows: Sequence[Ranked], *, slot: str, simulated: bool) -> pd.Dat
         values |= {
             "slot": slot,
             "evidence": _json(row.signal.evidence),
-            "exits": _json(asdict(row.signal.exits)),
+            "exits": _json(policy_values(row.signal.exits)),
             "tag": row.tag,
             "tag_reason": row.tag_reason,
             "simulated": simulated,
@@ -59,15 +68,13 @@ def signals_of(table: pa.Table) -> list[Signal]:
     found = []
     for row in table.to_pylist():
         values = {name: row[name] for name in Signal.__slots__ if name not in _ENCODED}
-        policy = json.loads(row["exits"])
-        policy["partials"] = tuple(map(tuple, policy["partials"]))
         found.append(
             Signal(
                 **values,
                 kind=SignalKind(row["kind"]),
                 direction=Direction(row["direction"]),
                 instrument=Instrument(row["instrument"]),
-                exits=ExitPolicy(**policy),
+                exits=policy_of(json.loads(row["exits"])),
                 evidence=json.loads(row["evidence"]),
             )
         )
@@ -77,7 +84,7 @@ def signals_of(table: pa.Table) -> list[Signal]:
 def signals_csv(table: pd.DataFrame) -> bytes:
     """The file signals.csv: legacy columns first, then the rest."""
     out = pd.DataFrame(index=table.index)
-    exits = [ExitPolicy(**json.loads(text)) for text in table["exits"]]
+    exits = [policy_of(json.loads(text)) for text in table["exits"]]
     buys = (table["kind"] == SignalKind.ENTRY) & (table["direction"] == Direction.LONG)
     closes_short = (table["kind"] == SignalKind.EXIT) & (table["direction"] == Direction.SHORT)
     out["action"] = (buys | closes_short).map({True: "BUY", False: "SELL"})
@@ -104,13 +111,13 @@ def pick_rows(
     asof: date,
     simulated: bool,
 ) -> pd.DataFrame:
-    """Rows of the table `picks`; `sized` maps a symbol to (qty, stop distance in USD)."""
+    """Rows of the table `picks`; `sized` maps a signal id to (qty, stop distance in USD)."""
     made: list[dict[str, object]] = []
     for row in rows:
         if row.signal.kind is SignalKind.EXIT or row.tag in {"merged", "conflict"}:
             continue
         signal, at = row.signal, facts.loc[row.signal.symbol]
-        qty, distance = sized[signal.symbol]
+        qty, distance = sized[signal.signal_id]
         made.append(
             _fact_columns(at)
             | _levels(signal, qty, distance)
@@ -138,14 +145,21 @@ def universe_rows(
     *,
     asof: date,
     top_n: int,
+    blocked: Mapping[str, str],
     simulated: bool,
 ) -> pd.DataFrame:
-    """Rows of `picks` for a list of symbols without signals, in the order of `facts`."""
+    """Rows of `picks` for a list of symbols without signals, in the order of `facts`.
+
+    The first `top_n` that may be bought are `execute`; `blocked` says why others may not.
+    """
     made: list[dict[str, object]] = []
+    picked = 0
     for symbol, at in facts.iterrows():
         qty, distance = sized[str(symbol)]
         price = float(at["adjusted_close"])
-        execute = qty > 0 and len(made) < top_n
+        why = blocked.get(str(symbol)) or (None if qty else "min_order")
+        why = why or ("top_n" if picked >= top_n else None)
+        picked += why is None
         made.append(
             dict.fromkeys(PICKS.names)
             | _fact_columns(at)
@@ -153,8 +167,8 @@ def universe_rows(
                 "asof": asof,
                 "symbol": symbol,
                 "rank": len(made) + 1,
-                "tag": "execute" if execute else "watch",
-                "tag_reason": None if execute else ("top_n" if qty else "min_order"),
+                "tag": "watch" if why else "execute",
+                "tag_reason": why,
                 "direction": "long",
                 "price_usd": price,
                 "stop_usd": price - distance,

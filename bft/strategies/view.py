@@ -1,7 +1,11 @@
-"""What strategies may see: gold rows and forecasts as known at the close of `asof`."""
+"""What strategies may see: gold rows and forecasts as known at the close of `asof`.
+
+During a session a provisional row of that session follows them, all of whose columns have been
+computed from its quotes.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -9,8 +13,9 @@ import pandas as pd
 import pyarrow as pa
 
 from bft.domain import sessions
+from bft.domain.errors import DataError
 from bft.domain.forecast import HORIZONS_DAYS
-from bft.domain.gold import LOOKAHEAD, SUSPECTED_SPLIT
+from bft.domain.gold import LOOKAHEAD, SIMULATED, SUSPECTED_SPLIT
 from bft.domain.market import EXCLUDED
 from bft.strategies.rules import Columns, Floats, Strategy
 
@@ -21,19 +26,26 @@ _DIRECTIONS = {"BUY": 1.0, "SELL": -1.0, "NEUTRAL": 0.0}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """The last sessions as a panel; `columns` are (T, S), the last row is `asof`.
+    """The last sessions as a panel; `columns` are (T, S), the last row is that of `bar_day`.
 
-    `blocked` maps a symbol to why it may not be entered; `forecast_status` to why it has no usable
-    forecast (absent: it has one).
+    `bar_day` is asof, or the session after it while that is unfinished. `blocked` maps a symbol to
+    why it may not be entered; `forecast_status` to why it has no usable forecast (absent: it has
+    one).
     """
 
     asof: date
+    bar_day: date
     symbols: tuple[str, ...]
     columns: Columns
     blocked: Mapping[str, str]
     forecast_status: Mapping[str, str]
     set_digest: str | None
     simulated: bool
+
+    @property
+    def provisional(self) -> bool:
+        """Whether the last row is of an unfinished session."""
+        return self.bar_day != self.asof
 
 
 def needed_columns(strategies: Sequence[Strategy]) -> list[str]:
@@ -49,26 +61,74 @@ def view_of(
     """Cut a view from own-basis gold rows (at least SUSPECT_DAYS sessions) and forecasts.
 
     Context funds are left out. Forecasts of another day count as absent.
+
+    Raises:
+        DataError: the forecasts of the day come from two model sets.
     """
     days = [sessions.shift(asof, back) for back in range(1 - lookback, 1)]
+    return _view(_frame(gold), forecasts, asof=asof, days=days, quarantined=quarantined)
+
+
+def running_views(
+    gold: pa.Table,
+    forecasts: pa.Table,
+    today: pa.Table,
+    *,
+    asof: date,
+    lookback: int,
+    quarantined: Sequence[str],
+) -> tuple[View, View]:
+    """The view with the provisional rows `today` after asof, and with them in place of asof.
+
+    The first is what new decisions see. The second asks whether what fired at the close of asof
+    would fire at the price of now: the rows before are those it was decided on.
+    """
+    session = sessions.shift(asof, 1)
+    frame = pd.concat([_frame(gold), _frame(today.select(gold.column_names))], ignore_index=True)
+    days = [sessions.shift(asof, back) for back in range(1 - lookback, 2)]
+    whole = _view(frame, forecasts, asof=asof, days=days, quarantined=quarantined)
+    after = {name: values[1:] for name, values in whole.columns.items()}
+    instead = {name: np.delete(values, -2, axis=0) for name, values in whole.columns.items()}
+    view = replace(whole, bar_day=session, columns=after)
+    return view, replace(view, columns=instead)
+
+
+def with_volume(rows: pa.Table, volume: pd.Series) -> pa.Table:
+    """Rows whose volume is that of another series by symbol: what is usual, for a part of a day."""
+    values = volume.reindex(rows["symbol"].to_pylist()).to_numpy(np.float64)
+    place = rows.schema.get_field_index("volume")
+    return rows.set_column(place, "volume", pa.array(values, from_pandas=True))
+
+
+def _frame(gold: pa.Table) -> pd.DataFrame:
     frame = gold.drop_columns([n for n in LOOKAHEAD if n in gold.column_names]).to_pandas()
-    frame = frame[~frame["symbol"].isin(EXCLUDED)]
-    now = frame[frame["date"] == asof]
+    return frame[~frame["symbol"].isin(EXCLUDED)]
+
+
+def _view(
+    frame: pd.DataFrame,
+    forecasts: pa.Table,
+    *,
+    asof: date,
+    days: Sequence[date],
+    quarantined: Sequence[str],
+) -> View:
+    now = frame[frame["date"] == days[-1]]
     symbols = tuple(sorted(now["symbol"]))
-    recent = frame[frame["date"].isin(days)]
-    columns = _panel(recent, days, symbols)
+    columns = _panel(frame[frame["date"].isin(days)], days, symbols)
     columns["delta9"] = columns["bull_bear_delta"] - columns["atr_signal"]
     predicted, status, set_digest = _forecasts(forecasts, asof, symbols)
-    blank = np.full((lookback - 1, len(symbols)), np.nan)
+    blank = np.full((len(days) - 1, len(symbols)), np.nan)
     columns |= {name: np.vstack([blank, row[None]]) for name, row in predicted.items()}
     return View(
         asof=asof,
+        bar_day=days[-1],
         symbols=symbols,
         columns=columns,
         blocked=_blocked(frame, asof, quarantined),
         forecast_status=status,
         set_digest=set_digest,
-        simulated=bool((now["row_flags"] & 256).any()),
+        simulated=bool((now["row_flags"] & SIMULATED).any()),
     )
 
 
@@ -119,5 +179,15 @@ def _forecasts(
     shown = {name: rows[name].to_numpy(np.float64, na_value=np.nan).round(6) for name in names}
     shown["consensus"] = rows["consensus_direction"].map(_DIRECTIONS).to_numpy(np.float64)
     columns = {name: np.where(usable, values, np.nan) for name, values in shown.items()}
-    digests = rows.loc[usable, "set_digest"].dropna().unique()
-    return columns, status, str(digests[0]) if len(digests) == 1 else None
+    return columns, status, _set_digest(frame[~stale], asof)
+
+
+def _set_digest(rows: pd.DataFrame, asof: date) -> str | None:
+    digests = sorted(rows["set_digest"].dropna().unique())
+    if len(digests) > 1:
+        shown = ", ".join(digest[:16] for digest in digests)
+        raise DataError(
+            f"forecasts {asof} carry {len(digests)} set digests ({shown}); "
+            f"run: bft predict --asof {asof} --fresh"
+        )
+    return str(digests[0]) if digests else None

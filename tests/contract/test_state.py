@@ -18,7 +18,7 @@ from fakes import NOW, FixedClock
 from servers import postgres
 
 from bft.adapters.store.state import SqlState, folder_url
-from bft.domain.errors import RefusedError, UnavailableError
+from bft.domain.errors import ConfigError, RefusedError, UnavailableError
 
 DAY = date(2025, 1, 6)
 AT = datetime(2025, 1, 6, 23, tzinfo=UTC)
@@ -181,7 +181,28 @@ def test_approvals_count_once_per_actor(state: SqlState) -> None:
     assert [row["actor"] for row in state.approvals("report")] == ["ann", "bob"]
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://bft:hunter2@127.0.0.1/x",
+        "oracle+cx://bft:hunter2@127.0.0.1/x",
+        "postgresql://bft:hunter2@127.0.0.1:port/x",
+        "hunter2",
+    ],
+)
+def test_address_of_no_known_database_is_a_configuration_fault(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"BFT_STATE_URL.*postgresql://") as caught:
+        SqlState(url, clock=FixedClock())
+    assert "bft:hunter2" not in str(caught.value)
+
+
 def test_absent_server_is_unavailable_and_hides_the_password() -> None:
     with pytest.raises(UnavailableError) as caught:
         SqlState("postgresql://bft:hunter2@127.0.0.1:1/x", clock=FixedClock())
+    assert "hunter2" not in str(caught.value)
+
+
+def test_password_in_the_query_is_hidden_as_well() -> None:
+    with pytest.raises(UnavailableError) as caught:
+        SqlState("postgresql://127.0.0.1:1/x?password=hunter2", clock=FixedClock())
     assert "hunter2" not in str(caught.value)

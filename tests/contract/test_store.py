@@ -4,17 +4,22 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from datetime import date
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 from pathlib import Path
+from threading import Barrier, Thread
+from typing import Any
 
 import boto3
 import pyarrow as pa
 import pytest
+from fakes import NOW, FixedClock
 
 from bft.adapters.store.bucket import BucketObjects
 from bft.adapters.store.folder import FolderObjects
+from bft.adapters.store.state import SqlState, folder_url
 from bft.adapters.store.tables import TableStore, schema
-from bft.domain.errors import ConfigError, DataError, UnavailableError
+from bft.domain.errors import ConfigError, DataError, RefusedError, UnavailableError
 
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 1, 6), date(2025, 1, 7), date(2025, 1, 8)
 
@@ -32,18 +37,23 @@ def s3_endpoint() -> Iterator[str]:
 
 
 @pytest.fixture(params=["folder", "s3"])
-def open_store(
+def open_objects(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[], TableStore]:
+) -> Callable[[], Any]:
     """Opens the same root again, as another process would."""
     if request.param == "folder":
-        return lambda: TableStore(FolderObjects(tmp_path / "root"))
+        return lambda: FolderObjects(tmp_path / "root")
     endpoint = request.getfixturevalue("s3_endpoint")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").create_bucket(Bucket="bft")
     url = f"s3://bft/{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]}"
-    return lambda: TableStore(BucketObjects(url, endpoint=endpoint, region="us-east-1"))
+    return lambda: BucketObjects(url, endpoint=endpoint, region="us-east-1")
+
+
+@pytest.fixture
+def open_store(open_objects: Callable[[], Any]) -> Callable[[], TableStore]:
+    return lambda: TableStore(open_objects())
 
 
 @pytest.fixture
@@ -111,6 +121,76 @@ def test_two_writers_at_once_leave_both_manifests_readable(
     first.publish("outcomes", asof=MONDAY, partitions={"p": outcomes((MONDAY, "A", 3, 1.0))})
     symbols = [open_store().read("outcomes", asof=day)["symbol"] for day in (MONDAY, TUESDAY)]
     assert [found.to_pylist() for found in symbols] == [["A"], ["B"]]
+
+
+class Interrupted:
+    """Objects that do something once, in the middle of a publication: when `key` is read."""
+
+    def __init__(self, objects: Any, key: str, then: Callable[[], None]) -> None:
+        self._objects, self._key, self._then = objects, key, then
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._objects, name)
+
+    def get(self, key: str) -> bytes:
+        data: bytes = self._objects.get(key)
+        if key == self._key:
+            self._key = ""
+            self._then()
+        return data
+
+
+def test_publications_at_once_take_turns_and_both_reach_later_manifests(
+    open_objects: Callable[[], Any], tmp_path: Path
+) -> None:
+    """Each extends the manifest of a later day: read, changed, written."""
+    state = SqlState(folder_url(tmp_path), clock=FixedClock())
+
+    def opened(objects: Any) -> TableStore:
+        return TableStore(objects, lease=lambda: state.lease("tables", wait_s=30))
+
+    late = {"w": outcomes((WEDNESDAY, "W", 3, 0.0))}
+    opened(open_objects()).publish("outcomes", asof=WEDNESDAY, partitions=late)
+    second = Thread(
+        target=opened(open_objects()).publish,
+        args=("outcomes",),
+        kwargs={"asof": TUESDAY, "partitions": {"b": outcomes((TUESDAY, "B", 3, 2.0))}},
+    )
+
+    def overtake() -> None:
+        second.start()
+        second.join(timeout=0.5)  # without a lease it is done by then
+
+    key = f"manifests/outcomes/asof={WEDNESDAY}.json"
+    first = opened(Interrupted(open_objects(), key, overtake))
+    first.publish("outcomes", asof=MONDAY, partitions={"a": outcomes((MONDAY, "A", 3, 1.0))})
+    second.join()
+    state.close()
+    found = TableStore(open_objects()).read("outcomes", asof=WEDNESDAY)["symbol"].to_pylist()
+    assert found == ["A", "B", "W"]
+
+
+def test_nothing_is_published_without_the_lease(
+    open_objects: Callable[[], Any], tmp_path: Path
+) -> None:
+    """Another process holds it, or it was lost meanwhile; parts of a step share one lease."""
+    here = folder_url(tmp_path)
+    state, late = (
+        SqlState(here, clock=FixedClock(at)) for at in (NOW, NOW + timedelta(minutes=10))
+    )
+    store = TableStore(open_objects(), lease=lambda: state.lease("tables"))
+    part = {"a": outcomes((MONDAY, "A", 3, 1.0))}
+    with late.lease("tables"), pytest.raises(RefusedError, match=f"pid {os.getpid()} on "):
+        store.publish("outcomes", asof=MONDAY, partitions=part)
+    with store.exclusive():
+        store.publish("outcomes", asof=MONDAY, partitions=part)
+        with pytest.raises(RefusedError, match="tables is held"), state.lease("tables"):
+            pass
+        with late.lease("tables"), pytest.raises(RefusedError, match="tables was lost"):
+            store.publish("outcomes", asof=TUESDAY, partitions=part)
+    assert store.keys("manifests/") == [f"manifests/outcomes/asof={MONDAY}.json"]
+    state.close()
+    late.close()
 
 
 def test_late_partition_reaches_later_manifests(store: TableStore) -> None:
@@ -213,9 +293,52 @@ def test_root_that_is_not_writable_is_a_configuration_fault(tmp_path: Path) -> N
         FolderObjects(tmp_path / "file").put("key", b"data")
 
 
-def test_key_that_leaves_the_root_is_refused(tmp_path: Path) -> None:
+ODD_KEYS = ["../outside", "a/../../outside", "a/../b", "/etc/outside", "", "a//b", "./a", "a/"]
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_key_that_is_no_plain_path_below_the_root_is_refused(store: TableStore, key: str) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: store.get(key),
+        lambda: store.put(key, b"data"),
+        lambda: store.create(key, b"data"),
+        lambda: store.delete(key),
+        lambda: store.digest(key),
+        lambda: store.path(key),
+    ]
+    for call in calls:
+        with pytest.raises(DataError, match="is no path below the root"):
+            call()
+    with pytest.raises(DataError, match="is no path below the root"):
+        store.keys("../")
+    assert store.keys("") == []
+
+
+def test_link_that_leaves_the_root_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "out").symlink_to(tmp_path)
     with pytest.raises(DataError, match="leaves the root"):
-        FolderObjects(tmp_path / "root").put("../outside", b"data")
+        FolderObjects(tmp_path / "root").put("out/side", b"data")
+
+
+def test_copies_made_at_once_do_not_disturb_each_other(
+    open_store: Callable[[], TableStore],
+) -> None:
+    """Two processes of a node look at the same large artifact for the first time."""
+    store = open_store()
+    made = {f"models/abc/{n}": bytes([n]) * 1000 for n in range(25)}
+    for key, data in made.items():
+        store.put(key, data)
+    start = Barrier(4)
+
+    def copied(mine: TableStore) -> dict[str, bytes]:
+        start.wait()
+        folder = mine.path("models/abc")
+        return {key: (folder / key.rpartition("/")[2]).read_bytes() for key in made}
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(copied, [open_store() for _ in range(4)])) == [made] * 4
+    assert len(list(store.path("models/abc").iterdir())) == len(made)
 
 
 def test_full_disk_is_unavailable_and_leaves_nothing_partial(tmp_path: Path) -> None:

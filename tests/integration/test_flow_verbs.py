@@ -158,7 +158,7 @@ def test_fresh_and_explicit_asof_run_what_is_done(root: Path) -> None:
         (["run", "--param", "mode"], 2, "NAME=VALUE"),
         (["run", "--from", "nobody"], 2, "no node 'nobody'"),
         (["run", "--asof", "2026-13-40"], 2, "ISO date"),
-        (["run", "--jobs", "0"], 2, "number of nodes"),
+        (["run", "--jobs", "0"], 2, "whole number from 1"),
         (["run", "--params", "absent.yaml"], 78, "absent.yaml"),
         (["run", "--resume", "nobody"], 2, "no run nobody"),
         (["run", "--at", "2026-01-05T23:30:00Z", "--param", "mode=live"], 77, "paper only"),

@@ -278,6 +278,16 @@ def test_symbol_that_left_the_list_gets_an_end(ports: FakePorts, tmp_path: Path)
     assert ends == [None, date(2018, 2, 8)]
 
 
+def test_unlisted_symbol_that_trades_no_more_gets_an_end(ports: FakePorts, tmp_path: Path) -> None:
+    """Without a list the bars say who trades: `validate` must not miss the others for ever."""
+    gone = "C,2017-12-01,20,21,19,20.5,200\nC,2018-01-08,20,21,19,20.5,200\n"
+    summary = run(ports, files(tmp_path / "in", bars=TWO + gone))
+    members = stored(ports, "universe").set_index("symbol")["to"]
+    assert members["C"] == date(2018, 1, 9)
+    assert members[["A", "B"]].isna().all()
+    assert summary.values["active"] == 2
+
+
 def test_history_goes_on_under_the_new_name(ports: FakePorts, tmp_path: Path) -> None:
     bars = HEAD + "OLD,2018-02-06,1,1,1,1,1\nNEW,2018-02-07,1,1,1,1,1\n"
     folder = files(tmp_path / "in", bars=bars)

@@ -70,6 +70,14 @@ def test_two_nights_store_each_bar_once(tmp_path: Path, address: str) -> None:
     assert second.values["simulated"]
 
 
+def test_day_before_anybody_is_listed_is_bad_data(tmp_path: Path, address: str) -> None:
+    """No retry can bring bars of a day on which nobody traded; what is told is what is stored."""
+    found = run(tmp_path, address, date(2015, 5, 15))
+    assert found.exit_code == 65
+    assert "nobody of the universe is listed on 2015-05-15; give a later --asof" in found.error
+    assert (found.rows, found.values["tables"]) == (0, {})
+
+
 def test_faults_on_the_way_change_no_byte(tmp_path: Path, address: str) -> None:
     clean = run(tmp_path / "clean", address, MONDAY, *FEW)
     rates = {"http_500": 0.1, "http_429": 0.05, "html": 0.05, "minute_limit": 0.02, "unsorted": 0.3}

@@ -64,14 +64,15 @@ def test_screen_publishes_table_pdf_and_images(night: FakePorts) -> None:
     assert len(images) in {6 + 14, 7 + 14}  # one symbol, 13 funds, the market
 
 
-def test_screen_again_without_charts_removes_the_old_images(tmp_path: Path) -> None:
+def test_screen_again_without_charts_removes_old_images_and_pdf(tmp_path: Path) -> None:
     ports = make_ports(tmp_path)
     publish(ports.store, build_market(sessions_back=70, forecast_days=5))
-    old = ports.store.put(f"reports/{ASOF}/overnight_{ASOF}/OLD_daily_price.jpg", b"x")
-    assert old
+    stale = [f"overnight_{ASOF}/OLD_daily_price.jpg", f"screener_{ASOF}.pdf"]
+    for name in stale:
+        ports.store.put(f"reports/{ASOF}/{name}", b"of an earlier call")
     words = ("--symbols", "ALFA,NOPE", "--skip-sectors", "--skip-pdf")
     done = call(screen, ports, *words)
-    assert ports.store.keys(f"reports/{ASOF}/overnight_{ASOF}/") == []
+    assert ports.store.keys(f"reports/{ASOF}/") == [f"reports/{ASOF}/screener_results_{ASOF}.csv"]
     assert done.values["screened"] == 1
     assert done.skipped == {"no_row": 1}
     assert done.values["simulated"] is True
@@ -103,6 +104,17 @@ def test_site_pointer_names_a_complete_folder(night: FakePorts) -> None:
 
 def test_report_twice_gives_the_same_objects(night: FakePorts) -> None:
     assert call(report, night, "--site").objects == call(report, night, "--site").objects
+
+
+def test_report_does_not_depend_on_what_the_registry_said(tmp_path: Path) -> None:
+    """`models` of the first night ran before its promotion, of the second one after it."""
+    ports = make_ports(tmp_path, summarizer=Template())
+    args = arguments(report.STEP, "--site", asof=ASOF)
+    before = report.inputs(ports, args)
+    ports.store.put(f"lineage/models/{ASOF}.json", b'{"skipped": {}}')
+    assert report.inputs(ports, args) == before
+    ports.store.put(f"lineage/scan/{ASOF}.json", b'{"skipped": {}}')
+    assert report.inputs(ports, args) != before
 
 
 def test_old_versions_of_the_site_go_and_the_last_one_stays(tmp_path: Path) -> None:
@@ -178,8 +190,10 @@ def test_model_cards_show_intervals_and_name_the_absent(ports: FakePorts) -> Non
         {"name": "reg_10d", "digest": None, **common},
     ]
     store.put("sets/5e7.json", json.dumps({"entries": entries, "paper_only": True}).encode())
-    done = call(report, ports, "--models")
     folder = f"reports/models_{ASOF}"
+    store.put(f"{folder}/bin_3d.html", b"a card of the set before")
+    done = call(report, ports, "--models")
+    assert store.keys(f"{folder}/") == sorted(done.objects)
     card = store.get(f"{folder}/reg_3d.html").decode()
     assert "RankIC +0.0312, above zero beyond chance" in card
     assert "+0.0101 to +0.0522" in card

@@ -65,6 +65,23 @@ def test_rank_picks_what_scan_found_with_sizes(night: FakePorts) -> None:
     assert picks["CCC"]["sector_etf"] == "XLE"
 
 
+def test_pick_is_sized_by_the_stop_of_its_own_strategy(ports: FakePorts) -> None:
+    """Low bounce (stop 10 %) outranks the bounce it absorbs (stop 5 %): half as many shares."""
+    at_low = {**FALLEN, "52_week_low": 94.0}
+    ports.store.publish(
+        "gold", asof=ASOF, partitions={"all": table("gold", wavy("AAA", seed=1, **at_low))}
+    )
+    ports.store.publish(
+        "forecasts", asof=ASOF, partitions={"p": table("forecasts", [forecast("AAA")])}
+    )
+    run(scan, ports)
+    run(rank, ports)
+    (pick,) = ports.store.read("picks", asof=ASOF).to_pylist()
+    assert (pick["strategy_id"], pick["agreeing"]) == ("low_bounce", 2)
+    assert pick["qty"] == int(500 / 9.40)
+    assert pick["risk_usd"] == pytest.approx(pick["qty"] * (94.0 - pick["stop_usd"]))
+
+
 def test_dry_run_writes_nothing(night: FakePorts) -> None:
     before = night.store.keys("")
     args = arguments(scan.STEP, "--dry-run", asof=ASOF, strategies="core")
@@ -125,3 +142,50 @@ def test_rank_of_the_universe_applies_its_stages_in_order(night: FakePorts, tmp_
     assert night.store.read("picks", asof=ASOF)["symbol"].to_pylist() == ["BBB"]
     with pytest.raises(DataError, match=r"none\.csv"):
         run(rank, night, "--from", "universe", "--backtest-rankings", str(tmp_path / "none.csv"))
+
+
+@pytest.mark.parametrize("text", ["BBB\naaa\nBBB\n", "\ufeff# mine\nTicker\nBBB\nAAA\nbbb\n"])
+def test_watchlist_of_any_shape_orders_the_universe_once(
+    night: FakePorts, tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text(text, encoding="utf-8")
+    run(rank, night, "--from", "universe", "--watchlist", str(file))
+    rows = night.store.read("picks", asof=ASOF).to_pylist()
+    assert {row["symbol"]: row["rank"] for row in rows} == {"BBB": 1, "AAA": 2}
+
+
+def test_universe_names_what_may_not_be_bought_and_goes_on(night: FakePorts) -> None:
+    """A quarantined or unaffordable symbol keeps its place, the next one is picked."""
+    row = {"asof": ASOF, "check": "Q06", "symbol": "AAA", "severity": "quarantine"}
+    night.store.publish("quality", asof=ASOF, partitions={"q": table("quality", [row])})
+    summary = run(rank, night, "--from", "universe", "--top-n", "1")
+    rows = night.store.read("picks", asof=ASOF).to_pylist()
+    found = [(row["symbol"], row["tag"], row["tag_reason"]) for row in rows]
+    assert found == [
+        ("AAA", "watch", "quarantined"),
+        ("BBB", "execute", None),
+        ("CCC", "watch", "top_n"),
+    ]
+    assert summary.values["picks"] == ["BBB"]
+
+
+def test_leveraged_funds_only_when_asked_for(ports: FakePorts) -> None:
+    listed = [{"symbol": "AAA", "name": "Bull 3X Shares", "is_etf": True, "revision": 0}]
+    gold = table("gold", wavy("AAA", seed=1, **FALLEN))
+    ports.store.publish("gold", asof=ASOF, partitions={"all": gold})
+    ports.store.publish("universe", asof=ASOF, partitions={"u": table("universe", listed)})
+    run(scan, ports)
+    assert run(rank, ports).values["watch"] == {"leveraged_fund": 1}
+    assert run(rank, ports, "--include-leveraged").values["picks"] == ["AAA"]
+
+
+def test_risk_free_rate_lowers_the_sharpe_ratio(night: FakePorts) -> None:
+    def ratio(*words: str) -> float:
+        run(rank, night, "--from", "universe", "--sort-sharpe", *words)
+        rows = night.store.read("picks", asof=ASOF).to_pylist()
+        return next(row["sharpe_252"] for row in rows if row["symbol"] == "CCC")
+
+    with pytest.raises(SystemExit):
+        ratio("--risk-free", "five")
+    assert ratio("--risk-free", "0.05") < ratio()

@@ -1,6 +1,7 @@
 """SIGTERM twice, as a chain and its runner say it, does not cut short what the first one began."""
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -40,3 +41,22 @@ def test_second_sigterm_does_not_interrupt_the_cleaning_up(tmp_path: Path) -> No
             time.sleep(0.1)
         said, _ = process.communicate(timeout=15)
     assert (said, process.returncode) == ("cleaned\n", 75)
+
+
+def test_sigterm_ends_a_pull_whose_vendor_hangs(tmp_path: Path) -> None:
+    """Red: the workers were waited for, through all their attempts, for minutes."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        words = ["pull", "--asof", "2025-03-14", "--source", f"sim:{address}"]
+        command = [sys.executable, "-m", "bft.cli", *words, "--root", str(tmp_path)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            connection, _ = silent.accept()
+            connection.recv(1)
+            process.send_signal(signal.SIGTERM)
+            try:
+                _, said = process.communicate(timeout=10)
+            finally:
+                process.kill()
+            connection.close()
+    assert process.returncode == 75
+    assert "told to stop; the same command resumes" in said

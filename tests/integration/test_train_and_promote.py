@@ -138,6 +138,46 @@ def test_finished_training_key_is_not_trained_again(night: Any) -> None:
     }
 
 
+@dataclass
+class Told:
+    """Compute that gives a known answer to every task."""
+
+    value: dict[str, Any]
+
+    def slots(self) -> int:
+        return 1
+
+    def prepare(self, module: str) -> None:
+        pass
+
+    def run(self, tasks: Any, on_event: Any, on_outcome: Any) -> list[Outcome]:
+        outcomes = [Outcome(key=task.key, value=self.value) for task in tasks]
+        for outcome in outcomes:
+            on_outcome(outcome)
+        return outcomes
+
+
+def test_combinatorial_folds_are_a_study_and_make_no_candidate(night: Any) -> None:
+    """Their nets have seen days after those they are tested on; nothing may be gated on that."""
+    ports, asof, counting, summary = night
+    key = "candidates/reg_3d.json"
+    before = ports.store.get(key)
+    digest = summary.values["models"][0]["digest"]
+    value = {"digest": digest, "status": "trained", "train_end": "2024-01-02", "folds": []}
+    ports.compute = lambda _spec, *, tasks, jobs: Told(value | {"metrics": {}})
+    ports.store.delete(key)
+    try:
+        short = ("min_train_sessions=20", "valid_sessions=20")
+        fewer = [word for text in short for word in ("--override", text)]
+        done = call(ports, train, asof, "reg_3d", *WORDS[1:], "--cpcv", *fewer)
+        assert done.values["models"][0]["version"] is None
+        assert done.values["study"] is True
+        assert ports.store.digest(key) is None
+    finally:
+        ports.store.put(key, before)
+        ports.compute = lambda _spec, *, tasks, jobs: counting
+
+
 def test_bootstrap_gate_proposes_a_set_that_is_promoted(night: Any) -> None:
     ports, asof, _, _ = night
     first = call(ports, gate, asof, "--gates", "bootstrap", "--dry-run")

@@ -35,6 +35,14 @@ def test_description_is_json_with_schemas(verb: str, capsys: pytest.CaptureFixtu
     assert {"input_schema", "output_schema"} <= set(told)
 
 
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_every_number_has_limits(verb: str) -> None:
+    """A bare int or float takes NaN, infinities and senseless negatives."""
+    taken = cli.parser(verb, cli.load(verb))._actions  # noqa: SLF001  no public list
+    bare = [action.option_strings for action in taken if action.type in {int, float}]
+    assert bare == []
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
@@ -44,6 +52,14 @@ def test_description_is_json_with_schemas(verb: str, capsys: pytest.CaptureFixtu
         (["gold", "--asof", "2018-02-10"], 2, "nearest earlier: --asof 2018-02-09"),
         (["gold", "--asof", "2036-01-04"], 2, "after the last closed session"),
         (["pull", "--asof", "2018-02-07", "--source", "bloomberg"], 78, "--source sim"),
+        (["rank", "--equity", "nan"], 2, "--equity: 'nan' is no finite number above 0"),
+        (["rank", "--equity", "inf"], 2, "--equity: 'inf' is no"),
+        (["rank", "--equity", "-1"], 2, "--equity: '-1' is no"),
+        (["rank", "--filter-above", "nan"], 2, "--filter-above: 'nan' is no finite number"),
+        (["scan", "--equity", "nan"], 2, "--equity: 'nan' is no"),
+        (["screen", "--n-days", "0"], 2, "--n-days: '0' is no whole number from 1"),
+        (["train", "all", "--jobs", "-1"], 2, "--jobs: '-1' is no whole number from 0"),
+        (["run", "--wait", "nan"], 2, "--wait: 'nan' is no finite number from 0"),
     ],
 )
 def test_bad_command_line_says_what_and_what_next(

@@ -1,9 +1,11 @@
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from bft.cli import VERBS, load
 from bft.domain.errors import ConfigError
-from bft.settings import read_settings
+from bft.settings import Secret, Settings, read_settings
 
 
 def test_unknown_name_is_refused_with_the_nearest() -> None:
@@ -23,6 +25,17 @@ def test_word_that_is_no_choice_names_the_choices(name: str) -> None:
         read_settings({f"BFT_{name}": "loud"})
 
 
+@pytest.mark.parametrize("text", ["2016", "yesterday", "2016-02-30", ""])
+def test_first_day_that_is_none_names_setting_and_example(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"BFT_HISTORY_START=.*: an ISO date.*=2016-01-01"):
+        read_settings({"BFT_HISTORY_START": text})
+
+
+def test_equal_days_are_equal_settings() -> None:
+    """They stand in the markers' keys."""
+    assert read_settings({"BFT_HISTORY_START": "20160104"}).history_start == "2016-01-04"
+
+
 def test_choice_may_be_in_capitals() -> None:
     assert read_settings({"BFT_LOG_LEVEL": "WARNING"}).log_level == "warning"
 
@@ -33,6 +46,34 @@ def test_secret_is_masked_and_read_from_a_file(tmp_path: Path) -> None:
     settings = read_settings({"ALPHAVANTAGE_API_KEY_FILE": str(file)})
     assert str.__str__(settings.alphavantage_api_key) == "hunter2"
     assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize("name", ["BFT_STATE_URL", "BFT_TRACKER_URL", "BFT_SMTP_URL"])
+def test_addresses_that_may_hold_a_password_are_secrets(name: str, tmp_path: Path) -> None:
+    url = "postgresql://bft:hunter2@127.0.0.1/bft"
+    settings = read_settings({name: url})
+    secret = getattr(settings, name.removeprefix("BFT_").lower())
+    shown = [repr(settings), str(settings), repr(secret), str(secret), f"{secret}", f"{secret:>9}"]
+    assert [text for text in shown if "hunter2" in text] == []
+    assert str.__str__(secret) == url
+    (tmp_path / "url").write_text(f"{url}\n")
+    assert read_settings({f"{name}_FILE": str(tmp_path / "url")}) == settings
+
+
+@pytest.mark.parametrize("name", ["AV_URL", "SIM_URL", "S3_ENDPOINT", "OLLAMA_URL"])
+def test_plain_address_with_a_password_is_refused_and_not_shown(name: str) -> None:
+    """These are written into lineage and logs."""
+    with pytest.raises(ConfigError, match=f"BFT_{name}: .*password") as caught:
+        read_settings({f"BFT_{name}": "http://me:hunter2@127.0.0.1:9"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_no_step_is_handed_a_secret() -> None:
+    """What a step is handed stands in its marker and lineage."""
+    secrets = {f.name for f in fields(Settings) if f.type is Secret}
+    handed = {name for verb in VERBS for name in load(verb).settings}
+    assert secrets & handed == set()
+    assert {"state_url", "tracker_url"} <= secrets
 
 
 def test_secret_file_absent_is_named(tmp_path: Path) -> None:

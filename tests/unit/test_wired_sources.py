@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bft.cli import CommandLine
-from bft.domain.errors import ConfigError
+from bft.domain.errors import ConfigError, RefusedError
 from bft.settings import Secret, Settings
 from bft.wiring import Wired
 
@@ -41,3 +41,16 @@ def test_key_alone_means_alphavantage_and_is_shown_nowhere(tmp_path: Path) -> No
 def test_source_is_made_once(tmp_path: Path) -> None:
     ports = wired(tmp_path)
     assert ports.source("sim") is ports.source("sim")
+
+
+def test_tables_of_a_root_are_published_under_its_lease(tmp_path: Path) -> None:
+    ports = wired(tmp_path)
+    with ports.store.exclusive(), pytest.raises(RefusedError, match="tables is held by pid"):
+        ports.state.lease("tables").__enter__()
+    with ports.state.lease("tables"):
+        pass
+
+
+def test_bucket_is_not_opened_without_the_state_that_guards_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="BFT_STATE_URL"):
+        _ = Wired(Settings(), root="s3://bft/x", commands=CommandLine()).store

@@ -119,6 +119,7 @@ class AlphaVantage:
     ) -> Iterator[Answer]:
         """Ask with at most `in_flight` calls under way; answers come in order."""
         ahead = AHEAD * self._in_flight
+        self._client.start()
         waiting: deque[Future[Answer]] = deque()
         with ThreadPoolExecutor(self._in_flight, thread_name_prefix="pull") as pool:
             try:
@@ -129,6 +130,9 @@ class AlphaVantage:
                         yield waiting.popleft().result()
                 while waiting:
                     yield waiting.popleft().result()
+            except BaseException:  # a fault, Ctrl-C, or nobody reads on
+                self._client.stop()
+                raise
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
@@ -147,7 +151,7 @@ class AlphaVantage:
         """Quotes of a plan without bulk quotes."""
         refused, tables = Skips(), []
         for symbol in want.name.split(","):
-            one = self._answer(Want(topic="quote", name=symbol), asof, fresh=True)
+            one = self._answer(replace(want, topic="quote", name=symbol), asof, fresh=True)
             refused.take(one.refused)
             refused.add(one.skipped or "", [symbol] if one.skipped else [])
             tables += [one.tables["quotes"]] if one.tables else []
@@ -202,6 +206,7 @@ def unit_of(want: Want, asof: date) -> Unit:
         function=function,
         parameters=tuple(sorted(parameters.items())),
         asked=frozenset(symbols.split(",")) if symbols else frozenset(),
+        at=want.at,
     )
 
 

@@ -2,12 +2,16 @@
 
 import hashlib
 import logging
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
+from weakref import WeakSet
 
 import httpx
 
@@ -35,7 +39,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
-    """Whom to call; `sim`: the simulator, which is told to answer as of the evening of asof."""
+    """Whom to call; `sim`: the simulator, which is told when to answer."""
 
     url: str
     key: str = field(repr=False)
@@ -44,11 +48,15 @@ class Vendor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """One call: a function and its parameters, sorted; `asked` are the symbols it is about."""
+    """One call: a function and its parameters, sorted; `asked` are the symbols it is about.
+
+    `at` is the instant at which the simulator answers (None: the evening of asof).
+    """
 
     function: str
     parameters: tuple[tuple[str, str], ...] = ()
     asked: frozenset[str] = frozenset()
+    at: datetime | None = None
 
     @property
     def slow(self) -> bool:
@@ -90,6 +98,7 @@ class Client:
         self._clock, self._charge = clock, charge
         self._lock = threading.Lock()
         self._premium: set[str] = set()
+        self._streams: WeakSet[Any] = WeakSet()
         self.calls = 0
         self._http = httpx.Client(trust_env=not vendor.sim)
 
@@ -97,11 +106,24 @@ class Client:
         """Close the connections."""
         self._http.close()
 
+    def start(self) -> None:
+        """Make calls again after `stop`."""
+        self._bucket.stopped.clear()
+
+    def stop(self) -> None:
+        """End waits and the calls under way, which then raise UnavailableError."""
+        self._bucket.stopped.set()
+        with self._lock:
+            streams = list(self._streams)
+        for stream in streams:
+            with suppress(OSError):  # closing alone would not wake who reads
+                stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
     def ask(self, unit: Unit, *, asof: date) -> Reply:
         """Call until there is an answer that says something.
 
         Raises:
-            UnavailableError: the attempts, the day's calls or the pauses are used up.
+            UnavailableError: the attempts, the day's calls or the pauses are used up, or `stop`.
             ConfigError: a demo key, a refused address, or daily series that the plan lacks.
             DataError: daily series of another symbol, twice.
         """
@@ -131,6 +153,8 @@ class Client:
 
     def _slot(self) -> float:
         slot = self._bucket.take()
+        if self._bucket.stopped.is_set():
+            raise UnavailableError("stopped; the same command resumes")
         today = self._clock.now().astimezone(sessions.NEW_YORK).date()
         with self._lock:
             if not self._charge(today):
@@ -161,16 +185,28 @@ class Client:
         limits, parts = self._timeouts, []
         read_s = limits.read_long_s if unit.slow else limits.read_s
         timeout = httpx.Timeout(read_s, connect=limits.connect_s, pool=None)
-        headers = {"X-Bft-Asof": str(asof)} if self._sim else {}
+        moment = unit.at.isoformat() if unit.at else str(asof)
+        headers = {"X-Bft-Asof": moment} if self._sim else {}
         end = time.monotonic() + limits.call_s
         with self._http.stream(
-            "GET", self._url, params=parameters, headers=headers, timeout=timeout
+            "GET",
+            self._url,
+            params=parameters,
+            headers=headers,
+            timeout=timeout,
+            extensions={"trace": self._trace},
         ) as answer:
             for part in answer.iter_bytes():
                 parts.append(part)
                 if time.monotonic() > end:
                     raise httpx.ReadTimeout(f"more than {limits.call_s} s")
         return answer.status_code, b"".join(parts).decode("utf-8", "replace"), answer.headers
+
+    def _trace(self, event: str, about: Mapping[str, Any]) -> None:
+        """Keep the streams that are opened, for `stop`."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            with self._lock:
+                self._streams.add(about["return_value"])
 
     def _settled(self, unit: Unit, reply: Reply) -> Reply:
         """Turn what ends a run into an error; remember what the plan lacks."""

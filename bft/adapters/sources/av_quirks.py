@@ -58,6 +58,14 @@ class Verdict:
     detail: str = ""
 
 
+class Repeated(dict[str, Any]):
+    """A JSON object that names a key more than once; `pairs` holds them all."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+
 def judge(function: str, text: str, *, asked: frozenset[str]) -> Verdict:
     """Tell what a body is; `asked` are the symbols the call was about, if any."""
     if function in CSV_HEADERS and not text.lstrip().startswith("{"):
@@ -65,7 +73,7 @@ def judge(function: str, text: str, *, asked: frozenset[str]) -> Verdict:
         good = text.startswith(CSV_HEADERS[function]) and _whole(text)
         return Verdict(kind=Kind.FACTS if good else Kind.BROKEN, payload=text, detail=_start(text))
     try:
-        body = json.loads(text)
+        body = json.loads(text, object_pairs_hook=_object)
     except ValueError:
         return Verdict(kind=Kind.BROKEN, detail=_start(text))
     if not isinstance(body, dict):
@@ -74,6 +82,11 @@ def judge(function: str, text: str, *, asked: frozenset[str]) -> Verdict:
     if function in CSV_HEADERS or key not in body:
         return _without_data(body, text)
     return _with_data(function, body, body[key], asked)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    return made if len(made) == len(pairs) else Repeated(pairs)
 
 
 def _with_data(function: str, body: dict[str, Any], data: Any, asked: frozenset[str]) -> Verdict:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bft.adapters.sources.av_quirks import Repeated
 from bft.adapters.sources.cells import dates, floats
 from bft.domain.delivery import Skips, Want
 from bft.domain.sessions import NEW_YORK
@@ -96,12 +97,12 @@ _FIELDS = {
 
 
 def bars(payload: Any, want: Want, skips: Skips) -> dict[str, pa.Table]:
-    """Daily bars with dividends and split coefficients."""
+    """Daily bars with dividends and split coefficients; a day that is told twice is there twice."""
     series = payload["Time Series (Daily)"]
-    rows = [row if isinstance(row, dict) else {} for row in series.values()]
-    made = _table(
-        rows, numbers=_BAR, named=want.name, skips=skips, given={"date": _days(list(series))}
-    )
+    pairs = series.pairs if isinstance(series, Repeated) else list(series.items())
+    rows = [row if isinstance(row, dict) else {} for _, row in pairs]
+    days = _days([day for day, _ in pairs])
+    made = _table(rows, numbers=_BAR, named=want.name, skips=skips, given={"date": days})
     return {"bars": made}
 
 

@@ -11,17 +11,18 @@ PAUSE_S, PAUSE_MAX_S, PAUSES_MAX = 60.0, 300.0, 10
 
 
 class Bucket:
-    """Hands out call slots at most `calls_per_minute`; 0 is unlimited."""
+    """Hands out call slots at most `calls_per_minute`; 0 is unlimited. `stopped` ends all waits."""
 
     def __init__(
         self,
         calls_per_minute: int,
         *,
         now: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         self._interval_s = 60.0 / calls_per_minute if calls_per_minute else 0.0
-        self._now, self._sleep = now, sleep
+        self.stopped = threading.Event()
+        self._now, self._sleep = now, sleep or self.stopped.wait
         self._lock = threading.Lock()
         self._next_s = 0.0
         self._paused_at_s = float("-inf")

@@ -1,7 +1,7 @@
 """Market facts from your own CSV and Parquet files (data specification, 1.9)."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bft.adapters.sources.cells import mapped
-from bft.adapters.sources.grid import Grid, days, numbers, read_grid, texts
+from bft.adapters.sources.grid import Grid, days, instants, numbers, read_grid, texts
 from bft.domain.delivery import Answer, Skips, Want
 from bft.domain.errors import DataError
 from bft.domain.market import MACRO_SERIES
@@ -21,6 +21,7 @@ _KINDS = ("bars", "constituents", "sectors", "macro", "actions", "earnings")
 _TOPIC = {"constituents": "universe", "sectors": "universe"}
 _PRICES = ("open", "high", "low", "close", "volume")
 _BARS_EXTRA = ("adjusted_close", "dividend_amount", "split_coefficient")
+_QUOTE = ("last", "open", "high", "low", "prev_close", "volume")
 _EARNINGS = ("reported_eps", "estimated_eps", "surprise", "surprise_percentage")
 _MEMBER = ("name", "sector", "industry", "is_etf", "from", "to")
 _ALIASES = {
@@ -30,6 +31,7 @@ _ALIASES = {
     "reported_date": "reported_on",
     "ex-date": "ex_date",
 }
+_QUOTE_ALIASES = {"ticker": "symbol", "timestamp": "at", "price": "last", "close": "last"}
 
 
 class Files:
@@ -91,6 +93,7 @@ class Files:
             "macro": self._macro,
             "actions": self._actions,
             "earnings": self._earnings,
+            "quotes": self._quotes,
         }
         for done, want in enumerate(wants):
             tick(done, len(wants), want.topic)
@@ -153,6 +156,28 @@ class Files:
         columns |= {name: numbers(grid, name) for name in _EARNINGS if name in grid.columns}
         return _answer(want, grid, "earnings", columns)
 
+    def _quotes(self, want: Want) -> Answer:
+        """Quotes of the symbols asked for, of the day up to the instant; a file of its own.
+
+        It is no part of a pull, so neither of the topics nor of the digests.
+        """
+        path = quotes_path(self.path)
+        if path is None or want.at is None:
+            return Answer(want=want, source=self.name, skipped="absent")
+        known = ("symbol", "at", *_QUOTE)
+        grid = read_grid(path, known=known, aliases=_QUOTE_ALIASES, required=known[:3])
+        symbols = mapped(texts(grid, "symbol"), symbol_of, pa.string())
+        at = instants(grid, "at")
+        last = pa.scalar(want.at, type=at.type)
+        first = pa.scalar(want.at - timedelta(days=1), type=at.type)
+        asked = pc.is_in(symbols, pa.array(want.name.split(","), pa.string()))
+        timely = pc.and_(pc.greater(at, first), pc.less_equal(at, last))
+        columns = {name: numbers(grid, name) for name in _QUOTE if name in grid.columns}
+        rows = pa.table({"symbol": symbols, "at": at, **columns})
+        chosen = rows.filter(pc.fill_null(pc.and_(asked, timely), fill_value=False))
+        timed = pa.repeat(pa.scalar(value=True), chosen.num_rows)
+        return _made(want, grid, {"quotes": chosen.append_column("bulk", timed)}, Skips())
+
     def _universe(self, want: Want) -> Answer:
         """Constituents, with sectors filled in from the sectors file."""
         refused, notes, listed = Skips(), [], {}
@@ -173,6 +198,13 @@ class Files:
             refused=refused,
             notes=tuple(notes),
         )
+
+
+def quotes_path(path: Path) -> Path | None:
+    """The file of quotes in a folder, or beside a file of bars; CSV first."""
+    folder = path if path.is_dir() else path.parent
+    there = [p for p in (folder / f"quotes{suffix}" for suffix in SUFFIXES) if p.exists()]
+    return there[0] if there else None
 
 
 _UNIVERSE = pa.schema(

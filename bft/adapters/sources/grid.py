@@ -108,6 +108,19 @@ def days(grid: Grid, name: str) -> pa.Array:
     return mapped(column, lambda value: _day(grid, name, value), pa.date32())
 
 
+def instants(grid: Grid, name: str) -> pa.Array:
+    """Column as UTC instants; null words as null.
+
+    Raises:
+        DataError: no timestamp with a zone; names the line and gives an example.
+    """
+    column = grid.columns[name]
+    kind = pa.timestamp("us", tz="UTC")
+    if pa.types.is_timestamp(column.type) and column.type.tz:
+        return pc.cast(column, kind)
+    return mapped(column, lambda value: _instant(grid, name, value), kind)
+
+
 def texts(grid: Grid, name: str) -> pa.Array:
     """Column as trimmed text, null where empty or absent."""
     if name not in grid.columns:
@@ -195,6 +208,17 @@ def _day(grid: Grid, name: str, value: Any) -> date | None:
     raise DataError(
         f"{grid.path} line {grid.line(row)}, column {name}: {value!s} is neither an ISO date nor "
         f"a timestamp with a zone, such as 2018-02-07 or 2018-02-07T16:00:00-05:00"
+    )
+
+
+def _instant(grid: Grid, name: str, value: Any) -> datetime | None:
+    moment = _moment(value)
+    if moment is None or (isinstance(moment, datetime) and moment.tzinfo is not None):
+        return moment
+    row = pc.index(grid.columns[name], value).as_py()
+    raise DataError(
+        f"{grid.path} line {grid.line(row)}, column {name}: {value!s} is no timestamp with a "
+        f"zone, such as 2018-02-07T10:05:00-05:00"
     )
 
 

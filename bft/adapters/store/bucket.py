@@ -1,6 +1,7 @@
 """Objects in a bucket: single PUTs, conditional where it matters, digests in the metadata."""
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from bft.adapters.store import keys
 from bft.adapters.store.folder import sha256
 from bft.domain.errors import ConfigError, DataError, UnavailableError
 
@@ -77,10 +79,11 @@ class BucketObjects:
 
     def keys(self, prefix: str) -> list[str]:
         """All keys with that prefix, every page of them."""
-        cut = len(self._name(""))
+        top = f"{self._prefix}/" if self._prefix else ""
+        cut, wanted = len(top), top + keys.prefix(prefix)
         with self._faults(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._name(prefix)
+                Bucket=self._bucket, Prefix=wanted
             )
             return sorted(item["Key"][cut:] for page in pages for item in page.get("Contents", ()))
 
@@ -97,20 +100,27 @@ class BucketObjects:
 
     def path(self, key: str) -> Path:
         """A local copy, refreshed where its digest differs; folders are copied whole."""
-        local = self._cache / key
+        local = self._cache / keys.plain(key)
         for name in self.keys(key):
-            file = self._cache / name
-            if name != key and not name.startswith(f"{key}/"):
-                continue
-            if not file.exists() or sha256(file.read_bytes()) != self.digest(name):
-                file.parent.mkdir(parents=True, exist_ok=True)
-                aside = file.with_name(f".tmp-{file.name}")
-                aside.write_bytes(self.get(name))
-                aside.replace(file)
+            if name == key or name.startswith(f"{key}/"):
+                self._copy(name, self._cache / keys.plain(name))
         return local
 
+    def _copy(self, key: str, file: Path) -> None:
+        if file.exists() and sha256(file.read_bytes()) == self.digest(key):
+            return
+        data = self.get(key)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(prefix=".tmp-", dir=file.parent)
+        try:
+            with os.fdopen(handle, "wb") as open_file:
+                open_file.write(data)
+            Path(aside).replace(file)
+        finally:
+            Path(aside).unlink(missing_ok=True)
+
     def _name(self, key: str) -> str:
-        return f"{self._prefix}/{key}" if self._prefix else key
+        return f"{self._prefix}/{keys.plain(key)}" if self._prefix else keys.plain(key)
 
     def _put(self, key: str, data: bytes, digest: str, **conditions: str) -> None:
         metadata = {"sha256": digest}

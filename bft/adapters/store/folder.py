@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bft.adapters.store import keys
 from bft.domain.errors import ConfigError, DataError, UnavailableError
 
 
@@ -67,10 +68,11 @@ class FolderObjects:
 
     def keys(self, prefix: str) -> list[str]:
         """Keys with that prefix, ascending; files being written are not among them."""
-        top = self._file(prefix if prefix.endswith("/") else prefix.rpartition("/")[0])
+        folder = keys.prefix(prefix).rpartition("/")[0]
+        top = self._file(folder) if folder else self.root
         found = (p for p in top.rglob("*") if p.is_file() and not p.name.startswith(".tmp-"))
-        keys = (str(p.relative_to(self.root)) for p in found)
-        return sorted(key for key in keys if key.startswith(prefix))
+        names = (p.relative_to(self.root).as_posix() for p in found)
+        return sorted(name for name in names if name.startswith(prefix))
 
     def digest(self, key: str) -> str | None:
         """sha256 of the file as it is now."""
@@ -85,9 +87,9 @@ class FolderObjects:
         return self._file(key)
 
     def _file(self, key: str) -> Path:
-        file = (self.root / key).resolve()
+        file = (self.root / keys.plain(key)).resolve()
         if not file.is_relative_to(self.root):
-            raise DataError(f"key {key!r} leaves the root")
+            raise DataError(f"key {key!r} leaves the root by a link")
         return file
 
     @contextmanager

@@ -15,7 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from bft.domain.errors import RefusedError, UnavailableError
+from bft.domain.errors import ConfigError, RefusedError, UnavailableError
+from bft.domain.masking import masked
 from bft.domain.runs import Json
 from bft.ports import Clock, Pointer
 
@@ -82,8 +83,8 @@ class SqlState:
 
     def __init__(self, url: str, *, clock: Clock) -> None:
         self._clock = clock
+        self._url = url
         self._engine = _engine(url)
-        self._shown = self._engine.url.render_as_string(hide_password=True)
         with self._transaction(exclusive="schema") as connection:
             _METADATA.create_all(connection)
             for statement in _GUARDS[self._engine.dialect.name]:
@@ -198,7 +199,8 @@ class SqlState:
                 yield connection
         except (OperationalError, DBAPIError) as error:
             reason = str(error.orig).strip().splitlines()[0]
-            raise UnavailableError(f"state {self._shown}: {reason}") from error
+            text = masked(f"state {self._url}: {reason}", self._url)
+            raise UnavailableError(text) from error
 
     def _acquire(self, name: str, *, wait_s: float) -> int:
         give_up = time.monotonic() + wait_s
@@ -207,7 +209,9 @@ class SqlState:
             if isinstance(found, int):
                 return found
             if time.monotonic() >= give_up:
-                raise RefusedError(f"{name} is held by {found}; wait for it, or use --wait SECONDS")
+                raise RefusedError(
+                    f"{name} is held by {found}, waited {wait_s:g} s; run again when that is done"
+                )
             time.sleep(min(0.2, max(0.0, give_up - time.monotonic())))
 
     def _try_acquire(self, name: str) -> int | str:
@@ -259,6 +263,21 @@ def folder_url(root: Path) -> str:
 
 
 def _engine(url: str) -> sa.Engine:
+    """Open lazily. Raises ConfigError for an address of anything else."""
+    try:
+        engine = _opened(url)
+    except (sa.exc.ArgumentError, ImportError, ValueError):
+        engine = None
+    if engine is None or engine.dialect.name not in _GUARDS:
+        kind = f"{url.partition('://')[0]}://..." if "://" in url else "no address"
+        raise ConfigError(
+            f"BFT_STATE_URL is {kind}; name a PostgreSQL database, as postgresql://user@host/bft, "
+            "or leave it out for SQLite in the root"
+        )
+    return engine
+
+
+def _opened(url: str) -> sa.Engine:
     if url.startswith("postgresql://"):
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     engine = sa.create_engine(url, pool_pre_ping=True)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from functools import cache, reduce
 from pathlib import Path
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SCHEMA_VERSION = 1
+Lease = Callable[[], AbstractContextManager[Callable[[], None]]]
+"""Makes a lease of the State port: what it yields raises once the lease is lost."""
 WRITERS = 2  # threads that read or write objects of one table
 TABLES = {
     table.name: table
@@ -57,6 +61,11 @@ class _Objects(Protocol):
     def path(self, key: str) -> Path: ...
 
 
+@contextmanager
+def _alone() -> Iterator[Callable[[], None]]:
+    yield lambda: None
+
+
 def schema(table: str) -> pa.Schema:
     """Arrow schema of a table."""
     import pyarrow as pa
@@ -83,10 +92,12 @@ def _types() -> dict[str, pa.DataType]:
 
 
 class TableStore:
-    """The Store port over any object store."""
+    """The Store port over any object store; without `lease`, it has the root to itself."""
 
-    def __init__(self, objects: _Objects) -> None:
+    def __init__(self, objects: _Objects, *, lease: Lease = _alone) -> None:
         self._objects = objects
+        self._lease, self._turn = lease, threading.RLock()
+        self._check: Callable[[], None] | None = None
         self.root = str(objects.root)
         self.get, self.put, self.create = objects.get, objects.put, objects.create
         self.delete, self.keys, self.digest = objects.delete, objects.keys, objects.digest
@@ -102,6 +113,19 @@ class TableStore:
             for name in [f"{key}/{path.relative_to(folder).as_posix()}"]
         }
 
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the lease; what is nested in it, and on this thread, shares it."""
+        with self._turn:
+            if self._check is not None:
+                yield
+                return
+            with self._lease() as self._check:
+                try:
+                    yield
+                finally:
+                    self._check = None
+
     def publish(
         self,
         table: str,
@@ -115,12 +139,14 @@ class TableStore:
         with ThreadPoolExecutor(WRITERS) as pool:  # encoding and hashing leave the interpreter
             refs = pool.map(lambda name: self._write(table, name, partitions[name]), partitions)
             written = dict(zip(partitions, refs, strict=True))
-        base = None if replaces else self._before(table, asof)
-        kept = {r.partition: r for r in base.objects if r.partition not in drops} if base else {}
-        manifest = self._put_manifest(table, asof, {**kept, **written})
-        for later in self._asofs(table):
-            if later > asof:
-                self._extend(table, later, written)
+        with self.exclusive():
+            base = None if replaces else self._before(table, asof)
+            held = base.objects if base else ()
+            kept = {ref.partition: ref for ref in held if ref.partition not in drops}
+            manifest = self._put_manifest(table, asof, {**kept, **written})
+            for later in self._asofs(table):
+                if later > asof:
+                    self._extend(table, later, written)
         return manifest
 
     def manifest(self, table: str, *, asof: date | None = None) -> Manifest | None:
@@ -217,6 +243,8 @@ class TableStore:
         listed = [{name: getattr(ref, name) for name in ref.__slots__} for ref in objects]
         digest = sha256(json.dumps([(r.partition, r.digest) for r in objects]).encode())
         body = {"schema": SCHEMA_VERSION, "table": table, "digest": digest, "objects": listed}
+        if self._check is not None:
+            self._check()
         self.put(_manifest_key(table, asof), (json.dumps(body, indent=1) + "\n").encode())
         return Manifest(table=table, asof=asof, objects=objects, digest=digest)
 

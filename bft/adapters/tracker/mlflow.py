@@ -12,12 +12,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
-from urllib.parse import urlsplit
 
 from bft.adapters.tracker import tables
-from bft.adapters.tracker.session import Session, away
+from bft.adapters.tracker.session import Session, refusal
 from bft.adapters.tracker.spool import Spool
 from bft.domain.errors import BftError, UnavailableError
+from bft.domain.masking import masked
 from bft.domain.runs import Json, Metric, ModelVersion
 from bft.ports import Clock, Store
 
@@ -27,7 +27,11 @@ T = TypeVar("T")
 
 
 class _Away(Exception):  # noqa: N818  no fault of the caller's: the work is kept
-    """MLflow does not answer."""
+    """MLflow does not answer, or lets nobody in; `kind` is what that is to who asks."""
+
+    def __init__(self, reason: str, kind: type[BftError]) -> None:
+        super().__init__(reason)
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,9 +61,8 @@ class MlflowTracker:
         self._spool, self._spilled = Spool(store), False
         self._queue: queue.Queue[Json | _Call] = queue.Queue(QUEUE)
         self._session: Session | None = None
-        self._away: str | None = None
+        self._away: _Away | None = None
         self._retry_at_s = 0.0
-        self._shown = urlsplit(uri)._replace(netloc=urlsplit(uri).hostname or "").geturl()
         self._roots: set[str] = set()
         self._thread: threading.Thread | None = None
 
@@ -176,11 +179,11 @@ class MlflowTracker:
             try:
                 self._carry_out(one, self._connected())
             except _Away as error:
-                self._keep(batch[place:], str(error))
+                self._keep(batch[place:], error.kind(str(error)))
                 return
             except BftError as error:  # the root is away: what is spooled there was not replayed
                 self._session = None
-                self._keep(batch[place:], str(error))
+                self._keep(batch[place:], UnavailableError(f"{error}; run again when it does"))
                 return
 
     def _carry_out(self, one: Json | _Call, session: Session) -> None:
@@ -190,20 +193,19 @@ class MlflowTracker:
             else:
                 session.apply(one)
         except Exception as error:  # noqa: BLE001  whatever MLflow or its libraries raise
-            if away(error):
+            kind, said = refusal(error), self._said(error)
+            if kind is None:
                 self._lose(error)
             if isinstance(one, _Call):
-                one.answer.set_exception(UnavailableError(f"MLflow refused: {error}"))
+                one.answer.set_exception(kind(f"{self._name} refused: {said}"))
             else:
-                self._log(
-                    "warning", "tracker.refused", op=one["op"], run=one["run"], error=str(error)
-                )
+                self._log("warning", "tracker.refused", op=one["op"], run=one["run"], error=said)
 
     def _connected(self) -> Session:
         """The session, opened and with the spool replayed."""
         if self._session is None:
-            if time.monotonic() < self._retry_at_s:
-                raise _Away(self._away)
+            if self._away is not None and time.monotonic() < self._retry_at_s:
+                raise self._away
             try:
                 self._session = Session(self._uri, database=self._database)
             except Exception as error:  # noqa: BLE001  whatever MLflow or its libraries raise
@@ -221,26 +223,38 @@ class MlflowTracker:
             self._spool.done(key)
 
     def _lose(self, error: Exception) -> NoReturn:
+        """MLflow is away, or refused to be opened at all."""
         self._session = None
-        self._away = f"MLflow {self._shown} does not answer: {_first_line(error)}"
+        kind = refusal(error)
+        said = self._said(error)
+        if kind is None:
+            reason = f"{self._name} does not answer: {said}; run again when it does"
+        else:
+            reason = f"{self._name} lets nobody in: {said}; check BFT_TRACKER_URL"
+        self._away = _Away(reason, kind or UnavailableError)
         self._retry_at_s = time.monotonic() + RETRY_S
-        self._log("warning", "tracker.away", error=self._away)
-        raise _Away(self._away) from error
+        self._log("warning", "tracker.away", error=reason)
+        raise self._away from error
 
-    def _keep(self, rest: Sequence[Json | _Call], reason: str) -> None:
+    @property
+    def _name(self) -> str:
+        return f"MLflow {masked(self._uri, self._uri)}"
+
+    def _said(self, error: Exception) -> str:
+        """The first line of an error; MLflow quotes the address it asked, password included."""
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return masked(said, self._uri)
+
+    def _keep(self, rest: Sequence[Json | _Call], reason: BftError) -> None:
         for one in rest:
             if isinstance(one, _Call):
-                one.answer.set_exception(UnavailableError(f"{reason}; run again when it does"))
+                one.answer.set_exception(type(reason)(str(reason)))
         operations = [one for one in rest if not isinstance(one, _Call)]
         try:
             if operations:
                 self._spool.append(operations, at_ms=self._now_ms())
         except BftError as error:  # the root is away as well
             self._log("error", "tracker.lost", operations=len(operations), error=str(error))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _merged(batch: Sequence[Json | _Call]) -> list[Json | _Call]:

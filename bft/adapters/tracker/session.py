@@ -2,11 +2,13 @@
 
 import fcntl
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bft.domain.errors import BftError, ConfigError, DataError
 from bft.domain.runs import Json, ModelVersion
 
 EXPERIMENT = "bft"
@@ -15,18 +17,21 @@ BATCH = 1000  # metrics in one log_batch, the server's limit
 PARAMS = 100  # likewise
 DESCRIPTION_CHARS = 5000  # the database's limit
 LOADER = "bft.models.mlflow_loader"
-_CLIENT_FAULTS = {
-    "BAD_REQUEST",
-    "INVALID_PARAMETER_VALUE",
-    "INVALID_STATE",
-    "PERMISSION_DENIED",
-    "RESOURCE_ALREADY_EXISTS",
-    "RESOURCE_DOES_NOT_EXIST",
-}
+# MLflow 3.17's codes that no retry heals; of all others (500, 503, 429, timeouts) one may.
+_BAD = (
+    "ALREADY_EXISTS BAD_REQUEST INVALID_PARAMETER_VALUE INVALID_STATE RESOURCE_ALREADY_EXISTS "
+    "RESOURCE_CONFLICT RESOURCE_DOES_NOT_EXIST"
+).split()
+_MISCONFIGURED = (
+    "CUSTOMER_UNAUTHORIZED ENDPOINT_NOT_FOUND NOT_FOUND NOT_IMPLEMENTED PERMISSION_DENIED "
+    "UNAUTHENTICATED"
+).split()
+_STATUS = re.compile(r"failed with error code (4\d\d)")  # of an answer that is no JSON
+_PASSING = {"408", "425", "429"}
 
 
 class Session:
-    """One connection; raises what MLflow raises (see `away`)."""
+    """One connection; raises what MLflow raises (see `refusal`)."""
 
     def __init__(self, uri: str, *, database: Path | None) -> None:
         import mlflow
@@ -218,14 +223,20 @@ def _alone(database: Path | None) -> Iterator[None]:
         yield
 
 
-def away(error: Exception) -> bool:
-    """Tell whether MLflow did not answer, rather than refuse what it was asked."""
+def refusal(error: Exception) -> type[BftError] | None:
+    """What a refusal that lasts is to bft; None where MLflow may answer later."""
     code = getattr(error, "error_code", None)
-    if code is not None:
-        return code not in _CLIENT_FAULTS
-    from sqlalchemy.exc import SQLAlchemyError
+    if code is None:
+        from sqlalchemy.exc import SQLAlchemyError
 
-    return isinstance(error, SQLAlchemyError | OSError)
+        local = isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError)
+        passing = isinstance(error, SQLAlchemyError | OSError) and not local
+        return None if passing else DataError
+    if code in _MISCONFIGURED:
+        return ConfigError
+    status = _STATUS.search(str(error))
+    lasting = status is not None and status[1] not in _PASSING
+    return DataError if code in _BAD or lasting else None
 
 
 def _version(found: Any) -> ModelVersion:

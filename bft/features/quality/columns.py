@@ -24,13 +24,7 @@ RANGES = {
     "adx_14": (0.0, 100.0),
     **dict.fromkeys(("volume", "call_volume", "put_volume", "total_volume", "pcr"), (0.0, np.inf)),
 }
-BY_DATE = frozenset(
-    [
-        *("day_of_week_num", "month", "treasury_yield_10year", "treasury_yield_2year"),
-        *("unemployment", "nonfarm_payroll", "spy_ret_1d", "spy_ret_5d", "spy_vol_5d"),
-        *("sector_etf_ret_1d", "sector_etf_ret_5d", "sector_etf_vol_5d"),
-    ]
-)
+BY_DATE = {"day_of_week_num", "month", *gold.CONTEXT_INPUTS} - {"sector_rel_ret_1d"}
 """Inputs that are the same for all symbols of a day, or of a sector."""
 BINS, EMPTY, DRIFT = 10, 1e-4, 0.25
 

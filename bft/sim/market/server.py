@@ -16,6 +16,7 @@ import uvicorn
 
 from bft.domain import sessions
 from bft.domain.errors import ConfigError, UnavailableError, UsageError
+from bft.domain.numbers import AT_LEAST_0, COUNT_OR_0, PORT, SEED, Number
 from bft.ports import Ports, Summary
 from bft.sim.market import faults
 from bft.sim.market.moment import Moment
@@ -25,7 +26,7 @@ from bft.sim.market.world import Plan
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 SLOW_CHUNKS, SLOW_WAIT_S, HANG_S = 400, 0.5, 3600
-_MOST_STOCKS = 5000
+_STOCKS = Number(whole=True, low=3, high=5000)
 
 
 def serve(ports: Ports, argv: Sequence[str]) -> Summary:
@@ -168,20 +169,19 @@ def _vendor(ports: Ports, args: argparse.Namespace) -> Vendor:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("bft serve market-sim", description=__doc__)
     add = parser.add_argument
-    add("--port", type=int, default=9100, help="0 picks a free one")
+    add("--port", type=PORT, default=9100, help="0 picks a free one")
     add("--host", default="127.0.0.1", help="address to listen on")
-    add("--seed", type=int, default=7)
-    add("--symbols", type=_count, default=60, help="stocks, besides 13 funds")
+    add("--seed", type=SEED, default=7)
+    add(
+        "--symbols",
+        type=_STOCKS,
+        default=60,
+        help="stocks, besides 13 funds",
+    )
     add("--start", type=date.fromisoformat, default=date(2016, 1, 4), help="first session")
     add("--today", type=date.fromisoformat, help="stay at the evening of that day (the clock)")
     add("--faults", type=Path, help="JSON list of {kind, rate, functions?, symbols?, days?}")
-    add("--rate", type=int, default=0, help="calls per minute (no limit)")
-    add("--kappa-fast", type=float, default=0.04, help="strength of the reversal signal")
-    add("--kappa-slow", type=float, default=0.015, help="strength of the earnings signal")
+    add("--rate", type=COUNT_OR_0, default=0, help="calls per minute (no limit)")
+    add("--kappa-fast", type=AT_LEAST_0, default=0.04, help="strength of the reversal signal")
+    add("--kappa-slow", type=AT_LEAST_0, default=0.015, help="strength of the earnings signal")
     return parser
-
-
-def _count(text: str) -> int:
-    if text.isdecimal() and 3 <= int(text) <= _MOST_STOCKS:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r}: a whole number 3..{_MOST_STOCKS}")

@@ -58,7 +58,7 @@ def test_split_basis_counts_days_after_the_last_bar_too() -> None:
     days = np.array([day_number(date(2018, 2, d)) for d in (1, 5, 6, 9)])
     actions = Actions(ex_day=days[[1, 3]], kind=("split", "split"), value=np.array([2.0, 3.0]))
     assert split_on(actions, days, since=int(days[0])).tolist() == [1, 2, 2, 6]
-    assert split_on(actions, days, since=int(days[1])).tolist() == [1, 1, 1, 3]
+    assert split_on(actions, days, since=int(days[1])).tolist() == [0.5, 1, 1, 3]
 
 
 @settings(deadline=None, derandomize=True, max_examples=100)

@@ -1,6 +1,6 @@
 """Earnings, statements, snapshots, dividends, options, macro and labels on gold rows, by hand."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -169,6 +169,18 @@ def test_dividend_yield_sums_a_year_on_the_share_basis_of_the_row() -> None:
     gone = next(i for i, row in enumerate(bars) if (row["date"] - bars[100]["date"]).days >= 365)
     assert found[gone - 1] == pytest.approx(0.55 / 50)
     assert found[gone] == pytest.approx(0.30 / 50)
+
+
+def test_dividend_before_the_first_bar_is_on_the_share_basis_of_the_row() -> None:
+    """History is cut at history_start: a split between the dividend and there halves it too."""
+    bars = flat([50.0] * 3)
+    first = bars[0]["date"]
+    actions = [
+        {"symbol": "A", "ex_date": first - timedelta(days=60), "kind": "dividend", "value": 0.5},
+        {"symbol": "A", "ex_date": first - timedelta(days=30), "kind": "split", "value": 2.0},
+    ]
+    found = column(build_gold(tables(bars=bars, actions=actions)), "dividend_yield")
+    assert found.tolist() == pytest.approx([0.25 / 50] * 3)
 
 
 def test_dividend_yield_is_zero_only_where_dividends_would_be_told() -> None:

@@ -106,3 +106,12 @@ def test_suspicion_looks_at_no_later_row() -> None:
     early = step(50.0, volumes=2000.0)
     late = step(50.0, 400.0, 1.0, volumes=2000.0)
     assert early[0] == late[0]
+
+
+@pytest.mark.parametrize(("dividend", "suspected"), [(0.5, True), (60.0, False)])
+def test_dividend_explains_only_what_it_pays(dividend: float, suspected: bool) -> None:
+    """A regular dividend on the day of an unannounced split must not hide it."""
+    bars = bars_of([120.0] * 25 + [60.0])
+    bars = replace(bars, volume=np.r_[np.full(25, 1000.0), 2000.0])
+    found = confidences(bars, actions_of(bars, [(25, "dividend", dividend)]), NO_ACTIONS)[25]
+    assert (found >= 0.7) == suspected

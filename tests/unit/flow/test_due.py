@@ -181,3 +181,35 @@ def test_backfill_lists_sessions_and_says_how_to_split() -> None:
         days_to_fill(date(2026, 1, 3), date(2026, 1, 4), now=now)
     with pytest.raises(UsageError, match="use --to 2026-01-05"):
         days_to_fill(date(2026, 1, 5), date(2026, 1, 6), now=now)
+
+
+SLOTS_FULL = [f"{m // 60:02d}{m % 60:02d}" for m in range(9 * 60 + 35, 15 * 60 + 51, 15)]
+SLOTS_HALF = [text for text in SLOTS_FULL if text <= "1250"]
+
+
+def closes_by_exchange_calendars() -> dict[date, time]:
+    """Sessions and closing times of New York from the library that others use."""
+    import exchange_calendars
+
+    calendar = exchange_calendars.get_calendar("XNYS", start="2019-12-01", end="2036-01-31")
+    local = calendar.closes.dt.tz_convert("America/New_York")
+    return {day.date(): at.time() for day, at in local.items()}
+
+
+def test_market_hours_runs_every_slot_of_sixteen_years_once() -> None:
+    """Every entry starts two minutes late but a second; UTC instants, so clock changes count."""
+    closes = closes_by_exchange_calendars()
+    late = timedelta(seconds=119)
+    clocks = [time(9, 35), time(9, 50)]
+    clocks += [time(h, m) for h in range(10, 16) for m in (5, 20, 35, 50)]
+    entries = [m + late for clock in clocks for m in weekdays(WORK, clock)]
+    days = sorted(closes)
+    before = dict(zip(days[1:], days, strict=False))
+    wanted = [
+        (before[day], slot)
+        for day in days
+        if FIRST <= day <= LAST
+        for slot in (SLOTS_HALF if closes[day] == time(13) else SLOTS_FULL)
+    ]
+    assert {closes[day] for day in days} == {time(13), time(16)}
+    assert fired("market-hours", entries) == wanted

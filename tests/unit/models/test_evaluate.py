@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,13 +41,18 @@ def case(kind: Kind, *, skill: float = 0.3) -> tuple[list[blocks.TestBlock], blo
         calibrated = np.diff(np.stack(steps, axis=1), axis=1)
     vol20 = rng.uniform(0.01, 0.03, len(y))
     parts = [
-        blocks.TestBlock(
-            k=k,
-            day=day[mine] + FIRST,
-            symbol=symbol[mine],
-            y=y[mine],
-            calibrated=calibrated[mine],
-            vol20=vol20[mine],
+        blocks.judged(
+            blocks.Forecasts(
+                k=k,
+                day=day[mine] + FIRST,
+                symbol=symbol[mine],
+                y=y[mine],
+                calibrated=calibrated[mine],
+                vol20=vol20[mine],
+            ),
+            kind,
+            LABELS[kind],
+            1.0 if kind is Kind.REGRESSION else np.nan,
         )
         for k, mine in enumerate([day < 65, day >= 65])
     ]
@@ -59,7 +65,6 @@ def run(kind: Kind, **more: object) -> dict:
     return evaluate.evaluate(
         ModelName(kind, 3),
         parts,
-        label=LABELS[kind],
         prices=prices,
         settings=SETTINGS,
         evidence=evidence,
@@ -79,7 +84,7 @@ def test_evaluation_is_plain_finite_json_with_folds_and_intervals(kind: Kind) ->
 
 def test_regression_figures_agree_with_other_implementations() -> None:
     parts, _ = case(Kind.REGRESSION)
-    found = run(Kind.REGRESSION, conformal={"q": 1.0})
+    found = run(Kind.REGRESSION)
     pooled = blocks.pool(parts)
     daily = [
         stats.spearmanr(pooled.calibrated[pooled.day == d], pooled.y[pooled.day == d])[0]
@@ -92,6 +97,30 @@ def test_regression_figures_agree_with_other_implementations() -> None:
     width = np.abs(pooled.y - pooled.calibrated) <= pooled.vol20 * np.sqrt(3)
     assert found["coverage"]["all"] == pytest.approx(width.mean())
     assert sum(len(v) for v in found["coverage"].values() if isinstance(v, dict)) > 3
+
+
+def test_each_fold_is_judged_by_constants_of_its_own_training() -> None:
+    """A newer fold's quantile was fitted on an older one's test days: it must not judge them."""
+    parts, prices = case(Kind.REGRESSION)
+    narrow, wide = parts[0], replace(parts[1], q=np.full(len(parts[1].y), 100.0))
+    narrow = replace(narrow, q=np.zeros(len(narrow.y)))
+    found = evaluate.evaluate(
+        ModelName(Kind.REGRESSION, 3), [narrow, wide], prices=prices, settings=SETTINGS
+    )
+    assert found["coverage"]["all"] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_base_rate_of_each_fold_is_its_own() -> None:
+    parts, prices = case(Kind.BINARY)
+    rates = [
+        np.broadcast_to([1 - pi, pi], p.base.shape) for p, pi in zip(parts, (0.2, 0.6), strict=True)
+    ]
+    own = [replace(part, base=base) for part, base in zip(parts, rates, strict=True)]
+    found = evaluate.evaluate(ModelName(Kind.BINARY, 3), own, prices=prices, settings=SETTINGS)
+    pooled = blocks.pool(parts)
+    true, base = pooled.y >= 0.015, np.concatenate(rates)[:, 1]
+    skill = 1 - oracle.brier_score_loss(true, pooled.calibrated[:, 1]) / np.mean((base - true) ** 2)
+    assert found["metrics"]["brier_skill"] == pytest.approx(skill)
 
 
 def test_probability_figures_agree_with_sklearn() -> None:
@@ -135,13 +164,9 @@ def test_baseline_beaten_by_skill_and_one_that_is_absent_are_told() -> None:
 
 def test_evaluation_needs_labels() -> None:
     parts, prices = case(Kind.REGRESSION)
-    empty = blocks.TestBlock(
-        k=0, **{n: getattr(parts[0], n)[:0] for n in ("day", "symbol", "y", "calibrated", "vol20")}
-    )
+    empty = parts[0].taken(np.arange(0))
     with pytest.raises(DataError, match="no labelled test sample"):
-        evaluate.evaluate(
-            ModelName(Kind.REGRESSION, 3), [empty], label={}, prices=prices, settings={}
-        )
+        evaluate.evaluate(ModelName(Kind.REGRESSION, 3), [empty], prices=prices, settings={})
 
 
 def test_blocks_survive_their_file(tmp_path) -> None:
@@ -204,15 +229,12 @@ def test_card_names_data_results_and_warnings() -> None:
 def test_constant_forecast_has_no_ranking_and_stays_valid_json() -> None:
     parts, prices = case(Kind.REGRESSION)
     flat = [
-        blocks.TestBlock(
-            k=b.k, day=b.day, symbol=b.symbol, y=b.y, calibrated=0 * b.y, vol20=b.vol20
-        )
+        replace(b, calibrated=0 * b.y, score=0 * b.y, expected=0 * b.y, said=0 * b.true)
         for b in parts
     ]
     found = evaluate.evaluate(
         ModelName(Kind.REGRESSION, 3),
         flat,
-        label=LABELS[Kind.REGRESSION],
         prices=prices,
         settings=SETTINGS,
     )

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,23 @@ def test_sharpe_ratios_are_compared_and_not_the_mean_returns() -> None:
     one = profile(kind="incumbent", metric="sharpe_net")
     found = gate_evidence.pairs(one, mine, incumbent=theirs, after=-1)["r"]
     assert found.mean == pytest.approx(0, abs=1e-12)  # twice the exposure, the same ratio
+
+
+def test_manifest_counts_only_with_the_contracts_key_figures(tmp_path: Path) -> None:
+    """The gate and the export must agree on what is valid."""
+    kpi = {"value": 1.6, "lower_ci": None, "upper_ci": None, "sample_size": 9, "units": "frac"}
+    names = ("sharpe_sim", "max_drawdown_sim", "f1_macro", "minority_recall")
+    body: dict[str, Any] = {"schema": "bft.export/2", "kpis": dict.fromkeys(names, kpi)}
+    body |= {"latency": {"p95_ms": 1.0, "max_ms": 2.0}, "hashes": {"weights.pt": "ab"}}
+    body |= {part: {} for part in ("stability", "regimes", "calibration", "train_window")}
+
+    def reading() -> Any:
+        (tmp_path / "export_manifest.json").write_text(json.dumps(body))
+        return gate_evidence.artifact_readings(tmp_path, "none")["export_manifest"].value
+
+    assert reading() == 1
+    body["kpis"].pop("sharpe_sim")
+    assert reading() == 0
 
 
 def test_best_baseline_is_the_one_compared() -> None:

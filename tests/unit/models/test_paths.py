@@ -1,15 +1,17 @@
 import numpy as np
 
-from bft.models.blocks import TestBlock
+from bft.domain.forecast import Kind
+from bft.models.blocks import Forecasts, judged
 from bft.models.paths import Scored, joined, overfitting, routes
 
 
 def scored(k: int, *spans: tuple[int, int]) -> Scored:
     days = np.concatenate([np.arange(first, last + 1) for first, last in spans])
     value = 100.0 * k + days
-    block = TestBlock(
+    raw = Forecasts(
         k=k, day=days, symbol=np.zeros_like(days), y=value, calibrated=value, vol20=value
     )
+    block = judged(raw, Kind.REGRESSION, {"mu_y": 0.0})
     return Scored(block=block, spans=spans, baselines={"ridge": value, "lightgbm": None})
 
 

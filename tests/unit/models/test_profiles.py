@@ -50,6 +50,8 @@ def test_overrides_win_over_the_file() -> None:
         ("warmup_epochs=2", "below epochs"),
         ("plots=[lossy]", "did you mean loss"),
         ("plots=loss", "is no list"),
+        ("lr=[", "no YAML value"),
+        ("lr=.nan", "lr"),
     ],
 )
 def test_a_bad_override_is_refused_by_name(override: str, message: str) -> None:

@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 
 import pyarrow as pa
 import pytest
-from market import ASOF, Market, rows_to
+from market import ASOF, Market
+from market_signals import rows_to
 
 from bft.reports.day import Around, day
 from bft.reports.night import Night, open_night
@@ -114,3 +115,15 @@ def test_open_positions_show_gain_at_the_close(night: Night) -> None:
     assert b"1 open position" in html
     assert b"+80.00" in html
     assert b"$9.50" in html
+
+
+def test_what_an_intraday_scan_showed_is_no_signal_of_a_close(market: Market) -> None:
+    tables = market.tables()
+    signals = tables["signals"]
+    place = signals.schema.get_field_index("slot")
+    running = signals.set_column(place, "slot", pa.array(["1005"] * signals.num_rows))
+    with_both = {**tables, "signals": pa.concat_tables([signals, running])}
+    told = open_night(with_both, asof=ASOF)
+    alone = open_night(tables, asof=ASOF)
+    assert len(told.signals) == len(alone.signals) > 0
+    assert len(told.past_signals) == len(alone.past_signals) > 0

@@ -4,7 +4,7 @@ from datetime import date
 
 import numpy as np
 import pytest
-from market import filled, rows_to, signal
+from market_signals import filled, rows_to, signal
 
 from bft.domain import sessions
 from bft.reports.history import accuracy, bootstrap, past_signals, records, wilson

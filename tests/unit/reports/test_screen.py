@@ -4,7 +4,7 @@ from datetime import date
 
 import pyarrow as pa
 import pytest
-from market import filled
+from market_signals import filled
 
 from bft.reports.night import Night, open_night
 from bft.reports.screen import CHECKS, charted, screen, to_csv

@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
-from market import ASOF, STOCKS, Market, filled
+from market import ASOF, Market
+from market_signals import STOCKS, filled
 
 from bft.reports import site
 from bft.reports.night import Night, open_night

@@ -2,78 +2,25 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from fakes import FakePorts, FixedClock, arguments, make_ports, no_tick
-from goldroots import publish_gold
+from fakes import FakePorts, FixedClock, arguments, no_tick
 from model_sets import arrays_of, put_set_of_nets
-from registries import with_registry
+from predictions import ASOF, NAMES, artifact_of, change_gold, flip, forecasts, score
 from scipy.stats import rankdata
 
 from bft.adapters.store.tables import schema
 from bft.dataset.windows import gather
-from bft.domain import sessions
 from bft.domain.errors import DataError, StaleDataError
 from bft.domain.forecast import MODEL_NAMES
 from bft.domain.gold import SIMULATED
-from bft.domain.runs import ModelVersion
 from bft.models import artifact
 from bft.models.model_set import read_set
-from bft.ports import Summary
 from bft.steps import predict, record
 from bft.steps.predict_inputs import load_market
-
-ASOF = date(2025, 12, 31)
-NAMES = [f"S{n:03d}" for n in range(24)]
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
-    """A root with gold of 24 symbols, a set of one fold and one of two."""
-    root = tmp_path_factory.mktemp("built") / "root"
-    ports = make_ports(root)
-    publish_gold(ports, days=420)
-    return root, put_set_of_nets(ports, ASOF), put_set_of_nets(ports, ASOF, older_folds=1)
-
-
-@pytest.fixture
-def ready(built: tuple[Path, str, str], tmp_path: Path) -> tuple[FakePorts, str]:
-    """Ports on a copy of the root, and the digest of the set of one fold."""
-    shutil.copytree(built[0], tmp_path / "root")
-    return with_registry(make_ports(tmp_path / "root")), built[1]
-
-
-def score(ports: FakePorts, digest: str, *words: str, asof: date = ASOF) -> Summary:
-    args = arguments(predict.STEP, "--asof", str(asof), "--set", digest, *words)
-    return predict.STEP.run(ports, args, no_tick)
-
-
-def forecasts(ports: FakePorts, asof: date = ASOF, table: str = "forecasts") -> dict[str, Any]:
-    rows = ports.store.read(table, asof=ASOF, since=asof)
-    rows = rows.filter(pa.compute.equal(rows["asof"], asof))
-    return {name: rows[name].to_pylist() for name in rows.column_names}
-
-
-def change_gold(ports: FakePorts, edit: Callable[[dict[str, np.ndarray]], Any]) -> None:
-    """Republish gold after `edit` changed its columns, or returned the rows to keep."""
-    rows = ports.store.read("gold", asof=ASOF)
-    cells = {
-        name: rows[name].to_numpy().copy()
-        for name in ("symbol", "date", "adjusted_close", "adjusted_open", "rsi_14", "sma_20_pct")
-    }
-    keep = edit(cells)
-    for name, values in cells.items():
-        place = rows.schema.get_field_index(name)
-        column = pa.array(values, from_pandas=name in {"symbol", "date"})
-        rows = rows.set_column(place, name, column.cast(rows.schema.field(place).type))
-    rows = rows.filter(pa.array(keep)) if keep is not None else rows
-    ports.store.publish("gold", asof=ASOF, partitions={"all": rows}, replaces=True)
 
 
 def test_forecasts_fill_the_schema_for_every_symbol(ready: tuple[FakePorts, str]) -> None:
@@ -316,111 +263,6 @@ def test_production_pointer_names_the_set_and_a_repeat_is_found_done(
     assert again.values["set_digest"] == digest
 
 
-def test_walk_forward_scores_each_day_by_the_newest_fold_out_of_sample(
-    built: tuple[Path, str, str], ready: tuple[FakePorts, str]
-) -> None:
-    ports, two = ready[0], built[2]
-    last = sessions.number(ASOF)
-    first = sessions.session(last - 42)  # test blocks start 40 and 20 sessions before asof
-    summary = score(ports, two, "--walk-forward", str(first))
-    assert summary.values["days"] == 43
-    assert summary.values["oos"] is False
-    oos = {back: forecasts(ports, sessions.session(last - back))["oos"][0] for back in (42, 41, 40)}
-    assert oos == {42: False, 41: False, 40: True}
-    arrays, fold = arrays_of(ports, ASOF), {}
-    home = ports.store.path(f"models/{read_set(ports.store, two).entry('reg_3d').digest}")
-    for back in (42, 30, 21, 20, 0):
-        said = forecasts(ports, sessions.session(last - back))["pred_return_reg_3d"]
-        row = arrays.offsets[1:] - 1 - back
-        for k, folder in enumerate((home / "folds" / "0", home)):
-            model = artifact.load(folder)
-            raw = model.raw(model.normalise(gather(arrays.inputs, row, 20), NAMES))
-            if np.allclose(raw[:, 0] * 0.03, said, atol=1e-7):
-                fold[back] = k
-    assert fold == {42: 0, 30: 0, 21: 0, 20: 1, 0: 1}
-
-
-def test_future_changes_leave_earlier_forecasts_bit_identical(
-    ready: tuple[FakePorts, str],
-) -> None:
-    ports, digest = ready
-    start, cut = sessions.shift(ASOF, -12), sessions.shift(ASOF, -6)
-
-    def kept() -> list[tuple[Any, ...]]:
-        rows = ports.store.read("forecasts", asof=ASOF)
-        early = rows.filter(pa.compute.less_equal(rows["asof"], cut)).drop_columns(["gold_digest"])
-        assert early.num_rows == 7 * 24
-        return [tuple(row.values()) for row in early.to_pylist()]
-
-    score(ports, digest, "--walk-forward", str(start))
-    before = kept()
-
-    def shake(cells: dict[str, np.ndarray]) -> None:
-        later = cells["date"].astype("datetime64[D]") > np.datetime64(cut)
-        for name in ("adjusted_close", "adjusted_open", "rsi_14"):
-            cells[name][later] *= np.random.default_rng(1).uniform(0.5, 2, later.sum())
-
-    change_gold(ports, shake)
-    score(ports, digest, "--walk-forward", str(start))
-    assert kept() == before
-    assert forecasts(ports)["rank_3d"] != before
-
-
-def test_walk_forward_and_nightly_agree_on_the_same_day(ready: tuple[FakePorts, str]) -> None:
-    ports, digest = ready
-    score(ports, digest)
-    night = forecasts(ports)
-    score(ports, digest, "--walk-forward", str(sessions.shift(ASOF, -3)))
-    assert forecasts(ports) == night
-
-
-def test_outcomes_are_the_labels_that_became_known(ready: tuple[FakePorts, str]) -> None:
-    ports, digest = ready
-    start = sessions.shift(ASOF, -35)
-    summary = score(ports, digest, "--walk-forward", str(start))
-    rows = ports.store.read("outcomes", asof=ASOF).to_pylist()
-    arrays = arrays_of(ports, ASOF)
-    assert summary.values["outcomes"] == len(rows)
-    # days -35 .. asof: labels of h sessions are known for all but the last h + 1
-    assert len(rows) == 24 * sum(36 - (h + 1) for h in (3, 10, 30))
-    one = next(r for r in rows if r["symbol"] == "S007" and r["h"] == 10 and r["asof"] == start)
-    row = arrays.offsets[8] - 36
-    by_hand = arrays.opens[row + 11] / arrays.opens[row + 1] - 1
-    assert one["y"] == pytest.approx(by_hand, rel=1e-5)
-    partition = f"known={sessions.shift(start, 11)}"
-    part = ports.store.read("outcomes", asof=ASOF, partitions=[partition]).to_pylist()
-    assert {(r["h"], r["asof"]) for r in part} >= {(10, start)}
-
-
-def test_shadow_is_scored_into_its_own_table(ready: tuple[FakePorts, str]) -> None:
-    ports, digest = ready
-    other = put_set_of_nets(ports, ASOF, absent=["reg_3d"])
-    tags = {"digest": other}
-    ports.tracker.models["bft-set"] = [
-        ModelVersion(name="bft-set", version="4", run_id=None, tags=tags)
-    ]
-    ports.tracker.moved["bft-set"] = {"shadow": "4"}
-    summary = score(ports, digest, "--shadow")
-    assert summary.values["shadow"] == {"set_digest": other, "rows": 24}
-    assert set(forecasts(ports)["set_digest"]) == {digest}
-    assert set(forecasts(ports, table="forecasts_shadow")["set_digest"]) == {other}
-
-
-@pytest.mark.parametrize("state", ["away", "none", "broken"])
-def test_shadow_faults_never_stop_the_night(ready: tuple[FakePorts, str], state: str) -> None:
-    ports, digest = ready
-    ports.tracker.down = state == "away"
-    if state == "broken":
-        ports.tracker.models["bft-set"] = [
-            ModelVersion(name="bft-set", version="4", run_id=None, tags={"digest": "f" * 64})
-        ]
-        ports.tracker.moved["bft-set"] = {"shadow": "4"}
-    summary = score(ports, digest, "--shadow")
-    assert summary.rows == 24
-    assert summary.values["shadow"]["set_digest"] == ("f" * 64 if state == "broken" else None)
-    assert ("error" in summary.values["shadow"]) == (state == "broken")
-
-
 def test_new_symbol_takes_pooled_statistics_and_is_counted(ready: tuple[FakePorts, str]) -> None:
     ports, digest = ready
 
@@ -447,15 +289,3 @@ def test_json_line_has_what_workflows_read(ready: tuple[FakePorts, str]) -> None
     line = json.loads(json.dumps(record.line_of(score(ports, digest)), default=str))
     assert set(predict.STEP.outputs) <= set(line)
     assert set(MODEL_NAMES).isdisjoint(line["missing"])
-
-
-def flip(ports: FakePorts, digest: str, name: str) -> None:
-    """Change one byte of a model's weights."""
-    file = artifact_of(ports, digest, name) / "weights.pt"
-    data = bytearray(file.read_bytes())
-    data[len(data) // 2] ^= 1
-    file.write_bytes(bytes(data))
-
-
-def artifact_of(ports: FakePorts, digest: str, name: str) -> Path:
-    return ports.store.path(f"models/{read_set(ports.store, digest).entry(name).digest}")

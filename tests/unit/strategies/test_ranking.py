@@ -146,7 +146,7 @@ def test_own_limits_refuse(changes: dict[str, Any], reason: str) -> None:
         ({"open_usd": {"A": 1000.0}}, "held_or_pending"),
         ({"cooling": frozenset({("A", "bollinger")})}, "cooldown"),
         ({"max_positions": 1, "open_usd": {"Z": 1000.0}}, "max_positions"),
-        ({"notional_usd": {"A": 0.0}}, "min_order"),
+        ({"notional_usd": {entry("A").signal_id: 0.0}}, "min_order"),
     ],
 )
 def test_book_refuses(changes: dict[str, Any], reason: str) -> None:
@@ -163,8 +163,9 @@ def test_third_of_a_sector_is_watched_and_keeps_its_place() -> None:
 
 
 def test_sector_value_is_capped_at_thirty_percent_of_equity() -> None:
-    book = replace(BOOK, notional_usd={"A": 20_000.0, "B": 10_001.0})
-    found = run([entry("A", confidence=0.9), entry("B")], facts(A={}, B={}), book)
+    a, b = entry("A", confidence=0.9), entry("B")
+    book = replace(BOOK, notional_usd={a.signal_id: 20_000.0, b.signal_id: 10_001.0})
+    found = run([a, b], facts(A={}, B={}), book)
     assert tags(found) == {"A": ("execute", None), "B": ("watch", "sector")}
 
 
@@ -225,3 +226,15 @@ def test_facts_put_volumes_on_the_newest_share_basis() -> None:
     )
     assert frame.at["A", "adv_20"] == pytest.approx(2_000_000)
     assert frame.at["A", "ret_1d_frac"] == pytest.approx(0.0)
+
+
+def test_sector_nobody_knows_is_no_sector() -> None:
+    """An odd word in the symbol list must not buy a second place under the sector cap."""
+    listed = [{"symbol": "A", "sector": "WIDGETS", "is_etf": False}]
+    frame, _ = symbol_facts(
+        table("gold", gold_rows("A", days=30, sector=None)),
+        table("forecasts", []),
+        table("universe", listed),
+        asof=ASOF,
+    )
+    assert frame.at["A", "sector"] is None

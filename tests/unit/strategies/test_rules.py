@@ -238,6 +238,14 @@ def test_context_funds_are_never_scanned() -> None:
     assert view.symbols == ("ABC",)
 
 
+def test_forecasts_of_two_sets_are_bad_data() -> None:
+    """A half-published or patched partition must not give signals of unknown origin."""
+    gold = table("gold", [*gold_rows("ABC"), *gold_rows("XYZ")])
+    rows = [forecast("ABC"), forecast("XYZ", set_digest="t" * 64)]
+    with pytest.raises(DataError, match="carry 2 set digests"):
+        view_of(gold, table("forecasts", rows), asof=ASOF, lookback=2, quarantined=())
+
+
 def test_probability_outside_its_range_is_bad_data() -> None:
     with pytest.raises(DataError, match=r"prob_1_bin_10d outside 0..1, first ABC 1.5"):
         scan(make_view({}, {"prob_1_bin_10d": 1.5}), STRATEGIES["bollinger"])
@@ -269,11 +277,24 @@ def test_last_row_of_a_long_panel_equals_the_short_one(name: str) -> None:
         ("bollinger.stop_frac=0.3", "from 0.0175 to 0.28"),
         ("bollinger.activation_frac=0.12", "reaches the target"),
         ("bollinger.ml_confirm=maybe", "one of blend, off, require, veto"),
+        ("bollinger.cooldown_days=11", "from 0 to 10"),
     ],
 )
 def test_odd_parameter_is_named(override: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         enabled("core", [override])
+
+
+@pytest.mark.parametrize("days", [0, 5, 10])
+def test_cooldown_has_a_range_of_its_own(days: int) -> None:
+    """Not a quarter to four times its default of one day: those were 1 to 4."""
+    (strategy,) = enabled("bollinger", [f"bollinger.cooldown_days={days}"])
+    assert strategy.exits.cooldown_days == days
+
+
+def test_parameter_of_a_strategy_that_is_off_is_named() -> None:
+    with pytest.raises(ConfigError, match="low_bounce is not among --strategies bollinger"):
+        enabled("bollinger", ["low_bounce.rsi_max=30"])
 
 
 def test_entry_without_a_stop_is_not_allowed() -> None:

@@ -15,7 +15,6 @@ from bft.domain import sessions
 from bft.domain.market import MACRO_SERIES
 from bft.features.build import build_gold
 from bft.features.quality import CHECKS, Evidence, Finding, Severity, merged, run_checks, verdict
-from bft.features.quality.columns import stability
 
 ROWS = 300
 NAMES = [f"S{n:02d}" for n in range(24)]
@@ -388,14 +387,3 @@ def test_findings_of_one_check_and_symbol_become_one_row() -> None:
         (Severity.FAIL, "", "b; a"),
         (Severity.FAIL, "A", "c"),
     ]
-
-
-def test_stability_index_by_hand() -> None:
-    """Half of the values move from the lowest tenth to the highest."""
-    expected = np.arange(1000.0)
-    assert stability(expected, expected) == pytest.approx(0, abs=1e-4)
-    moved = np.r_[np.full(500, 999.0), expected[::2]]
-    share = np.array([0.05] * 9 + [0.55])
-    psi = ((share - 0.1) * np.log(share / 0.1)).sum()
-    assert stability(expected, moved) == pytest.approx(psi, rel=0.05)
-    assert stability(np.full(5, np.nan), expected) is None

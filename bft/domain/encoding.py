@@ -1,0 +1,108 @@
+"""Frozen values to JSON and back, by their annotations: what is stored replays to the same value.
+
+Decimals, instants and dates become text; enumerations their value; tuples lists. A float that JSON
+cannot hold becomes text too, so that a NaN which once denied an order denies it again.
+"""
+
+import math
+import types
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+def to_json(value: object) -> Any:
+    """The value as what `json.dumps` takes.
+
+    Raises:
+        TypeError: a type that has no JSON form.
+    """
+    if value is None or isinstance(value, bool | int) or type(value) is str:
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return _collection(value)
+
+
+def from_json(kind: type[T], value: Any) -> T:
+    """The value of type `kind` that `to_json` wrote; fields that are absent keep their default.
+
+    Raises:
+        ValueError, TypeError: the JSON does not fit the type.
+    """
+    reader: Callable[[Any], T] = _reader(cast("Hashable", kind))
+    return reader(value)
+
+
+def _collection(value: object) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: to_json(getattr(value, name)) for name in _names(type(value))}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_json(item) for item in value]
+    raise TypeError(f"{type(value).__name__} has no JSON form; use a frozen dataclass or text")
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind))
+
+
+@cache
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    if get_origin(kind) is not None:
+        return _generic(kind)
+    if is_dataclass(kind):
+        return _dataclass(kind)
+    if kind in {date, datetime}:
+        parse: Callable[[str], Any] = kind.fromisoformat
+        return parse
+    made: Callable[[Any], Any] = kind
+    return _as_it_is if kind in {object, Any, bool, int} else made
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _generic(kind: Any) -> Callable[[Any], Any]:
+    if get_origin(kind) in {Union, types.UnionType}:
+        return _optional(kind)
+    if get_origin(kind) is tuple:
+        return _tuple(get_args(kind))
+    item = _reader(get_args(kind)[1])
+    return lambda value: {key: item(v) for key, v in value.items()}
+
+
+def _optional(kind: Any) -> Callable[[Any], Any]:
+    inner = [_reader(arm) for arm in get_args(kind) if arm is not type(None)]
+    if len(inner) != 1:
+        raise TypeError(f"{kind} is ambiguous in JSON; give one type or None")
+    return lambda value: None if value is None else inner[0](value)
+
+
+def _tuple(arms: tuple[Any, ...]) -> Callable[[Any], Any]:
+    if arms[-1] is Ellipsis:
+        item = _reader(arms[0])
+        return lambda value: tuple(item(v) for v in value)
+    items = [_reader(arm) for arm in arms]
+    return lambda value: tuple(read(v) for read, v in zip(items, value, strict=True))
+
+
+def _dataclass(kind: Any) -> Callable[[Any], Any]:
+    hints = get_type_hints(kind)
+    readers = {f.name: _reader(hints[f.name]) for f in fields(kind) if f.init}
+    return lambda value: kind(**{n: readers[n](v) for n, v in value.items() if n in readers})

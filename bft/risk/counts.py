@@ -1,0 +1,110 @@
+"""Rules 17 to 24: how often, how soon, how much was lost, how many positions.
+
+Source: executor specification, section 4; cooldowns: strategies specification, section 3.3.
+"""
+
+from datetime import date
+
+from bft.domain import sessions
+from bft.risk.case import Case
+from bft.risk.context import Cooldown
+from bft.risk.finding import PASSED, Finding, blocked, judged, missing
+from bft.risk.losses import day_loss_cap_usd, day_loss_usd, drawdown_frac
+
+
+def ticker_limit(case: Case) -> Finding:
+    """17: entries in this symbol today at the limit."""
+    count, limit = case.context.book.entries_today_symbol, case.profile.max_entries_per_symbol
+    if count is None:
+        return missing("entries in the symbol", limit)
+    return judged(count < limit, count, limit, "entries in the symbol at the limit")
+
+
+def cooldown(case: Case) -> Finding:
+    """18: a cooldown of the symbol runs, for this strategy or for all."""
+    rows = case.context.book.cooldowns
+    if rows is None:
+        return missing("cooldowns")
+    order = case.order
+    names = {order.symbol, case.context.symbol.underlying}
+    asof = order.asof
+    for row in rows:
+        if row.symbol not in names or row.strategy_id not in {None, order.strategy_id}:
+            continue
+        if asof is None:
+            asof = sessions.last_closed(case.context.at)
+        if _runs(row, case, asof):
+            until = row.until_at or row.until_asof
+            return blocked("cooldown", None, None if until is None else until.isoformat())
+    return PASSED
+
+
+def rate(case: Case) -> Finding:
+    """19: more than so many new orders in a second or a minute, this one included."""
+    book, profile = case.context.book, case.profile
+    counts = (
+        ("1 s", book.orders_1s, profile.max_orders_1s),
+        ("60 s", book.orders_60s, profile.max_orders_60s),
+    )
+    for name, count, limit in counts:
+        if count is None:
+            return missing(f"orders of the last {name}", limit)
+        if count >= limit:
+            return blocked(f"orders of the last {name} at the limit", count, limit)
+    return PASSED
+
+
+def daily_trades(case: Case) -> Finding:
+    """20: entries or opening orders today at the limit."""
+    book, profile = case.context.book, case.profile
+    if book.entries_today is None:
+        return missing("entries today", profile.max_entries_per_day)
+    if book.entries_today >= profile.max_entries_per_day:
+        return blocked("entries today", book.entries_today, profile.max_entries_per_day)
+    most = profile.max_orders_per_day
+    if most is None:
+        return PASSED
+    if book.orders_today is None:
+        return missing("opening orders today", most)
+    return judged(book.orders_today < most, book.orders_today, most, "opening orders today")
+
+
+def daily_loss(case: Case) -> Finding:
+    """21: the day's loss reached its cap."""
+    loss = day_loss_usd(case.context.book)
+    cap = day_loss_cap_usd(case.context.book, case.profile)
+    if loss is None or cap is None:
+        return missing("day loss" if loss is None else "equity at the day's start", cap)
+    return judged(loss < cap, loss, cap, "day loss at the cap")
+
+
+def drawdown(case: Case) -> Finding:
+    """22: equity lies below its 20-session peak by the cap."""
+    found = drawdown_frac(case.equity_usd, case.context.book.peak_equity_usd)
+    cap = case.profile.drawdown_frac
+    if found is None:
+        return missing("equity or its peak", cap)
+    return judged(found < cap, found, cap, "drawdown at the cap")
+
+
+def loss_streak(case: Case) -> Finding:
+    """23: losing trades in a row at the halt number."""
+    losses, halt = case.context.book.loss_streak, case.profile.streak.halt
+    if losses is None:
+        return missing("losing streak", halt)
+    return judged(halt is None or losses < halt, losses, halt, "losing streak at the halt number")
+
+
+def max_positions(case: Case) -> Finding:
+    """24: open and pending positions at the limit."""
+    limit = case.profile.max_positions
+    if case.exposure is None:
+        return missing("positions", limit)
+    count = len(case.exposure.names)
+    return judged(count < limit, count, limit, "positions at the limit")
+
+
+def _runs(row: Cooldown, case: Case, asof: date) -> bool:
+    if row.until_asof is not None and asof < row.until_asof:
+        return True
+    return row.until_at is not None and case.context.at < row.until_at

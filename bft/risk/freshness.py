@@ -1,0 +1,130 @@
+"""Rules 9 to 12: is the market open to entries, do clocks agree, is what was seen still so.
+
+Source: executor specification, section 4; strategies specification, sections 5 and 8.
+"""
+
+from datetime import date
+from decimal import Decimal
+
+from bft.domain import sessions, xnys
+from bft.domain.broker import Quote
+from bft.risk.case import Case
+from bft.risk.finding import PASSED, Finding, blocked, judged, missing, passed
+from bft.risk.numbers import positive, seconds
+from bft.risk.profiles import DAY_TRADE, Profile
+from bft.risk.windows import closed_because, new_york_date
+
+FIRST, LAST = date.fromisoformat(xnys.FIRST), date.fromisoformat(xnys.LAST)
+SKEW_S, SKEW_SAMPLES = 2.0, 3
+BAR_AGE_S, SIGNAL_AGE_S, AHEAD_S = 120.0, 300.0, 5.0
+FAR_FROM_CLOSE_FRAC = Decimal("0.40")
+
+
+def session(case: Case) -> Finding:
+    """9: no session, outside the entry windows, inside a no-trade band."""
+    at, profile = case.context.at, case.profile
+    if profile.ignore_session:
+        return passed("ignore_session")
+    if not FIRST < new_york_date(at) < LAST:
+        return missing("calendar")
+    problem = closed_because(
+        at,
+        profile.times,
+        close_decided=case.order.close_decided,
+        day_trade=case.order.strategy_type == DAY_TRADE,
+    )
+    return blocked(problem) if problem else _hours(case, profile)
+
+
+def clock(case: Case) -> Finding:
+    """10: the gateway's clock differs on 3 samples in a row, or there is no sample."""
+    recent = [seconds(skew) for skew in case.context.skews_s[-SKEW_SAMPLES:]]
+    known = [abs(skew) for skew in recent if skew is not None]
+    if not recent or len(known) < len(recent):
+        return missing("clock difference", SKEW_S)
+    off = len(known) == SKEW_SAMPLES and min(known) > SKEW_S
+    return judged(not off, known[-1], SKEW_S, "clock differs")
+
+
+def signal_age(case: Case) -> Finding:
+    """11: decided on old bars, features or closes; expired."""
+    order, at = case.order, case.context.at
+    if order.expires_at is not None and at >= order.expires_at:
+        return blocked("expired", order.expires_at.isoformat())
+    return _close_decided(case) if order.close_decided else _intraday(case)
+
+
+def quote(case: Case) -> Finding:
+    """12: quote missing, old, not above zero, crossed, frozen or delayed."""
+    found, limit_s = case.context.quote, case.profile.max_quote_age_s
+    if case.pre_open:
+        mid = case.touch.mid
+        return passed("pre_open", None if mid is None else str(mid))
+    if found is None:
+        return missing("quote")
+    problem = _quote_problem(case, found)
+    if problem:
+        return blocked(problem)
+    if case.touch.mid is None:
+        return missing("bid or ask")
+    age_s = (case.context.at - found.at).total_seconds()
+    if age_s < -SKEW_S:
+        return missing("age of the quote, which is from the future,", limit_s)
+    return judged(age_s <= limit_s, age_s, limit_s, "quote too old")
+
+
+def _hours(case: Case, profile: Profile) -> Finding:
+    at = case.context.at
+    if any(not hours.admit(at) for hours in profile.hours):
+        return blocked("outside the session windows")
+    if any(band.admit(at) for band in profile.no_trade):
+        return blocked("inside a no-trade band")
+    return PASSED
+
+
+def _close_decided(case: Case) -> Finding:
+    order, data = case.order, case.context.data
+    newest = sessions.last_closed(case.context.at)
+    needs_forecast = order.set_digest is not None or case.profile.require_model_gate
+    for name, asof in (("asof", order.asof), ("gold asof", data.gold_asof)):
+        if asof is None:
+            return missing(name, newest.isoformat())
+        if asof != newest:
+            return blocked(f"{name} is not the last session", asof.isoformat(), newest.isoformat())
+    if data.forecast_asof is None:
+        return missing("forecast asof") if needs_forecast else PASSED
+    same = data.forecast_asof == newest
+    return judged(same, data.forecast_asof.isoformat(), newest.isoformat(), "forecast asof differs")
+
+
+def _intraday(case: Case) -> Finding:
+    order, data = case.order, case.context.data
+    decided = order.decided_at or order.created_at
+    signal_age_s: float | None = (case.context.at - decided).total_seconds()
+    ages = [("signal", signal_age_s, SIGNAL_AGE_S)]
+    if data.uses_bars:
+        ages.append(("bar", seconds(data.bar_age_s), BAR_AGE_S))
+    if data.uses_features:
+        ages.append(("feature", seconds(data.feature_age_s), SIGNAL_AGE_S))
+    for name, age_s, limit_s in ages:
+        if age_s is None:
+            return missing(f"age of the {name}", limit_s)
+        if not -AHEAD_S <= age_s <= limit_s:
+            return blocked(f"{name} is too old or from the future", age_s, limit_s)
+    return PASSED
+
+
+def _quote_problem(case: Case, found: Quote) -> str:
+    if found.frozen or found.delayed:
+        return "quote frozen" if found.frozen else "quote delayed"
+    sides = (found.bid_usd, found.ask_usd)
+    if any(side is not None and side.is_finite() and side <= 0 for side in sides):
+        return "bid or ask not above zero"
+    bid, ask, mid = case.touch.bid, case.touch.ask, case.touch.mid
+    if bid is not None and ask is not None and bid > ask:
+        return "quote crossed"
+    close = positive(case.context.symbol.last_close_usd)
+    if case.order.instrument.is_option or mid is None or close is None:
+        return ""
+    far = abs(mid / close - 1) > FAR_FROM_CLOSE_FRAC
+    return "quote more than 40 % from the last close" if far else ""

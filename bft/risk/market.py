@@ -1,0 +1,113 @@
+"""Rules 13 to 16: is the price near the market, the market deep, the signal good enough.
+
+Source: executor specification, section 4.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from bft.domain.orders import OrderType
+from bft.risk.case import Case
+from bft.risk.finding import PASSED, Finding, blocked, judged, missing, passed
+from bft.risk.numbers import number, positive
+from bft.risk.profiles import DAY_TRADE
+
+MIN_MODEL_SCORE, MAX_MODEL_AGE_DAYS = Decimal("0.55"), 90
+
+Bound = tuple[str, Decimal | int | None, Decimal | int, bool]
+
+
+def price_collar(case: Case) -> Finding:
+    """13: the limit above the mid (a sale's below) by more than the collar.
+
+    An order without a limit: the mid above its signal's price. Before the open the last close of
+    gold stands for the mid.
+    """
+    order, collar = case.order, case.profile.collar_frac
+    if case.anchor is None:
+        return missing("last close" if case.pre_open else "mid", collar)
+    limit = case.limit
+    if order.order_type is OrderType.STOP:
+        limit = positive(order.trigger_price_usd or order.limit_price_usd)
+    if limit is not None:
+        away = order.side.sign * (limit / case.anchor - 1)
+        return judged(away <= collar, away, collar, f"limit {limit} against {case.anchor}")
+    ref = positive(order.ref_price_usd)
+    if ref is None:
+        return passed("no price to hold against the market")
+    away = order.side.sign * (case.anchor / ref - 1)
+    return judged(away <= collar, away, collar, f"market {case.anchor} against {ref}")
+
+
+def liquidity(case: Case) -> Finding:
+    """14: spread, daily volume, option volume or open interest out of bounds."""
+    wide = _spread(case)
+    if wide[0] != PASSED[0]:
+        return wide
+    for name, value, limit, holds in _volumes(case):
+        if value is None:
+            return missing(name, limit)
+        if not holds:
+            return blocked(f"{name} too low", value, limit)
+    return wide
+
+
+def confidence(case: Case) -> Finding:
+    """15: confidence below the minimum, or missing where one is set."""
+    least = case.profile.min_confidence
+    if least is None:
+        return PASSED
+    value = number(case.order.confidence)
+    if value is None:
+        return missing("confidence", least)
+    return judged(least <= value <= 1, value, least, "confidence below the minimum or above 1")
+
+
+def model_gate(case: Case) -> Finding:
+    """16: where the gate is on, a score or model age out of bounds."""
+    if not case.profile.require_model_gate:
+        return PASSED
+    score, age = number(case.order.model_score), case.order.model_age_days
+    age = case.context.data.model_age_days if age is None else age
+    if score is None or age is None:
+        return missing("model score" if score is None else "model age")
+    if age > MAX_MODEL_AGE_DAYS:
+        return blocked("model too old", age, MAX_MODEL_AGE_DAYS)
+    return judged(score >= MIN_MODEL_SCORE, score, MIN_MODEL_SCORE, "model score too low")
+
+
+def _spread(case: Case) -> Finding:
+    touch, profile = case.touch, case.profile
+    if case.pre_open:
+        return passed("pre_open")
+    if touch.mid is None or touch.bid is None or touch.ask is None:
+        return missing("spread")
+    wide_usd = touch.ask - touch.bid
+    if profile.max_spread_frac is not None:
+        share = wide_usd / touch.mid
+        if share > profile.max_spread_frac:
+            return blocked("spread too wide", share, profile.max_spread_frac)
+    if profile.max_spread_ticks is not None:
+        if case.tick is None:
+            return missing("tick", profile.max_spread_ticks)
+        ticks = wide_usd / case.tick
+        if ticks > profile.max_spread_ticks:
+            return blocked("spread too wide in ticks", ticks, profile.max_spread_ticks)
+    return PASSED
+
+
+def _volumes(case: Case) -> Iterator[Bound]:
+    profile, option = case.profile, case.context.option
+    if profile.min_adv_20 is not None:
+        adv = number(case.context.symbol.adv_20)
+        yield "adv_20", adv, profile.min_adv_20, adv is not None and adv >= profile.min_adv_20
+    least = profile.min_option_volume
+    if case.order.strategy_type == DAY_TRADE:
+        least = profile.min_option_volume_day_trade
+    if least is not None:
+        volume = option.volume if option is not None else None
+        yield "option volume", volume, least, volume is not None and volume >= least
+    least = profile.min_open_interest
+    if least is not None:
+        interest = option.open_interest if option is not None else None
+        yield "open interest", interest, least, interest is not None and interest >= least

@@ -1,0 +1,167 @@
+"""Rules 25 to 32: how much, against every cap on size, exposure, risk, cash and margin.
+
+Source: executor specification, section 4; options: strategies specification, section 7.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from bft.risk import options
+from bft.risk.case import CASH_FRAC, Case, open_risk_cap_usd, option_cap, spendable_usd
+from bft.risk.context import OptionFacts
+from bft.risk.exposure import Exposure
+from bft.risk.finding import PASSED, Finding, blocked, judged, missing
+from bft.risk.numbers import number, positive
+
+MARGIN_FRAC = Decimal("0.90")
+LIVE = "live"
+
+Cap = tuple[str, Decimal | None, Decimal]
+
+
+def sized(case: Case) -> Finding:
+    """25: nothing fits, or the notional is below the minimum."""
+    if case.sized is None or case.notional_usd is None:
+        return missing("an input of sizing")
+    if case.sized.qty < 1:
+        note = f"{case.sized.reason}: {case.sized.cap or 'risk'} leaves none of {case.sized.wanted}"
+        return blocked(note, case.sized.qty, 1)
+    least = case.profile.min_order_usd
+    return judged(case.notional_usd >= least, case.notional_usd, least, "below the minimum order")
+
+
+def max_position(case: Case) -> Finding:
+    """26: order or resulting position above a cap; an order, unlike a signal, above its size."""
+    qty, exposure, base, notional = case.tested_qty, case.exposure, case.base_usd, case.notional_usd
+    if qty is None or exposure is None or base is None or case.sized is None:
+        return missing("quantity, book or equity", case.profile.max_units)
+    if notional is None or exposure.held_usd is None:
+        return missing("notional")
+    if not case.order.is_signal and qty > case.sized.qty:
+        return blocked("quantity above what sizing admits", qty, case.sized.qty)
+    units = exposure.held_units + qty
+    if units > case.profile.max_units:
+        return blocked("units above the cap", units, case.profile.max_units)
+    after = exposure.held_usd + notional
+    fraction = case.profile.position_frac_for(case.order.strategy_type)
+    caps = [base * fraction] if fraction is not None else []
+    caps += [usd for usd in (case.profile.position_cap_usd,) if usd is not None]
+    limit = min(caps, default=None)
+    return judged(limit is None or after <= limit, after, limit, "position above the cap")
+
+
+def daily_volume(case: Case) -> Finding:
+    """27: opening notional today with this order above the cap."""
+    fraction = case.profile.opening_per_day_frac
+    if fraction is None:
+        return PASSED
+    today = number(case.context.book.opening_notional_today_usd)
+    if today is None or case.base_usd is None or case.notional_usd is None:
+        return missing("opening notional today or equity")
+    after, cap = today + case.notional_usd, case.base_usd * fraction
+    return judged(after <= cap, after, cap, "opening notional of the day above the cap")
+
+
+def exposed(case: Case) -> Finding:
+    """28: symbol, sector or gross exposure after the fill above its cap."""
+    if case.exposure is None or case.base_usd is None or case.notional_usd is None:
+        return missing("book, quantity or equity")
+    for name, on_usd, cap in _exposure_caps(case, case.exposure, case.base_usd):
+        if on_usd is None:
+            return missing(f"{name} exposure", cap)
+        if on_usd + case.notional_usd > cap:
+            return blocked(f"{name} exposure above the cap", on_usd + case.notional_usd, cap)
+    return PASSED
+
+
+def open_risk(case: Case) -> Finding:
+    """29: open initial risk with this order's above the cap."""
+    on_usd = case.exposure.risk_usd if case.exposure is not None else None
+    cap = open_risk_cap_usd(case)
+    if on_usd is None or case.risk_usd is None or case.base_usd is None:
+        return missing("open risk, this order's or equity", cap)
+    after = on_usd + case.risk_usd
+    return judged(cap is None or after <= cap, after, cap, "open risk above the cap")
+
+
+def cash(case: Case) -> Finding:
+    """30: cost above 0.995 of available funds less pending entries."""
+    spendable = spendable_usd(case)
+    if spendable is None or case.tested_qty is None or case.cost_usd is None:
+        return missing("available funds, pending entries or cost")
+    cost, cap = case.tested_qty * case.cost_usd, spendable * CASH_FRAC
+    return judged(cost <= cap, cost, cap, "cost above available funds")
+
+
+def option_rules(case: Case) -> Finding:
+    """31: rows of the option expression, one position per symbol, expiry, VIX."""
+    if not case.order.instrument.is_option:
+        return PASSED
+    facts = case.context.option
+    if facts is None:
+        return missing("option chain")
+    for name, holds in _option_rows(case, facts):
+        if holds is None:
+            return missing(name)
+        if not holds:
+            return blocked(name)
+    return PASSED
+
+
+def margin(case: Case) -> Finding:
+    """32: initial margin after the order above 90 % of equity with loan, or no answer."""
+    wanted = case.profile.what_if
+    if wanted is None:
+        wanted = case.context.mode.mode == LIVE
+    if not wanted:
+        return PASSED
+    found = case.context.what_if
+    if found is None:
+        return missing("what-if margin")
+    after = number(found.initial_margin_after_usd)
+    equity = positive(found.equity_with_loan_after_usd)
+    if after is None or equity is None:
+        return missing("what-if margin or equity with loan")
+    cap = equity * MARGIN_FRAC
+    return judged(after <= cap, after, cap, "initial margin above 90 % of equity with loan")
+
+
+def _exposure_caps(case: Case, exposure: Exposure, base: Decimal) -> Iterator[Cap]:
+    profile = case.profile
+    caps = (
+        ("symbol", exposure.symbol_usd, profile.symbol_frac),
+        ("sector", exposure.sector_usd, profile.sector_frac),
+        ("gross", exposure.gross_usd, profile.gross_frac),
+    )
+    for name, on_usd, fraction in caps:
+        if fraction is not None:
+            yield name, on_usd, base * fraction
+
+
+def _option_rows(case: Case, facts: OptionFacts) -> Iterator[options.Row]:
+    yield from options.chain_rows(facts, case.touch)
+    yield options.expiry_row(facts, case.context.at, case.order.strategy_type)
+    yield "one_per_symbol", _free_of_options(case)
+    factor = options.vix_factor(facts)
+    yield "vix", None if factor is None else factor > 0
+    budget = option_cap(case)
+    qty = case.tested_qty
+    yield "option_budget", None if budget is None or qty is None else qty <= budget
+    yield "option_risk", _option_risk_holds(case)
+
+
+def _free_of_options(case: Case) -> bool | None:
+    book, name = case.context.book, case.context.symbol.underlying
+    if book.positions is None or book.pending is None:
+        return None
+    every = (*book.positions, *book.pending)
+    return not any(h.instrument.is_option and h.underlying == name for h in every)
+
+
+def _option_risk_holds(case: Case) -> bool | None:
+    on_usd = case.exposure.risk_usd if case.exposure is not None else None
+    risk, base = case.risk_usd, case.base_usd
+    if on_usd is None or risk is None or base is None:
+        return None
+    alone = risk <= base * options.POSITION_RISK_FRAC
+    return alone and on_usd + risk <= base * options.OPEN_RISK_FRAC

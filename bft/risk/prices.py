@@ -1,0 +1,154 @@
+"""Prices of an entry: on the tick, from the quote or the last close, with the stop's distance.
+
+Source: executor specification, section 5; strategies specification, sections 3.1 and 4.2.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from bft.domain.broker import Quote
+from bft.domain.orders import OrderRequest, OrderType, Side
+from bft.risk.context import Context
+from bft.risk.numbers import number, positive
+from bft.risk.profiles import Entry
+from bft.risk.windows import new_york_date, session_bounds
+
+MARKET_MARGIN_FRAC = Decimal("0.005")
+OPTION_STOP_FRAC = Decimal("0.60")
+ATR_STOP = Decimal(2)
+
+
+def floor_to(price_usd: Decimal, tick_usd: Decimal) -> Decimal:
+    """The price, or the nearest step below."""
+    return (price_usd / tick_usd).to_integral_value(ROUND_FLOOR) * tick_usd
+
+
+def ceil_to(price_usd: Decimal, tick_usd: Decimal) -> Decimal:
+    """The price, or the nearest step above."""
+    return (price_usd / tick_usd).to_integral_value(ROUND_CEILING) * tick_usd
+
+
+def entry_on_tick(price_usd: Decimal, tick_usd: Decimal, side: Side) -> Decimal:
+    """An entry price on its step: a buy's down, a sale's up."""
+    return (floor_to if side is Side.BUY else ceil_to)(price_usd, tick_usd)
+
+
+def stop_on_tick(level_usd: Decimal, tick_usd: Decimal, side: Side) -> Decimal:
+    """The stop of an entry of `side`, on its step to the tighter side: a long's up."""
+    return (ceil_to if side is Side.BUY else floor_to)(level_usd, tick_usd)
+
+
+def target_on_tick(level_usd: Decimal, tick_usd: Decimal, side: Side) -> Decimal:
+    """The target of an entry of `side`, on its step towards the entry: a long's down."""
+    return (floor_to if side is Side.BUY else ceil_to)(level_usd, tick_usd)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touch:
+    """Usable sides of a quote in USD; None: no number above zero. `mid` needs both, uncrossed."""
+
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    mid: Decimal | None = None
+
+
+NO_TOUCH = Touch()
+
+
+def touch_of(quote: Quote | None) -> Touch:
+    """The sides of a quote that can be reckoned with."""
+    if quote is None:
+        return NO_TOUCH
+    bid, ask = positive(quote.bid_usd), positive(quote.ask_usd)
+    mid = None if bid is None or ask is None or bid > ask else (bid + ask) / 2
+    return Touch(bid=bid, ask=ask, mid=mid)
+
+
+def is_pre_open(order: OrderRequest, at: datetime) -> bool:
+    """Whether the order was decided at a close and rests for an auction that is yet to come."""
+    bounds = session_bounds(new_york_date(at)) if order.close_decided else None
+    return bounds is not None and at < bounds[0]
+
+
+def entry_limit(
+    order: OrderRequest, context: Context, anchor: Decimal | None, tick_usd: Decimal | None
+) -> Decimal | None:
+    """The limit to send, or None for an order without one (or whose price is unknown).
+
+    `anchor` is the mid, before the open the last close. A signal's price is rounded to the tick
+    and, around the collar, brought back to it; the price of an order stays as it was given.
+    """
+    if order.order_type is OrderType.STOP:
+        return None
+    given = positive(order.limit_price_usd)
+    if given is not None and not order.is_signal:
+        return given
+    wanted = given if given is not None else _unpriced(order, context, anchor)
+    if wanted is None or tick_usd is None:
+        return wanted
+    if context.profile.entry is Entry.COLLAR and anchor is not None:
+        bound = anchor * (1 + order.side.sign * context.profile.collar_frac)
+        wanted = (min if order.side is Side.BUY else max)(wanted, bound)
+    return entry_on_tick(wanted, tick_usd, order.side)
+
+
+def expected_price(
+    order: OrderRequest, context: Context, limit: Decimal | None, touch: Touch
+) -> Decimal | None:
+    """Price to size with: the limit, else 0.5 % beyond the touch or the trigger."""
+    if limit is not None:
+        return limit
+    sign = order.side.sign
+    if order.order_type is OrderType.STOP:
+        start = positive(order.trigger_price_usd or order.limit_price_usd)
+    else:
+        start = touch.ask if order.side is Side.BUY else touch.bid
+    if start is not None:
+        return start * (1 + sign * MARKET_MARGIN_FRAC)
+    close = positive(context.symbol.last_close_usd) if is_pre_open(order, context.at) else None
+    return None if close is None else close * (1 + sign * context.profile.collar_frac)
+
+
+def stop_level(
+    order: OrderRequest, price: Decimal, atr: Decimal | None, tick_usd: Decimal | None
+) -> Decimal | None:
+    """Level of the protective stop for an entry at `price`; None: nothing tells one.
+
+    The order's own, else the policy's nearest, else 2 x ATR. Options: the premium guard, because
+    their levels lie on the underlying.
+    """
+    if order.instrument.is_option:
+        level: Decimal | None = price * (1 - OPTION_STOP_FRAC)
+    elif order.stop_price_usd is not None:
+        level = positive(order.stop_price_usd)
+    else:
+        distance = _policy_distance(order, price, atr)
+        level = None if distance is None else price - order.side.sign * distance
+    if level is None or tick_usd is None or level <= 0:
+        return None
+    return stop_on_tick(level, tick_usd, order.side)
+
+
+def _unpriced(order: OrderRequest, context: Context, anchor: Decimal | None) -> Decimal | None:
+    if context.profile.entry is Entry.AS_GIVEN:
+        return None
+    if context.profile.entry is Entry.MID:
+        return anchor
+    ref = positive(order.ref_price_usd) or anchor
+    return None if ref is None else ref * (1 + order.side.sign * context.profile.collar_frac)
+
+
+def _policy_distance(order: OrderRequest, price: Decimal, atr: Decimal | None) -> Decimal | None:
+    exits = order.exits
+    if exits is None or (exits.stop_frac is None and exits.stop_atr is None):
+        return None if atr is None else ATR_STOP * atr
+    found = []
+    if exits.stop_frac is not None:
+        fraction = number(exits.stop_frac)
+        found.append(None if fraction is None else price * fraction)
+    if exits.stop_atr is not None:
+        multiple = number(exits.stop_atr)
+        found.append(None if multiple is None or atr is None else multiple * atr)
+    known = [distance for distance in found if distance is not None]
+    return min(known) if len(known) == len(found) else None

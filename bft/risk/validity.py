@@ -1,0 +1,153 @@
+"""Rules 7 and 8: is the symbol tradable here, and is the order sound in itself.
+
+Source: executor specification, section 4.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from bft.domain.orders import OrderRequest, OrderType, Side
+from bft.domain.trading import Instrument, SignalKind
+from bft.risk.case import Case
+from bft.risk.finding import PASSED, Finding, blocked, missing
+from bft.risk.numbers import number, positive
+
+
+def symbol(case: Case) -> Finding:
+    """7: not in the profile, restricted, not unique, corporate action open, halted."""
+    facts, profile = case.context.symbol, case.profile
+    if case.order.instrument is Instrument.FUTURE:
+        in_profile: bool | None = facts.underlying in profile.roots
+    else:
+        in_profile = facts.in_universe
+    unique = None if facts.contract_matches is None else facts.contract_matches == 1
+    needed = (
+        ("in the profile", in_profile, True),
+        ("restricted", facts.restricted, False),
+        ("one contract", unique, True),
+        ("corporate action open", facts.action_open, False),
+        ("halted", facts.halted, False),
+        ("suspected split", facts.suspected_split, False),
+    )
+    for name, value, wanted in needed:
+        if value is not wanted:
+            found = "yes" if value else "no"
+            return missing(name) if value is None else blocked(f"{name}: {found}", facts.underlying)
+    quote = case.context.quote
+    if quote is not None and quote.halted:
+        return blocked("halted: yes", facts.underlying)
+    return _price_band(case)
+
+
+def validation(case: Case) -> Finding:
+    """8: bad numbers, no stop distance, a level on the wrong side, off tick, not allowed."""
+    order = case.order
+    problem = _not_allowed(case) or _bad_number(order) or _bad_fraction(order)
+    if problem:
+        return blocked(problem)
+    if case.tick is None or case.multiplier is None:
+        return missing("contract with tick and multiplier")
+    if case.price is None:
+        return missing("price")
+    problem = _off_tick(order, case.tick) or _wrong_side(case)
+    if problem:
+        return blocked(problem, case.price)
+    if case.distance_usd is None:
+        return missing("stop distance")
+    return PASSED
+
+
+def _price_band(case: Case) -> Finding:
+    low, high = case.profile.min_price_usd, case.profile.max_price_usd
+    if low is None and high is None:
+        return PASSED
+    band = f"{low}-{high}"
+    if case.price is None:
+        return missing("price", band)
+    below = low is not None and case.price < low
+    above = high is not None and case.price > high
+    return blocked("price outside the profile's", case.price, band) if below or above else PASSED
+
+
+def _not_allowed(case: Case) -> str:
+    order, profile = case.order, case.profile
+    if order.kind is not SignalKind.ENTRY:
+        return "an exit is no opening order"
+    if order.instrument not in profile.instruments:
+        return f"instrument {order.instrument} is not in profile {profile.name}"
+    if order.side is Side.SELL and (order.instrument.is_option or not profile.short_allowed):
+        return f"selling to open is not in profile {profile.name}"
+    if order.qty < 0 or (order.qty == 0 and not order.is_signal):
+        return f"quantity {order.qty}"
+    return ""
+
+
+def _prices(order: OrderRequest) -> Iterator[tuple[str, Decimal]]:
+    named = (
+        ("price", order.limit_price_usd),
+        ("trigger_price", order.trigger_price_usd),
+        ("stop_price", order.stop_price_usd),
+        ("target_price", order.target_price_usd),
+    )
+    return ((name, value) for name, value in named if value is not None)
+
+
+def _bad_number(order: OrderRequest) -> str:
+    for name, value in (*_prices(order), ("ref_price", order.ref_price_usd)):
+        if value is not None and positive(value) is None:
+            return f"{name} {value} is no price"
+    if order.order_type is OrderType.LIMIT and not order.is_signal and not order.limit_price_usd:
+        return "LIMIT without price"
+    if order.order_type is OrderType.STOP and not (
+        order.trigger_price_usd or order.limit_price_usd
+    ):
+        return "STOP without price"
+    if order.order_type is OrderType.STOP_LIMIT and not (
+        order.trigger_price_usd and order.limit_price_usd
+    ):
+        return "STOP_LIMIT without price and trigger_price"
+    return ""
+
+
+def _bad_fraction(order: OrderRequest) -> str:
+    exits = order.exits
+    if exits is None:
+        return ""
+    named = (
+        ("stop_frac", exits.stop_frac),
+        ("stop_atr", exits.stop_atr),
+        ("target_frac", exits.target_frac),
+        ("target_atr", exits.target_atr),
+        ("trail_frac", exits.trail_frac),
+        ("trail_atr", exits.trail_atr),
+    )
+    for name, value in named:
+        if value is not None and positive(value) is None:
+            return f"{name} {value} is no number above 0"
+    if number(exits.activation_frac) is None:
+        return f"activation_frac {exits.activation_frac} is no number"
+    return f"stop_frac {exits.stop_frac} is not below 1" if (exits.stop_frac or 0) >= 1 else ""
+
+
+def _off_tick(order: OrderRequest, tick: Decimal) -> str:
+    if order.is_signal or order.instrument.is_option:
+        named = [("price", order.limit_price_usd)] if not order.is_signal else []
+    else:
+        named = list(_prices(order))
+    for name, value in named:
+        if value is not None and value % tick:
+            return f"{name} {value} is off the tick of {tick}"
+    return ""
+
+
+def _wrong_side(case: Case) -> str:
+    order, price, sign = case.order, case.price, case.order.side.sign
+    if order.instrument.is_option or price is None:
+        return ""  # levels of options lie on the underlying
+    stop = case.stop if case.stop is not None else order.stop_price_usd
+    if stop is not None and sign * (price - stop) <= 0:
+        return f"stop {stop} is not on the losing side of {price}"
+    target = order.target_price_usd
+    if target is not None and sign * (target - price) <= 0:
+        return f"target {target} is not on the winning side of {price}"
+    return ""

@@ -1,0 +1,97 @@
+"""Alerts: which are told, how often, and what is only counted.
+
+Source: executor specification, section 14.
+"""
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+SAME_S, PER_MINUTE, PER_HOUR = 300, 10, 50
+
+
+class Severity(StrEnum):
+    """Who is told: page wakes a person, warn waits for one, info is kept."""
+
+    PAGE = "page"
+    WARN = "warn"
+    INFO = "info"
+
+
+PAGES = frozenset(
+    "ExecutorDown BrokerDown ApprovalNeeded UnknownOrder Overfill ProtectionMissing ExitStuck "
+    "IdRollback PositionMismatch StateRestored SymbolFenced DayLossHalt DrawdownHalt KillLatched "
+    "LiveLockBroken WrongAccount StateNotWritable LeaseLost JournalBroken".split()
+)
+WARNINGS = frozenset(
+    "LoginTomorrow ClockSkew QuoteStale MonitorSlow DayLossNear ForeignOrder NoSignals RejectRate "
+    "BrokerErrors PacingErrors AuthFailures".split()
+)
+
+
+def severity(name: str) -> Severity:
+    """Severity of an alert by its name; names outside both lists are information."""
+    if name in PAGES:
+        return Severity.PAGE
+    return Severity.WARN if name in WARNINGS else Severity.INFO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """Something a person is told: what, about which key, in words."""
+
+    name: str
+    key: str
+    text: str
+    at: datetime
+
+    @property
+    def severity(self) -> Severity:
+        """See `severity`."""
+        return severity(self.name)
+
+
+class Throttle:
+    """Lets an alert through once per (name, key) and 300 s, at most 10 a minute and 50 an hour.
+
+    What is held back is counted; `summary` tells it as one line.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, str], datetime] = {}
+        self._sent: deque[datetime] = deque()
+        self._held: Counter[str] = Counter()
+
+    def passes(self, alert: Alert) -> bool:
+        """Tell whether this alert is sent now; a repeat within 300 s is dropped without a word."""
+        last = self._last.get((alert.name, alert.key))
+        if last is not None and alert.at - last < timedelta(seconds=SAME_S):
+            return False
+        self._forget(alert.at)
+        self._last[alert.name, alert.key] = alert.at
+        minute = sum(1 for at in self._sent if alert.at - at < timedelta(minutes=1))
+        if minute >= PER_MINUTE or len(self._sent) >= PER_HOUR:
+            self._held[alert.name] += 1
+            return False
+        self._sent.append(alert.at)
+        return True
+
+    def summary(self, now: datetime) -> str | None:
+        """One line about what was held back, once there is room again; then it is forgotten."""
+        self._forget(now)
+        if not self._held or len(self._sent) >= PER_HOUR:
+            return None
+        if self._sent and now - self._sent[-1] < timedelta(minutes=1):
+            return None
+        told = ", ".join(f"{name} x{count}" for name, count in sorted(self._held.items()))
+        self._held.clear()
+        self._sent.append(now)
+        return f"suppressed alerts: {told}"
+
+    def _forget(self, now: datetime) -> None:
+        while self._sent and now - self._sent[0] >= timedelta(hours=1):
+            self._sent.popleft()
+        stale = [k for k, at in self._last.items() if now - at >= timedelta(seconds=SAME_S)]
+        for key in stale:
+            del self._last[key]

@@ -1,0 +1,181 @@
+"""A cover: the exits of one entry, from its commitment to the last unit; pure.
+
+What was filled is counted from the orders of the bracket, so that a repeated, reordered or
+corrected report changes nothing twice. Source: executor specification, section 6.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from bft import exits
+from bft.domain import sessions
+from bft.domain.orders import Contract, Execution, Intent, Leg
+from bft.domain.trading import Direction, ExitPolicy
+from bft.ledger.codec import decode, encode
+from bft.ledger.days import trading_day
+from bft.ledger.records import Bracket
+
+AT_OPEN = timedelta(minutes=1)  # a fill so soon after the open is the auction's
+_LEVELS = {Leg.TARGET: exits.Reason.TARGET}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cover:
+    """`stop_usd`, `target_usd`: levels that the order named, in place of the policy's.
+
+    `state` is None before the first fill. `entry_qty`, `entry_cost_usd` and `exit_qty` are what
+    was counted so far; `cut_qty` was sold or bought back by others.
+    """
+
+    entry: str
+    account: str
+    contract: Contract
+    direction: Direction
+    policy: ExitPolicy
+    strategy_id: str
+    opened_at: datetime
+    atr_usd: Decimal | None = None
+    stop_usd: Decimal | None = None
+    target_usd: Decimal | None = None
+    state: exits.ExitState | None = None
+    entry_qty: int = 0
+    entry_cost_usd: Decimal = Decimal(0)
+    exit_qty: int = 0
+    cut_qty: int = 0
+
+    @property
+    def open_qty(self) -> int:
+        """Units still to protect."""
+        return int(self.state.open_qty) if self.state else 0
+
+    @property
+    def sign(self) -> int:
+        """+1 for a long position."""
+        return 1 if self.direction is Direction.LONG else -1
+
+    @property
+    def oca_group(self) -> str:
+        """The group of all its closing orders at the broker."""
+        return f"bft1.{self.entry}"
+
+
+def counted(
+    cover: Cover, entry: Intent, legs: Sequence[Intent], fills: Iterable[Execution]
+) -> Cover:
+    """The cover after what its orders have filled by now.
+
+    `legs` are its closing orders; `fills` the executions of the entry that count.
+    """
+    cover = _entered(cover, entry, list(fills))
+    total = sum(leg.filled_qty for leg in legs)
+    left = total - cover.exit_qty
+    cover = replace(cover, exit_qty=total)
+    if left > 0 and cover.open_qty:
+        return _exited(cover, legs, left)
+    if left < 0 and cover.state is not None:
+        state = replace(cover.state, open_qty=cover.state.open_qty - left)
+        return replace(cover, state=state)
+    return cover
+
+
+def cut(cover: Cover, qty: int, *, at: datetime) -> Cover:
+    """The cover after `qty` of its units were closed by somebody else."""
+    qty = min(qty, cover.open_qty)
+    if cover.state is None or qty <= 0:
+        return cover
+    fill = _exit_fill(cover.state, qty, exits.Reason.MANUAL, at)
+    state = exits.filled(cover.state, fill)
+    return replace(cover, state=state, cut_qty=cover.cut_qty + qty)
+
+
+def _entered(cover: Cover, entry: Intent, fills: list[Execution]) -> Cover:
+    """Count the entry's fills up to what was ordered; the excess is an overfill."""
+    qty = min(entry.filled_qty, entry.qty)
+    filled = sum(told.qty for told in fills)
+    paid = sum((told.price_usd * told.qty for told in fills), Decimal(0))
+    if filled <= 0 or qty == cover.entry_qty:
+        return cover
+    cost = paid * qty / filled
+    more = qty - cover.entry_qty
+    state = cover.state
+    if state is None:
+        state = exits.opened(_fill(cover, qty, cost / qty, fills[0]), cover.policy, cover.atr_usd)
+    elif more > 0:
+        price = (cost - cover.entry_cost_usd) / more
+        state = exits.added(state, qty=Decimal(more), price_usd=max(price, Decimal("0.000001")))
+    else:
+        state = replace(state, open_qty=max(Decimal(0), state.open_qty + more))
+    return replace(cover, state=state, entry_qty=qty, entry_cost_usd=cost)
+
+
+def _fill(cover: Cover, qty: int, price_usd: Decimal, first: Execution) -> exits.EntryFill:
+    session = trading_day(first.at, sec_type=cover.contract.sec_type)
+    return exits.EntryFill(
+        direction=cover.direction,
+        price_usd=price_usd,
+        qty=Decimal(qty),
+        bar_key=session.isoformat(),
+        session=session,
+        at=first.at,
+        at_open=first.at <= sessions.open_at(session) + AT_OPEN,
+        tick_usd=cover.contract.tick_usd,
+        stop_usd=cover.stop_usd,
+        target_usd=cover.target_usd,
+    )
+
+
+def _exited(cover: Cover, legs: Sequence[Intent], left: int) -> Cover:
+    """Book newly filled exits; what exceeds the position is an overfill of the account's."""
+    if cover.state is None:
+        return cover
+    qty = min(left, cover.open_qty)
+    last = max(legs, key=lambda leg: (leg.filled_qty > 0, leg.ended_at or cover.opened_at))
+    reason = reason_of(last, cover.state)
+    at = last.ended_at or last.sent_at or cover.opened_at
+    return replace(cover, state=exits.filled(cover.state, _exit_fill(cover.state, qty, reason, at)))
+
+
+def reason_of(leg: Intent, state: exits.ExitState) -> exits.Reason:
+    """Why a closing order closed; a stop's name is that of the level it stood for."""
+    if leg.leg is Leg.STOP:
+        return exits.protective(state).stop_reason
+    if leg.leg in _LEVELS:
+        return _LEVELS[leg.leg]
+    known = {reason.value: reason for reason in exits.Reason}
+    return known.get(leg.reason, exits.Reason.MANUAL)
+
+
+def _exit_fill(
+    state: exits.ExitState, qty: int, reason: exits.Reason, at: datetime
+) -> exits.ExitFill:
+    session = sessions.on_or_before(at.astimezone(sessions.NEW_YORK).date())
+    partial = reason is exits.Reason.PARTIAL
+    return exits.ExitFill(
+        qty=Decimal(qty),
+        price_usd=state.reference_usd,
+        reason=reason if not partial or state.partials else exits.Reason.TARGET,
+        moment=exits.Moment.INSIDE,
+        bar_key=at.isoformat(),
+        session=session,
+        at=at,
+    )
+
+
+def to_bracket(cover: Cover, *, at: datetime, closed: bool) -> Bracket:
+    """The ledger's row of a cover."""
+    return Bracket(
+        account=cover.account,
+        con_id=cover.contract.con_id,
+        entry=cover.entry,
+        at=at,
+        opened_at=cover.opened_at,
+        exit_state=encode(cover),
+        closed_at=at if closed else None,
+    )
+
+
+def from_bracket(bracket: Bracket) -> Cover:
+    """The cover of `to_bracket`."""
+    return decode(Cover, bracket.exit_state)

@@ -1,0 +1,147 @@
+"""What every part of the executor shares; touched on the loop's thread only."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from bft.domain.broker import Quote, SessionState
+from bft.domain.errors import BftError
+from bft.domain.journal import Entry
+from bft.domain.orders import Contract, Intent
+from bft.ledger import entries
+from bft.ledger.fold import apply
+from bft.ledger.state import BookState
+from bft.ports import Broker, Clock, Page
+from bft.risk.profiles import Profile
+from bft.services.executor.alerts import Alert, Severity, Throttle
+from bft.services.executor.clocks import Skew
+from bft.services.executor.live_lock import Route, lock_problem
+from bft.services.executor.marker import SendMarker
+from bft.services.executor.reference import Reference
+from bft.services.executor.writer import Writer
+
+HEARTBEAT_S = 10.0  # an older beat of the monitor blocks entries
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Desk:
+    """State, ports and facts of one executor.
+
+    `killed` is the latch in memory, set before anything is stored. `reconciled` is true from the
+    end of a reconciliation until the session is lost. `beat` is the monitor's last turn by
+    `timer`, seconds. `broker_qty` is what the newest valid snapshot said, by con id.
+    """
+
+    route: Route
+    folder: Path
+    state: BookState
+    writer: Writer
+    broker: Broker
+    clock: Clock
+    marker: SendMarker
+    profile: Profile
+    timer: Callable[[], float]
+    skew: Skew
+    reference: Reference = field(default_factory=Reference)
+    killed: bool = False
+    closing_down: bool = False
+    reconciled: bool = False
+    lock_broken: str | None = None
+    beat: float | None = None
+    broker_qty: dict[int, Decimal] = field(default_factory=dict)
+    throttle: Throttle = field(default_factory=Throttle)
+    poke: Callable[[], None] = lambda: None
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    @property
+    def account(self) -> str:
+        """The one account orders are for."""
+        return self.route.account
+
+    @property
+    def now(self) -> datetime:
+        """The executor's clock."""
+        return self.clock.now()
+
+    @property
+    def lease_held(self) -> bool:
+        """This process may open."""
+        return self.writer.lease is not None
+
+    def note(self, *items: Entry, gives_up: bool = False) -> "asyncio.Future[None]":
+        """Fold entries and queue them as one page; the future ends when they are durable.
+
+        Raises:
+            DataError: an entry does not fit the state; nothing of it was noted.
+        """
+        rows = [change for item in items for change in apply(self.state, item)]
+        return self.writer.submit(Page(entries=items, rows=rows), gives_up=gives_up)
+
+    def event(self, kind: str, severity: str, name: str, message: str, **details: object) -> None:
+        """Store something people may read; `kind` and `severity` as in section 13."""
+        made = entries.event(
+            self.now, kind=kind, severity=severity, name=name, message=message, details=details
+        )
+        self.note(made)
+
+    def alert(self, name: str, key: str, text: str) -> None:
+        """Tell a person, unless the same was told within 300 s or too much was told already."""
+        told = Alert(name=name, key=key, text=text, at=self.now)
+        if not self.throttle.passes(told):
+            return
+        log.warning("executor.alert", alert=name, key=key, text=text)
+        level = {Severity.PAGE: "CRITICAL", Severity.WARN: "WARNING", Severity.INFO: "INFO"}
+        made = entries.alert(
+            told.at, severity=level[told.severity], name=name, key=key, message=text
+        )
+        rows = apply(self.state, made)
+        mail = {"name": name, "key": key, "severity": told.severity, "text": text, "at": told.at}
+        self.writer.submit(Page(entries=(made,), rows=rows, outbox=(mail,)))
+
+    def spawn(self, work: Coroutine[Any, Any, Any], what: str) -> "asyncio.Task[Any]":
+        """Run beside everything else; a fault bft understands is logged, a bug ends the process."""
+        task = asyncio.create_task(self._guarded(work, what))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    async def _guarded(self, work: Coroutine[Any, Any, Any], what: str) -> None:
+        try:
+            await work
+        except BftError as error:
+            log.warning("executor.task_failed", task=what, error=str(error))
+
+    def may_open(self) -> str | None:
+        """Why no opening order may leave in this very tick, or None: the fences."""
+        if self.killed or self.state.kill.latched:
+            return "kill switch"
+        if not self.lease_held or self.closing_down:
+            return "lease lost" if not self.lease_held else "shutting down"
+        if self.broker.state is not SessionState.ARMED or not self.reconciled:
+            return f"session {self.broker.state}"
+        self.lock_broken = self.lock_broken or lock_problem(self.route, now=self.now)
+        return self.lock_broken
+
+    def halted(self, intent: Intent) -> str | None:
+        """The halt that forbids this opening order, or None."""
+        places = {
+            ("account", self.account),
+            ("profile", self.profile.name),
+            ("strategy", intent.strategy_id),
+            ("symbol", intent.contract.symbol),
+        }
+        held = (h for h in self.state.active_halts(self.now) if (h.scope, h.key) in places)
+        found = next(held, None)
+        return f"halt {found.halt_id}: {found.reason}" if found else None
+
+    def quote(self, contract: Contract) -> Quote | None:
+        """Newest quote of a contract."""
+        return self.broker.quote(contract)

@@ -1,0 +1,317 @@
+"""Broker reports into the ledger: each is idempotent, in any order.
+
+Filled quantity comes from executions alone; a status only says where an order stands.
+Source: executor specification, sections 3 and 7.1.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import structlog
+
+from bft.domain.broker import (
+    AccountReport,
+    BrokerOrder,
+    ErrorKind,
+    ErrorReport,
+    ExecutionReport,
+    FeeReport,
+    OrderReport,
+    PositionReport,
+    QuoteReport,
+    Report,
+    SessionReport,
+    SessionState,
+)
+from bft.domain.errors import BftError
+from bft.domain.orders import REF_PREFIX, Execution, Intent, IntentState
+from bft.ledger import entries
+from bft.ledger.records import BookOrder
+from bft.ledger.transitions import may_move
+from bft.services.executor.desk import Desk
+
+WORKING = frozenset({"PendingSubmit", "PreSubmitted", "Submitted", "PendingCancel", "Inactive"})
+CANCELLED = frozenset({"Cancelled", "ApiCancelled"})
+CLAIM_S = 5.0  # so long a status may claim more than executions say
+INACTIVE_S = 10.0
+QUERY_S = 2.0
+
+log = structlog.get_logger()
+
+
+class Followers(Protocol):
+    """Who is told what the reports came to."""
+
+    def filled(self, intent: Intent, execution: Execution) -> None:
+        """An order of ours has a new execution, or a revised one."""
+
+    def foreign_fill(self, execution: Execution) -> None:
+        """A fill of an order that is not ours was booked."""
+
+    def stranger(self, order_ref: str, what: str) -> None:
+        """The broker knows an order of ours that state does not hold: it was restored."""
+
+    def session(self, report: SessionReport) -> None:
+        """The session changed."""
+
+    def query(self, *, executions: bool = False) -> None:
+        """Ask for all open orders (and executions) soon."""
+
+    def quoted(self, report: QuoteReport) -> None:
+        """A watched contract's quote changed."""
+
+
+class Hearing:
+    """Takes every report of the broker."""
+
+    def __init__(self, desk: Desk, followers: Followers) -> None:
+        self._desk, self._followers = desk, followers
+        self._foreign: set[tuple[int, int]] = set()
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            OrderReport: lambda told: self.order(told.order, epoch=told.epoch),
+            ExecutionReport: lambda told: self.execution(told.execution, epoch=told.epoch),
+            FeeReport: self._fee,
+            ErrorReport: self._error,
+            SessionReport: self._session,
+            QuoteReport: followers.quoted,
+            PositionReport: lambda _: followers.query(),
+            AccountReport: lambda _: desk.poke(),
+        }
+
+    def hear(self, report: Report) -> None:
+        """Book one report; a report that does not fit is kept as an event, never raised."""
+        try:
+            self._handlers[type(report)](report)
+        except BftError as error:
+            self._desk.event("ERROR", "ERROR", "report", str(error), report=type(report).__name__)
+
+    # orders
+
+    def order(self, order: BrokerOrder, *, epoch: int, listed: bool = False) -> None:
+        """Book where an order stands; `listed`: it is in a complete list of open orders."""
+        desk = self._desk
+        if order.account != desk.account:
+            return
+        intent = self._intent(order, epoch)
+        if intent is None:
+            self._unknown(order)
+        elif self._second_perm_id(intent, order):
+            self._cancel_twin(intent, order)
+        elif intent.state.terminal:
+            if order.status in WORKING and listed:
+                self._resurrected(intent, order)
+        else:
+            self._stands(intent, order, epoch)
+        desk.poke()
+
+    def _intent(self, order: BrokerOrder, epoch: int) -> Intent | None:
+        ours = order.client_id == self._desk.broker.client_id
+        key = (epoch, order.client_id, order.order_id) if ours and order.order_id else None
+        return self._desk.state.intent_of(order_ref=order.order_ref, perm_id=order.perm_id, key=key)
+
+    def _stands(self, intent: Intent, order: BrokerOrder, epoch: int) -> None:
+        if order.status in WORKING | CANCELLED | {"Filled"} and order.order_id:
+            self._acknowledge(intent, order, epoch)
+        claimed = int(order.filled_qty or 0)
+        if claimed > self._now(intent).filled_qty:
+            self._in(CLAIM_S, lambda: self._claimed(intent.intent_id, claimed))
+        if order.status in CANCELLED and claimed <= self._now(intent).filled_qty:
+            self.move(intent, IntentState.CANCELLED, "status Cancelled")
+        if order.status == "Inactive":
+            self._in(INACTIVE_S, lambda: self._still_inactive(intent.intent_id))
+
+    def _acknowledge(self, intent: Intent, order: BrokerOrder, epoch: int) -> None:
+        told = BookOrder(
+            epoch=epoch,
+            client_id=order.client_id,
+            order_id=order.order_id,
+            intent_id=intent.intent_id,
+            at=self._desk.now,
+            perm_id=order.perm_id or None,
+            qty=int(order.qty),
+            limit_price_usd=order.limit_price_usd,
+            stop_price_usd=order.stop_price_usd,
+            broker_status=order.status,
+            why_held=order.why_held,
+        )
+        if self._news(intent, told):
+            self._desk.note(entries.order(told))
+
+    def _news(self, intent: Intent, told: BookOrder) -> bool:
+        known = self._desk.state.orders.get(told.key)
+        same = known is not None and (
+            known.qty,
+            known.limit_price_usd,
+            known.stop_price_usd,
+            known.broker_status,
+            known.why_held,
+            known.perm_id,
+        ) == (
+            told.qty,
+            told.limit_price_usd or known.limit_price_usd,
+            told.stop_price_usd or known.stop_price_usd,
+            told.broker_status,
+            told.why_held,
+            told.perm_id or known.perm_id,
+        )
+        return not same or intent.state in {IntentState.SENT, IntentState.UNKNOWN}
+
+    def _claimed(self, intent_id: str, claimed: int) -> None:
+        """A status still says more than executions do."""
+        if self._desk.state.intents[intent_id].filled_qty < claimed:
+            self._followers.query(executions=True)
+
+    def _still_inactive(self, intent_id: str) -> None:
+        intent = self._desk.state.intents.get(intent_id)
+        if intent and not intent.state.terminal and intent.broker_status == "Inactive":
+            self._followers.query(executions=True)
+            self._cancel_at_broker(intent.order_id)
+
+    def _second_perm_id(self, intent: Intent, order: BrokerOrder) -> bool:
+        both = bool(intent.perm_id and order.perm_id) and intent.perm_id != order.perm_id
+        return both and order.status in WORKING
+
+    def _cancel_twin(self, intent: Intent, order: BrokerOrder) -> None:
+        text = f"{intent.order_ref} is live twice: permId {intent.perm_id} and {order.perm_id}"
+        self._desk.alert("UnknownOrder", str(order.perm_id), f"{text}; the second is cancelled")
+        self._cancel_at_broker(order.order_id)
+
+    def _resurrected(self, intent: Intent, order: BrokerOrder) -> None:
+        text = f"{intent.order_ref} ended as {intent.state}, but the broker still holds it"
+        self._desk.alert("UnknownOrder", intent.intent_id, f"{text}; it is cancelled")
+        self._cancel_at_broker(order.order_id)
+
+    def _cancel_at_broker(self, order_id: int | None) -> None:
+        if order_id and self._desk.broker.state.may_cancel:
+            self._desk.broker.cancel(order_id)
+
+    def _unknown(self, order: BrokerOrder) -> None:
+        """Another's order is recorded and never touched; ours that state lacks was restored."""
+        if order.order_ref.startswith(REF_PREFIX):
+            self._followers.stranger(order.order_ref, f"open order, permId {order.perm_id}")
+            return
+        key = (order.client_id, order.perm_id or order.order_id)
+        if key in self._foreign:
+            return
+        self._foreign.add(key)
+        side = f"{order.side} {order.qty} {order.contract.symbol} {order.order_type}"
+        text = f"order of client {order.client_id}: {side}, permId {order.perm_id}"
+        self._desk.alert("ForeignOrder", str(order.perm_id), text)
+
+    # fills
+
+    def execution(self, told: Execution, *, epoch: int) -> None:
+        """Book a fill once; tell who follows."""
+        desk = self._desk
+        if told.account != desk.account or told.exec_id in desk.state.executions:
+            return
+        desk.note(entries.execution(desk.now, execution=told, epoch=epoch))
+        booked = desk.state.executions.get(told.exec_id)
+        intent = desk.state.intents.get(booked.intent_id or "") if booked else None
+        if intent is not None:
+            self._followers.filled(intent, told)
+        elif told.order_ref.startswith(REF_PREFIX):
+            self._followers.stranger(told.order_ref, f"execution {told.exec_id}")
+        else:
+            self._followers.foreign_fill(told)
+        desk.poke()
+
+    def _fee(self, report: FeeReport) -> None:
+        booked = self._desk.state.executions.get(report.exec_id)
+        if booked is None or booked.execution.fee_usd != report.fee_usd:
+            made = entries.fee(self._desk.now, exec_id=report.exec_id, fee_usd=report.fee_usd)
+            self._desk.note(made)
+
+    # errors
+
+    def _error(self, report: ErrorReport) -> None:
+        intent = self._addressed(report)
+        if report.kind is ErrorKind.PACING:
+            self._desk.alert("PacingErrors", str(report.code), f"{report.code} {report.text}")
+        if intent is None:
+            if report.kind is not ErrorKind.FARM_OK:
+                self._event(report, "")
+            return
+        self._event(report, intent.order_ref)
+        if report.kind is ErrorKind.REFUSED:
+            self._refused(intent, report)
+        elif report.kind is ErrorKind.DUPLICATE_ID:
+            self.move(intent, IntentState.UNKNOWN, "code 103", code=report.code)
+            self._in(QUERY_S, self._followers.query)
+        elif report.kind is not ErrorKind.MESSAGE:
+            self._in(QUERY_S / 2, lambda: self._followers.query(executions=True))
+        self._desk.poke()
+
+    def _addressed(self, report: ErrorReport) -> Intent | None:
+        client = self._desk.broker.client_id
+        key = (report.epoch, client, report.order_id) if report.order_id else None
+        return self._desk.state.intent_of(order_ref=report.order_ref or "", key=key)
+
+    def _refused(self, intent: Intent, report: ErrorReport) -> None:
+        """Class R: REJECTED before acknowledgement in the sending epoch, else a failed amend."""
+        before = intent.state in {IntentState.SENT, IntentState.UNKNOWN} and not intent.acked_at
+        if before and intent.epoch == report.epoch:
+            text = report.text[:500]
+            self.move(intent, IntentState.REJECTED, "refused", code=report.code, text=text)
+        else:
+            self._in(QUERY_S / 2, lambda: self._followers.query(executions=True))
+
+    def _event(self, report: ErrorReport, order_ref: str) -> None:
+        quiet = report.kind in {ErrorKind.MESSAGE, ErrorKind.CANCELLED, ErrorKind.DATA}
+        self._desk.event(
+            "ERROR",
+            "INFO" if quiet else "WARNING",
+            "broker_code",
+            f"{report.code} {report.text}"[:500],
+            code=report.code,
+            order_ref=order_ref,
+        )
+
+    # session
+
+    def _session(self, report: SessionReport) -> None:
+        """What was on its way when the session broke is unknown."""
+        broken = {SessionState.DOWN, SessionState.LOST, SessionState.HALF_OPEN}
+        if report.state in broken:
+            self._desk.reconciled = False
+            for intent in list(self._desk.state.live_intents()):
+                if intent.state in {IntentState.SENT, IntentState.CANCEL_PENDING}:
+                    self.move(intent, IntentState.UNKNOWN, f"session {report.state}")
+        if report.state is not SessionState.ARMED:
+            self._desk.event(
+                "SYSTEM", "INFO", "session", f"{report.state} {report.reason}", code=report.code
+            )
+        self._followers.session(report)
+
+    def move(
+        self,
+        intent: Intent,
+        state: IntentState,
+        evidence: str,
+        *,
+        code: int | None = None,
+        text: str = "",
+    ) -> bool:
+        """Note a transition if the table of states holds it; tell whether it did."""
+        current = self._now(intent)
+        if current.state is state or not may_move(current.state, state):
+            return False
+        self._desk.note(
+            entries.moved(
+                self._desk.now,
+                intent_id=intent.intent_id,
+                state=state,
+                evidence=evidence,
+                code=code,
+                text=text,
+            )
+        )
+        return True
+
+    def _now(self, intent: Intent) -> Intent:
+        return self._desk.state.intents.get(intent.intent_id, intent)
+
+    @staticmethod
+    def _in(delay_s: float, then: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_later(delay_s, then)

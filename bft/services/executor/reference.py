@@ -1,0 +1,228 @@
+"""What the night says about symbols: last bars, volumes, sectors, forecasts, corporate actions.
+
+Read with pyarrow alone: the executor never imports pandas. Source: executor specification, section
+4 (rules 7, 11, 13, 14, 16) and data specification.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from bft.domain import sessions
+from bft.domain.forecast import HORIZONS_DAYS
+from bft.domain.gold import SIMULATED, SUSPECTED_SPLIT
+from bft.ports import Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+VOLUME_SESSIONS = 20
+SUSPICION_SESSIONS = 20  # no entries so long after a suspected split; strategies specification, 8
+_GOLD = (
+    "date symbol open high low adjusted_close volume atr_14 sector split_factor row_flags".split()
+)
+_FORECAST = "asof symbol status model_age_days_max paper_only set_digest".split()
+_FORECAST += [f"rank_{days}d" for days in HORIZONS_DAYS]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayBar:
+    """The last session's bar, USD as traded; shares."""
+
+    session: date
+    open_usd: Decimal
+    high_usd: Decimal
+    low_usd: Decimal
+    close_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolRow:
+    """A symbol at the close of gold's asof; None is unknown. `adv_20` in shares of today."""
+
+    symbol: str
+    bar: DayBar | None
+    adv_20: Decimal | None
+    atr_14_usd: Decimal | None
+    sector: str | None
+    suspected_split: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastRow:
+    """Cross-sectional ranks 0..1 by horizon in sessions, and where they come from."""
+
+    ranks: Mapping[int, float]
+    status: str
+    model_age_days: int
+    paper_only: bool
+    set_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """A split whose ex-date is known: new units for each old one."""
+
+    symbol: str
+    ex_date: date
+    ratio: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """One night's facts; `gold_asof` None: there is no night yet, so every entry is refused."""
+
+    gold_asof: date | None = None
+    forecast_asof: date | None = None
+    simulated: bool = False
+    symbols: Mapping[str, SymbolRow] = field(default_factory=dict)
+    universe: frozenset[str] = frozenset()
+    forecasts: Mapping[str, ForecastRow] = field(default_factory=dict)
+    splits: tuple[Split, ...] = ()
+    renames: Mapping[str, str] = field(default_factory=dict)
+    digests: tuple[str, ...] = ()
+
+    def action_open(self, symbol: str, day: date) -> bool:
+        """A split of `symbol` took or takes effect after the prices known here."""
+        since = self.gold_asof or date.min
+        return any(s.symbol == symbol and since < s.ex_date <= day for s in self.splits)
+
+
+def manifest_digests(store: Store) -> tuple[str, ...]:
+    """What the reference depends on; another value means: read it again."""
+    names = ("gold", "forecasts", "universe", "actions")
+    found = (store.manifest(name) for name in names)
+    return tuple(manifest.digest if manifest else "" for manifest in found)
+
+
+def read_reference(store: Store) -> Reference:
+    """Newest gold, forecasts, universe and actions of the root.
+
+    Raises:
+        DataError: an object is absent or altered.
+        UnavailableError: the root does not answer.
+    """
+    digests, gold = manifest_digests(store), store.manifest("gold")
+    if gold is None:
+        return Reference(digests=digests)
+    asof = gold.asof
+    since = sessions.shift(sessions.on_or_before(asof), -VOLUME_SESSIONS)
+    rows = store.read("gold", columns=_GOLD, since=since)
+    forecasts = store.manifest("forecasts")
+    members = store.read("universe").select(["symbol", "from", "to", "renamed_from"])
+    return Reference(
+        gold_asof=asof,
+        forecast_asof=forecasts.asof if forecasts else None,
+        simulated=_simulated(rows),
+        symbols=_symbols(rows, asof),
+        universe=_universe(members, asof),
+        forecasts=_forecasts(store, forecasts.asof if forecasts else None),
+        splits=_splits(store.read("actions"), since=since),
+        renames=_renames(members),
+        digests=digests,
+    )
+
+
+def _simulated(rows: "pa.Table") -> bool:
+    return any((flags or 0) & SIMULATED for flags in rows["row_flags"].to_pylist())
+
+
+def _symbols(rows: "pa.Table", asof: date) -> dict[str, SymbolRow]:
+    by_symbol: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows.to_pylist():
+        by_symbol[row["symbol"]].append(row)
+    return {symbol: _symbol(symbol, found, asof) for symbol, found in by_symbol.items()}
+
+
+def _symbol(symbol: str, rows: list[dict[str, Any]], asof: date) -> SymbolRow:
+    rows.sort(key=lambda row: row["date"])
+    last = rows[-1]
+    fresh = last["date"] == asof
+    return SymbolRow(
+        symbol=symbol,
+        bar=_bar(last) if fresh else None,
+        adv_20=_mean_volume(rows[-VOLUME_SESSIONS:]),
+        atr_14_usd=_money(last["atr_14"]) if fresh else None,
+        sector=last["sector"],
+        suspected_split=any((row["row_flags"] or 0) & SUSPECTED_SPLIT for row in rows),
+    )
+
+
+def _bar(row: Mapping[str, Any]) -> DayBar | None:
+    prices = [_money(row[name]) for name in ("open", "high", "low", "adjusted_close")]
+    if any(price is None or price <= 0 for price in prices):
+        return None
+    first, high, low, close = (price for price in prices if price is not None)
+    return DayBar(
+        session=row["date"],
+        open_usd=first,
+        high_usd=max(first, high, low, close),
+        low_usd=min(first, high, low, close),
+        close_usd=close,
+    )
+
+
+def _mean_volume(rows: Iterable[Mapping[str, Any]]) -> Decimal | None:
+    """Shares of today a session; a volume before a split counts in today's shares."""
+    rows = list(rows)
+    known = [row for row in rows if row["volume"] is not None]
+    if len(rows) < VOLUME_SESSIONS or not known:
+        return None
+    now = rows[-1]["split_factor"] or 1.0
+    scaled = [row["volume"] * now / (row["split_factor"] or 1.0) for row in known]
+    return Decimal(round(sum(scaled) / len(scaled)))
+
+
+def _money(value: float | None) -> Decimal | None:
+    """A price in steps of 1e-6 USD; NaN and infinities are unknown."""
+    if value is None or value != value or value in {float("inf"), float("-inf")}:  # noqa: PLR0124  NaN
+        return None
+    return Decimal(format(value, ".6f")).normalize()
+
+
+def _universe(rows: "pa.Table", asof: date) -> frozenset[str]:
+    return frozenset(
+        row["symbol"]
+        for row in rows.to_pylist()
+        if (row["from"] is None or row["from"] <= asof) and (row["to"] is None or asof <= row["to"])
+    )
+
+
+def _renames(rows: "pa.Table") -> dict[str, str]:
+    return {row["renamed_from"]: row["symbol"] for row in rows.to_pylist() if row["renamed_from"]}
+
+
+def _forecasts(store: Store, asof: date | None) -> dict[str, ForecastRow]:
+    if asof is None:
+        return {}
+    rows = store.read("forecasts", asof=asof, columns=_FORECAST, since=asof)
+    return {row["symbol"]: _forecast(row) for row in rows.to_pylist() if row["asof"] == asof}
+
+
+def _forecast(row: Mapping[str, Any]) -> ForecastRow:
+    ranks = {days: row[f"rank_{days}d"] for days in HORIZONS_DAYS}
+    return ForecastRow(
+        ranks={days: rank for days, rank in ranks.items() if rank is not None and rank == rank},  # noqa: PLR0124  NaN
+        status=row["status"],
+        model_age_days=row["model_age_days_max"],
+        paper_only=bool(row["paper_only"]),
+        set_digest=row["set_digest"] or "",
+    )
+
+
+def _splits(rows: "pa.Table", *, since: date) -> tuple[Split, ...]:
+    """Newest word on each split from `since` on."""
+    newest: dict[tuple[str, date], dict[str, Any]] = {}
+    ordered = rows.sort_by([("known_at", "ascending"), ("revision", "ascending")])
+    # instants are left out: turning them into Python objects would import pandas
+    for row in ordered.select(["symbol", "ex_date", "kind", "value", "status"]).to_pylist():
+        if row["kind"] == "split" and row["ex_date"] >= since:
+            newest[row["symbol"], row["ex_date"]] = row
+    return tuple(
+        Split(symbol=symbol, ex_date=day, ratio=Decimal(str(row["value"])))
+        for (symbol, day), row in sorted(newest.items())
+        if row["status"] != "refused"
+    )

@@ -1,0 +1,178 @@
+"""From committed intents to bytes, exactly once.
+
+A token of the pacer, one durable transaction, the fences and the bytes in one tick of the loop,
+a marker before the first byte. Source: executor specification, section 3.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from bft.domain.broker import PlacedOrder, Priority
+from bft.domain.errors import RefusedError, UnavailableError
+from bft.domain.journal import Entry
+from bft.domain.orders import Intent, IntentState, Leg
+from bft.ledger import entries
+from bft.services.executor.desk import Desk
+
+ACK_S = 10.0
+OCA_REDUCE = 2  # with block: a partial fill reduces the siblings; executor specification, 17
+DOUBLE_BID_ASK = 4  # trigger method of option stops; executor specification, 6
+
+Items = Callable[[Sequence[Intent]], Sequence[Entry]]
+"""What T1 holds beside nothing else: entries made once the order ids are known."""
+
+
+class Sender:
+    """Sends orders, amends and cancels; every one leaves through here."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def send(
+        self, legs: Sequence[Intent], *, priority: Priority, items: Items | None = None
+    ) -> str | None:
+        """Commit and send legs, parent first; why nothing was sent, or None.
+
+        `items` gives the entries of the transaction, the intents' own among them; None: these
+        alone.
+
+        Raises:
+            RefusedError: the lease is lost; nothing was sent.
+            UnavailableError: the session does not allow it; nothing was committed.
+        """
+        desk = self._desk
+        for _ in legs:
+            await desk.broker.send_token(priority)
+        legs = self._with_ids(legs)
+        alone = entries.intents(desk.now, intents=legs, facts=None)
+        return await self._committed(legs, items(legs) if items else [alone])
+
+    async def amend(self, intent: Intent, *, remaining: int, price_usd: Decimal) -> None:
+        """Change quantity and price of a live leg; reports tell the outcome.
+
+        Raises:
+            UnavailableError: the session does not allow it.
+        """
+        await self._desk.broker.send_token(Priority.AMEND)
+        current = self._desk.state.intents[intent.intent_id]
+        if current.state.terminal or current.order_id is None:
+            return
+        qty = current.filled_qty + remaining
+        stop = price_usd if current.leg is Leg.STOP else current.stop_price_usd
+        limit = current.limit_price_usd if current.leg is Leg.STOP else price_usd
+        changed = replace(current, qty=qty, stop_price_usd=stop, limit_price_usd=limit)
+        self._desk.broker.amend(placed(changed, self._parent_order_id(current), transmit=True))
+
+    async def cancel(self, intent: Intent, *, why: str) -> None:
+        """Cancel an order; one that was never sent lapses at once."""
+        desk = self._desk
+        await desk.broker.send_token(Priority.CANCEL)
+        current = desk.state.intents.get(intent.intent_id, intent)
+        if current.state.terminal or current.order_id is None:
+            return
+        desk.broker.cancel(current.order_id)
+        if current.state in {IntentState.ACKED, IntentState.PARTIAL}:
+            desk.note(self._moved(current, IntentState.CANCEL_PENDING, why))
+        self._later(current, IntentState.CANCEL_PENDING)
+
+    def _with_ids(self, legs: Sequence[Intent]) -> list[Intent]:
+        broker = self._desk.broker
+        ids = broker.reserve_ids(len(legs))
+        return [
+            replace(leg, order_id=number, client_id=broker.client_id, epoch=broker.epoch)
+            for leg, number in zip(legs, ids, strict=True)
+        ]
+
+    async def _committed(self, legs: Sequence[Intent], items: Sequence[Entry]) -> str | None:
+        """T1, fences, marker, bytes, T2."""
+        desk, ids = self._desk, [leg.intent_id for leg in legs]
+        try:
+            await desk.note(*items, gives_up=True)
+        except UnavailableError:
+            desk.note(entries.lapsed(desk.now, intent_ids=ids, reason="state not writable"))
+            desk.alert("StateNotWritable", "state", desk.writer.problem or "state not writable")
+            return "state not writable"
+        problem = self._fenced(legs) or self._written(legs)
+        if problem:
+            desk.note(entries.lapsed(desk.now, intent_ids=ids, reason=problem))
+            return problem
+        desk.note(entries.sent(desk.now, intent_ids=ids))
+        for leg in legs:
+            self._later(leg, IntentState.SENT)
+        return None
+
+    def _fenced(self, legs: Sequence[Intent]) -> str | None:
+        desk = self._desk
+        if desk.broker.epoch != legs[0].epoch:
+            return "the session changed while the order was committed"
+        if not any(leg.leg is Leg.ENTRY for leg in legs):
+            return None if desk.broker.state.may_close else f"session {desk.broker.state}"
+        return desk.may_open() or desk.halted(legs[0])
+
+    def _written(self, legs: Sequence[Intent]) -> str | None:
+        """Mark, then write the bytes; why none were written, or None."""
+        orders = [
+            placed(leg, self._parent_order_id(leg, legs), transmit=leg is legs[-1]) for leg in legs
+        ]
+        try:
+            self._desk.marker.mark(leg.intent_id for leg in legs)
+            self._desk.broker.place(orders)
+        except UnavailableError as error:
+            return str(error)
+        return None
+
+    def _parent_order_id(self, leg: Intent, legs: Sequence[Intent] = ()) -> int:
+        """The broker's id of the parent that goes out with it; a later leg has none."""
+        found = (other.order_id for other in legs if other.intent_id == leg.parent_id)
+        return next(found, None) or 0
+
+    def _later(self, intent: Intent, waiting: IntentState) -> None:
+        asyncio.get_running_loop().call_later(ACK_S, self._unanswered, intent.intent_id, waiting)
+
+    def _unanswered(self, intent_id: str, waiting: IntentState) -> None:
+        intent = self._desk.state.intents.get(intent_id)
+        if intent is None or intent.state is not waiting:
+            return
+        self._desk.note(self._moved(intent, IntentState.UNKNOWN, "no answer in 10 s"))
+        self._desk.event(
+            "ORDER", "WARNING", "unknown", f"{intent.order_ref} was not answered in 10 s"
+        )
+        self._desk.poke()
+
+    def _moved(self, intent: Intent, state: IntentState, evidence: str) -> Entry:
+        return entries.moved(
+            self._desk.now, intent_id=intent.intent_id, state=state, evidence=evidence
+        )
+
+
+def placed(intent: Intent, parent_order_id: int, *, transmit: bool) -> PlacedOrder:
+    """An intent as handed to a broker.
+
+    Raises:
+        RefusedError: it has no order id; it was never committed.
+    """
+    if intent.order_id is None:
+        raise RefusedError(f"{intent.order_ref} has no order id; it was not committed")
+    return PlacedOrder(
+        order_id=intent.order_id,
+        order_ref=intent.order_ref,
+        contract=intent.contract,
+        side=intent.side,
+        qty=intent.qty,
+        order_type=intent.order_type,
+        account=intent.account,
+        limit_price_usd=intent.limit_price_usd,
+        stop_price_usd=intent.stop_price_usd,
+        time_in_force=intent.time_in_force,
+        parent_order_id=parent_order_id,
+        oca_group=intent.oca_group or "",
+        oca_type=OCA_REDUCE if intent.oca_group else 0,
+        transmit=transmit,
+        trigger_method=DOUBLE_BID_ASK if _option_stop(intent) else 0,
+    )
+
+
+def _option_stop(intent: Intent) -> bool:
+    return intent.leg is Leg.STOP and intent.contract.sec_type == "OPT"

@@ -1,0 +1,124 @@
+"""The one writer: pages of entries become durable in the order in which they were decided.
+
+Entries are folded into memory when they are submitted and written behind it; an order is sent only
+when its page is on disk. While the book cannot be written, pages wait in order and are tried again.
+Source: executor specification, sections 2 and 3.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from bft.domain.errors import RefusedError, UnavailableError
+from bft.ports import Book, Clock, Lease, Page
+
+T = TypeVar("T")
+Offload = Callable[[Callable[[], T]], Awaitable[T]]
+
+GROUP = 32  # pages that share one commit
+RETRY_S = 0.5
+RESERVE_BYTES = 16 * 1024 * 1024
+
+
+async def inline(work: Callable[[], T]) -> T:
+    """Run on the loop's own thread: for tests whose order of events must repeat."""
+    return work()
+
+
+@dataclass(slots=True)
+class _Waiting:
+    page: Page
+    durable: asyncio.Future[None]
+    gives_up: bool
+
+
+class Writer:
+    """Commits pages through `offload`; at most `GROUP` of them share a transaction."""
+
+    def __init__(self, book: Book, *, clock: Clock, folder: Path, offload: Offload[object]) -> None:
+        self._book, self._clock, self._offload = book, clock, offload
+        self._reserve = folder / "reserve"
+        self._waiting: deque[_Waiting] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self.lease: Lease | None = None
+        self.on_lease_lost: Callable[[str], None] = lambda _reason: None
+        self.problem: str | None = None
+
+    @property
+    def writable(self) -> bool:
+        """The last commit went through and the reserve is in place."""
+        return self.problem is None
+
+    def submit(self, page: Page, *, gives_up: bool = False) -> asyncio.Future[None]:
+        """Queue a page; the future ends when it is durable.
+
+        `gives_up`: an opening order's page. Its future fails with UnavailableError as soon as the
+        book cannot be written, and the caller records that nothing was sent.
+        """
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(page, future, gives_up))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._drain())
+        return future
+
+    async def flush(self) -> None:
+        """Wait until everything submitted is durable (or the lease is lost)."""
+        while self._task is not None and not self._task.done():
+            await asyncio.wait({self._task})
+
+    def keep_reserve(self) -> None:
+        """Put the reserve file (back) in place; a full disk leaves `problem` set.
+
+        It is what closing orders are committed into when the disk is full.
+        """
+        if self._reserve.exists() and self._reserve.stat().st_size == RESERVE_BYTES:
+            return
+        try:
+            self._reserve.write_bytes(bytes(RESERVE_BYTES))
+        except OSError as error:
+            self._reserve.unlink(missing_ok=True)
+            self.problem = f"{self._reserve}: {error.strerror}"
+            return
+        self.problem = None
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))]
+            try:
+                await self._commit(batch)
+            except UnavailableError as error:
+                self._failed(batch, error)
+                await asyncio.sleep(RETRY_S)
+            except RefusedError as error:
+                self._lost(batch, error)
+                return
+
+    async def _commit(self, batch: list[_Waiting]) -> None:
+        pages = [item.page for item in batch]
+        lease, now = self.lease, self._clock.now()
+        await self._offload(lambda: self._book.commit(pages, lease=lease, now=now))
+        if self.problem is not None:
+            self.problem = None
+            self.keep_reserve()
+        for item in batch:
+            if not item.durable.done():
+                item.durable.set_result(None)
+
+    def _failed(self, batch: list[_Waiting], error: UnavailableError) -> None:
+        self.problem = str(error)
+        self._reserve.unlink(missing_ok=True)
+        self._waiting.extendleft(reversed(batch))
+        for item in self._waiting:
+            if item.gives_up and not item.durable.done():
+                item.durable.set_exception(error)
+
+    def _lost(self, batch: list[_Waiting], error: RefusedError) -> None:
+        for item in (*batch, *self._waiting):
+            if not item.durable.done():
+                item.durable.set_exception(error)
+                item.durable.exception()  # nobody may be waiting for it
+        self._waiting.clear()
+        self.on_lease_lost(str(error))

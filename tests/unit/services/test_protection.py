@@ -1,0 +1,164 @@
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from bft.domain.orders import Contract, Intent, IntentState, Leg, OrderType, Side
+from bft.services.executor.protection import (
+    Amend,
+    Cancel,
+    Desired,
+    Flatten,
+    Place,
+    plan,
+    protected_qty,
+)
+
+LONG = Desired(
+    qty=100,
+    sign=1,
+    stop_price_usd=Decimal("93.00"),
+    target_price_usd=None,
+    tick_usd=Decimal("0.01"),
+    working=False,
+)
+
+
+def _stop(n: int = 0, **changes: object) -> Intent:
+    leg = Intent(
+        intent_id=f"STOP{n}",
+        signal_id="s",
+        account="DU1",
+        contract=Contract(con_id=1, symbol="A"),
+        side=Side.SELL,
+        leg=Leg.STOP,
+        trading_day=date(2026, 1, 6),
+        attempt=n,
+        qty=100,
+        order_type=OrderType.STOP,
+        stop_price_usd=Decimal("93.00"),
+        state=IntentState.ACKED,
+        broker_status="PreSubmitted",
+        why_held="trigger",
+    )
+    return replace(leg, **changes)  # type: ignore[arg-type]
+
+
+def _target(**changes: object) -> Intent:
+    return _stop(
+        7,
+        leg=Leg.TARGET,
+        order_type=OrderType.LIMIT,
+        stop_price_usd=None,
+        limit_price_usd=Decimal("112.00"),
+        broker_status="Submitted",
+        why_held="",
+        **changes,
+    )
+
+
+def _plan(
+    desired: Desired, *legs: Intent, gap_s: float = 0, age_s: float = 100
+) -> list[Place | Amend | Cancel | Flatten]:
+    return plan(desired, legs, gap_s=gap_s, age_s=lambda _: age_s)
+
+
+def test_full_protection_needs_nothing() -> None:
+    assert _plan(LONG, _stop()) == []
+
+
+def test_position_without_any_stop_gets_one_at_once() -> None:
+    assert _plan(LONG) == [Place(leg=Leg.STOP, qty=100, price_usd=Decimal("93.00"))]
+
+
+def test_rejected_child_is_replaced_at_once() -> None:
+    rejected = _stop(state=IntentState.REJECTED)
+    assert _plan(LONG, rejected) == [Place(leg=Leg.STOP, qty=100, price_usd=Decimal("93.00"))]
+
+
+def test_two_refused_stops_end_at_the_market() -> None:
+    refused = [_stop(n, state=IntentState.REJECTED) for n in range(2)]
+    assert _plan(LONG, *refused) == [Flatten(qty=100, why="two stops in a row were refused")]
+
+
+def test_held_child_of_a_working_entry_leaves_a_gap_that_gets_its_own_stop() -> None:
+    child = _stop(why_held="child")
+    part = replace(LONG, qty=40, working=True)
+    assert protected_qty([child]) == 0
+    assert _plan(part, child) == [Place(leg=Leg.STOP, qty=40, price_usd=Decimal("93.00"))]
+
+
+def test_next_slice_raises_the_stop_of_the_gap() -> None:
+    child, own = _stop(why_held="child"), _stop(1, qty=40)
+    assert _plan(replace(LONG, qty=70, working=True), child, own) == [
+        Amend(intent=own, remaining=70, price_usd=Decimal("93.00"))
+    ]
+
+
+def test_child_that_came_to_life_drops_the_stop_of_the_gap() -> None:
+    child, own = _stop(), _stop(1, qty=40)
+    assert _plan(LONG, child, own) == [Cancel(intent=own, why="more protection than position")]
+
+
+@pytest.mark.parametrize("state", [IntentState.SENT, IntentState.RESERVED, IntentState.UNKNOWN])
+def test_silent_stop_is_waited_for_then_cancelled_and_replaced_then_flat(
+    state: IntentState,
+) -> None:
+    silent = _stop(state=state, broker_status="", why_held="")
+    assert _plan(LONG, silent, gap_s=4.9) == []
+    assert _plan(LONG, silent, gap_s=5.1) == [
+        Cancel(intent=silent, why="silent for 5 s"),
+        Place(leg=Leg.STOP, qty=100, price_usd=Decimal("93.00")),
+    ]
+    assert _plan(LONG, silent, gap_s=5.1, age_s=0.5) == []  # the new one gets its chance
+    assert isinstance(_plan(LONG, silent, gap_s=7.0)[0], Flatten)
+
+
+def test_cancel_is_not_repeated_for_what_is_being_cancelled() -> None:
+    going = _stop(state=IntentState.CANCEL_PENDING)
+    assert not [a for a in _plan(LONG, going, gap_s=5.5) if isinstance(a, Cancel)]
+
+
+def test_smaller_position_reduces_the_stop() -> None:
+    assert _plan(replace(LONG, qty=60), _stop()) == [
+        Amend(intent=_stop(), remaining=60, price_usd=Decimal("93.00"))
+    ]
+
+
+def test_stop_moves_only_tighter_by_a_tick_and_not_too_often() -> None:
+    tighter = replace(LONG, stop_price_usd=Decimal("94.00"))
+    assert _plan(tighter, _stop()) == [
+        Amend(intent=_stop(), remaining=100, price_usd=Decimal("94.00"))
+    ]
+    assert _plan(tighter, _stop(), age_s=4.9) == []
+    assert _plan(replace(LONG, stop_price_usd=Decimal("92.00")), _stop()) == []
+    assert _plan(replace(LONG, stop_price_usd=Decimal("93.005")), _stop()) == []
+
+
+def test_short_position_tightens_downwards() -> None:
+    short = replace(LONG, sign=-1, stop_price_usd=Decimal("106.00"))
+    resting = _stop(side=Side.BUY, stop_price_usd=Decimal("107.00"))
+    assert _plan(short, resting) == [
+        Amend(intent=resting, remaining=100, price_usd=Decimal("106.00"))
+    ]
+    assert _plan(replace(short, stop_price_usd=Decimal("108.00")), resting) == []
+
+
+def test_closed_position_cancels_what_is_left_and_a_working_entry_keeps_it() -> None:
+    flat = replace(LONG, qty=0)
+    assert _plan(flat, _stop()) == [Cancel(intent=_stop(), why="position closed")]
+    assert _plan(replace(flat, working=True), _stop(why_held="child")) == []
+    assert _plan(flat, _stop(state=IntentState.FILLED)) == []
+
+
+def test_target_follows_the_position_and_gives_up_after_three_refusals() -> None:
+    aims = replace(LONG, qty=60, target_price_usd=Decimal("112.00"))
+    assert _plan(aims, _stop(qty=60), _target()) == [
+        Amend(intent=_target(), remaining=60, price_usd=Decimal("112.00"))
+    ]
+    assert _plan(aims, _stop(qty=60)) == [
+        Place(leg=Leg.TARGET, qty=60, price_usd=Decimal("112.00"))
+    ]
+    refused = [_target(state=IntentState.REJECTED)] * 3
+    assert _plan(aims, _stop(qty=60), *refused) == []
