@@ -25,7 +25,7 @@ def money_text(value: Decimal) -> str:
     text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
-    return text
+    return "0" if text == "-0" else text
 
 
 def instant_text(at: datetime) -> str:

@@ -240,8 +240,13 @@ def test_odd_inputs_never_raise_and_stored_ones_replay(case: tuple[OrderRequest,
     assert decision.allowed is all(r.verdict is Verdict.PASS for r in decision.rules)
     stored = json.loads(canonical_json(encode({"order": asked, "context": seen})))
     again = evaluate(decode(OrderRequest, stored["order"]), decode(Context, stored["context"]))
-    assert again == decision or encode(again) == encode(decision)
+    assert _meant(again) == _meant(decision)  # text may differ: a stored number has no "1.10"
     canonical_json(encode(decision))
+
+
+def _meant(decision: Decision) -> tuple[object, ...]:
+    verdicts = tuple((rule.number, rule.verdict, rule.reason) for rule in decision.rules)
+    return decision.allowed, decision.qty, decision.reason, decision.http_code, verdicts
 
 
 @settings(max_examples=200, deadline=None)
