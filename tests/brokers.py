@@ -1,23 +1,26 @@
 """A seat at a broker for tests: start it, set prices, let time pass, expect reports.
 
 A venue is what stands behind a Broker: an exchange whose prices a test sets. To put another broker
-under the contract suite, write a venue and name it in `VENUES` of tests/contract/test_broker.py.
+under the contract suite, write a venue and name it in `VENUES` below.
 """
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from alpaca_standin import StandIn
+from http_app import HttpApp
+from ib_venue import IbVenue
 from virtual_time import START, LoopClock, settle, until
 
+from bft.adapters.broker.alpaca import Alpaca, AlpacaSettings
 from bft.adapters.broker.paper import (
     Paper,
     PaperLog,
     PaperSettings,
-    Price,
     Prices,
     ib_fixed,
 )
@@ -38,6 +41,7 @@ from bft.ports.broker import Broker, BrokerHooks
 R = TypeVar("R", bound=Report)
 DAY = START.date()
 OPEN, CLOSE = sessions.open_at(DAY), sessions.close_at(DAY)
+EARLY = OPEN - timedelta(seconds=5)
 
 
 def usd(value: object) -> Decimal:
@@ -48,10 +52,11 @@ class Venue(Protocol):
     """What stands behind a broker. `features` names what it can do beyond the common part.
 
     partial: a price with a size fills no more than that. reduce: a partial fill shrinks the other
-    orders of the group. amend: orders keep their id when changed. quotes: prices are reported.
+    orders of the group. quotes: prices are reported.
     """
 
     features: frozenset[str]
+    slow_s: float  # within which everything is told
 
     async def open(self, folder: Path, clock: LoopClock) -> None: ...
 
@@ -68,14 +73,17 @@ class Seat:
     def __init__(self, venue: Venue, clock: LoopClock) -> None:
         self.venue, self.clock = venue, clock
         self.reports: list[Report] = []
-        self.epochs, self.floor = 0, 1
+        self.epochs, self.floor, self.patience_s = 0, 1, 30.0
+        self.listen: Callable[[Report], None] = self.reports.append
         self.broker: Broker = venue.broker()
 
     # session
 
     async def start(self, *, arm: bool = True) -> None:
         hooks = BrokerHooks(
-            report=self.reports.append, next_epoch=self._epoch, id_floor=lambda: self.floor
+            report=lambda report: self.listen(report),
+            next_epoch=self._epoch,
+            id_floor=lambda: self.floor,
         )
         await self.broker.start(hooks)
         await self.session(SessionState.RECONCILING)
@@ -99,14 +107,26 @@ class Seat:
 
     # reports
 
+    def also(self, spy: Callable[[Report], None]) -> None:
+        """Show each report to another, too, at the moment it is made."""
+
+        def both(report: Report) -> None:
+            spy(report)
+            self.reports.append(report)
+
+        self.listen = both
+
     def of(self, kind: type[R]) -> list[R]:
         return [report for report in self.reports if isinstance(report, kind)]
 
     async def expect(
-        self, kind: type[R], test: Callable[[R], bool] = lambda _: True, within_s: float = 30.0
+        self,
+        kind: type[R],
+        test: Callable[[R], bool] = lambda _: True,
+        within_s: float | None = None,
     ) -> R:
         """First report of that kind that passes, waited for in virtual time."""
-        end = asyncio.get_running_loop().time() + within_s
+        end = asyncio.get_running_loop().time() + (within_s or self.patience_s)
         while True:
             if found := next((r for r in self.of(kind) if test(r)), None):
                 return found
@@ -154,6 +174,10 @@ class Seat:
         await self.venue.price("AAPL", low, usd(bid if ask is None else ask), size)
         await settle()
 
+    async def quiet(self) -> None:
+        """Wait until the broker has had time to tell everything."""
+        await asyncio.sleep(self.venue.slow_s)
+
     async def at(self, instant: datetime) -> None:
         await until(instant, self.clock)
 
@@ -182,11 +206,13 @@ class Seat:
         return made
 
 
-def running(venue: Venue, folder: Path, story: Callable[[Seat], Any]) -> Any:
+def running(
+    venue: Venue, folder: Path, story: Callable[[Seat], Any], *, start: datetime = EARLY
+) -> Any:
     """The coroutine of one test: a seat at the venue, armed; closed at the end."""
 
     async def main() -> Any:
-        clock = LoopClock()
+        clock = LoopClock(start)
         await venue.open(folder, clock)
         seat = Seat(venue, clock)
         try:
@@ -202,10 +228,17 @@ def running(venue: Venue, folder: Path, story: Callable[[Seat], Any]) -> Any:
 class PaperVenue:
     """The paper account, driven by ticks; not synced to disk for speed."""
 
-    features = frozenset(["partial", "reduce", "amend", "quotes"])
+    features = frozenset(["partial", "reduce", "quotes"])
+    slow_s = 0.01
 
-    def __init__(self, prices: Prices | None = None, **settings: Any) -> None:
-        self.prices = prices or Prices()
+    def __init__(
+        self,
+        prices: Prices | None = None,
+        *,
+        sync: Callable[[int], None] = lambda _: None,
+        **settings: Any,
+    ) -> None:
+        self.prices, self.sync = prices or Prices(), sync
         self.settings = PaperSettings(**{"latency_s": (0.0, 0.0), **settings})
 
     async def open(self, folder: Path, clock: LoopClock) -> None:
@@ -213,7 +246,7 @@ class PaperVenue:
 
     def broker(self) -> Paper:
         self.made = Paper(
-            PaperLog(self.folder / "paper.jsonl", sync=lambda _: None),
+            PaperLog(self.folder / "paper.jsonl", sync=self.sync),
             clock=self.clock,
             prices=self.prices,
             fee=ib_fixed,
@@ -222,10 +255,41 @@ class PaperVenue:
         return self.made
 
     async def price(self, symbol: str, bid: Decimal, ask: Decimal, size: int | None) -> None:
-        last = (bid + ask) / 2
-        self.made.tick(
-            Price(key=symbol, bid_usd=bid, ask_usd=ask, last_usd=last, bid_size=size, ask_size=size)
-        )
+        self.made.tick(symbol, (bid + ask) / 2, bid_usd=bid, ask_usd=ask, size=size)
 
     async def close(self) -> None:
         pass
+
+
+class AlpacaVenue:
+    """Alpaca's stand-in on loopback."""
+
+    features = frozenset(["partial", "reduce", "quotes"])
+    slow_s = 3.0
+
+    def __init__(self, **settings: Any) -> None:
+        self.changes = settings
+
+    async def open(self, folder: Path, clock: LoopClock) -> None:
+        self.clock, self.state = clock, StandIn(clock)
+        self.app = await HttpApp(self.state.handle).__aenter__()
+
+    def broker(self) -> Alpaca:
+        keys = {"account": "PA1", "key_id": "KEY", "secret": "SECRET"}
+        urls = {"url": self.app.url, "data_url": self.app.url}
+        settings = AlpacaSettings(**{**keys, **urls, **self.changes})
+        return Alpaca(settings, clock=self.clock)
+
+    async def price(self, symbol: str, bid: Decimal, ask: Decimal, size: int | None) -> None:
+        self.state.price(symbol, bid, ask, size)
+
+    async def close(self) -> None:
+        await self.app.__aexit__(None, None, None)
+
+
+VENUES: dict[str, Callable[[], Venue]] = {
+    "paper": PaperVenue,
+    "alpaca": AlpacaVenue,
+    "ib": IbVenue,
+}
+"""What the contract suite runs over."""

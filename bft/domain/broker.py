@@ -102,7 +102,13 @@ class PlacedOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerOrder:
-    """An open or completed order as the broker tells it; `order_id` 0 where it tells none."""
+    """An open or completed order as the broker tells it; `order_id` 0 where it tells none.
+
+    Every broker uses the gateway's words. `order_type`: MKT, LMT, STP, STP LMT. `status`: live are
+    PreSubmitted, Submitted and PendingCancel, ended Filled, Cancelled (by anyone, or at the end of
+    its day) and, if code 201 or a completed order says so, Inactive. `why_held`: child (waits for
+    its entry), trigger (a live stop).
+    """
 
     order_ref: str
     perm_id: int

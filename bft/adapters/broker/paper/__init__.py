@@ -1,10 +1,11 @@
 """The paper broker: an account of this process that fills on prices it is shown."""
 
-from bft.adapters.broker.paper.broker import Paper, PaperSettings
+from bft.adapters.broker.paper.account import PaperSettings
+from bft.adapters.broker.paper.broker import Paper
 from bft.adapters.broker.paper.fees import fee_named, ib_fixed, percent
 from bft.adapters.broker.paper.log import PaperLog
 from bft.adapters.broker.paper.matching import Bar
-from bft.adapters.broker.paper.prices import BarPrices, Price, Prices, SimPrices
+from bft.adapters.broker.paper.prices import BarPrices, Prices, SimPrices
 
 __all__ = [
     "Bar",
@@ -12,7 +13,6 @@ __all__ = [
     "Paper",
     "PaperLog",
     "PaperSettings",
-    "Price",
     "Prices",
     "SimPrices",
     "fee_named",

@@ -14,6 +14,17 @@ CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaperSettings:
+    """Who trades; a new account begins with `cash_usd`. `latency_s`: least and most."""
+
+    account: str = "PAPER"
+    client_id: int = 10
+    seed: int = 0
+    cash_usd: Decimal = Decimal(100_000)
+    latency_s: tuple[float, float] = (0.1, 0.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
     """A position: average price per quoted unit, and the fees that opened what is left."""
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
-from bft.adapters.broker.paper.account import PaperAccount, margin_after
+from bft.adapters.broker.paper.account import PaperAccount, PaperSettings, margin_after
 from bft.adapters.broker.paper.board import Board
 from bft.adapters.broker.paper.books import Books, stored_account
 from bft.adapters.broker.paper.contracts import resolved
@@ -51,17 +50,6 @@ if TYPE_CHECKING:
 RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # executor specification, section 7.1, state DOWN
 ACCOUNT_EVERY_S = 30.0  # figures are missing after 60 s (executor specification, section 15)
 LONGEST_WAIT_S = 3600.0  # then the clock is asked again: it may have been set
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaperSettings:
-    """Who trades; a new account begins with `cash_usd`. `latency_s`: least and most."""
-
-    account: str = "PAPER"
-    client_id: int = 10
-    seed: int = 0
-    cash_usd: Decimal = Decimal(100_000)
-    latency_s: tuple[float, float] = (0.1, 0.5)
 
 
 class Paper:
@@ -303,8 +291,19 @@ class Paper:
         """Newest quote of a watched contract."""
         return self._board.quote(contract)
 
-    def tick(self, price: Price) -> None:
-        """Take a price from outside; it may fill orders.
+    def tick(
+        self,
+        symbol: str,
+        price_usd: Decimal,
+        *,
+        bid_usd: Decimal | None = None,
+        ask_usd: Decimal | None = None,
+        size: int | None = None,
+    ) -> None:
+        """Take a price from outside; it may fill orders. Without bid and ask it is both.
+
+        `symbol` as prices go by: a stock's, a future's code, an option's OCC symbol. `size` bounds
+        what either side may fill before the next tick.
 
         Raises:
             RefusedError: prices come from another source.
@@ -314,6 +313,14 @@ class Paper:
         if self.source != "tick":
             raise RefusedError(f"paper prices come from {self.source}; ticks are not taken")
         self._books()
+        price = Price(
+            key=symbol,
+            bid_usd=price_usd if bid_usd is None else bid_usd,
+            ask_usd=price_usd if ask_usd is None else ask_usd,
+            last_usd=price_usd,
+            bid_size=size,
+            ask_size=size,
+        )
         self._push(checked(price))
 
     def _push(self, price: Price) -> None:

@@ -100,7 +100,7 @@ class SimPrices(Prices):
 
     name, quoted = "market-sim", True
 
-    def __init__(self, url: str, *, key: str = "demo", every_s: float = 5.0) -> None:
+    def __init__(self, url: str, *, key: str = "paper", every_s: float = 5.0) -> None:
         if not url.startswith(("http://", "https://")):
             raise ConfigError(f"market-sim address {url!r} is no http address")
         self._url, self._key, self._every_s = url.rstrip("/"), key, every_s
