@@ -70,6 +70,7 @@ class Opening:
         Raises:
             RefusedError: the lease is lost.
         """
+        self._desk.heard_on = self._desk.now.astimezone(sessions.NEW_YORK).date()
         if order.signal_id in self._running:
             asked = replace(asked, twin=True)
             return self._denied(order, self._context(order, asked, None, 0), claim)
