@@ -40,7 +40,7 @@ class Watching:
     def turn(self) -> None:
         """Tell what has gone on for too long."""
         self._session()
-        if self._in_session():
+        if sessions.is_open(self._desk.now):
             self._quotes()
             self._signals()
         self._rejects()
@@ -60,12 +60,6 @@ class Watching:
         elif desk.timer() - self._away_since > DOWN_S:
             text = f"the broker session is {desk.broker.state} for more than 60 s"
             desk.alert("BrokerDown", desk.account, text)
-
-    def _in_session(self) -> bool:
-        now = self._desk.now
-        day = now.astimezone(sessions.NEW_YORK).date()
-        open_today = sessions.is_session(day)
-        return open_today and sessions.open_at(day) <= now < sessions.close_at(day)
 
     def _quotes(self) -> None:
         """Held symbols whose quote does not move."""
