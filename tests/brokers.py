@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from alpaca_standin import StandIn
 from http_app import HttpApp
+from ib_venue import IbVenue
 from virtual_time import START, LoopClock, settle, until
 
 from bft.adapters.broker.alpaca import Alpaca, AlpacaSettings
@@ -286,5 +287,9 @@ class AlpacaVenue:
         await self.app.__aexit__(None, None, None)
 
 
-VENUES: dict[str, Callable[[], Venue]] = {"paper": PaperVenue, "alpaca": AlpacaVenue}
-"""What the contract suite runs over; the gateway's adapter belongs here too."""
+VENUES: dict[str, Callable[[], Venue]] = {
+    "paper": PaperVenue,
+    "alpaca": AlpacaVenue,
+    "ib": IbVenue,
+}
+"""What the contract suite runs over."""

@@ -6,17 +6,13 @@ from typing import Any
 
 import pytest
 from brokers import VENUES, Seat, Venue, running
-from ib_gateways import IbVenue
 from virtual_time import run
 
 
-ALL: dict[str, Callable[[], Venue]] = {**VENUES, "ib": IbVenue}
-
-
-@pytest.fixture(params=ALL)
+@pytest.fixture(params=VENUES)
 def venue(request: pytest.FixtureRequest) -> Venue:
     """One venue per test, fresh."""
-    return ALL[request.param]()
+    return VENUES[request.param]()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from datetime import datetime, time
+from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,9 @@ class Desk:
 
     `killed` is the latch in memory, set before anything is stored. `reconciled` is true from the
     end of a reconciliation until the session is lost. `beat` is the monitor's last turn by
-    `timer`, seconds. `broker_qty` is what the newest valid snapshot said, by con id. `fatal` ends
-    the process: what memory holds may not be what the book holds.
+    `timer`, seconds; `heard_on` the day of the newest signal. `broker_qty` is what the newest
+    valid snapshot said, by con id. `fatal` ends the process: what memory holds may not be what
+    the book holds.
     """
 
     route: Route
@@ -58,6 +59,7 @@ class Desk:
     closing_down: bool = False
     reconciled: bool = False
     lock_broken: str | None = None
+    heard_on: date | None = None
     beat: float | None = None
     contracts: dict[Contract, Contract] = field(default_factory=dict)
     broker_qty: dict[int, Decimal] = field(default_factory=dict)

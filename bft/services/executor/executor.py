@@ -40,6 +40,7 @@ from bft.services.executor.recovery import recovered, restored, restored_halt
 from bft.services.executor.reference import Reference
 from bft.services.executor.sending import Sender
 from bft.services.executor.splits import Splits
+from bft.services.executor.watching import Watching
 from bft.services.executor.writer import Offload, Writer
 
 LEASE_TTL_S, LEASE_RENEW_S = 15.0, 5.0
@@ -123,6 +124,7 @@ class Executor:
         self.killing = Killing(desk, self.sender, self.guard, self.sources)
         self.equity = Equity(desk, self.facts, self.guard)
         self.day_close = DayClose(desk, self.guard)
+        self.watching = Watching(desk)
 
     # life
 
@@ -211,7 +213,8 @@ class Executor:
         self.desk.alert("StateRestored", order_ref, f"{order_ref}: {what}, not in state")
 
     def session(self, report: SessionReport) -> None:
-        """Reconcile on the way to ARMED."""
+        """Reconcile on the way to ARMED; tell what a report notes."""
+        self.watching.noted(report)
         if report.state is SessionState.RECONCILING:
             self.desk.spawn(self._arm(), "arm")
         if report.state in {SessionState.DOWN, SessionState.LOST}:
@@ -222,19 +225,20 @@ class Executor:
             self.desk.broker.watch(position.contract)
         try:
             await self._sample_clock()
-            await self._check_peer()
+            self._check_peer()
             await self.reconciler.arm()
             self.equity.turn()
         except UnavailableError as error:
             self.desk.broker.resync(str(error))
 
-    async def _check_peer(self) -> None:
+    def _check_peer(self) -> None:
+        """Never trade live with a peer that says it is a simulator, whenever it says so."""
         values = self.desk.broker.account_values()
         problem = peer_problem(self.desk.route, account_type=values.account_type if values else "")
-        if problem:
+        if problem and problem != self.desk.lock_broken:
             self.desk.lock_broken = problem
             self.desk.alert("LiveLockBroken", self.desk.account, problem)
-            await self.desk.broker.stop()
+            self.desk.spawn(self.desk.broker.stop(), "wrong peer")
 
     def query(self, *, executions: bool = False) -> None:
         """Look at the broker's orders soon."""
@@ -270,6 +274,8 @@ class Executor:
         if problem and not desk.lock_broken:
             desk.lock_broken = problem
             desk.alert("LiveLockBroken", desk.account, problem)
+        self.watching.turn()
+        self._check_peer()
         if desk.broker.state.may_close:
             self.equity.turn()
             self.day_close.turn()

@@ -149,7 +149,7 @@ class Leaving:
 
     def _hurry(self, exit_: Intent) -> None:
         """An exit that does not fill: nearer to the market every 10 s, a page after 5 min."""
-        open_now = _open(self._desk.now)
+        open_now = sessions.is_open(self._desk.now)
         began = self._first.setdefault(exit_.intent_id, self._desk.timer())
         waited = self._desk.timer() - began
         if not open_now:
@@ -178,11 +178,6 @@ def exit_window(now: datetime, contract: Contract) -> bool:
     if not sessions.is_session(day):
         return False
     return sessions.open_at(day) - AUCTION <= now < sessions.close_at(day)
-
-
-def _open(now: datetime) -> bool:
-    day = now.astimezone(sessions.NEW_YORK).date()
-    return sessions.is_session(day) and sessions.open_at(day) <= now < sessions.close_at(day)
 
 
 def _on_tick(price_usd: Decimal, contract: Contract, side: Side) -> Decimal:

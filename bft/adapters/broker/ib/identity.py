@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from bft.domain.broker import BrokerOrder, PlacedOrder
 
-DONE = frozenset({"Filled", "Cancelled", "ApiCancelled"})
+DONE = frozenset({"Filled", "Cancelled"})
 Key = tuple[int, int]
 
 

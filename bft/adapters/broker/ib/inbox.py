@@ -158,7 +158,7 @@ class Inbox:
             client_id=client_id,
             order_id=order_id,
             perm_id=perm_id,
-            status=status,
+            status=orders.word(status),
             filled=contracts.decimal_of(filled),
             why_held=why_held,
         )

@@ -59,7 +59,7 @@ def open_order(contract: Contract, order: ib_async.Order, status: str) -> Broker
         side=_side(order.action),
         qty=decimal_of(order.totalQuantity) or Decimal(0),
         order_type=order.orderType,
-        status=status,
+        status=word(status),
         limit_price_usd=_price(order.lmtPrice),
         stop_price_usd=_price(order.auxPrice),
         parent_order_id=order.parentId,
@@ -81,7 +81,7 @@ def completed_order(
         side=_side(order.action),
         qty=decimal_of(order.totalQuantity) or Decimal(0),
         order_type=order.orderType,
-        status=state.status,
+        status=word(state.status),
         limit_price_usd=_price(order.lmtPrice),
         stop_price_usd=_price(order.auxPrice),
         filled_qty=decimal_of(order.filledQuantity),
@@ -122,9 +122,14 @@ def what_if(state: ib_async.OrderState) -> WhatIf:
     )
 
 
-def _side(word: str) -> Side:
+def word(status: str) -> str:
+    """The word bft uses for a status: cancelled is cancelled, also before the exchange had it."""
+    return "Cancelled" if status == "ApiCancelled" else status
+
+
+def _side(action: str) -> Side:
     """BUY or BOT; all else (SELL, SLD, SSHORT) sells."""
-    return Side.BUY if word.startswith("B") else Side.SELL
+    return Side.BUY if action.startswith("B") else Side.SELL
 
 
 def _price(value: object) -> Decimal | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from brokers import usd
-from ib_gateways import ACCOUNT, LIMIT, Desk, now_s, play
+from ib_gateways import LIMIT, Desk, now_s, play
+from ib_venue import ACCOUNT
 from virtual_time import settle
 
 from bft.domain.broker import (

@@ -1,6 +1,7 @@
 """States of the session with the gateway (executor specification, section 7.1)."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -331,3 +332,22 @@ def test_connection_codes_end_the_connection(tmp_path: Path) -> None:
         await desk.rearm()
 
     play(story, tmp_path)
+
+
+def test_connection_that_cannot_be_counted_is_given_up_and_tried_again(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        asked: list[int] = []
+
+        def next_epoch() -> int:
+            asked.append(1)
+            if len(asked) < 3:
+                raise UnavailableError("state is not writable")
+            return len(asked)
+
+        await desk.broker.start(replace(desk.hooks(), next_epoch=next_epoch))
+        down = await desk.session(S.DOWN)
+        assert "state is not writable" in down.reason
+        await desk.rearm()
+        assert desk.broker.epoch == 3
+
+    play(story, tmp_path, start=False)
