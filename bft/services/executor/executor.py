@@ -32,6 +32,7 @@ from bft.services.executor.guard import Guard
 from bft.services.executor.hearing import Hearing
 from bft.services.executor.killing import Killing
 from bft.services.executor.leaving import Leaving
+from bft.services.executor.lifetimes import Lifetimes
 from bft.services.executor.live_lock import Route, check_route, lock_problem, peer_problem
 from bft.services.executor.marker import Process, SendMarker
 from bft.services.executor.opening import Opening
@@ -125,6 +126,7 @@ class Executor:
         self.equity = Equity(desk, self.facts, self.guard)
         self.day_close = DayClose(desk, self.guard)
         self.watching = Watching(desk)
+        self.lifetimes = Lifetimes(desk, self.sender)
 
     # life
 
@@ -136,6 +138,7 @@ class Executor:
         desk.marker.open()
         if desk.state.kill.latched or self.sources.pulled():
             desk.killed = True
+            self.killing.resume()
         for contract in desk.state.contracts.values():
             desk.contracts.setdefault(replace(contract, con_id=0), contract)
         loops: list[tuple[Coroutine[Any, Any, None], str]] = [
@@ -279,6 +282,7 @@ class Executor:
         if desk.broker.state.may_close:
             self.equity.turn()
             self.day_close.turn()
+            self.lifetimes.turn()
         if not desk.writer.writable:
             desk.alert("StateNotWritable", "state", desk.writer.problem or "")
         if not any(not i.state.terminal for i in desk.state.intents.values()):

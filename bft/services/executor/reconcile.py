@@ -138,6 +138,7 @@ class Reconciler:
                 self._completed(intent, completed[intent.order_ref])
             elif intent.state in GONE:
                 self._hearing.move(intent, IntentState.UNKNOWN, "gone without a report")
+                self.query(executions=True)
             elif whole and intent.state is IntentState.UNKNOWN:
                 self._without_evidence(intent)
 
