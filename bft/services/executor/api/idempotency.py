@@ -7,15 +7,16 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 import structlog
 
+from bft.domain.encoding import encode, money_text
 from bft.domain.errors import BftError
 from bft.domain.journal import canonical_json
 from bft.domain.orders import Reason
-from bft.ledger.codec import encode
 from bft.ports import Book, Claim
 from bft.services.executor.api.problems import Problem, shape
 from bft.services.executor.opening import KeyClaim
@@ -67,8 +68,16 @@ def key_of(header: str | None, *others: str | None) -> tuple[str, bool]:
 
 
 def hash_of(value: Any) -> str:
-    """sha256 of a body's canonical JSON."""
-    return hashlib.sha256(canonical_json(encode(value)).encode()).hexdigest()
+    """sha256 of a body's canonical JSON; 95 and 95.0 are one number."""
+    return hashlib.sha256(canonical_json(_plain(value)).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return money_text(Decimal(value))
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else encode(value)
 
 
 class Keys:
@@ -176,8 +185,7 @@ def _claim(asking: Asking) -> KeyClaim:
 def _replayed(made: Answer) -> Answer:
     """The same again; what was created the first time is there already."""
     headers = {**made.headers, REPLAYED: "true"}
-    status = 200 if made.status == 201 else made.status
-    return Answer(status=status, body=made.body, kept=made.kept, headers=headers)
+    return replace(made, status=200 if made.status == 201 else made.status, headers=headers)
 
 
 def _printable(text: str) -> bool:

@@ -3,19 +3,19 @@
 Source: executor specification, sections 1.2, 1.3 and 4.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from bft.domain.encoding import decode
 from bft.domain.errors import RefusedError
 from bft.domain.orders import Decision, Intent, IntentState, Leg, OrderRequest, Reason, Verdict
 from bft.domain.trading import SignalKind
 from bft.ledger import entries
-from bft.ledger.codec import decode
 from bft.ledger.records import Trade
 from bft.ledger.state import KEPT
-from bft.services.executor.api.idempotency import REPLAYED, Answer, Asking, hash_of, key_of
+from bft.services.executor.api.idempotency import Answer, Asking, hash_of, key_of
 from bft.services.executor.api.metrics import label
 from bft.services.executor.api.order_body import OrderBody
 from bft.services.executor.api.problems import Problem
@@ -60,15 +60,13 @@ class Placing:
         asking = Asking(key=key, subject=caller.subject, request_hash=hash_of(sent), given=given)
 
         async def act(claim: KeyClaim | None) -> Answer:
-            return await self._act(body, caller, asking, claim)
+            done = await self._act(body, caller, asking, claim)
+            return replace(done, body={**done.body, "request_id": caller.request_id})
 
         made = await self._service.keys.answer(
             asking, act, self.recall, self._service.desk.writer.flush
         )
-        headers = {**made.headers, "Idempotency-Key": key}
-        stamped = {**made.body, "request_id": caller.request_id}
-        replayed = REPLAYED in headers
-        return Answer(status=made.status, body=made.body if replayed else stamped, headers=headers)
+        return replace(made, headers={**made.headers, "Idempotency-Key": key})
 
     async def client_entry(self, name: str) -> Intent | None:
         """The entry that a client's own id stands for; older ids are looked up once."""
