@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from bft.domain.encoding import instant_text
 from bft.domain.journal import TABLES, AtLeast, Entry
 from bft.domain.orders import Contract, Execution, Identity, Intent, Leg, OrderType, Side
 from bft.ledger import entries
-from bft.ledger.codec import instant_text
 from bft.ledger.records import BookOrder, TradeFacts
 from bft.ledger.verify import rows_of
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from alpaca_standin import StandIn
 from http_app import HttpApp
+from ib_venue import IbVenue
 from virtual_time import START, LoopClock, settle, until
 
 from bft.adapters.broker.alpaca import Alpaca, AlpacaSettings
@@ -118,9 +119,14 @@ class Seat:
     def of(self, kind: type[R]) -> list[R]:
         return [report for report in self.reports if isinstance(report, kind)]
 
-    async def expect(self, kind: type[R], test: Callable[[R], bool] = lambda _: True) -> R:
+    async def expect(
+        self,
+        kind: type[R],
+        test: Callable[[R], bool] = lambda _: True,
+        within_s: float | None = None,
+    ) -> R:
         """First report of that kind that passes, waited for in virtual time."""
-        end = asyncio.get_running_loop().time() + self.patience_s
+        end = asyncio.get_running_loop().time() + (within_s or self.patience_s)
         while True:
             if found := next((r for r in self.of(kind) if test(r)), None):
                 return found
@@ -281,5 +287,9 @@ class AlpacaVenue:
         await self.app.__aexit__(None, None, None)
 
 
-VENUES: dict[str, Callable[[], Venue]] = {"paper": PaperVenue, "alpaca": AlpacaVenue}
-"""What the contract suite runs over; the gateway's adapter belongs here too."""
+VENUES: dict[str, Callable[[], Venue]] = {
+    "paper": PaperVenue,
+    "alpaca": AlpacaVenue,
+    "ib": IbVenue,
+}
+"""What the contract suite runs over."""

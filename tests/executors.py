@@ -92,7 +92,7 @@ class World:
     lives: int = 0
     executor: Executor = field(init=False)
     broker: Any = field(init=False)
-    book: SqlBook = field(init=False)
+    book: Any = field(init=False)
 
     def new_broker(self) -> Broker:
         if self.make_broker is not None:
@@ -105,10 +105,13 @@ class World:
             settings=PaperSettings(seed=1, latency_s=(0.0, 0.0)),
         )
 
+    def new_book(self) -> Any:
+        return SqlBook(f"sqlite:///{self.folder / 'state.db'}", at=self.clock.now())
+
     async def start(self, **changes: Any) -> Executor:
         self.lives += 1
         self.broker = self.new_broker()
-        self.book = SqlBook(f"sqlite:///{self.folder / 'state.db'}", at=self.clock.now())
+        self.book = self.new_book()
         parts = Parts(
             book=self.book,
             broker=self.broker,

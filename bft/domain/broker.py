@@ -35,6 +35,19 @@ class SessionState(StrEnum):
         return self.may_close or self is SessionState.LOST
 
 
+class SessionNote(StrEnum):
+    """What a person must hear about a session beyond its state.
+
+    Source: executor specification, sections 3 and 7.1.
+    """
+
+    ID_ROLLBACK = "id_rollback"  # the broker counts order ids below those stored
+    CLIENT_ID_IN_USE = "client_id_in_use"  # another process holds the client id, for 60 s
+    WRONG_ACCOUNT = "wrong_account"  # the configured account is not among those told
+    LOGIN_TOMORROW = "login_tomorrow"  # the weekly login is due in 24 h
+    APPROVAL_NEEDED = "approval_needed"  # login time reached, no session; every 15 min
+
+
 class Priority(StrEnum):
     """Order of the send queue, first to last."""
 
@@ -184,12 +197,13 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionReport:
-    """The session changed its state."""
+    """The session changed its state, or, with a note, has something to say in the same state."""
 
     state: SessionState
     epoch: int
     reason: str = ""
     code: int | None = None
+    note: SessionNote | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,36 +8,56 @@ import math
 import types
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+_LONGEST_EXPONENT = 40  # beyond it a number is written with its exponent
 
 
-def to_json(value: object) -> Any:
+def money_text(value: Decimal) -> str:
+    """A number as text without trailing zeros, so that equal numbers are equal text."""
+    if not value.is_finite() or abs(value.adjusted()) > _LONGEST_EXPONENT:
+        return str(value)
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def instant_text(at: datetime) -> str:
+    """UTC with microseconds: its order as text is its order in time."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def encode(value: Any) -> Any:
     """The value as what `json.dumps` takes.
 
     Raises:
         TypeError: a type that has no JSON form.
     """
-    if value is None or isinstance(value, bool | int) or type(value) is str:
+    kind = type(value)
+    if value is None or kind in _PLAIN:
         return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
+    writer = _WRITERS.get(kind)
+    if writer is not None:
+        return writer(value)
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    return _collection(value)
+    if isinstance(value, Mapping):
+        return {str(key): encode(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode(item) for item in value]
+    return {name: encode(getattr(value, name)) for name in _names(cast("Hashable", kind))}
 
 
-def from_json(kind: type[T], value: Any) -> T:
-    """The value of type `kind` that `to_json` wrote; fields that are absent keep their default.
+def decode(kind: type[T], value: Any) -> T:
+    """The value of type `kind` that `encode` wrote.
+
+    Fields that are absent keep their default, unknown ones are passed over.
 
     Raises:
         ValueError, TypeError: the JSON does not fit the type.
@@ -46,20 +66,24 @@ def from_json(kind: type[T], value: Any) -> T:
     return reader(value)
 
 
-def _collection(value: object) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return {name: to_json(getattr(value, name)) for name in _names(type(value))}
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [to_json(item) for item in value]
-    if isinstance(value, frozenset):
-        return sorted(to_json(item) for item in value)
-    raise TypeError(f"{type(value).__name__} has no JSON form; use a frozen dataclass or text")
+def _float(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)
+
+
+_PLAIN = frozenset({bool, int, str})
+_WRITERS: dict[type, Callable[[Any], Any]] = {
+    float: _float,
+    Decimal: money_text,
+    datetime: instant_text,
+    date: date.isoformat,
+    frozenset: lambda value: sorted(encode(item) for item in value),
+}
 
 
 @cache
-def _names(kind: type) -> tuple[str, ...]:
+def _names(kind: Any) -> tuple[str, ...]:
+    if not is_dataclass(kind):
+        raise TypeError(f"{kind.__name__} has no JSON form; use a frozen dataclass or text")
     return tuple(f.name for f in fields(kind))
 
 
@@ -85,11 +109,12 @@ def _generic(kind: Any) -> Callable[[Any], Any]:
         return _optional(kind)
     if get_origin(kind) is tuple:
         return _tuple(get_args(kind))
+    item = _reader(get_args(kind)[-1])
+    if get_origin(kind) is list:
+        return lambda value: [item(v) for v in value]
     if get_origin(kind) is frozenset:
-        member = _reader(get_args(kind)[0])
-        return lambda value: frozenset(member(v) for v in value)
-    named, item = get_args(kind)[0], _reader(get_args(kind)[1])
-    if named is int:  # JSON knows text alone as keys
+        return lambda value: frozenset(item(v) for v in value)
+    if get_args(kind)[0] is int:  # JSON knows text alone as keys
         return lambda value: {int(key): item(v) for key, v in value.items()}
     return lambda value: {key: item(v) for key, v in value.items()}
 

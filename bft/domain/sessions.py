@@ -103,6 +103,12 @@ def close_at(day: date) -> datetime:
     return datetime.combine(day, time(hour), NEW_YORK).astimezone(UTC)
 
 
+def is_open(at: datetime) -> bool:
+    """Tell whether the exchange trades at the instant `at`."""
+    day = at.astimezone(NEW_YORK).date()
+    return is_session(day) and open_at(day) <= at < close_at(day)
+
+
 def last_closed(at: datetime) -> date:
     """Newest session whose close is not after the instant `at`."""
     day = on_or_before(at.astimezone(NEW_YORK).date())

@@ -4,14 +4,13 @@ A position begins with `opened` (more of the same entry: `added`). Per bar `on_b
 1 to 7 and fills; at the close of each bar that its strategy decides on (the session for daily
 strategies) `at_close` runs check 8 and may schedule an exit for the next open. Where a broker
 fills, ask `wanted` instead of `on_bar`, fold the bar in with `observed` and book each execution
-with `filled`. `protective` is what has to rest at the broker. `to_json` and `from_json` store a
-state. Source: strategies specification, section 3; decisions: ADR 19.
+with `filled`. `protective` is what has to rest at the broker. A state is stored by
+`bft.domain.encoding`. Source: strategies specification, section 3; decisions: ADR 19.
 """
 
 from bft.exits.actions import dividend, split
 from bft.exits.checks import on_bar, wanted
 from bft.exits.closing import Close, at_close, on_clock, schedule
-from bft.exits.codec import from_json, to_json
 from bft.exits.cooldown import Cooldown, blocking, cooldown
 from bft.exits.levels import Levels, Protective, initial_levels, protective, rounded
 from bft.exits.position import added, filled, observed, opened, tightened
@@ -36,7 +35,6 @@ __all__ = [
     "cooldown",
     "dividend",
     "filled",
-    "from_json",
     "initial_levels",
     "observed",
     "on_bar",
@@ -47,6 +45,5 @@ __all__ = [
     "schedule",
     "split",
     "tightened",
-    "to_json",
     "wanted",
 ]

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from bft.domain.encoding import encode
 from bft.domain.journal import TABLES, RowChange
-from bft.ledger.codec import encode
 from bft.ledger.records import Counts
 
 

@@ -92,7 +92,7 @@ def _replace_lots(
 def _replace_lot(state: BookState, changes: Changes, before: Lot | None, after: Lot | None) -> None:
     taken = limits.of_lot(before, state.trades.get(before.trade_id) if before else None)
     if before is not None:
-        state.trade_lots[before.trade_id].discard(before.lot_id)
+        drop_lot(state, before)
         if after is None:
             del state.lots[before.lot_id]
             changes.remove("lots", before)
@@ -103,6 +103,14 @@ def _replace_lot(state: BookState, changes: Changes, before: Lot | None, after: 
         _ensure_trade(state, after)
     given = limits.of_lot(after, state.trades.get(after.trade_id) if after else None)
     limits.tally(changes, taken, given)
+
+
+def drop_lot(state: BookState, lot: Lot) -> None:
+    """Take a lot off its trade."""
+    kept = state.trade_lots[lot.trade_id]
+    kept.discard(lot.lot_id)
+    if not kept:
+        del state.trade_lots[lot.trade_id]
 
 
 def _ensure_trade(state: BookState, lot: Lot) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
+from bft.domain.encoding import encode
 from bft.domain.journal import Entry
 from bft.domain.orders import (
     Contract,
@@ -17,7 +18,6 @@ from bft.domain.orders import (
     OrderRequest,
 )
 from bft.domain.runs import Json
-from bft.ledger.codec import encode
 from bft.ledger.records import (
     Adjustment,
     BookOrder,

@@ -6,11 +6,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from bft.domain.encoding import decode
 from bft.domain.errors import DataError
 from bft.domain.orders import Contract
 from bft.ledger import effects, limits
 from bft.ledger.changes import Changes
-from bft.ledger.codec import decode
 from bft.ledger.records import BookEvent, Bracket, Cooldown, Halt, Kill, Trade
 from bft.ledger.state import BookState
 

@@ -9,11 +9,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from bft.domain.encoding import decode
 from bft.domain.errors import DataError
 from bft.domain.orders import Execution, FillSource, Intent, Leg
 from bft.ledger import effects
 from bft.ledger.changes import Changes
-from bft.ledger.codec import decode
 from bft.ledger.lots import LineEvent, to_micro
 from bft.ledger.records import ZERO, Adjustment, Booked
 from bft.ledger.state import BookState

@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from bft.domain.encoding import decode
 from bft.domain.errors import DataError
 from bft.domain.orders import Intent, IntentState, Leg
 from bft.ledger import effects, trades
 from bft.ledger.changes import Changes
-from bft.ledger.codec import decode
 from bft.ledger.fold_fills import adopt
 from bft.ledger.records import BookOrder, TradeFacts
 from bft.ledger.state import BookState

@@ -11,9 +11,9 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from bft.domain.encoding import money_text
 from bft.domain.errors import DataError
 from bft.domain.orders import Contract
-from bft.ledger.codec import money_text
 from bft.ledger.records import Adjustment
 
 _SYMBOL = ("symbol", "ticker")

@@ -1,14 +1,14 @@
 """The state from the tables: what a replay of the whole journal would hold in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any, Protocol
 
+from bft.domain.encoding import decode, instant_text
 from bft.domain.journal import AtLeast
 from bft.domain.orders import Contract, Execution, Intent, IntentState, Leg
 from bft.domain.sessions import NEW_YORK
-from bft.ledger.codec import decode, instant_text
 from bft.ledger.fold_fills import adjustment_event, counting, execution_event
 from bft.ledger.limits import closed_place
 from bft.ledger.lots import Line, LineEvent
@@ -26,9 +26,10 @@ from bft.ledger.records import (
     Position,
     Trade,
 )
-from bft.ledger.state import KEPT, KEPT_EVENTS, BookState
+from bft.ledger.state import KEPT, KEPT_EVENTS, BookState, LineKey
 from bft.ledger.trim import controls, release
 
+_NEVER = datetime.max.replace(tzinfo=UTC)
 LIVE = [state.value for state in IntentState if not state.terminal]
 
 
@@ -128,22 +129,59 @@ def _hold_intent(state: BookState, row: Mapping[str, Any]) -> None:
 
 
 def _fills(state: BookState, book: Rows, cut: datetime) -> None:
-    """Executions since the cut, and those of every position since it was opened."""
+    """Executions since the cut, and of what was held then all since nothing was."""
     state.positions = {
         (row["account"], row["con_id"]): decode(Position, row) for row in book.rows("positions")
     }
     found = {row["exec_id"]: row for row in book.rows("executions", since=cut)}
     signed = {row["adjustment_id"]: row for row in book.rows("adjustments", since=cut)}
-    for (account, con_id), held in state.positions.items():
+    for (account, con_id), since in _held_at(book, cut).items():
         where = {"account": account, "con_id": con_id}
-        for row in book.rows("executions", where=where, since=held.opened_at):
+        for row in book.rows("executions", where=where, since=since):
             found[row["exec_id"]] = row
-        for row in book.rows("adjustments", where=where, since=held.opened_at):
+        for row in book.rows("adjustments", where=where, since=since):
             signed[row["adjustment_id"]] = row
+    corrected = sorted({row["base_id"] for row in found.values() if row["revision"] > 1})
+    for row in book.rows("executions", where={"base_id": corrected}) if corrected else ():
+        found[row["exec_id"]] = row
     for row in found.values():
         _hold_execution(state, row)
     state.adjustments = {name: decode(Adjustment, row) for name, row in signed.items()}
     state.fees = {row["exec_id"]: Decimal(row["fee_usd"]) for row in book.rows("fees")}
+    _orders_of_fills(state, book)
+
+
+def _held_at(book: Rows, cut: datetime) -> dict[LineKey, datetime]:
+    """Contracts held at the cut, with the moment before which nothing was.
+
+    A lot that was open then reaches back to its start; a lot that was open there reaches further.
+    """
+    lots = book.rows("lots", where={"closed_at": None})
+    lots += book.rows("lots", where={"closed_at": AtLeast(instant_text(cut))})
+    places = {(lot["account"], lot["con_id"]) for lot in lots}
+    starts = {}
+    for account, con_id in places:
+        where = {"account": account, "con_id": con_id}
+        start, earlier = cut, _opened(lots, where)
+        while earlier < start:
+            start = earlier
+            reached = {**where, "closed_at": AtLeast(instant_text(start))}
+            earlier = _opened(book.rows("lots", where=reached), where, start)
+        starts[account, con_id] = start
+    return starts
+
+
+def _opened(
+    lots: Sequence[Mapping[str, Any]],
+    where: Mapping[str, object],
+    default: datetime = _NEVER,
+) -> datetime:
+    """When the first of a contract's lots was opened."""
+    of_it = [lot for lot in lots if all(lot[name] == value for name, value in where.items())]
+    return min((datetime.fromisoformat(lot["opened_at"]) for lot in of_it), default=default)
+
+
+def _orders_of_fills(state: BookState, book: Rows) -> None:
     wanted = {b.intent_id for b in state.executions.values() if b.intent_id}
     absent = sorted(wanted - state.intents.keys())
     for row in book.rows("intents", where={"intent_id": absent}) if absent else ():

@@ -7,6 +7,7 @@ go of the same things at the same moment.
 from datetime import UTC, datetime, time
 
 from bft.domain.sessions import NEW_YORK
+from bft.ledger.effects import drop_lot
 from bft.ledger.limits import closed_place, day_kept
 from bft.ledger.lots import Line
 from bft.ledger.records import Halt, Trade
@@ -49,9 +50,7 @@ def _release_line(state: BookState, line: Line, before: datetime, *, note: bool)
     for event in line.forget(cut):
         lot = state.lots.pop(event.event_id, None)
         if lot is not None:
-            state.trade_lots[lot.trade_id].discard(lot.lot_id)
-            if not state.trade_lots[lot.trade_id]:
-                del state.trade_lots[lot.trade_id]
+            drop_lot(state, lot)
         state.adjustments.pop(event.event_id, None)
         _release_fill(state, event.event_id, note=note)
 
@@ -74,13 +73,20 @@ def _release_fill(state: BookState, base_id: str, *, note: bool) -> None:
         booked = state.executions.pop(exec_id)
         state.unmatched.discard(exec_id)
         revision, at = max(revision, booked.execution.revision), booked.execution.at
-        if booked.intent_id in state.fills:
-            state.fills[booked.intent_id].discard(base_id)
-            if booked.superseded_by is None:
-                kept = state.recalled.get(booked.intent_id, 0)
-                state.recalled[booked.intent_id] = kept + booked.execution.qty
+        if booked.intent_id is not None and booked.superseded_by is None:
+            _release_filled(state, booked.intent_id, base_id, booked.execution.qty)
     if note and at is not None:
         state.forgotten[base_id] = (revision, at)
+
+
+def _release_filled(state: BookState, intent_id: str, base_id: str, qty: int) -> None:
+    """A fill that counts goes; the units it filled are remembered."""
+    if qty:
+        state.recalled[intent_id] = state.recalled.get(intent_id, 0) + qty
+    kept = state.fills[intent_id]
+    kept.discard(base_id)
+    if not kept:
+        del state.fills[intent_id]
 
 
 def _over(state: BookState, trade: Trade, before: datetime) -> bool:

@@ -46,8 +46,14 @@ class Broker(Protocol):
 
     name: str
     account: str
-    client_id: int
-    simulated: bool
+
+    @property
+    def client_id(self) -> int:
+        """The id this client bears; a reader's may change while it connects."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether fills are not real; a peer may say so only once it is connected."""
 
     @property
     def state(self) -> SessionState:

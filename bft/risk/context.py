@@ -1,6 +1,6 @@
 """What risk looks at besides the order: everything known at one instant, frozen.
 
-The executor makes it, `evaluate` reads it, the decision stores it (`bft.domain.encoding.to_json`),
+The executor makes it, `evaluate` reads it, the decision stores it (`bft.domain.encoding.encode`),
 and what is stored gives the same decision again. None is unknown, and an unknown that a rule needs
 blocks. Source: executor specification, sections 4, 5 and 8.
 """

@@ -65,8 +65,6 @@ def _lots(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
 
 
 def _trades(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
-    if args.limit < 1:
-        raise UsageError(f"--limit {args.limit}: at least 1")
     rows = ports.book.rows("trades", where=_where(args), limit=args.limit, newest_first=True)
     return _shown("trades", [export.trade_row(row) for row in rows])
 

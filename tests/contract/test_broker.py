@@ -263,7 +263,7 @@ def test_quotes_of_watched_contracts_are_reported(play: Play) -> None:
 def test_errors_name_an_order_of_ours(play: Play) -> None:
     async def story(seat: Seat) -> None:
         seat.broker.cancel(999_999)
-        said = await seat.expect(ErrorReport)
+        said = await seat.expect(ErrorReport, lambda r: r.order_id is not None)
         assert (said.order_id, said.kind) == (999_999, ErrorKind.UNCHANGED)
 
     play(story)

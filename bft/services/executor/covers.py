@@ -11,9 +11,9 @@ from decimal import Decimal
 
 from bft import exits
 from bft.domain import sessions
+from bft.domain.encoding import decode, encode
 from bft.domain.orders import Contract, Execution, Intent, Leg
 from bft.domain.trading import Direction, ExitPolicy
-from bft.ledger.codec import decode, encode
 from bft.ledger.days import trading_day
 from bft.ledger.records import Bracket
 

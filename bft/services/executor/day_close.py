@@ -52,7 +52,7 @@ class DayClose:
         price, now = quote.mid_usd, self._desk.now
         session = now.astimezone(sessions.NEW_YORK).date()
         usable = price is not None and not (quote.frozen or quote.delayed or quote.halted)
-        if not usable or price is None or not _in_session(now, session):
+        if not usable or price is None or not sessions.is_open(now):
             return
         con_id = quote.contract.con_id
         day = self._days.get(con_id)
@@ -124,10 +124,6 @@ class DayClose:
         if reason is not None:
             text = f"{cover.contract.symbol} leaves at the next open: {reason}"
             self._desk.event("POSITION", "INFO", "exit_scheduled", text)
-
-
-def _in_session(now: datetime, day: date) -> bool:
-    return sessions.is_session(day) and sessions.open_at(day) <= now < sessions.close_at(day)
 
 
 def _gold_bar(bar: DayBar) -> exits.Bar:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from datetime import datetime, time
+from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,9 @@ class Desk:
 
     `killed` is the latch in memory, set before anything is stored. `reconciled` is true from the
     end of a reconciliation until the session is lost. `beat` is the monitor's last turn by
-    `timer`, seconds. `broker_qty` is what the newest valid snapshot said, by con id.
+    `timer`, seconds; `heard_on` the day of the newest signal. `broker_qty` is what the newest
+    valid snapshot said, by con id. `fatal` ends the process: what memory holds may not be what
+    the book holds.
     """
 
     route: Route
@@ -57,11 +59,13 @@ class Desk:
     closing_down: bool = False
     reconciled: bool = False
     lock_broken: str | None = None
+    heard_on: date | None = None
     beat: float | None = None
     contracts: dict[Contract, Contract] = field(default_factory=dict)
     broker_qty: dict[int, Decimal] = field(default_factory=dict)
     throttle: Throttle = field(default_factory=Throttle)
     poke: Callable[[], None] = lambda: None
+    fatal: Callable[[str], None] = lambda _reason: None
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     _quoted: dict[int, asyncio.Event] = field(default_factory=dict)
 
@@ -118,6 +122,7 @@ class Desk:
         task = asyncio.create_task(self._guarded(work, what))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # cancelled before it began
         return task
 
     async def _guarded(self, work: Coroutine[Any, Any, Any], what: str) -> None:
@@ -125,6 +130,19 @@ class Desk:
             await work
         except BftError as error:
             log.warning("executor.task_failed", task=what, error=str(error))
+        except Exception as error:
+            log.exception("executor.bug", task=what)
+            self.fatal(f"bug in {what}: {error!r}")
+
+    def withstand(self, turn: Callable[[], None], what: str) -> bool:
+        """One turn of a loop that must not end; a fault bft understands is kept as an event."""
+        try:
+            turn()
+        except BftError as error:
+            log.warning("executor.turn_failed", turn=what, error=str(error))
+            self.event("ERROR", "ERROR", "turn", f"{what}: {error}")
+            return False
+        return True
 
     def may_open(self) -> str | None:
         """Why no opening order may leave in this very tick, or None: the fences."""

@@ -32,6 +32,7 @@ from bft.services.executor.guard import Guard
 from bft.services.executor.hearing import Hearing
 from bft.services.executor.killing import Killing
 from bft.services.executor.leaving import Leaving
+from bft.services.executor.lifetimes import Lifetimes
 from bft.services.executor.live_lock import Route, check_route, lock_problem, peer_problem
 from bft.services.executor.marker import Process, SendMarker
 from bft.services.executor.opening import Opening
@@ -40,6 +41,7 @@ from bft.services.executor.recovery import recovered, restored, restored_halt
 from bft.services.executor.reference import Reference
 from bft.services.executor.sending import Sender
 from bft.services.executor.splits import Splits
+from bft.services.executor.watching import Watching
 from bft.services.executor.writer import Offload, Writer
 
 LEASE_TTL_S, LEASE_RENEW_S = 15.0, 5.0
@@ -110,6 +112,7 @@ class Executor:
         )
         self._assemble()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.desk.fatal = writer.on_bug = self._end
 
     def _assemble(self) -> None:
         desk = self.desk
@@ -126,6 +129,8 @@ class Executor:
         self.killing = Killing(desk, self.sender, self.guard, self.sources)
         self.equity = Equity(desk, self.facts, self.guard)
         self.day_close = DayClose(desk, self.guard)
+        self.watching = Watching(desk)
+        self.lifetimes = Lifetimes(desk, self.sender)
 
     # life
 
@@ -137,6 +142,7 @@ class Executor:
         desk.marker.open()
         if desk.state.kill.latched or self.sources.pulled():
             desk.killed = True
+            self.killing.resume()
         for contract in desk.state.contracts.values():
             desk.contracts.setdefault(replace(contract, con_id=0), contract)
         loops: list[tuple[Coroutine[Any, Any, None], str]] = [
@@ -214,7 +220,8 @@ class Executor:
         self.desk.alert("StateRestored", order_ref, f"{order_ref}: {what}, not in state")
 
     def session(self, report: SessionReport) -> None:
-        """Reconcile on the way to ARMED."""
+        """Reconcile on the way to ARMED; tell what a report notes."""
+        self.watching.noted(report)
         if report.state is SessionState.RECONCILING:
             self.desk.spawn(self._arm(), "arm")
         if report.state in {SessionState.DOWN, SessionState.LOST}:
@@ -225,19 +232,20 @@ class Executor:
             self.desk.broker.watch(position.contract)
         try:
             await self._sample_clock()
-            await self._check_peer()
+            self._check_peer()
             await self.reconciler.arm()
             self.equity.turn()
         except UnavailableError as error:
             self.desk.broker.resync(str(error))
 
-    async def _check_peer(self) -> None:
+    def _check_peer(self) -> None:
+        """Never trade live with a peer that says it is a simulator, whenever it says so."""
         values = self.desk.broker.account_values()
         problem = peer_problem(self.desk.route, account_type=values.account_type if values else "")
-        if problem:
+        if problem and problem != self.desk.lock_broken:
             self.desk.lock_broken = problem
             self.desk.alert("LiveLockBroken", self.desk.account, problem)
-            await self.desk.broker.stop()
+            self.desk.spawn(self.desk.broker.stop(), "wrong peer")
 
     def query(self, *, executions: bool = False) -> None:
         """Look at the broker's orders soon."""
@@ -273,9 +281,12 @@ class Executor:
         if problem and not desk.lock_broken:
             desk.lock_broken = problem
             desk.alert("LiveLockBroken", desk.account, problem)
+        self.watching.turn()
+        self._check_peer()
         if desk.broker.state.may_close:
             self.equity.turn()
             self.day_close.turn()
+            self.lifetimes.turn()
         if not desk.writer.writable:
             desk.alert("StateNotWritable", "state", desk.writer.problem or "")
         if not any(not i.state.terminal for i in desk.state.intents.values()):
@@ -335,10 +346,9 @@ class Executor:
         if not self.ended.done():
             self.ended.set_result(why)
 
-    @staticmethod
-    async def _every(period_s: float, turn: Callable[[], None]) -> None:
+    async def _every(self, period_s: float, turn: Callable[[], None]) -> None:
         while True:
-            turn()
+            self.desk.withstand(turn, "second")
             await asyncio.sleep(period_s)
 
     async def _every_async(self, period_s: float, turn: Callable[[], Awaitable[None]]) -> None:

@@ -29,6 +29,7 @@ from bft.services.executor.sending import Sender
 from bft.services.executor.surplus import excess, orphans, surplus
 
 TURN_S = 1.0
+BREACH_S, QUOTE_AGE_S = 10.0, 15.0  # a level passed so long closes; an older quote judges nothing
 _AT_OPEN = frozenset({exits.Reason.TIME, exits.Reason.FLIP, exits.Reason.RULE})
 
 
@@ -44,6 +45,7 @@ class Guard:
         }
         self._wake = asyncio.Event()
         self._legs: dict[str, list[Intent]] = {}
+        self._breached: dict[str, float] = {}
 
     # covers
 
@@ -121,8 +123,8 @@ class Guard:
         """Turn for ever."""
         while True:
             self._wake.clear()
-            self.turn()
-            self._desk.beat = self._desk.timer()
+            if self._desk.withstand(self.turn, "guard"):
+                self._desk.beat = self._desk.timer()
             with suppress(TimeoutError):
                 async with asyncio.timeout(TURN_S):
                     await self._wake.wait()
@@ -178,6 +180,39 @@ class Guard:
             self._put(self.covers[cover.entry], cover)
         if reason is not None and self._due(cover):
             self.leave(cover, reason)
+        else:
+            self._watch_levels(cover)
+
+    def _watch_levels(self, cover: Cover) -> None:
+        """The second guarantee: a price beyond a level for 10 s closes what the orders did not."""
+        bar = self._quote_bar(cover)
+        fills = exits.wanted(cover.state, bar) if cover.state and bar else ()
+        if not fills:
+            self._breached.pop(cover.entry, None)
+            return
+        since = self._breached.setdefault(cover.entry, self._desk.timer())
+        if self._desk.timer() - since >= BREACH_S:
+            self.leave(cover, fills[0].reason)
+
+    def _quote_bar(self, cover: Cover) -> exits.Bar | None:
+        """A fresh quote as a bar of four equal prices; the side that closing would meet."""
+        now, quote = self._desk.now, self._desk.quote(cover.contract)
+        if quote is None or quote.mid_usd is None or quote.frozen or quote.delayed or quote.halted:
+            return None
+        price = quote.bid_usd if cover.sign > 0 else quote.ask_usd
+        session = now.astimezone(sessions.NEW_YORK).date()
+        fresh = (now - quote.at).total_seconds() <= QUOTE_AGE_S
+        if price is None or not fresh or not sessions.is_open(now):
+            return None
+        return exits.Bar(
+            bar_key=now.isoformat(),
+            session=session,
+            ends_at=now,
+            open_usd=price,
+            high_usd=price,
+            low_usd=price,
+            close_usd=price,
+        )
 
     def _due(self, cover: Cover) -> bool:
         """An exit decided at a close waits for the next open; others leave at once."""

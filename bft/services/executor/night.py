@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bft.domain.encoding import from_json, to_json
+from bft.domain.encoding import decode, encode
 from bft.domain.errors import BftError, DataError, UnavailableError
 from bft.services.executor.reference import Reference
 
@@ -76,7 +76,7 @@ async def _child(root: str, held: Sequence[str]) -> str:
 
 def to_line(reference: Reference) -> str:
     """One JSON line of a reference."""
-    return json.dumps(to_json(reference))
+    return json.dumps(encode(reference))
 
 
 def from_line(line: str) -> Reference:
@@ -86,7 +86,7 @@ def from_line(line: str) -> Reference:
         DataError: the line holds none.
     """
     try:
-        return from_json(Reference, json.loads(line))
+        return decode(Reference, json.loads(line))
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f"the night's facts cannot be read: {error}") from error
 

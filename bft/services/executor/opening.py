@@ -11,6 +11,7 @@ from datetime import datetime, time
 
 from bft.domain import sessions
 from bft.domain.broker import Priority
+from bft.domain.encoding import encode
 from bft.domain.errors import BftError, DataError, UnavailableError
 from bft.domain.journal import Entry
 from bft.domain.orders import (
@@ -20,7 +21,6 @@ from bft.domain.orders import (
     Reason,
 )
 from bft.ledger import entries
-from bft.ledger.codec import encode
 from bft.ledger.days import trading_day
 from bft.ledger.records import Halt
 from bft.risk import decide
@@ -70,6 +70,7 @@ class Opening:
         Raises:
             RefusedError: the lease is lost.
         """
+        self._desk.heard_on = self._desk.now.astimezone(sessions.NEW_YORK).date()
         if order.signal_id in self._running:
             asked = replace(asked, twin=True)
             return self._denied(order, self._context(order, asked, None, 0), claim)

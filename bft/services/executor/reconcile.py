@@ -11,11 +11,11 @@ from decimal import Decimal
 
 from bft.domain import sessions
 from bft.domain.broker import BrokerOrder, SessionState, Snapshot
+from bft.domain.encoding import encode
 from bft.domain.errors import UnavailableError
 from bft.domain.orders import Execution, FillSource, Intent, IntentState, TimeInForce
 from bft.domain.runs import Json
 from bft.ledger import entries
-from bft.ledger.codec import encode
 from bft.ledger.records import Halt
 from bft.services.executor.desk import Desk
 from bft.services.executor.hearing import WORKING, Hearing
@@ -138,6 +138,7 @@ class Reconciler:
                 self._completed(intent, completed[intent.order_ref])
             elif intent.state in GONE:
                 self._hearing.move(intent, IntentState.UNKNOWN, "gone without a report")
+                self.query(executions=True)
             elif whole and intent.state is IntentState.UNKNOWN:
                 self._without_evidence(intent)
 

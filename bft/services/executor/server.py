@@ -82,6 +82,8 @@ class _Life:
             ended = await self._serve(service)
         finally:
             executor.desk.closing_down = True
+            with suppress(TimeoutError):
+                await asyncio.wait_for(service.keys.drain(), GRACE_S)
             await executor.stop()
             await self._offload(book.close)
             self._sql.shutdown()

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
+
 from bft.domain.errors import RefusedError, UnavailableError
 from bft.ports import Book, Clock, Lease, Page
 
@@ -21,6 +23,8 @@ Offload = Callable[[Callable[[], T]], Awaitable[T]]
 GROUP = 32  # pages that share one commit
 RETRY_S = 0.5
 RESERVE_BYTES = 16 * 1024 * 1024
+
+log = structlog.get_logger()
 
 
 async def inline(work: Callable[[], T]) -> T:
@@ -45,7 +49,9 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
         self.lease: Lease | None = None
         self.on_lease_lost: Callable[[str], None] = lambda _reason: None
+        self.on_bug: Callable[[str], None] = lambda _reason: None
         self.problem: str | None = None
+        self._over: Exception | None = None
 
     @property
     def writable(self) -> bool:
@@ -58,7 +64,10 @@ class Writer:
         `gives_up`: an opening order's page. Its future fails with UnavailableError as soon as the
         book cannot be written, and the caller records that nothing was sent.
         """
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._over is not None:
+            _fail(future, self._over)
+            return future
         self._waiting.append(_Waiting(page, future, gives_up))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._drain())
@@ -93,7 +102,13 @@ class Writer:
                 self._failed(batch, error)
                 await asyncio.sleep(RETRY_S)
             except RefusedError as error:
-                self._lost(batch, error)
+                self._drop(batch, error)
+                self.on_lease_lost(str(error))
+                return
+            except Exception as error:
+                log.exception("executor.page_refused")
+                self._drop(batch, error)
+                self.on_bug(f"the book refused a page: {error!r}")
                 return
 
     async def _commit(self, batch: list[_Waiting]) -> None:
@@ -115,10 +130,15 @@ class Writer:
             if item.gives_up and not item.durable.done():
                 item.durable.set_exception(error)
 
-    def _lost(self, batch: list[_Waiting], error: RefusedError) -> None:
+    def _drop(self, batch: list[_Waiting], error: Exception) -> None:
+        """Nothing more is written by this process: another's word, or a new one's, counts."""
+        self._over = error
         for item in (*batch, *self._waiting):
-            if not item.durable.done():
-                item.durable.set_exception(error)
-                item.durable.exception()  # nobody may be waiting for it
+            _fail(item.durable, error)
         self._waiting.clear()
-        self.on_lease_lost(str(error))
+
+
+def _fail(durable: asyncio.Future[None], error: Exception) -> None:
+    if not durable.done():
+        durable.set_exception(error)
+        durable.exception()  # nobody may be waiting for it

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from positions import bar, position
 
+from bft.domain.encoding import decode, encode
 from bft.domain.trading import Direction, ExitPolicy
 from bft.exits import (
     Bar,
@@ -18,11 +19,9 @@ from bft.exits import (
     Reason,
     at_close,
     filled,
-    from_json,
     observed,
     on_bar,
     protective,
-    to_json,
     wanted,
 )
 
@@ -131,11 +130,11 @@ def test_a_bar_twice_is_a_no_op_and_a_replay_gives_the_state(  # type: ignore[no
         assert on_bar(state, one, ordering) == (state, ())
         state, scheduled = at_close(state, Close(bar=one))
         assert at_close(state, Close(bar=one)) == (state, scheduled)
-        again = from_json(to_json(again))  # a restart between any two bars
+        again = decode(ExitState, encode(again))  # a restart between any two bars
         again, _ = on_bar(again, one, ordering)
-        again, _ = at_close(from_json(to_json(again)), Close(bar=one))
+        again, _ = at_close(decode(ExitState, encode(again)), Close(bar=one))
         assert again == state
-        assert to_json(again) == to_json(state)
+        assert encode(again) == encode(state)
 
 
 @FAST

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from books import AAPL, ACCOUNT, AT, CALL, FACTS, MemoryTables, booked, bracket_orders, fill, intent
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -134,7 +135,7 @@ def lives(draw: st.DrawFn) -> list[Entry]:
     ]
     at = AT
     for n in range(draw(st.integers(1, 12))):
-        at += timedelta(days=draw(st.sampled_from([0, 0, 1, 8, 20])), seconds=60)
+        at += timedelta(days=draw(st.sampled_from([0, 0, 1, 8, 20, 25])), seconds=60)
         told += draw(st.sampled_from(_STEPS))(n, at, draw)
     return told
 
@@ -149,6 +150,9 @@ def _trade(n: int, at: datetime, draw: Any) -> list[Entry]:
         when = at + timedelta(seconds=part)
         one = fill(leg, draw(st.integers(1, 100)), "10", id=f"{n}.{part}.01", at=when)
         told.append(entries.execution(when, execution=one))
+        if draw(st.booleans()):
+            other = replace(one, exec_id=f"{n}.{part}.02", qty=draw(st.integers(0, 9)))
+            told.append(entries.execution(when, execution=other))
     if draw(st.booleans()):
         told.append(entries.fee(at, exec_id=f"{n}.0.01", fee_usd=Decimal("1.25")))
     told += _ends(told, [entry, target, stop], at, draw)
@@ -225,6 +229,7 @@ def _controls(n: int, at: datetime, draw: Any) -> list[Entry]:
 _STEPS = [_trade, _trade, _trade, _split, _adjust, _controls]
 
 
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")  # a life is long
 @settings(max_examples=60, deadline=None)
 @given(lives())
 def test_replay_load_and_rows_agree(told: list[Entry]) -> None:
@@ -238,6 +243,7 @@ def test_replay_load_and_rows_agree(told: list[Entry]) -> None:
         assert getattr(loaded, name) == getattr(live, name), name
 
 
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
 @settings(max_examples=30, deadline=None)
 @given(lives(), st.integers(0, 200))
 def test_a_restart_anywhere_changes_nothing(told: list[Entry], cut: int) -> None:

@@ -7,11 +7,11 @@ from decimal import Decimal
 import pytest
 from books import ACCOUNT, AT, FACTS, after, booked, fill, intent, round_trip
 
+from bft.domain.encoding import decode, encode, money_text
 from bft.domain.errors import DataError
 from bft.domain.orders import IntentState, OrderRequest, OrderType, Side
 from bft.domain.trading import ExitPolicy, Instrument, SignalKind
 from bft.ledger import entries, trim
-from bft.ledger.codec import decode, encode, money_text
 from bft.ledger.days import trading_day
 from bft.ledger.fold import apply
 from bft.ledger.state import BookState

@@ -23,7 +23,7 @@ from risk_cases import (
     with_,
 )
 
-from bft.domain.encoding import from_json, to_json
+from bft.domain.encoding import decode, encode
 from bft.domain.journal import canonical_json
 from bft.domain.orders import Decision, OrderRequest, OrderType, Side, Verdict
 from bft.domain.trading import ExitPolicy
@@ -238,12 +238,15 @@ def test_odd_inputs_never_raise_and_stored_ones_replay(case: tuple[OrderRequest,
     decision = evaluate(asked, seen)
     assert len(decision.rules) == 32
     assert decision.allowed is all(r.verdict is Verdict.PASS for r in decision.rules)
-    stored = json.loads(canonical_json(to_json({"order": asked, "context": seen})))
-    again = evaluate(
-        from_json(OrderRequest, stored["order"]), from_json(Context, stored["context"])
-    )
-    assert again == decision or to_json(again) == to_json(decision)
-    canonical_json(to_json(decision))
+    stored = json.loads(canonical_json(encode({"order": asked, "context": seen})))
+    again = evaluate(decode(OrderRequest, stored["order"]), decode(Context, stored["context"]))
+    assert _meant(again) == _meant(decision)  # text may differ: a stored number has no "1.10"
+    canonical_json(encode(decision))
+
+
+def _meant(decision: Decision) -> tuple[object, ...]:
+    verdicts = tuple((rule.number, rule.verdict, rule.reason) for rule in decision.rules)
+    return decision.allowed, decision.qty, decision.reason, decision.http_code, verdicts
 
 
 @settings(max_examples=200, deadline=None)

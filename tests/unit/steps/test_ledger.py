@@ -53,8 +53,6 @@ def test_positions_lots_and_trades(ports: FakePorts) -> None:
     trades = run(ports, "trades", "--limit", "9").values["trades"]
     assert {trade["outcome"] for trade in trades} == {"stop", "fill"}
     assert len(trades[0]) == 30
-    with pytest.raises(UsageError, match="at least 1"):
-        run(ports, "trades", "--limit", "0")
 
 
 def test_export_writes_the_same_bytes_again(ports: FakePorts, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from bft.adapters.broker.paper.account import PaperAccount, Trade
 from bft.adapters.broker.paper.checks import Refusal
-from bft.adapters.broker.paper.codec import decode, encode
 from bft.adapters.broker.paper.log import Row
 from bft.adapters.broker.paper.orders import Status, Working
 from bft.domain.broker import (
@@ -22,6 +21,7 @@ from bft.domain.broker import (
     PositionReport,
     Report,
 )
+from bft.domain.encoding import decode, encode
 from bft.domain.errors import DataError
 from bft.domain.orders import Execution, FillSource
 

@@ -24,9 +24,9 @@ from bft.services.executor.protection import protected_qty
 router = APIRouter(tags=["audit"])
 OLD = timedelta(days=1)
 MENTIONS = 500
-Text = {
+CSV: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
-    204: {"description": "empty"},
+    204: {"description": "the trade log is empty"},
 }
 
 
@@ -133,7 +133,7 @@ async def trade_log(
     return JSONResponse({"trades": [trade_row(row) for row in rows]})
 
 
-@router.get("/v1/export/trades.csv", response_class=Response, responses={**errors(), **Text})
+@router.get("/v1/export/trades.csv", response_class=Response, responses=errors() | CSV)
 async def export(
     request: Request, _: Reads, limit: Annotated[int, Query(ge=1, le=100_000)] = 10_000
 ) -> Response:

@@ -11,10 +11,10 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
+from bft.domain.encoding import encode, money_text
 from bft.domain.errors import RefusedError
 from bft.domain.orders import Reason
 from bft.ledger import entries
-from bft.ledger.codec import encode, money_text
 from bft.ledger.records import Halt
 from bft.risk.overrides import overridden
 from bft.risk.profiles import Profile

@@ -6,16 +6,17 @@ Source: executor specification, section 1.3.
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 import structlog
 
+from bft.domain.encoding import encode, money_text
 from bft.domain.errors import BftError
 from bft.domain.journal import canonical_json
 from bft.domain.orders import Reason
-from bft.ledger.codec import encode
 from bft.ports import Book, Claim
 from bft.services.executor.api.problems import Problem, shape
 from bft.services.executor.opening import KeyClaim
@@ -50,8 +51,6 @@ class Asking:
 
 Act = Callable[[KeyClaim | None], Awaitable[Answer]]
 """Does the work; what it is handed is committed with the effect, None: the key is taken."""
-Beside = Callable[[Coroutine[Any, Any, None], str], object]
-"""Runs work beside everything else, under a name."""
 Recall = Callable[[str], Awaitable[Answer]]
 """The answer that an intent gives."""
 
@@ -69,15 +68,24 @@ def key_of(header: str | None, *others: str | None) -> tuple[str, bool]:
 
 
 def hash_of(value: Any) -> str:
-    """sha256 of a body's canonical JSON."""
-    return hashlib.sha256(canonical_json(encode(value)).encode()).hexdigest()
+    """sha256 of a body's canonical JSON; 95 and 95.0 are one number."""
+    return hashlib.sha256(canonical_json(_plain(value)).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return money_text(Decimal(value))
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else encode(value)
 
 
 class Keys:
     """Answers each key once; touched on the loop's thread only."""
 
-    def __init__(self, book: Book, offload: Offload[Any], beside: Beside) -> None:
-        self._book, self._offload, self._beside = book, offload, beside
+    def __init__(self, book: Book, offload: Offload[Any]) -> None:
+        self._book, self._offload = book, offload
+        self._storing: set[asyncio.Task[None]] = set()
         self._running: dict[str, tuple[str, asyncio.Future[Answer | None]]] = {}
 
     async def answer(
@@ -104,8 +112,14 @@ class Keys:
             if not kept:
                 del self._running[asking.key]
         if kept:
-            self._beside(self._store(asking, made, flushed), "answer")
+            task = asyncio.create_task(self._store(asking, made, flushed))
+            self._storing.add(task)
+            task.add_done_callback(self._storing.discard)
         return made
+
+    async def drain(self) -> None:
+        """Wait until every answer given is stored, or cannot be."""
+        await asyncio.gather(*self._storing)
 
     async def _once(self, asking: Asking, act: Act, recall: Recall) -> Answer:
         claim = await self._known(asking) if asking.given else None
@@ -171,8 +185,7 @@ def _claim(asking: Asking) -> KeyClaim:
 def _replayed(made: Answer) -> Answer:
     """The same again; what was created the first time is there already."""
     headers = {**made.headers, REPLAYED: "true"}
-    status = 200 if made.status == 201 else made.status
-    return Answer(status=status, body=made.body, kept=made.kept, headers=headers)
+    return replace(made, status=200 if made.status == 201 else made.status, headers=headers)
 
 
 def _printable(text: str) -> bool:

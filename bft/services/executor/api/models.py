@@ -10,9 +10,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
+from bft.domain.encoding import money_text
 from bft.domain.errors import ConfigError, DataError, RefusedError, UnavailableError, UsageError
 from bft.domain.orders import Reason
-from bft.ledger.codec import money_text
 from bft.services.executor.api import fields as f
 from bft.services.executor.api.auth import Admins, Reads
 from bft.services.executor.api.controls import override

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Header, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
+from bft.domain.encoding import decode, instant_text
 from bft.domain.errors import BftError, UnavailableError
 from bft.domain.journal import AtLeast
 from bft.domain.orders import Intent, IntentState, Leg, Reason
 from bft.ledger import entries
-from bft.ledger.codec import decode, instant_text
 from bft.ledger.state import KEPT
 from bft.services.executor.api.auth import Admins, Reads, Subject, Trades
 from bft.services.executor.api.documents import body_of, errors

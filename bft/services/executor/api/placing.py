@@ -3,19 +3,19 @@
 Source: executor specification, sections 1.2, 1.3 and 4.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from bft.domain.encoding import decode
 from bft.domain.errors import RefusedError
 from bft.domain.orders import Decision, Intent, IntentState, Leg, OrderRequest, Reason, Verdict
 from bft.domain.trading import SignalKind
 from bft.ledger import entries
-from bft.ledger.codec import decode
 from bft.ledger.records import Trade
 from bft.ledger.state import KEPT
-from bft.services.executor.api.idempotency import REPLAYED, Answer, Asking, hash_of, key_of
+from bft.services.executor.api.idempotency import Answer, Asking, hash_of, key_of
 from bft.services.executor.api.metrics import label
 from bft.services.executor.api.order_body import OrderBody
 from bft.services.executor.api.problems import Problem
@@ -60,15 +60,13 @@ class Placing:
         asking = Asking(key=key, subject=caller.subject, request_hash=hash_of(sent), given=given)
 
         async def act(claim: KeyClaim | None) -> Answer:
-            return await self._act(body, caller, asking, claim)
+            done = await self._act(body, caller, asking, claim)
+            return replace(done, body={**done.body, "request_id": caller.request_id})
 
         made = await self._service.keys.answer(
             asking, act, self.recall, self._service.desk.writer.flush
         )
-        headers = {**made.headers, "Idempotency-Key": key}
-        stamped = {**made.body, "request_id": caller.request_id}
-        replayed = REPLAYED in headers
-        return Answer(status=made.status, body=made.body if replayed else stamped, headers=headers)
+        return replace(made, headers={**made.headers, "Idempotency-Key": key})
 
     async def client_entry(self, name: str) -> Intent | None:
         """The entry that a client's own id stands for; older ids are looked up once."""
@@ -114,7 +112,7 @@ class Placing:
         order = order_of(body, received)
         late = entered is not None and now - entered > BACKFILL
         if late or body.features.get("is_backfill") is True:
-            return self._backfill(order, body, claim)
+            return await self._backfill(order, body, claim)
         if order.kind is SignalKind.EXIT:
             return self._exit(order, body, claim)
         return await self._open(order, caller, asking, claim)
@@ -210,7 +208,9 @@ class Placing:
 
     # backfill
 
-    def _backfill(self, order: OrderRequest, body: OrderBody, claim: KeyClaim | None) -> Answer:
+    async def _backfill(
+        self, order: OrderRequest, body: OrderBody, claim: KeyClaim | None
+    ) -> Answer:
         """A trade of the past: a row of the trade log, no order, no position, no counter."""
         desk = self._service.desk
         price = order.limit_price_usd
@@ -243,7 +243,7 @@ class Placing:
         )
         made = [entries.trade(desk.now, trade=trade)]
         made += [claim_entry(claim, desk.now, trade.id)] if claim else []
-        desk.note(*made)
+        await desk.note(*made, gives_up=True)
         return Answer(status=201, body=backfill_view(trade))
 
 

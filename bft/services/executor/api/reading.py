@@ -13,9 +13,9 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
 from bft.domain import sessions
+from bft.domain.encoding import decode, encode, instant_text, money_text
 from bft.domain.journal import AtLeast
 from bft.domain.orders import Leg
-from bft.ledger.codec import decode, encode, instant_text, money_text
 from bft.ledger.daily import Result, by_day, results, summed
 from bft.ledger.days import trading_day
 from bft.ledger.records import Lot, Position, Trade

@@ -77,7 +77,7 @@ class Service:
     @cached_property
     def keys(self) -> Keys:
         """Idempotency keys."""
-        return Keys(self.book, self.offload, self.desk.spawn)
+        return Keys(self.book, self.offload)
 
     @cached_property
     def writes(self) -> WriteLimit:

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from bft.domain.encoding import money_text
 from bft.domain.orders import Intent, IntentState, Leg
-from bft.ledger.codec import money_text
 from bft.ledger.records import Trade
 from bft.services.executor.desk import Desk
 

@@ -55,6 +55,10 @@ class FaultEngine:
         if rule.at_once and (rule.word.kind in _DOERS or rule.do in _SOCKET_WORDS):
             self._do(armed)
 
+    def lift(self) -> None:
+        """Drop every rule that has not struck yet; what is under way ends by itself."""
+        self._armed.clear()
+
     def on_message(self, msg: str, client: int | None, about: About) -> list[Rule]:
         """Rules about messages and orders that strike this one; actions it sets off are done."""
         found = [a for a in self._armed if a.rule.msg == msg or _any_message(a.rule)]

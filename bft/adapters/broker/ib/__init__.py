@@ -1,0 +1,6 @@
+"""Interactive Brokers, through a running IB Gateway or TWS."""
+
+from bft.adapters.broker.ib.broker import Ib
+from bft.adapters.broker.ib.settings import IbSettings
+
+__all__ = ["Ib", "IbSettings"]

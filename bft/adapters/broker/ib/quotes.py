@@ -1,0 +1,201 @@
+"""Quotes of watched contracts, asked for again on every new connection.
+
+Source: wire specification, section 9, ticks; executor specification, section 7.1, data codes.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from bft.adapters.broker.ib.contracts import decimal_of
+from bft.adapters.broker.ib.pacer import Bucket, Pacer
+from bft.domain.broker import Priority, Quote, QuoteReport
+from bft.domain.errors import UnavailableError
+from bft.domain.orders import Contract
+
+FEED_PER_S, FEED_BURST = 2.0, 5
+_PRICES = {1: "bid_usd", 2: "ask_usd", 4: "last_usd", 9: "close_usd"}
+_PRICES |= {66: "bid_usd", 67: "ask_usd", 68: "last_usd", 75: "close_usd"}
+_SIZES = {0: "bid_size", 3: "ask_size", 69: "bid_size", 70: "ask_size"}
+_SIZE_OF = {"bid_usd": "bid_size", "ask_usd": "ask_size"}
+_HALTED = frozenset({49, 90})
+_FROZEN, _DELAYED = frozenset({2, 4}), frozenset({3, 4})  # market data types
+_NOT_LIVE = frozenset({354, 10089, 10090, 10167, 10168, 10197})
+Key = tuple[int, str, str]
+
+
+class Wire(Protocol):
+    """What the feed needs of a connection."""
+
+    def fresh_id(self) -> int:
+        """A number for a request."""
+
+    def ask_quotes(self, number: int, contract: Contract) -> None:
+        """Send a request for quotes."""
+
+    def stop_quotes(self, number: int) -> None:
+        """Send its end."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """A watched contract; `number` is its request on this connection, None before."""
+
+    quote: Quote
+    number: int | None = None
+
+
+class Feed:
+    """Lines of market data; outlives connections, which it is attached to one after another."""
+
+    def __init__(
+        self, pacer: Pacer, now: Callable[[], datetime], report: Callable[[QuoteReport], None]
+    ) -> None:
+        self._pacer, self._now, self._report = pacer, now, report
+        self._lines: dict[Key, _Line] = {}
+        self._by_number: dict[int, _Line] = {}
+        self._changed: dict[int, _Line] = {}
+        self._bucket = Bucket(per_s=FEED_PER_S, burst=FEED_BURST)
+        self._wire: Wire | None = None
+        self._work: asyncio.Queue[Key | int] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    # the executor's side -----------------------------------------------------------------
+
+    def watch(self, contract: Contract) -> None:
+        """Follow a contract from now on."""
+        key = _key(contract)
+        if key not in self._lines:
+            self._lines[key] = _Line(Quote(contract=contract, at=self._now()))
+            self._work.put_nowait(key)
+
+    def unwatch(self, contract: Contract) -> None:
+        """Follow it no more."""
+        line = self._lines.pop(_key(contract), None)
+        if line is not None and line.number is not None:
+            del self._by_number[line.number]
+            self._work.put_nowait(line.number)
+
+    def quote(self, contract: Contract) -> Quote | None:
+        """Newest quote; None before the first tick."""
+        line = self._lines.get(_key(contract))
+        return line.quote if line is not None and _priced(line.quote) else None
+
+    # the connection's side ---------------------------------------------------------------
+
+    def attach(self, wire: Wire) -> None:
+        """A new connection, or one that lost its subscriptions: ask for every line."""
+        self.detach()
+        self._wire = wire
+        self._work = asyncio.Queue()
+        for key in self._lines:
+            self._work.put_nowait(key)
+        self._task = asyncio.get_running_loop().create_task(self._send(wire))
+
+    def detach(self) -> None:
+        """The subscriptions are gone; quotes keep their age."""
+        if self._task is not None:
+            self._task.cancel()
+        self._task = self._wire = None
+        self._by_number.clear()
+        for line in self._lines.values():
+            line.number = None
+
+    async def _send(self, wire: Wire) -> None:
+        with suppress(UnavailableError):  # the connection ended; the next one asks again
+            while True:
+                await self._send_one(wire, await self._work.get())
+
+    async def _send_one(self, wire: Wire, what: Key | int) -> None:
+        if isinstance(what, int):
+            await self._pacer.token(Priority.DATA)
+            wire.stop_quotes(what)
+            return
+        await self._bucket.take()
+        await self._pacer.token(Priority.DATA)
+        line = self._lines.get(what)
+        if line is not None and line.number is None:
+            line.number = wire.fresh_id()
+            self._by_number[line.number] = line
+            wire.ask_quotes(line.number, line.quote.contract)
+
+    # what the gateway says ---------------------------------------------------------------
+
+    def knows(self, number: int) -> bool:
+        """Whether a request number is a line's."""
+        return number in self._by_number
+
+    def kind(self, number: int, kind: int) -> None:
+        """Market data type of a line from now on."""
+        self._change(number, frozen=kind in _FROZEN, delayed=kind in _DELAYED)
+
+    def price(self, number: int, tick: int, price: float | None, size: float) -> None:
+        """A price tick. Nothing, NaN, below zero, or a touch without size: there is no price."""
+        name = _PRICES.get(tick)
+        if name is None:
+            return
+        value = None if price is None else decimal_of(price)
+        if value is not None and value < 0:
+            value = None
+        if name not in _SIZE_OF:
+            self._change(number, **{name: value})
+            return
+        units = _units(size)
+        self._change(number, **{name: value if units else None, _SIZE_OF[name]: units})
+
+    def size(self, number: int, tick: int, size: float) -> None:
+        """A size tick."""
+        if tick in _SIZES:
+            self._change(number, **{_SIZES[tick]: _units(size)})
+
+    def generic(self, number: int, tick: int, value: float) -> None:
+        """A generic tick: 1 and 2 say halted, 0 not, -1 not known."""
+        if tick in _HALTED:
+            self._change(number, halted=value > 0)
+
+    def refused(self, number: int, code: int) -> None:
+        """A code about a line: the quotes are not live, or there are none."""
+        if code in _NOT_LIVE:
+            self._change(number, delayed=True)
+
+    def paced(self, number: int) -> None:
+        """Too many requests: ask again after a pause."""
+        line = self._by_number.pop(number, None)
+        if line is None:
+            return
+        line.number = None
+        queue, key = self._work, _key(line.quote.contract)
+        wait_s = self._pacer.complained()
+        asyncio.get_running_loop().call_later(wait_s, queue.put_nowait, key)
+
+    def flush(self) -> None:
+        """Report what has changed since the last time."""
+        changed, self._changed = self._changed, {}
+        for line in changed.values():
+            self._report(QuoteReport(quote=line.quote))
+
+    def _change(self, number: int, **fields: Decimal | int | bool | None) -> None:
+        line = self._by_number.get(number)
+        if line is not None:
+            line.quote = replace(line.quote, at=self._now(), **fields)  # type: ignore[arg-type]
+            self._changed[number] = line
+
+
+def _key(contract: Contract) -> Key:
+    if contract.con_id:
+        return contract.con_id, "", ""
+    return 0, contract.sec_type, contract.local_symbol or contract.symbol
+
+
+def _units(size: float) -> int | None:
+    number = decimal_of(size)
+    return None if number is None or number < 0 else int(number)
+
+
+def _priced(quote: Quote) -> bool:
+    prices = (quote.bid_usd, quote.ask_usd, quote.last_usd, quote.close_usd)
+    return any(price is not None for price in prices)

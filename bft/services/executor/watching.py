@@ -1,0 +1,97 @@
+"""What people are told without being asked: outages, silence, too many refusals.
+
+Source: executor specification, sections 7.1 and 14.
+"""
+
+from datetime import datetime, time, timedelta
+
+from bft.domain import sessions
+from bft.domain.broker import SessionNote, SessionReport, SessionState
+from bft.domain.orders import IntentState, Leg
+from bft.ledger.days import trading_day
+from bft.services.executor.desk import Desk
+from bft.services.executor.restart import in_restart_window
+
+DOWN_S, QUOTE_S, MONITOR_S = 60.0, 60.0, 5.0
+SIGNALS_BY = time(10)
+REJECTS_WITHIN, REJECTS_LEAST, REJECTS_FRAC = timedelta(hours=1), 10, 0.05
+NOTES = {
+    SessionNote.ID_ROLLBACK: "IdRollback",
+    SessionNote.WRONG_ACCOUNT: "WrongAccount",
+    SessionNote.LOGIN_TOMORROW: "LoginTomorrow",
+    SessionNote.APPROVAL_NEEDED: "ApprovalNeeded",
+    SessionNote.CLIENT_ID_IN_USE: "BrokerDown",
+}
+
+
+class Watching:
+    """Looks around once a second."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._away_since: float | None = None
+        self._quoted: dict[int, tuple[datetime | None, float]] = {}
+
+    def noted(self, report: SessionReport) -> None:
+        """A session report with something people must know."""
+        if report.note is not None:
+            self._desk.alert(NOTES[report.note], self._desk.account, report.reason)
+
+    def turn(self) -> None:
+        """Tell what has gone on for too long."""
+        self._session()
+        if sessions.is_open(self._desk.now):
+            self._quotes()
+            self._signals()
+        self._rejects()
+        beat = self._desk.beat
+        if beat is not None and self._desk.timer() - beat > MONITOR_S:
+            late = self._desk.timer() - beat
+            self._desk.alert("MonitorSlow", "monitor", f"the exit monitor is {late:.1f} s late")
+
+    def _session(self) -> None:
+        desk = self._desk
+        planned = in_restart_window(desk.now, desk.restart_at)
+        if desk.broker.state is SessionState.ARMED or planned:
+            self._away_since = None
+            return
+        if self._away_since is None:
+            self._away_since = desk.timer()
+        elif desk.timer() - self._away_since > DOWN_S:
+            text = f"the broker session is {desk.broker.state} for more than 60 s"
+            desk.alert("BrokerDown", desk.account, text)
+
+    def _quotes(self) -> None:
+        """Held symbols whose quote does not move."""
+        for position in self._desk.state.positions.values():
+            quote = self._desk.quote(position.contract)
+            at, now = quote.at if quote else None, self._desk.timer()
+            known = self._quoted.get(position.con_id)
+            if known is None or known[0] != at:
+                self._quoted[position.con_id] = (at, now)
+            elif now - known[1] > QUOTE_S:
+                self._desk.alert("QuoteStale", position.symbol, f"no quote of {position.symbol}")
+
+    def _signals(self) -> None:
+        desk = self._desk
+        local = desk.now.astimezone(sessions.NEW_YORK)
+        counted = desk.state.limits_of("account", desk.account, local.date(), at=desk.now)
+        heard = counted.orders or desk.heard_on == local.date()
+        if local.time() >= SIGNALS_BY and not heard:
+            desk.alert("NoSignals", str(local.date()), "no signal arrived by 10:00 New York")
+
+    def _rejects(self) -> None:
+        desk = self._desk
+        day, since = trading_day(desk.now), desk.now - REJECTS_WITHIN
+        sent = [
+            intent.state
+            for intent in desk.state.intents.values()
+            if intent.trading_day == day
+            and intent.leg is Leg.ENTRY
+            and intent.sent_at is not None
+            and intent.sent_at > since
+        ]
+        refused = sent.count(IntentState.REJECTED)
+        if len(sent) >= REJECTS_LEAST and refused > REJECTS_FRAC * len(sent):
+            text = f"{refused} of {len(sent)} entries were refused in an hour"
+            desk.alert("RejectRate", desk.account, text)

@@ -1,0 +1,88 @@
+"""Who may trade what: client ids, contracts of all kinds, orders that are only tried."""
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from brokers import CLOSE, usd
+from ib_gateways import LIMIT, Desk, play
+
+from bft.adapters.broker.ib import IbSettings
+from bft.adapters.broker.ib.settings import check
+from bft.domain.broker import OrderReport
+from bft.domain.errors import ConfigError, DataError, RefusedError
+from bft.domain.orders import Contract, Side
+
+
+def live(desk: Desk) -> list[str]:
+    return [o.terms.order_ref for o in desk.venue.sim.exchange.books.live()]
+
+
+def test_read_only_ids_refuse_to_place(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        (order,) = await desk.legs([{"side": Side.BUY, "qty": 1, **LIMIT}])
+        with pytest.raises(RefusedError, match="only reads"):
+            desk.broker.place([order])
+        with pytest.raises(RefusedError):
+            desk.broker.amend(order)
+        with pytest.raises(RefusedError):
+            desk.broker.cancel(1)
+        with pytest.raises(RefusedError):
+            await desk.broker.what_if(order)
+        assert (await desk.broker.snapshot()).open_orders == ()
+
+    play(story, tmp_path, settings={"client_id": 50})
+
+
+@pytest.mark.parametrize("client_id", [0, 1, 9, 11, 19, 35, 41, 60, 89])
+def test_client_ids_outside_the_table_are_refused(client_id: int) -> None:
+    with pytest.raises(ConfigError, match="client id"):
+        check(IbSettings(host="127.0.0.1", port=4002, account="DU1", client_id=client_id))
+
+
+def test_an_account_must_be_named() -> None:
+    with pytest.raises(ConfigError, match="BFT_ACCOUNT"):
+        check(IbSettings(host="127.0.0.1", port=4002, account=""))
+
+
+def test_what_if_tells_margins_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        (order,) = await desk.legs([{"side": Side.BUY, "qty": 10, **LIMIT}])
+        told = await desk.broker.what_if(order)
+        assert told.initial_margin_after_usd is not None
+        assert told.initial_margin_after_usd > 0
+        assert told.equity_with_loan_after_usd is not None
+        assert told.commission_usd == 1
+        assert live(desk) == []
+        assert desk.of(OrderReport) == []
+        off_tick = replace(order, order_id=order.order_id + 1, limit_price_usd=usd("99.001"))
+        with pytest.raises(DataError, match="gateway 110"):
+            await desk.broker.what_if(off_tick)
+
+    play(story, tmp_path)
+
+
+def test_share_classes_options_and_futures_resolve_and_trade(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        sim = desk.venue.sim
+        sim.tick("BRK B", bid=Decimal(400), ask=Decimal("400.1"))
+        share = await desk.broker.contract(Contract(con_id=0, symbol="BRK-B"))
+        assert (share.symbol, share.local_symbol) == ("BRK-B", "BRK B")
+        wanted = Contract(con_id=0, symbol="NQ", sec_type="FUT", local_symbol="NQH6")
+        future = await desk.broker.contract(wanted)
+        assert (future.symbol, future.multiplier, future.tick_usd) == ("NQ", 20, usd("0.25"))
+        coded = Contract(con_id=0, symbol="NQH6", sec_type="FUT")
+        assert await desk.broker.contract(coded) == future
+        chain = Contract(con_id=0, symbol="AAPL", sec_type="OPT", strike_usd=usd(100), right="C")
+        with pytest.raises(DataError, match="contracts fit"):
+            await desk.broker.contract(chain)
+        friday = CLOSE.date().replace(day=9)
+        option = await desk.broker.contract(replace(chain, expiry=friday))
+        assert (option.multiplier, option.right, option.strike_usd) == (100, "C", 100)
+        for contract in (share, option):
+            order = await desk.order(Side.BUY, 1, contract=contract)
+            (fill,) = await desk.filled(order, 1)
+            assert fill.contract == contract
+
+    play(story, tmp_path)
