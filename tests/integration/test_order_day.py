@@ -160,7 +160,9 @@ def test_close_workflow_ends_the_day_with_its_books(day: Running) -> None:
     code, line, err = day.bft("run", "close", "--root", day.root, "--at", at, "--json")
     assert (code, line["phase"]) == (0, "Succeeded"), err
     report = (day.root / "reports" / str(DAY) / "day.md").read_text()
-    assert "AAPL" in report
+    assert "- Account before: $100,000.00" in report
+    assert "| AAPL | bollinger | BUY | 49 | $100.00 |" in report
+    assert "2 fills" in report
     assert (day.root / "ledger" / "trades.csv").exists()
 
 
