@@ -65,6 +65,7 @@ class Desk:
     broker_qty: dict[int, Decimal] = field(default_factory=dict)
     throttle: Throttle = field(default_factory=Throttle)
     poke: Callable[[], None] = lambda: None
+    on_bug: Callable[[str], None] = lambda _what: None
     fatal: Callable[[str], None] = lambda _reason: None
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     _quoted: dict[int, asyncio.Event] = field(default_factory=dict)
@@ -119,8 +120,15 @@ class Desk:
         """Run beside everything else; a fault bft understands is logged, a bug ends the process."""
         task = asyncio.create_task(self._guarded(work, what))
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self._over)
         return task
+
+    def _over(self, task: "asyncio.Task[Any]") -> None:
+        self.tasks.discard(task)
+        bug = None if task.cancelled() else task.exception()
+        if bug is not None:
+            log.critical("executor.bug", error=repr(bug), exc_info=bug)
+            self.on_bug(repr(bug))
 
     async def _guarded(self, work: Coroutine[Any, Any, Any], what: str) -> None:
         try:
