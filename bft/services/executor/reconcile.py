@@ -96,9 +96,9 @@ class Reconciler:
             self._hearing.execution(_recovered(told), epoch=snapshot.epoch)
         for order in snapshot.open_orders:
             self._hearing.order(order, epoch=snapshot.epoch, listed=True)
+        differences = self._positions(snapshot, asked)
         self._settle(snapshot, before)
         self._despair()
-        differences = self._positions(snapshot, asked)
         changed = sorted(k for k, now in desk.state.intents.items() if was.get(k) is not now)
         result: Json = {
             "why": why,
@@ -158,7 +158,7 @@ class Reconciler:
         dead = parent is not None and parent.state.terminal and not parent.filled_qty
         if dead:
             self._hearing.move(intent, IntentState.CANCELLED, "child of an entry without a fill")
-        elif self._day_over(intent):
+        elif self._day_over(intent) and intent.contract.symbol not in self._desk.disputed:
             self._hearing.move(intent, IntentState.EXPIRED, "no_evidence_day_over")
 
     def _day_over(self, intent: Intent) -> bool:
@@ -200,6 +200,8 @@ class Reconciler:
                 continue
             found.append({"symbol": symbol, "book": str(book), "broker": str(broker)})
             self._unexplained(con_id, symbol, broker - book, asked)
+        now = frozenset(str(difference["symbol"]) for difference in found)
+        desk.disputed = now if snapshot.executions is not None else desk.disputed & now
         return found
 
     def _unexplained(self, con_id: int, symbol: str, difference: Decimal, asked: float) -> None:
