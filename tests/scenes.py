@@ -119,36 +119,32 @@ class Scene(World):
 
     def _books(self, snapshot: Any) -> list[str]:
         """I-b."""
-        broker = {p.contract.con_id: p.qty for p in snapshot.positions if p.qty}
-        book = {p.con_id: p.qty for p in self.executor.desk.state.positions.values() if p.qty}
-        differ = {
-            con_id
-            for con_id in broker.keys() | book.keys()
-            if broker.get(con_id) != book.get(con_id) and con_id not in self._fenced()
-        }
+        broker = {p.contract.symbol: p.qty for p in snapshot.positions if p.qty}
+        held = self.executor.desk.state.positions.values()
+        book = {p.contract.symbol: p.qty for p in held if p.qty}
+        differ = {s for s in broker.keys() | book.keys() if broker.get(s) != book.get(s)}
+        differ -= self._fenced()
         return [f"I-b: {differ} of book {book}, broker {broker}"] if differ else []
 
-    def _fenced(self) -> set[int]:
-        """Contracts whose difference no execution can explain any more; a person must look."""
-        state, now = self.executor.desk.state, self.executor.desk.now
-        halts = {h.key for h in state.active_halts(now) if h.rule == "position_mismatch"}
-        known = state.contracts.values()
-        return {c.con_id for c in known if self.forgotten and c.symbol in halts}
+    def _fenced(self) -> set[str]:
+        """Symbols whose difference no execution can explain any more; a person must look."""
+        halts = self.executor.desk.state.active_halts(self.executor.desk.now)
+        return {h.key for h in halts if h.rule == "position_mismatch" and self.forgotten}
 
     def _protection(self, snapshot: Any) -> list[str]:
         """I-c: stops that live at the broker hold just what the covers hold."""
-        wanted = Counter[int]()
+        wanted = Counter[str]()
         for cover in self.executor.guard.covers.values():
-            wanted[cover.contract.con_id] += cover.open_qty
-        stops = Counter[int]()
+            wanted[cover.contract.symbol] += cover.open_qty
+        stops = Counter[str]()
         for order in snapshot.open_orders:
             ours = order.order_ref.startswith(REF_PREFIX) and order.order_type.startswith("STP")
             if ours and "child" not in order.why_held:
-                stops[order.contract.con_id] += int(order.qty - (order.filled_qty or 0))
+                stops[order.contract.symbol] += int(order.qty - (order.filled_qty or 0))
         return [
-            f"I-c: {wanted[con_id]} open, stops for {stops[con_id]}"
-            for con_id in sorted(wanted.keys() | stops.keys())
-            if wanted[con_id] != stops[con_id] and con_id not in self._fenced()
+            f"I-c: {symbol} {wanted[symbol]} open, stops for {stops[symbol]}"
+            for symbol in sorted(wanted.keys() | stops.keys())
+            if wanted[symbol] != stops[symbol] and symbol not in self._fenced()
         ]
 
     def _decisions(self) -> list[str]:

@@ -113,11 +113,11 @@ class Day:
 
     async def live(self) -> None:
         acts: list[tuple[int, Callable[[], Any]]] = [
-            (5, self.signal),
-            (7, self.move),
-            (2, self.jump),
-            (5, self.message),
-            (3, self.action),
+            (9, self.signal),
+            (4, self.move),
+            (4, self.jump),
+            (7, self.message),
+            (2, self.action),
             (2, self.crash),
             (1, self.trap),
             (1, self.lost),
@@ -127,7 +127,7 @@ class Day:
             (1, self.correction),
             (1, self.disk),
         ]
-        for act in self.rng.choices([a for _, a in acts], [w for w, _ in acts], k=14):
+        for act in self.rng.choices([a for _, a in acts], [w for w, _ in acts], k=16):
             self.counts[act.__name__] += 1
             done = act()
             if done is not None:
@@ -159,6 +159,7 @@ class Day:
         limit = self.mids[symbol] + usd(self.rng.choice(["0.02", "0.50", "-0.50"]))
         policy = ExitPolicy(stop_frac=0.07, target_frac=self.rng.choice([None, 0.12]))
         now = self.scene.clock.now()
+        self.show(symbol, self.rng.choice([7, 10_000, 10_000]))
         order = signal(
             symbol,
             signal_id=f"s{self.signals}",
