@@ -39,6 +39,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "scan": ("bft.steps.scan", "strategies on the close: signals with reasons"),
     "rank": ("bft.steps.rank", "signals to ranked, sized picks"),
     "ledger": ("bft.steps.ledger", "the book: positions, lots, trades, export, verify, adjust"),
+    "token": ("bft.steps.token", "issue a token for the executor's API"),
     "serve": ("bft.steps.serve", "start a server: executor, gateway-sim, market-sim, mlflow"),
     "workflow": ("bft.flow.workflow_verb", "what workflows ask: due, summary, quorum, status"),
     "chain": ("bft.flow.chain", "several command lines, one after the other"),

@@ -54,7 +54,10 @@ Load = Callable[[frozenset[str]], Awaitable[Reference]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What an executor is made of; `holder` names this process in the lease."""
+    """What an executor is made of; `holder` names this process in the lease.
+
+    `offload` runs SQL, one piece after the other; `aside` what may take long (None: as SQL).
+    """
 
     book: Book
     broker: Broker
@@ -67,6 +70,7 @@ class Parts:
     holder: str
     load_reference: Load
     offload: Offload[Any]
+    aside: Offload[Any] | None = None
     config_map: Path | None = None
     restart_at: time | None = None
     restricted: frozenset[str] = frozenset()
@@ -311,11 +315,12 @@ class Executor:
 
     async def _deliver(self) -> None:
         book, notifier, now = self._parts.book, self._parts.notifier, self.desk.now
+        aside = self._parts.aside or self._parts.offload
         waiting = await self._parts.offload(lambda: book.pending_outbox(limit=10))
         for mail in waiting:
             subject = f"[bft {mail['severity']}] {mail['name']}: {mail['key']}"
             try:
-                await self._parts.offload(partial(notifier.notify, subject, str(mail["text"])))
+                await aside(partial(notifier.notify, subject, str(mail["text"])))
             except UnavailableError:
                 return
             await self._parts.offload(partial(book.delivered, [mail["id"]], at=now))
