@@ -39,8 +39,8 @@ class Desk:
     end of a reconciliation until the session is lost. `beat` is the monitor's last turn by
     `timer`, seconds; `heard_on` the day of the newest signal. `broker_qty` is what the newest
     valid snapshot said, by con id; `disputed` symbols in which it, with its executions, and the
-    book differ: nothing opens there until they agree or a person resumes. `fatal` ends the process: what memory holds may not be what
-    the book holds.
+    book differ: nothing opens there until they agree or a person resumes. `fatal` ends the
+    process: what memory holds may not be what the book holds.
     """
 
     route: Route
@@ -67,7 +67,6 @@ class Desk:
     disputed: frozenset[str] = frozenset()
     throttle: Throttle = field(default_factory=Throttle)
     poke: Callable[[], None] = lambda: None
-    on_bug: Callable[[str], None] = lambda _what: None
     fatal: Callable[[str], None] = lambda _reason: None
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     _quoted: dict[int, asyncio.Event] = field(default_factory=dict)
@@ -124,16 +123,9 @@ class Desk:
         """Run beside everything else; a fault bft understands is logged, a bug ends the process."""
         task = asyncio.create_task(self._guarded(work, what))
         self.tasks.add(task)
-        task.add_done_callback(self._over)
+        task.add_done_callback(self.tasks.discard)
         task.add_done_callback(lambda _: work.close())  # cancelled before it began
         return task
-
-    def _over(self, task: "asyncio.Task[Any]") -> None:
-        self.tasks.discard(task)
-        bug = None if task.cancelled() else task.exception()
-        if bug is not None:
-            log.critical("executor.bug", error=repr(bug), exc_info=bug)
-            self.on_bug(repr(bug))
 
     async def _guarded(self, work: Coroutine[Any, Any, Any], what: str) -> None:
         try:

@@ -120,7 +120,7 @@ class Executor:
         self.sender = Sender(desk)
         self.leaving = Leaving(desk, self.sender)
         self.guard = Guard(desk, self.sender, self.leaving)
-        desk.poke, desk.on_bug = self.guard.poke, self._bug
+        desk.poke = self.guard.poke
         self.hearing = Hearing(desk, self)
         self.reconciler = Reconciler(desk, self.hearing, Splits(desk, self.guard))
         self.facts = Facts(desk, self.guard.covers)
@@ -345,10 +345,6 @@ class Executor:
         self.desk.writer.lease = None
         self.desk.closing_down = True
         asyncio.get_running_loop().call_later(LEASE_TTL_S, self._end, f"lease lost: {why}")
-
-    def _bug(self, what: str) -> None:
-        """A loop died: the process ends and a new one recovers from what is stored."""
-        self._end(f"bug: {what}")
 
     def _end(self, why: str) -> None:
         if not self.ended.done():
