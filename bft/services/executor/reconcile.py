@@ -66,7 +66,7 @@ class Reconciler:
             self._querying = self._desk.spawn(self._look(), "query")
 
     async def _look(self) -> None:
-        """Look until nobody has asked since a look began: an answer may be older than a question."""
+        """Look until nobody asked after a look began: an answer may be older than a question."""
         while self._asked:
             await asyncio.sleep(0)
             full, self._query_executions, self._asked = self._query_executions, False, False
