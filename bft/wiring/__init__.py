@@ -17,7 +17,17 @@ from bft.ports import Commands, Tick
 from bft.settings import Settings, read_settings, token_secrets
 
 if TYPE_CHECKING:
-    from bft.ports import Book, Compute, Notifier, Source, State, Store, Summarizer, Tracker
+    from bft.ports import (
+        Book,
+        Compute,
+        ExecutorApi,
+        Notifier,
+        Source,
+        State,
+        Store,
+        Summarizer,
+        Tracker,
+    )
 
 
 TABLES_WAIT_S = 300.0
@@ -143,6 +153,12 @@ class Wired:
             self._sources[spec] = self._source(spec)
         return self._sources[spec]
 
+    def executor(self, url: str, *, mode: str | None = None) -> "ExecutorApi":
+        """The executor at an address, asked as the token of `BFT_TOKEN_FILE`."""
+        from bft.adapters.executor.http import HttpExecutor
+
+        return HttpExecutor(url, token=_token(self.settings.token_file), mode=mode)
+
     def _need_state_url(self) -> None:
         if not self.settings.state_url and "://" in self.root:
             raise ConfigError("BFT_STATE_URL: name a PostgreSQL database for a bucket root")
@@ -244,6 +260,18 @@ def book_url(values: Settings, root: str) -> str:
     if not values.state_url and "://" in root:
         raise ConfigError("BFT_STATE_URL: name a PostgreSQL database for a bucket root")
     return values.state_url or folder_url(Path(root))
+
+
+def _token(path: str) -> str:
+    """What the token file holds; without a file nothing is shown."""
+    try:
+        return Path(path).read_text(encoding="ascii").strip() if path else ""
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "no token"
+        raise ConfigError(
+            f"BFT_TOKEN_FILE={path}: {why}; write one with bft token USER --roles trader "
+            f"--output {path}"
+        ) from error
 
 
 def _address(url: str) -> str:

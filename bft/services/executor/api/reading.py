@@ -22,6 +22,7 @@ from bft.ledger.records import Lot, Position, Trade
 from bft.services.executor.api import fields as f
 from bft.services.executor.api.auth import Reads
 from bft.services.executor.api.documents import errors
+from bft.services.executor.api.holding import ExitView, exits_of
 from bft.services.executor.api.problems import unknown
 from bft.services.executor.api.service import Service, service_of
 from bft.services.executor.api.views import money
@@ -47,7 +48,9 @@ class PositionView(BaseModel):
     mark: str | None
     unrealised_usd: str | None
     protected_quantity: int
+    exits: list[ExitView]
     opened_at: datetime
+    underlying: str
     sec_type: str
     con_id: int
     account: str
@@ -86,6 +89,8 @@ class Daily(BaseModel):
     unrealised_change_usd: str | None
     fees_usd: str
     r_multiple: str
+    day_start_equity_usd: str | None
+    equity_usd: str | None
     strategies: list[ResultView]
 
 
@@ -137,6 +142,8 @@ def position_view(service: Service, held: Position) -> dict[str, Any]:
         "mark": money(price),
         "unrealised_usd": money(gain),
         "protected_quantity": protected_qty(stops),
+        "exits": exits_of(service, held),
+        "underlying": held.contract.symbol,
         "opened_at": held.opened_at.isoformat(),
         "sec_type": held.contract.sec_type,
         "con_id": held.con_id,
@@ -208,15 +215,19 @@ async def pnl_daily(request: Request, _: Reads) -> JSONResponse:
     """Result of the trading day so far."""
     service = service_of(request)
     day = trading_day(service.now)
-    state = service.desk.state
+    desk, state = service.desk, service.desk.state
     rows = [r for r in results(state.lots.values(), state.trades, since=day) if r.day == day]
     total = summed(rows, day=day)
+    start = state.limits_of("account", desk.account, day, at=desk.now).day_start_equity_usd
+    values = desk.broker.account_values()
     return JSONResponse(
         {
             "day": day.isoformat(),
             **_figures(total),
             "unrealised_usd": money(unrealised(service)),
             "unrealised_change_usd": money(service.executor.facts.unrealised_change_usd()),
+            "day_start_equity_usd": money(start),
+            "equity_usd": money(values.equity_usd) if values else None,
             "strategies": [_view(row) for row in rows],
         }
     )
