@@ -30,6 +30,10 @@ _PASSED_ALONG = {
 """Set by a runner for its children (or by a person for the tests); not settings."""
 
 
+_SECRET_BYTES = 32
+_EXAMPLES = ("change", "example", "secret", "password", "your-", "insert")
+
+
 class Secret(str):
     """A string that prints as stars, however it is printed; `str.__str__(secret)` is the value."""
 
@@ -167,6 +171,27 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         values[name] = text
     checked = {name: _value(name, text, known[name]) for name, text in values.items()}
     return Settings(**checked)
+
+
+def token_secrets(values: Settings) -> tuple[str, ...]:
+    """Secrets of the API's tokens: the current one, then the previous one, if there is one.
+
+    Raises:
+        ConfigError: absent, shorter than 32 bytes, a shipped example, or more than two lines.
+    """
+    text = str.__str__(values.jwt_secret)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    hint = "write 32 random bytes to a file, for example: openssl rand -hex 32"
+    if not lines:
+        raise ConfigError(f"no secret for tokens; set BFT_JWT_SECRET_FILE or JWT_SECRET; {hint}")
+    if len(lines) > 2:
+        raise ConfigError("BFT_JWT_SECRET_FILE: two lines at most, current and previous secret")
+    for line in lines:
+        if len(line.encode()) < _SECRET_BYTES:
+            raise ConfigError(f"the secret for tokens: at least {_SECRET_BYTES} bytes; {hint}")
+        if line.lower().startswith(_EXAMPLES) or len(set(line)) < 8:
+            raise ConfigError(f"the secret for tokens is an example; {hint}")
+    return tuple(lines)
 
 
 def origins(environment: Mapping[str, str] | None = None) -> dict[str, str]:

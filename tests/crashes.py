@@ -47,6 +47,7 @@ class Gate:
         self.trap: tuple[Point, int] | None = None
         self.disk: str | None = None  # a fault of the disk, in words
         self.free_commits = 0  # commits that the reserve still holds
+        self._waiting: list[asyncio.Future[None]] = []
 
     def reach(self, point: Point) -> None:
         """Die here, if the trap says so."""
@@ -65,7 +66,8 @@ class Gate:
     async def offload(self, work: Callable[[], T]) -> T:
         """SQL of this process, on the loop's thread."""
         if self.dead:
-            await asyncio.get_running_loop().create_future()
+            self._waiting.append(asyncio.get_running_loop().create_future())
+            await self._waiting[-1]
         return work()
 
 

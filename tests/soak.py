@@ -8,27 +8,28 @@ import asyncio
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from crashes import Point
-from executors import CLOSE, OPEN, signal, usd
+from executors import CLOSE, DAY, OPEN, signal, usd
 from scenes import WireScene
 from virtual_time import LoopClock, run, settle
 
+from bft.domain import sessions
 from bft.domain.errors import BftError
-from bft.domain.orders import Side
 from bft.domain.trading import ExitPolicy
 from bft.services.executor.closing import Selection
 from bft.sim.gateway.exchange.books import ChildMode, Orphans, Rules
 
 SYMBOLS = ("AAPL", "MSFT", "NVDA")
 CALM_S = 150.0
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  a disk's speed is no part
 STARTS = (OPEN + timedelta(minutes=6), OPEN + timedelta(hours=2), CLOSE - timedelta(minutes=12))
 
 _MESSAGES = (
@@ -76,9 +77,6 @@ _MESSAGES = (
 )
 _ACTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("code", {"code": 2103}),
-    ("nightly_reset", {"s": 20, "ending": "close"}),
-    ("nightly_reset", {"s": 20, "ending": "1101"}),
-    ("nightly_reset", {"s": 20, "ending": "1102"}),
     ("restart", {"s": 12}),
     ("id_rollback", {"n": 5}),
     ("vanish", {"s": 2}),
@@ -115,11 +113,11 @@ class Day:
 
     async def live(self) -> None:
         acts: list[tuple[int, Callable[[], Any]]] = [
-            (5, self.signal),
-            (7, self.move),
-            (2, self.jump),
-            (5, self.message),
-            (3, self.action),
+            (9, self.signal),
+            (4, self.move),
+            (4, self.jump),
+            (7, self.message),
+            (2, self.action),
             (2, self.crash),
             (1, self.trap),
             (1, self.lost),
@@ -129,7 +127,7 @@ class Day:
             (1, self.correction),
             (1, self.disk),
         ]
-        for act in self.rng.choices([a for _, a in acts], [w for w, _ in acts], k=14):
+        for act in self.rng.choices([a for _, a in acts], [w for w, _ in acts], k=16):
             self.counts[act.__name__] += 1
             done = act()
             if done is not None:
@@ -161,6 +159,7 @@ class Day:
         limit = self.mids[symbol] + usd(self.rng.choice(["0.02", "0.50", "-0.50"]))
         policy = ExitPolicy(stop_frac=0.07, target_frac=self.rng.choice([None, 0.12]))
         now = self.scene.clock.now()
+        self.show(symbol, self.rng.choice([7, 10_000, 10_000]))
         order = signal(
             symbol,
             signal_id=f"s{self.signals}",
@@ -268,6 +267,14 @@ class Day:
 
     # the end
 
+    async def night(self) -> None:
+        """The process ends, the day too, and the gateway forgets it; another one begins."""
+        self.tell("night")
+        await self.scene.crash()
+        self.scene.forgotten = True
+        await self.scene.at(sessions.open_at(sessions.shift(DAY, 1)) + timedelta(minutes=6))
+        await self.scene.start()
+
     async def settle(self) -> list[str]:
         """Faults end, the executor restarts; what is still wrong after a while."""
         scene = self.scene
@@ -277,8 +284,12 @@ class Day:
             name, number = word.split()
             scene.fault(name, **({"code": int(number)} if name == "code" else {"s": 0}))
         self.tell("faults are over")
-        if self.rng.random() < 0.5:
+        if self.rng.random() < 0.2:
+            await self.night()
+        elif self.rng.random() < 0.7 or scene.gate.dead:
             await self._rise()
+        else:
+            scene.executor.reconciler.query(executions=True)
         for symbol in SYMBOLS:
             self.show(symbol)
         end = scene.clock.now() + timedelta(seconds=CALM_S)
@@ -290,7 +301,7 @@ class Day:
             with suppress(BftError):
                 armed = scene.executor.desk.reconciled and scene.broker.state == "ARMED"
                 found = await scene.problems() if armed else [f"session {scene.broker.state}"]
-        return found
+        return found or await scene.stored_problems()
 
 
 async def _one(seed: int, folder: Path) -> Outcome:
@@ -300,8 +311,9 @@ async def _one(seed: int, folder: Path) -> Outcome:
         orphans=rng.choice(list(Orphans)),
         status_after_reject=rng.random() < 0.5,
     )
+    config = {"rules": rules, "seed": seed, "reset_at": time(23, 45), "reset_s": 20.0}
     clock = LoopClock(rng.choice(STARTS))
-    scene = WireScene(folder=folder, clock=clock, config={"rules": rules, "seed": seed})
+    scene = WireScene(folder=folder, clock=clock, config=config)
     await scene.serve()
     day = Day(scene=scene, rng=rng)
     day.tell(f"seed {seed} {rules.child_mode} {rules.orphans}")
@@ -324,9 +336,5 @@ async def _one(seed: int, folder: Path) -> Outcome:
 
 def play(seed: int) -> Outcome:
     """One scenario in a folder of its own."""
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+    with tempfile.TemporaryDirectory(prefix="soak-", dir=MEMORY) as folder:
         return run(_one(seed, Path(folder)))
-
-
-Work = Callable[[], Awaitable[None]]
-__all__ = ["Outcome", "Side", "play"]

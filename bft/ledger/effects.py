@@ -62,9 +62,7 @@ def put_event(
     line = state.lines.get(key)
     if line is None:
         line = state.lines[key] = Line(account=account, contract=contract)
-    if event.ratio is not None:
-        line.contract = contract
-    first = line.put(event)
+    first = line.put(event, contract)
     ids = {known.event_id for known in line.events[first:]} | {event.event_id}
     old = {name: state.lots[name] for name in ids if name in state.lots}
     new = line.rebuild(first)

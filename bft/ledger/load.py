@@ -216,9 +216,7 @@ def _lines(state: BookState) -> None:
         events.setdefault(place, []).append((adjustment_event(signed), signed.contract))
     for place, found in events.items():
         found.sort(key=lambda pair: pair[0].place)
-        splits = [contract for event, contract in found if event.ratio is not None]
-        contract = splits[-1] if splits else found[0][1]
-        line = state.lines[place] = Line.of(place[0], contract, [event for event, _ in found])
+        line = state.lines[place] = Line.of(place[0], found)
         _hold_lots(state, line.rebuild(0))
     for intent in state.intents.values():
         _index_intent(state, intent)

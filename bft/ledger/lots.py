@@ -51,38 +51,48 @@ class LineEvent:
 class Line:
     """Everything that happened to one contract of one account, in order of time.
 
-    `flat[i]` tells whether nothing was held just before event i.
+    `flat[i]` tells whether nothing was held just before event i. `contracts` are what each event
+    said of the contract, by event id: the line's own is that of the newest split, else of the
+    first event, whatever order they came in.
     """
 
     account: str
     contract: Contract
+    contracts: dict[str, Contract] = field(default_factory=dict)
     events: list[LineEvent] = field(default_factory=list)
     flat: list[bool] = field(default_factory=list)
     flat_now: bool = True
     by_id: dict[str, LineEvent] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, account: str, contract: Contract, events: list[LineEvent]) -> "Line":
+    def of(cls, account: str, told: list[tuple[LineEvent, Contract]]) -> "Line":
         """A line of events in order of time, still to be rebuilt from its start."""
-        by_id = {event.event_id: event for event in events}
-        flat = [False] * len(events)
-        return cls(account=account, contract=contract, events=events, flat=flat, by_id=by_id)
+        events = [event for event, _ in told]
+        line = cls(account=account, contract=told[0][1], events=events)
+        line.by_id = {event.event_id: event for event in events}
+        line.flat = [False] * len(events)
+        line.contracts = {event.event_id: contract for event, contract in told}
+        line._name()
+        return line
 
     def forget(self, count: int) -> list[LineEvent]:
         """Let go of the first events; nothing is held after them."""
         gone = self.events[:count]
         for event in gone:
-            del self.by_id[event.event_id]
+            del self.by_id[event.event_id], self.contracts[event.event_id]
         del self.events[:count], self.flat[:count]
+        self._name()
         return gone
 
-    def put(self, event: LineEvent) -> int:
+    def put(self, event: LineEvent, contract: Contract) -> int:
         """Insert an event, or replace the one of this id; the first index to rebuild from."""
         dropped = self._drop(event.event_id)
         self.by_id[event.event_id] = event
         insort(self.events, event, key=_place)
         at = bisect_left(self.events, event.place, key=_place)
         self.flat.insert(at, self._flat_before(at))
+        self.contracts[event.event_id] = contract
+        self._name()
         first = at if dropped is None else min(at, dropped)
         while first and not self.flat[first]:
             first -= 1
@@ -96,6 +106,12 @@ class Line:
             book.take(self.events[at])
         self.flat_now = not book.open_lots
         return book.lots
+
+    def _name(self) -> None:
+        split = next((event for event in reversed(self.events) if event.ratio is not None), None)
+        first = split or next(iter(self.events), None)
+        if first is not None:
+            self.contract = self.contracts[first.event_id]
 
     def _flat_before(self, at: int) -> bool:
         return self.flat[at] if at < len(self.flat) else self.flat_now

@@ -10,17 +10,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bft.domain.errors import ConfigError, UnavailableError, UsageError
+from bft.domain.errors import UnavailableError, UsageError
 from bft.domain.numbers import Number
 from bft.ports import Ports, Step, Summary, Tick
 
 PARTY = "bft-executor"
 """Audience and issuer."""
 ROLES = ("viewer", "trader", "admin")
-SECRET_BYTES = 32
 LONGEST, LONGEST_SERVICE = timedelta(hours=24), timedelta(days=90)
 _MINUTES = Number(whole=True, low=1, high=90 * 24 * 60)
-_EXAMPLES = ("change", "example", "secret", "password", "your-", "insert")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +41,7 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
         ConfigError: no usable secret.
         UsageError: a lifetime or role that the API would refuse.
     """
-    secret = secrets_of(args.jwt_secret)[0]
+    secret = ports.token_secrets()[0]
     lifetime = timedelta(minutes=args.expires or args.jwt_expire_minutes)
     longest = LONGEST_SERVICE if args.service else LONGEST
     if lifetime > longest:
@@ -85,26 +83,6 @@ def issued(claims: dict[str, Any], secret: str) -> str:
     return jwt.encode(claims, secret, algorithm="HS256")
 
 
-def secrets_of(setting: str) -> tuple[str, ...]:
-    """Secrets of the (masked) setting: the current one, then the previous one, if there is one.
-
-    Raises:
-        ConfigError: absent, shorter than 32 bytes, a shipped example, or more than two lines.
-    """
-    lines = [line.strip() for line in str.__str__(setting).splitlines() if line.strip()]
-    hint = "write 32 random bytes to a file, for example: openssl rand -hex 32"
-    if not lines:
-        raise ConfigError(f"no secret for tokens; set BFT_JWT_SECRET_FILE or JWT_SECRET; {hint}")
-    if len(lines) > 2:
-        raise ConfigError("BFT_JWT_SECRET_FILE: two lines at most, current and previous secret")
-    for line in lines:
-        if len(line.encode()) < SECRET_BYTES:
-            raise ConfigError(f"the secret for tokens is shorter than {SECRET_BYTES} bytes; {hint}")
-        if line.lower().startswith(_EXAMPLES) or len(set(line)) < 8:
-            raise ConfigError(f"the secret for tokens is an example; {hint}")
-    return tuple(lines)
-
-
 def _write(path: Path, token: str) -> None:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -121,5 +99,5 @@ STEP = Step(
     arguments=arguments,
     run=run,
     outputs={"expires_at": "when it ends", "output": "file that holds it"},
-    settings=("jwt_secret", "jwt_expire_minutes"),
+    settings=("jwt_expire_minutes",),
 )

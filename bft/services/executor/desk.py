@@ -38,8 +38,9 @@ class Desk:
     `killed` is the latch in memory, set before anything is stored. `reconciled` is true from the
     end of a reconciliation until the session is lost. `beat` is the monitor's last turn by
     `timer`, seconds; `heard_on` the day of the newest signal. `broker_qty` is what the newest
-    valid snapshot said, by con id. `fatal` ends the process: what memory holds may not be what
-    the book holds.
+    valid snapshot said, by con id; `disputed` symbols in which it, with its executions, and the
+    book differ: nothing opens there until they agree or a person resumes. `fatal` ends the
+    process: what memory holds may not be what the book holds.
     """
 
     route: Route
@@ -63,6 +64,7 @@ class Desk:
     beat: float | None = None
     contracts: dict[Contract, Contract] = field(default_factory=dict)
     broker_qty: dict[int, Decimal] = field(default_factory=dict)
+    disputed: frozenset[str] = frozenset()
     throttle: Throttle = field(default_factory=Throttle)
     poke: Callable[[], None] = lambda: None
     fatal: Callable[[str], None] = lambda _reason: None
@@ -165,6 +167,8 @@ class Desk:
         }
         held = (h for h in self.state.active_halts(self.now) if (h.scope, h.key) in places)
         found = next(held, None)
+        if found is None and intent.contract.symbol in self.disputed:
+            return f"book and broker differ in {intent.contract.symbol}"
         return f"halt {found.halt_id}: {found.reason}" if found else None
 
     async def first_quote(self, con_id: int) -> None:

@@ -182,18 +182,22 @@ class Executor:
         """Stop opening, finish what is being written, leave protection resting, end."""
         desk = self.desk
         desk.closing_down = True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_S):
-                await desk.writer.flush()
+        await self._flush()
         for task in list(desk.tasks):
             task.cancel()
         await asyncio.gather(*desk.tasks, return_exceptions=True)
         await desk.broker.stop()
+        await self._flush()  # what the end of the session left to note
         if desk.writer.lease is not None:
             lease, desk.writer.lease = desk.writer.lease, None
             with contextlib.suppress(BftError):
                 await self._parts.offload(lambda: self._parts.book.release(lease))
         desk.marker.close()
+
+    async def _flush(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S / 2):
+                await self.desk.writer.flush()
 
     # what the broker's reports come to
 

@@ -113,6 +113,7 @@ class Facts:
             for intent in desk.state.live_intents()
             if intent.state is IntentState.UNKNOWN
         }
+        unknown |= desk.disputed
         return FenceFacts(
             kill_latched=desk.killed or desk.state.kill.latched,
             halts=tuple(Halt(scope=h.scope, key=h.key, reason=h.reason) for h in halts),

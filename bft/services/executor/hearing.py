@@ -149,7 +149,7 @@ class Hearing:
             self._desk.note(entries.order(told))
 
     def _news(self, intent: Intent, told: BookOrder) -> bool:
-        known = self._desk.state.orders.get(told.key)
+        known = self._known(intent, told)
         same = known is not None and (
             known.qty,
             known.limit_price_usd,
@@ -166,6 +166,12 @@ class Hearing:
             told.perm_id or known.perm_id,
         )
         return not same or intent.state in {IntentState.SENT, IntentState.UNKNOWN}
+
+    def _known(self, intent: Intent, told: BookOrder) -> BookOrder | None:
+        """The row of this order; it keeps the key of the epoch that sent it."""
+        state = self._desk.state
+        first = (intent.epoch or 0, intent.client_id or 0, intent.order_id or 0)
+        return state.orders.get(told.key) or state.orders.get(first)
 
     def _claimed(self, intent_id: str, claimed: int) -> None:
         """A status still says more than executions do."""

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 from bft.domain import sessions
 from bft.domain.broker import BrokerOrder, SessionState, Snapshot
@@ -32,11 +33,11 @@ class Reconciler:
 
     def __init__(self, desk: Desk, hearing: Hearing, splits: Splits) -> None:
         self._desk, self._hearing, self._splits = desk, hearing, splits
-        self._differs: dict[int, tuple[Decimal, float]] = {}
+        self._differs: dict[int, tuple[Decimal, float | None]] = {}
         self._lock = asyncio.Lock()
         self._armed_at: float | None = None
         self._querying: asyncio.Task[None] | None = None
-        self._query_executions = False
+        self._query_executions = self._asked = False
 
     async def arm(self) -> None:
         """Reconcile in full, then let orders leave."""
@@ -60,17 +61,17 @@ class Reconciler:
     def query(self, *, executions: bool = False) -> None:
         """Look at the broker's orders soon; many askers share one look."""
         self._query_executions |= executions
+        self._asked = True
         if self._querying is None or self._querying.done():
             self._querying = self._desk.spawn(self._look(), "query")
 
     async def _look(self) -> None:
-        await asyncio.sleep(0)
-        full, self._query_executions = self._query_executions, False
-        if self._desk.broker.state.may_close:
-            await self.run(full=full or any(self._unknown()), why="query")
-        if self._query_executions:
-            self._querying = None
-            self.query()
+        """Look until nobody asked after a look began: an answer may be older than a question."""
+        while self._asked:
+            await asyncio.sleep(0)
+            full, self._query_executions, self._asked = self._query_executions, False, False
+            if self._desk.broker.state.may_close:
+                await self.run(full=full or any(self._unknown()), why="query")
 
     async def run(self, *, full: bool, why: str) -> Json:
         """One reconciliation; the result as stored.
@@ -96,9 +97,9 @@ class Reconciler:
             self._hearing.execution(_recovered(told), epoch=snapshot.epoch)
         for order in snapshot.open_orders:
             self._hearing.order(order, epoch=snapshot.epoch, listed=True)
+        differences = self._positions(snapshot, asked)
         self._settle(snapshot, before)
         self._despair()
-        differences = self._positions(snapshot, asked)
         changed = sorted(k for k, now in desk.state.intents.items() if was.get(k) is not now)
         result: Json = {
             "why": why,
@@ -159,7 +160,7 @@ class Reconciler:
         dead = parent is not None and parent.state.terminal and not parent.filled_qty
         if dead:
             self._hearing.move(intent, IntentState.CANCELLED, "child of an entry without a fill")
-        elif self._day_over(intent):
+        elif self._day_over(intent) and intent.contract.symbol not in self._desk.disputed:
             self._hearing.move(intent, IntentState.EXPIRED, "no_evidence_day_over")
 
     def _day_over(self, intent: Intent) -> bool:
@@ -200,15 +201,23 @@ class Reconciler:
             if self._splits.explains(held.contract, book=book, broker=broker):
                 continue
             found.append({"symbol": symbol, "book": str(book), "broker": str(broker)})
-            self._unexplained(con_id, symbol, broker - book, asked)
+            full = snapshot.executions is not None
+            self._unexplained(con_id, symbol, broker - book, asked if full else None)
+        now = frozenset(str(difference["symbol"]) for difference in found)
+        desk.disputed = now if snapshot.executions is not None else desk.disputed & now
         return found
 
-    def _unexplained(self, con_id: int, symbol: str, difference: Decimal, asked: float) -> None:
+    def _unexplained(
+        self, con_id: int, symbol: str, difference: Decimal, asked: float | None
+    ) -> None:
+        """Only looks that brought the executions count; `asked` None: this one did not."""
         known, since = self._differs.get(con_id, (None, asked))
-        if known != difference:
+        if known != difference or since is None:
             self._differs[con_id] = (difference, asked)
             self.query(executions=True)
-        elif asked - since >= UNEXPLAINED_S:
+            again = partial(self.query, executions=True)
+            asyncio.get_running_loop().call_later(UNEXPLAINED_S, again)
+        elif asked is not None and asked - since >= UNEXPLAINED_S:
             text = f"{symbol}: the broker holds {difference:+} more than the book"
             self.fence(symbol, rule="position_mismatch", why=text, alert="PositionMismatch")
 

@@ -58,7 +58,7 @@ class Sender:
         stop = price_usd if current.leg is Leg.STOP else current.stop_price_usd
         limit = current.limit_price_usd if current.leg is Leg.STOP else price_usd
         changed = replace(current, qty=qty, stop_price_usd=stop, limit_price_usd=limit)
-        self._desk.broker.amend(placed(changed, self._parent_order_id(current), transmit=True))
+        self._desk.broker.amend(placed(changed, 0, transmit=True))
 
     async def cancel(self, intent: Intent, *, why: str) -> None:
         """Cancel an order; one that was never sent lapses at once."""
@@ -123,7 +123,8 @@ class Sender:
             return str(error)
         return None
 
-    def _parent_order_id(self, leg: Intent, legs: Sequence[Intent] = ()) -> int:
+    @staticmethod
+    def _parent_order_id(leg: Intent, legs: Sequence[Intent]) -> int:
         """The broker's id of the parent that goes out with it; a later leg has none."""
         found = (other.order_id for other in legs if other.intent_id == leg.parent_id)
         return next(found, None) or 0

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import uvicorn
 
 from bft import wiring
-from bft.domain.errors import ConfigError, RefusedError, UnavailableError
+from bft.domain.errors import BftError, ConfigError, RefusedError, UnavailableError
 from bft.domain.numbers import PORT, Number
 from bft.ports import Book, Ports, Summary
 from bft.services.executor.api.app import build, build_health
@@ -37,8 +37,8 @@ from bft.services.executor.marker import machine_boot_id
 from bft.services.executor.night import Night
 from bft.services.executor.restart import parse_time
 from bft.services.executor.settings import check_bind, folder_of, profile_of, route_of
-from bft.settings import Settings
-from bft.steps.token import secrets_of
+from bft.settings import Settings, token_secrets
+from bft.wiring.brokers import broker_of
 
 T = TypeVar("T")
 HEALTH_PORT = 9002
@@ -73,9 +73,7 @@ class _Life:
         self._stop = asyncio.Event()
 
     async def run(self) -> Summary:
-        keyring = Keyring(
-            secrets_of(self._values.jwt_secret), open_reads=self._values.api_open_reads
-        )
+        keyring = Keyring(token_secrets(self._values), open_reads=self._values.api_open_reads)
         executor, book = await self._executor()
         service = self._service(executor, book, keyring)
         try:
@@ -90,7 +88,7 @@ class _Life:
             self._reads.shutdown(cancel_futures=True)
             self._slow.shutdown(cancel_futures=True)
         if ended:
-            raise RefusedError(ended)
+            raise (RefusedError if ended.startswith("lease") else BftError)(ended)
         return Summary(values={"url": self._url})
 
     async def _executor(self) -> tuple[Executor, Book]:
@@ -102,7 +100,7 @@ class _Life:
         check_route(route, now=clock.now())
         folder = folder_of(values, ports.store.root)
         folder.mkdir(parents=True, exist_ok=True)
-        broker = wiring.broker(values, folder=folder, clock=clock)
+        broker = broker_of(values, folder=folder, clock=clock)
         notifier, book = ports.notifier, ports.book
         parts = Parts(
             book=book,

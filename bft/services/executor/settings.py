@@ -12,8 +12,7 @@ from bft.risk.overrides import configured, overridden, tightest
 from bft.risk.profiles import Profile, profile_named
 from bft.services.executor.live_lock import Route
 from bft.settings import Settings
-
-PAPER_PORT, LIVE_PORT = 4002, 4001
+from bft.wiring.brokers import IB_LIVE_PORT, IB_PAPER_PORT, check_broker
 
 
 def profile_of(values: Settings) -> Profile:
@@ -44,10 +43,17 @@ def zone_of(values: Settings) -> str | None:
 
 
 def route_of(values: Settings, *, clock: str) -> Route:
-    """Where orders would go."""
+    """Where orders would go.
+
+    Raises:
+        ConfigError: no such broker, no account, or another clock than the system's in live.
+    """
+    check_broker(values.broker)
+    if values.trading_mode == "live" and clock != "system":
+        raise ConfigError(f"--clock {clock}: live trades by the system clock alone")
     port = None
     if values.broker == "ib":
-        usual = LIVE_PORT if values.trading_mode == "live" else PAPER_PORT
+        usual = IB_LIVE_PORT if values.trading_mode == "live" else IB_PAPER_PORT
         port = values.ib_port or usual
     account = values.account or ("PAPER" if values.broker == "paper" else "")
     if not account:
@@ -60,7 +66,7 @@ def route_of(values: Settings, *, clock: str) -> Route:
         lock_file=Path(values.live_lock_file) if values.live_lock_file else None,
         port=port,
         other_port=values.ib_port_other,
-        clock="system" if clock == "system" else clock,
+        clock=clock,
     )
 
 

@@ -85,6 +85,14 @@ class OrderTable:
             return told.status not in DONE
         return order_id in self._sent and order_id not in self._refused
 
+    def parent_of(self, order_id: int) -> int:
+        """Order id of the parent it was sent under; a change must name the same, else code 105."""
+        told = self._told.get((self._client_id, order_id))
+        if told is not None:
+            return told.parent_order_id
+        sent = self._sent.get(order_id)
+        return sent.parent_order_id if sent is not None else 0
+
     def __len__(self) -> int:
         return len(self._told)
 

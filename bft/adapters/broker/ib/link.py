@@ -185,7 +185,8 @@ class Link:
         """Send an order again under its id; not when that would make a new order of it."""
         if self.inbox.orders.amendable(order.order_id):
             self._amended[order.order_id] = order, AMEND_RETRIES
-            self.place([order])
+            parent = self.inbox.orders.parent_of(order.order_id)
+            self.place([replace(order, parent_order_id=parent)])
             return
         text = f"order {order.order_id} is not known to be live: nothing was sent"
         report = self.inbox.error(ErrorKind.UNCHANGED, NO_CODE, text, order.order_id)

@@ -19,6 +19,7 @@ from bft.services.executor.api import (
     auditing,
     brokers,
     controls,
+    halting,
     health,
     models,
     monitoring,
@@ -37,6 +38,7 @@ ABOUT = "Orders, risk and state of one account. Paper unless unlocked."
 ROUTERS = (
     orders.router,
     controls.router,
+    halting.router,
     brokers.router,
     models.router,
     reading.router,

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from starlette.responses import JSONResponse
 
 from bft.domain import sessions
@@ -19,6 +19,7 @@ from bft.domain.orders import Leg
 from bft.ledger.daily import Result, by_day, results, summed
 from bft.ledger.days import trading_day
 from bft.ledger.records import Lot, Position, Trade
+from bft.services.executor.api import fields as f
 from bft.services.executor.api.auth import Reads
 from bft.services.executor.api.documents import errors
 from bft.services.executor.api.holding import ExitView, exits_of
@@ -29,7 +30,11 @@ from bft.services.executor.protection import protected_qty
 
 router = APIRouter(tags=["reading"])
 Limit = Annotated[int, Query(ge=1, le=1000)]
-Since = Annotated[datetime | None, Query(description="ISO 8601; without an offset it is UTC")]
+Since = Annotated[
+    datetime | None,
+    BeforeValidator(f.instant),
+    Query(description="ISO 8601; without an offset it is UTC"),
+]
 Level = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
@@ -148,8 +153,7 @@ def position_view(service: Service, held: Position) -> dict[str, Any]:
 
 async def table(service: Service, name: str, since: datetime | None, limit: int) -> JSONResponse:
     """Newest rows of a table."""
-    start = None if since is None else since if since.tzinfo else since.replace(tzinfo=UTC)
-    rows = await service.rows(name, since=start, limit=limit, newest_first=True)
+    rows = await service.rows(name, since=since, limit=limit, newest_first=True)
     return JSONResponse({"rows": rows})
 
 
@@ -186,11 +190,10 @@ async def get_events(
     limit: Limit = 100,
 ) -> JSONResponse:
     """The last 1,000 events, newest first."""
-    start = None if since is None else since if since.tzinfo else since.replace(tzinfo=UTC)
     found = [
         encode(event)
         for event in reversed(service_of(request).desk.state.events)
-        if (start is None or event.at >= start) and (severity is None or event.severity == severity)
+        if (since is None or event.at >= since) and (severity is None or event.severity == severity)
     ]
     return JSONResponse({"rows": found[:limit]})
 

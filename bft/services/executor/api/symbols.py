@@ -9,6 +9,7 @@ from datetime import datetime
 
 from bft.domain.symbols import symbol_of
 from bft.domain.trading import Instrument
+from bft.services.executor.api.problems import shape
 
 OPTION = re.compile(r"([A-Z][A-Z0-9]{0,5}) *(\d{6})([CP])(\d{8})")
 FUTURE = re.compile(r"(NQ|MNQ|ES|MES)[FGHJKMNQUVXZ]\d")
@@ -46,3 +47,15 @@ def _option(form: re.Match[str], instrument: Instrument | None) -> tuple[str, In
         if int(form[4]):
             return "".join(form.groups()), kind
     raise ValueError("an OCC symbol with a real expiry and a strike above 0")
+
+
+def symbol_named(text: str) -> str:
+    """A symbol in its stored form.
+
+    Raises:
+        Problem: 422.
+    """
+    try:
+        return parse_symbol(text, None)[0]
+    except ValueError as error:
+        raise shape(f"{text!r}: {error}") from error

@@ -11,8 +11,8 @@ from api_world import SECRET, Api, armed, token
 from bft.domain.errors import ConfigError
 from bft.services.executor.api.auth import Keyring, Role
 from bft.services.executor.api.problems import Problem
-from bft.settings import Secret
-from bft.steps.token import issued, secrets_of, token_claims
+from bft.settings import Secret, Settings, token_secrets
+from bft.steps.token import issued, token_claims
 
 NOW = datetime.now(UTC)  # noqa: TID251  tokens are judged by the machine's clock
 DAY_S = 24 * 3600
@@ -77,11 +77,12 @@ def test_previous_secret_still_verifies() -> None:
 @pytest.mark.parametrize("text", ["", "short", "changeme" * 8, "a" * 64, f"{SECRET}\nshort"])
 def test_unusable_secret_is_a_misconfiguration(text: str) -> None:
     with pytest.raises(ConfigError):
-        secrets_of(Secret(text))
+        token_secrets(Settings(jwt_secret=Secret(text)))
 
 
 def test_two_lines_are_two_secrets() -> None:
-    assert secrets_of(Secret(f"{SECRET}\n{SECRET[::-1]}\n")) == (SECRET, SECRET[::-1])
+    values = Settings(jwt_secret=Secret(f"{SECRET}\n{SECRET[::-1]}\n"))
+    assert token_secrets(values) == (SECRET, SECRET[::-1])
 
 
 ROLES = [

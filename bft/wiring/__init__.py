@@ -14,13 +14,11 @@ from urllib.parse import urlsplit
 
 from bft.domain.errors import ConfigError
 from bft.ports import Commands, Tick
-from bft.settings import Settings, read_settings
+from bft.settings import Settings, read_settings, token_secrets
 
 if TYPE_CHECKING:
     from bft.ports import (
         Book,
-        Broker,
-        Clock,
         Compute,
         ExecutorApi,
         Notifier,
@@ -82,6 +80,10 @@ class Wired:
         from bft.adapters.store.book import SqlBook
 
         return SqlBook(book_url(self.settings, self.root), at=self.clock.now())
+
+    def token_secrets(self) -> tuple[str, ...]:
+        """Secrets of the API's tokens, the current one first."""
+        return token_secrets(self.settings)
 
     def migrate_book(self) -> list[int]:
         """Bring the book's schema up to the code's."""
@@ -278,57 +280,6 @@ def _address(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigError(f"--source sim:{url}: no address such as sim:http://127.0.0.1:9100")
     return url if parts.path.strip("/") else f"{url.rstrip('/')}/query"
-
-
-def broker(values: Settings, *, folder: Path, clock: "Clock") -> "Broker":
-    """The broker that the settings name, not started; its files lie in `folder`.
-
-    Raises:
-        ConfigError: no such broker, or a setting that can never work; names what is missing.
-    """
-    if values.broker == "paper":
-        return _paper(values, folder, clock)
-    if values.broker == "alpaca":
-        return _alpaca(values, clock)
-    if values.broker == "ib":
-        raise ConfigError("BFT_BROKER=ib: the adapter for Interactive Brokers is not built yet")
-    raise ConfigError(
-        f"BFT_BROKER={values.broker}: there is no adapter for it; use paper, ib or alpaca"
-    )
-
-
-def _paper(values: Settings, folder: Path, clock: "Clock") -> "Broker":
-    from decimal import Decimal
-
-    from bft.adapters.broker import paper
-
-    about = paper.PaperSettings(
-        account=values.account or "PAPER",
-        client_id=values.ib_client_id,
-        seed=values.paper_seed,
-        cash_usd=Decimal(values.paper_cash_usd),
-        latency_s=paper.latency_of(values.paper_latency_ms),
-    )
-    return paper.Paper(
-        paper.PaperLog(folder / "paper.jsonl"),
-        clock=clock,
-        prices=paper.prices_named(values.paper_prices, sim_url=values.sim_url),
-        fee=paper.fee_named(values.paper_fees),
-        settings=about,
-    )
-
-
-def _alpaca(values: Settings, clock: "Clock") -> "Broker":
-    from bft.adapters.broker.alpaca import Alpaca, AlpacaSettings
-
-    about = AlpacaSettings(
-        account=values.account,
-        key_id=str.__str__(values.alpaca_key_id),
-        secret=str.__str__(values.alpaca_secret),
-        url=values.alpaca_url,
-        client_id=values.ib_client_id,
-    )
-    return Alpaca(about, clock=clock)
 
 
 @contextmanager
