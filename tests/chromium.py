@@ -128,7 +128,7 @@ def _started(words: list[str], into: int, out: int) -> "subprocess.Popen[bytes]"
     shell = f'exec "$@" 3<&{into} 4>&{out}'
     quiet = subprocess.DEVNULL
     return subprocess.Popen(
-        ["/bin/sh", "-c", shell, "sh", *words],
+        ["bash", "-c", shell, "bash", *words],
         pass_fds=(into, out),
         stdin=quiet,
         stdout=quiet,

@@ -63,7 +63,7 @@ def test_every_view_tells_the_same_story(day: Running) -> None:
         "100",
     )
     assert (held["quantity"], held["average_cost"]) == ("49", "100")
-    # the stop left with the entry, 7 % below the limit of 102; 7 % below the fill is what it follows
+    # the stop left with the entry, 7 % below its limit of 102; the policy means 7 % below the fill
     assert [(e["stop"], e["stop_level"]) for e in held["exits"]] == [("94.86", "93")]
     assert order["bracket"]["stop"] == "94.86"
 

@@ -12,7 +12,7 @@ from bft.domain.sessions import NEW_YORK
 from bft.reports.shown import UNKNOWN, number, usd
 from bft.services.executor.api import health
 from bft.services.executor.api.auth import Subject
-from bft.services.executor.api.controls import kill_view
+from bft.services.executor.api.halting import kill_view
 from bft.services.executor.api.reading import position_view
 from bft.services.executor.api.service import Service
 from bft.services.executor.api.views import STATUS, legs_by_entry, order_view
