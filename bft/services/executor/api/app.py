@@ -60,6 +60,7 @@ def build(service: Service) -> FastAPI:
         **paths,  # type: ignore[arg-type]
     )
     app.state.service, app.state.placing = service, Placing(service)
+    service.collector.collect()
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(Problem, _problem)
