@@ -20,7 +20,9 @@ HEAVY = ("torch", "pandas", "mlflow", "pyarrow")
 
 
 class Process:
-    """A running executor and a client of it."""
+    """A running executor and a client of it; `live_s` from its start to its first answer."""
+
+    live_s: float
 
     def __init__(self, root: Path, *options: str, **environment: str) -> None:
         self.root, port = root, free_port()
@@ -46,6 +48,13 @@ class Process:
             except httpx.TransportError:
                 time.sleep(0.02)
         raise AssertionError(self.process.communicate())
+
+    def until_night(self) -> None:
+        """Wait until the night's facts were read."""
+        end = time.monotonic() + 60
+        while self.ask("GET", "/v1/model/status").json()["gold_asof"] is None:
+            assert time.monotonic() < end, "the night was not read"
+            time.sleep(0.1)
 
     def until_ready(self) -> None:
         end = time.monotonic() + 30
@@ -95,7 +104,7 @@ class Process:
 def running(root: Path, *options: str, **environment: str) -> Iterator[Process]:
     made = Process(root, *options, **environment)
     try:
-        made.until_live()
+        made.live_s = made.until_live()
         yield made
     finally:
         if made.process.poll() is None:
