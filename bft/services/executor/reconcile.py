@@ -25,6 +25,7 @@ from bft.services.executor.splits import Splits
 EVERY_S, FULL_EVERY_S = 30.0, 300.0
 UNEXPLAINED_S = 10.0  # a difference on two valid snapshots so far apart fences the symbol
 NO_EVIDENCE_S = 60.0
+TURN_S = 0.1  # a timer set for a limit fires a little after it
 GONE = frozenset({IntentState.ACKED, IntentState.PARTIAL, IntentState.CANCEL_PENDING})
 
 
@@ -35,7 +36,7 @@ class Reconciler:
         self._desk, self._hearing, self._splits = desk, hearing, splits
         self._differs: dict[int, tuple[Decimal, float | None]] = {}
         self._lock = asyncio.Lock()
-        self._armed_at: float | None = None
+        self._unknown_since: dict[str, float] = {}
         self._querying: asyncio.Task[None] | None = None
         self._query_executions = self._asked = False
 
@@ -44,7 +45,7 @@ class Reconciler:
         await self.run(full=True, why="session")
         if self._desk.broker.state is SessionState.RECONCILING:
             self._desk.reconciled = True
-            self._armed_at = self._desk.timer()
+            self._despair()
             self._desk.broker.arm()
             self._desk.poke()
 
@@ -172,11 +173,15 @@ class Reconciler:
         return (intent for intent in live if intent.state is IntentState.UNKNOWN)
 
     def _despair(self) -> None:
-        """Sixty seconds after arming an order is still unknown: the symbol is halted."""
-        armed = self._armed_at
-        if armed is None or self._desk.timer() - armed < NO_EVIDENCE_S:
-            return
-        for intent in list(self._unknown()):
+        """An order that no look of sixty armed seconds has settled: the symbol is halted."""
+        now, unknown = self._desk.timer(), list(self._unknown())
+        since = {i.intent_id: self._unknown_since.get(i.intent_id, now) for i in unknown}
+        self._unknown_since = since if self._desk.reconciled else {}
+        for intent in unknown:
+            if now - since[intent.intent_id] < NO_EVIDENCE_S:
+                if since[intent.intent_id] == now:
+                    asyncio.get_running_loop().call_later(NO_EVIDENCE_S + TURN_S, self.query)
+                continue
             symbol = intent.contract.symbol
             text = f"{intent.order_ref} {symbol} is unknown; resolve it with evidence"
             self.fence(symbol, rule="unknown_order", why=text, alert="UnknownOrder")
@@ -215,7 +220,7 @@ class Reconciler:
             self._differs[con_id] = (difference, asked)
             self.query(executions=True)
             again = partial(self.query, executions=True)
-            asyncio.get_running_loop().call_later(UNEXPLAINED_S, again)
+            asyncio.get_running_loop().call_later(UNEXPLAINED_S + TURN_S, again)
         elif asked is not None and asked - since >= UNEXPLAINED_S:
             text = f"{symbol}: the broker holds {difference:+} more than the book"
             self.fence(symbol, rule="position_mismatch", why=text, alert="PositionMismatch")
