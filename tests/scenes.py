@@ -76,7 +76,9 @@ class Scene(World):
         await self.wait(lambda: self.executor.desk.reconciled, within_s=within_s)
         await self.wait(lambda: self.executor.desk.broker.state == "ARMED", within_s=within_s)
 
-    async def die_at(self, point: Point, *, nth: int = 1, work: Awaitable[Any] | None = None) -> None:
+    async def die_at(
+        self, point: Point, *, nth: int = 1, work: Awaitable[Any] | None = None
+    ) -> None:
         """Run into the point, then be gone."""
         self.gate.trap = (point, nth)
         task = asyncio.ensure_future(work) if work is not None else None
@@ -110,12 +112,18 @@ class Scene(World):
 
     def _doubles(self, snapshot: Any) -> list[str]:
         """I-a, and no order sent twice in all lives."""
-        live = Counter(o.order_ref for o in snapshot.open_orders if o.order_ref.startswith(REF_PREFIX))
+        live = Counter(
+            o.order_ref for o in snapshot.open_orders if o.order_ref.startswith(REF_PREFIX)
+        )
         sent = self.refs + Counter(order.order_ref for order in self.broker.placed)
         twice = [f"I-a: {ref} is live {n} times" for ref, n in live.items() if n > 1]
         known = {intent.order_ref for intent in self.executor.desk.state.intents.values()}
         strange = [f"I-a: {ref} is live, not in state" for ref in live if ref not in known]
-        return twice + strange + [f"duplicate: {ref} sent {n} times" for ref, n in sent.items() if n > 1]
+        return (
+            twice
+            + strange
+            + [f"duplicate: {ref} sent {n} times" for ref, n in sent.items() if n > 1]
+        )
 
     def _books(self, snapshot: Any) -> list[str]:
         """I-b."""
@@ -212,7 +220,9 @@ class WireScene(Scene):
         given = {"host": "127.0.0.1", "port": self.sim.port, "account": ACCOUNT, **self.settings}
         return Ib(IbSettings(**given), clock=self.clock, rng=random.Random(7))
 
-    def price(self, symbol: str, bid: object, ask: object | None = None, size: int = 10_000) -> None:
+    def price(
+        self, symbol: str, bid: object, ask: object | None = None, size: int = 10_000
+    ) -> None:
         low = usd(bid)
         high = usd(ask) if ask is not None else low + usd("0.02")
         self.sim.tick(symbol, bid=low, ask=high, last=low, bid_size=size, ask_size=size)
@@ -290,9 +300,7 @@ async def bought(scene: Scene, **changes: Any) -> Intent:
     assert opened.lapsed is None
     state = scene.executor.desk.state
     entry = state.intents[opened.intent_id or ""]
-    await scene.wait(
-        lambda: state.intents[entry.intent_id].state is IntentState.FILLED, within_s=5
-    )
+    await scene.wait(lambda: state.intents[entry.intent_id].state is IntentState.FILLED, within_s=5)
     symbol = entry.contract.symbol
     await scene.wait(lambda: guarded(scene, symbol) == scene.qty(symbol) > 0, within_s=5)
     return state.intents[entry.intent_id]

@@ -129,7 +129,7 @@ class Desk:
             await work
         except BftError as error:
             log.warning("executor.task_failed", task=what, error=str(error))
-        except Exception as error:  # noqa: BLE001  a bug: better a new process than half of one
+        except Exception as error:
             log.exception("executor.bug", task=what)
             self.fatal(f"bug in {what}: {error!r}")
 

@@ -105,7 +105,7 @@ class Writer:
                 self._drop(batch, error)
                 self.on_lease_lost(str(error))
                 return
-            except Exception as error:  # noqa: BLE001  a page no book takes: memory is ahead for ever
+            except Exception as error:
                 log.exception("executor.page_refused")
                 self._drop(batch, error)
                 self.on_bug(f"the book refused a page: {error!r}")
