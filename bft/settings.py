@@ -1,7 +1,8 @@
 """Settings: one frozen value, read once from the environment; the only reader of it.
 
 Each field is set by `BFT_` and its name in capitals; a secret by a file named in `..._FILE`, or
-directly. Unknown `BFT_` names are refused, with the nearest known one.
+directly. Unknown `BFT_` names are refused, with the nearest known one. A few also have a name from
+before bft, whose empty value counts as absent.
 """
 
 import os
@@ -29,6 +30,10 @@ _PASSED_ALONG = {
 """Set by a runner for its children (or by a person for the tests); not settings."""
 
 
+_SECRET_BYTES = 32
+_EXAMPLES = ("change", "example", "secret", "password", "your-", "insert")
+
+
 class Secret(str):
     """A string that prints as stars, however it is printed; `str.__str__(secret)` is the value."""
 
@@ -42,6 +47,20 @@ class Secret(str):
 
     def __format__(self, spec: str) -> str:
         return format(str(self), spec)
+
+
+def _older(
+    name: str,
+    *,
+    default: Any = "",
+    bounds: tuple[int, int] | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """A field that a name from before bft still sets."""
+    about: dict[str, Any] = {"older": name}
+    about |= {"range": bounds} if bounds else {}
+    about |= {"choices": choices} if choices else {}
+    return field(default=default, metadata=about)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +102,52 @@ class Settings:
     profiles_dir: str = ""  # empty: mlflow/profiles of the checkout
     gates_dir: str = ""
     compute_cpus: int = field(default=0, metadata={"range": (0, 4096)})  # 0: all cores
-    # money
-    mode: str = field(default="paper", metadata={"choices": ("paper", "live")})
+    # orders (executor specification, sections 1, 7 and 8)
+    state_dir: str = ""  # of the executor's files; empty: the root, where that is a folder
+    trading_mode: str = field(default="paper", metadata={"choices": ("paper", "live")})
+    live_lock_file: str = ""
+    broker: str = _older("BROKER", default="paper")  # paper, ib or alpaca
+    profile: str = "equities"
+    account: str = _older("IBKR_ACCOUNT")
+    restricted: str = ""  # symbols that may not be opened, with commas
+    timezone: str = _older("TZ")  # of a profile's hours; empty: the profile's own
+    session_windows: str = _older("SESSION_WINDOWS")
+    max_trades_per_day: str = _older("MAX_TRADES_PER_DAY")
+    daily_loss_cap_usd: str = _older("DAILY_LOSS_CAP_USD")
+    max_contracts: str = _older("MAX_CONTRACTS")
+    kill_config_map: str = ""  # folder where the ConfigMap bft-kill is mounted
+    environment: str = "local"  # as metrics and health name it
+    # Interactive Brokers
+    ib_host: str = _older("IBKR_HOST", default="127.0.0.1")
+    ib_port: int = _older("IBKR_PORT", default=0, bounds=(0, 65_535))  # 0: 4002, in live 4001
+    ib_client_id: int = _older("IBKR_CLIENT_ID", default=10, bounds=(0, 999))
+    ib_port_other: bool = False  # paper may use a port that is neither 4002 nor 7497
+    gateway_restart_at: str = "23:45"  # New York
+    gateway_login_at: str = "Sun 13:00"
+    # paper
+    paper_prices: str = "tick"  # tick, files:FILE.csv or market-sim[:URL]
+    paper_cash_usd: int = field(default=100_000, metadata={"range": (1, 1_000_000_000)})
+    paper_seed: int = field(default=0, metadata={"range": (0, 2**32 - 1)})
+    paper_fees: str = "ib_fixed"  # or percent
+    paper_latency_ms: str = "100-500"
+    # Alpaca (its paper account only)
+    alpaca_key_id: Secret = field(default=Secret(""))
+    alpaca_secret: Secret = field(default=Secret(""))
+    alpaca_url: str = field(
+        default="https://paper-api.alpaca.markets", metadata={"kind": "address"}
+    )
+    # the executor's API
+    api_url: str = field(default="http://127.0.0.1:9001", metadata={"kind": "address"})
+    token_file: str = ""  # what command lines show to the API
+    api_allow_plaintext: bool = False
+    api_open_reads: bool = False
+    jwt_secret: Secret = field(default=Secret(""), metadata={"older": "JWT_SECRET"})
+    jwt_algorithm: str = _older("JWT_ALGORITHM", default="hs256", choices=("hs256",))
+    jwt_issuer: str = _older("JWT_ISSUER", default="bft-executor", choices=("bft-executor",))
+    jwt_audience: str = _older("JWT_AUDIENCE", default="bft-executor", choices=("bft-executor",))
+    jwt_expire_minutes: int = _older("JWT_EXPIRE_MINUTES", default=30, bounds=(1, 1440))
+    telegram_secret: Secret = field(default=Secret(""))
+    telegram_users: str = ""  # user ids with commas; nobody else may trade
     # SMTP
     smtp_url: Secret = field(default=Secret(""))  # smtp://user:password@host:587
     notify_to: str = ""
@@ -94,24 +157,73 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read and check the settings.
 
     Raises:
-        ConfigError: an unknown BFT_ name, a value of another type or outside its range.
+        ConfigError: an unknown BFT_ name, a value of another type or outside its range, or two
+            names of one setting that disagree.
     """
     env = os.environ if environment is None else environment
     known = {f.name: f for f in fields(Settings)}
-    names = {_variable(name): name for name in known}
     values: dict[str, Any] = {}
+    for variable, name in origins(env).items():
+        told = env[variable]
+        text = told if _names().get(variable) == name else _secret_file(variable, told)
+        if name in values and values[name] != text:
+            raise ConfigError(f"{variable} disagrees with {_variable(name)}; set only the latter")
+        values[name] = text
+    checked = {name: _value(name, text, known[name]) for name, text in values.items()}
+    return Settings(**checked)
+
+
+def token_secrets(values: Settings) -> tuple[str, ...]:
+    """Secrets of the API's tokens: the current one, then the previous one, if there is one.
+
+    Raises:
+        ConfigError: absent, shorter than 32 bytes, a shipped example, or more than two lines.
+    """
+    text = str.__str__(values.jwt_secret)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    hint = "write 32 random bytes to a file, for example: openssl rand -hex 32"
+    if not lines:
+        raise ConfigError(f"no secret for tokens; set BFT_JWT_SECRET_FILE or JWT_SECRET; {hint}")
+    if len(lines) > 2:
+        raise ConfigError("BFT_JWT_SECRET_FILE: two lines at most, current and previous secret")
+    for line in lines:
+        if len(line.encode()) < _SECRET_BYTES:
+            raise ConfigError(
+                f"the secret for tokens is shorter than {_SECRET_BYTES} bytes; {hint}"
+            )
+        if line.lower().startswith(_EXAMPLES) or len(set(line)) < 8:
+            raise ConfigError(f"the secret for tokens is an example; {hint}")
+    return tuple(lines)
+
+
+def origins(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Which variables are set, and the setting that each gives; nothing of their values.
+
+    Raises:
+        ConfigError: an unknown BFT_ name.
+    """
+    env = os.environ if environment is None else environment
+    names, found = _names(), {}
+    secrets = {f.name for f in fields(Settings) if f.type is Secret}
     for variable in sorted(env):
         base = variable.removesuffix("_FILE")
         if variable in names:
-            values[names[variable]] = env[variable]
-        elif base in names and known[names[base]].type is Secret:
-            values[names[base]] = _secret_file(variable, env[variable])
+            if env[variable] or variable.startswith("BFT_"):
+                found[variable] = names[variable]
+        elif base in names and names[base] in secrets:
+            found[variable] = names[base]
         elif variable.startswith("BFT_") and variable not in _PASSED_ALONG:
             near = get_close_matches(variable, names, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise ConfigError(f"unknown setting {variable}{hint}")
-    checked = {name: _value(name, text, known[name]) for name, text in values.items()}
-    return Settings(**checked)
+    return found
+
+
+def _names() -> dict[str, str]:
+    """Every variable that sets something, and what it sets."""
+    own = {_variable(f.name): f.name for f in fields(Settings)}
+    older = {f.metadata["older"]: f.name for f in fields(Settings) if "older" in f.metadata}
+    return own | older
 
 
 def _variable(name: str) -> str:
@@ -133,6 +245,8 @@ def _value(name: str, text: str, spec: Any) -> Any:
         return _day(name, text, spec.default)
     if spec.metadata.get("kind") == "address" and passwords(text):
         raise ConfigError(f"{_variable(name)}: an address without a password; it is written down")
+    if spec.type is bool:
+        return _flag(name, text)
     if spec.type is not int:
         return text.lower() if choices else spec.type(text)
     low, high = spec.metadata["range"]
@@ -144,6 +258,21 @@ def _value(name: str, text: str, spec: Any) -> Any:
         example = f"{_variable(name)}={spec.default}"
         raise ConfigError(f"{_variable(name)}={text!r}: a whole number {low}..{high}, as {example}")
     return number
+
+
+def _flag(name: str, text: str) -> bool:
+    words = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "": False,
+    }
+    if text.lower() not in words:
+        raise ConfigError(f"{_variable(name)}={text!r}: 1 or 0")
+    return words[text.lower()]
 
 
 def _day(name: str, text: str, default: str) -> str:

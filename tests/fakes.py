@@ -32,7 +32,11 @@ class FakePorts:
     notifier: Any = None
     commands: Any = None
     book: Any = None
+    api: Any = None
     sources: Mapping[str, Any] = field(default_factory=dict)
+
+    def executor(self, url: str, *, mode: str | None = None) -> Any:
+        return self.api
 
     def source(self, spec: str) -> Any:
         return self.sources[spec]

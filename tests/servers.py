@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 
 
@@ -57,6 +58,19 @@ class PostgresServer:
             self._words, cwd="/", start_new_session=True, **quiet, **self._who
         )
         wait_for(self._port, self._process)
+        self._answers()
+
+    def _answers(self, *, seconds: float = 30) -> None:
+        """A server listens before it has recovered; until then it refuses every session."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                psycopg.connect(self.url).close()
+                return
+            except psycopg.OperationalError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
 
     def kill(self) -> None:
         """All of its processes at once, without a word."""

@@ -5,12 +5,13 @@ from importlib import import_module
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NAMES = ("nightly", "backfill")
+NAMES = ("nightly", "premarket", "market-hours", "close", "backfill")
 
 
 def render(name: str) -> str:
-    objects = getattr(import_module(f"workflows.{name}"), name.upper().replace("-", "_"))
-    head = f"# Generated from workflows/{name}.py by make workflows. Do not edit.\n"
+    program = name.replace("-", "_")
+    objects = getattr(import_module(f"workflows.{program}"), program.upper())
+    head = f"# Generated from workflows/{program}.py by make workflows. Do not edit.\n"
     return head + "---\n".join(made.to_yaml() for made in objects)
 
 

@@ -1,7 +1,7 @@
 """Frozen values to JSON and back, by their annotations: what is stored replays to the same value.
 
-Decimals, instants and dates become text; enumerations their value; tuples lists. A float that JSON
-cannot hold becomes text too, so that a NaN which once denied an order denies it again.
+Decimals, instants and dates become text; enumerations their value; tuples and sets lists. A float
+that JSON cannot hold becomes text too, so that a NaN which once denied an order denies it again.
 """
 
 import math
@@ -76,6 +76,7 @@ _WRITERS: dict[type, Callable[[Any], Any]] = {
     Decimal: money_text,
     datetime: instant_text,
     date: date.isoformat,
+    frozenset: lambda value: sorted(encode(item) for item in value),
 }
 
 
@@ -111,6 +112,10 @@ def _generic(kind: Any) -> Callable[[Any], Any]:
     item = _reader(get_args(kind)[-1])
     if get_origin(kind) is list:
         return lambda value: [item(v) for v in value]
+    if get_origin(kind) is frozenset:
+        return lambda value: frozenset(item(v) for v in value)
+    if get_args(kind)[0] is int:  # JSON knows text alone as keys
+        return lambda value: {int(key): item(v) for key, v in value.items()}
     return lambda value: {key: item(v) for key, v in value.items()}
 
 

@@ -1,4 +1,4 @@
-"""`bft status`: what ran last, what is missing, what to do next. Reads the root's run records."""
+"""`bft status`: what ran last, what is missing, how the executor stands, what to do next."""
 
 import argparse
 import sys
@@ -6,9 +6,8 @@ from datetime import date, datetime
 from pathlib import Path
 
 from bft.domain import sessions
-from bft.domain.errors import RefusedError
 from bft.domain.runs import Json
-from bft.flow import records
+from bft.flow import executor, records
 from bft.flow.show import SIGNS, clock_text, console
 from bft.flow.state import RunRecord, reap, runs
 from bft.ports import Ports, Step, Summary, Tick
@@ -17,12 +16,20 @@ SHOWN = 5
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Only whether to refuse."""
-    parser.add_argument("--check", action="store_true", help="exit 77 unless ready to trade")
+    """Whether to refuse, and whom to ask."""
+    parser.add_argument(
+        "--check", action="store_true", help="exit 77 if closed to opening, 75 if no executor"
+    )
+    parser.add_argument("--api", dest="api_url", metavar="URL", help="executor (BFT_API_URL)")
 
 
 def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
-    """Tell the state of the root."""
+    """Tell the state of the root and of the executor.
+
+    Raises:
+        RefusedError: `--check`, and the executor is closed to opening.
+        UnavailableError: `--check`, and none answers.
+    """
     now = ports.clock.now()
     asof = sessions.last_closed(now)
     found = _runs(ports)
@@ -30,10 +37,12 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     after = f"bft run nightly --asof {asof}" if missing else ""
     values: Json = {"asof": str(asof), "missing": missing, "next": after}
     values["runs"] = [_told(record) for record in found[-SHOWN:]]
+    values["executor"] = told = executor.standing(ports.executor(args.api_url))
     if not args.json:
         _say(found[-SHOWN:], missing, after, now)
-    if args.check and missing:
-        raise RefusedError(f"not ready: {', '.join(missing)} of {asof}; run: {after}")
+        executor.say(told)
+    if args.check:
+        executor.check(told)
     return Summary(values=values)
 
 
@@ -95,5 +104,11 @@ STEP = Step(
     summary="What ran last, what is missing, and the command to run next.",
     arguments=arguments,
     run=run,
-    outputs={"runs": "the last runs", "missing": "what is not done", "next": "a command"},
+    outputs={
+        "runs": "the last runs",
+        "missing": "what is not done",
+        "next": "a command",
+        "executor": "mode, account, session, positions, protection, halts, kill; or why none told",
+    },
+    settings=("api_url",),
 )

@@ -2,6 +2,7 @@
 
 from bft.ports.book import Book, Claim, Lease, Page
 from bft.ports.broker import Broker, BrokerHooks
+from bft.ports.executor import ExecutorApi, Reply
 from bft.ports.night import (
     Clock,
     Compute,
@@ -28,6 +29,7 @@ __all__ = [
     "Clock",
     "Commands",
     "Compute",
+    "ExecutorApi",
     "Lease",
     "Manifest",
     "Notifier",
@@ -37,6 +39,7 @@ __all__ = [
     "Page",
     "Pointer",
     "Ports",
+    "Reply",
     "Source",
     "State",
     "Step",

@@ -95,6 +95,9 @@ class Book(Protocol):
     def journal(self, *, after: int = 0) -> Iterator[JournalRow]:
         """Journal rows with a higher seq, ascending, complete at the time of the call."""
 
+    def mentions(self, text: str, *, limit: int) -> list[JournalRow]:
+        """Journal rows whose body holds the text, oldest first; reads all of it."""
+
     def verify_chain(self, *, newest: int | None = None) -> JournalRow | None:
         """Check every hash, or that of the newest rows (a start has no time for years).
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from bft.domain.runs import Json
 from bft.ports.book import Book
+from bft.ports.executor import ExecutorApi
 from bft.ports.night import (
     Clock,
     Compute,
@@ -22,6 +23,8 @@ from bft.ports.night import (
 
 if TYPE_CHECKING:
     import argparse
+
+Effect = Literal["pure", "replace", "once"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,7 @@ class Ports(Protocol):
     @property
     def book(self) -> Book: ...
     def migrate_book(self) -> list[int]: ...
+    def token_secrets(self) -> tuple[str, ...]: ...
     @property
     def tracker(self) -> Tracker: ...
     @property
@@ -78,18 +82,22 @@ class Ports(Protocol):
     def source(self, spec: str) -> Source:
         """Source named by `--source` (alphavantage, sim[:URL], files:PATH, mysql:URL)."""
 
+    def executor(self, url: str, *, mode: str | None = None) -> ExecutorApi:
+        """The executor at an address, asked as the settings' token; not contacted yet."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One verb: how it is parsed, what it reads and writes, what it does.
 
-    `effect` is pure, replace or once (design, section 3). `outputs` are keys of the JSON line that
+    `effect` is pure, replace or once (design, section 3); `effects` names actions of a verb that
+    are of another class. `outputs` are keys of the JSON line that
     workflows may read. `settings` are names of Settings that are put on `args` before `run`.
     `code` lists the packages whose source is part of the marker key. `inputs` returns the digests
     a re-run compares, or None: never cached.
     """
 
-    effect: Literal["pure", "replace", "once"]
+    effect: Effect
     summary: str
     arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[Ports, argparse.Namespace, Tick], Summary]
@@ -99,3 +107,4 @@ class Step:
     outputs: Mapping[str, str] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
+    effects: Mapping[str, Effect] = field(default_factory=dict)

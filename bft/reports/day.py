@@ -11,14 +11,16 @@ from bft.reports.night import Night, value
 from bft.reports.render import render
 from bft.reports.shown import FUND_NAMES, UNKNOWN, frac, number, pct, plural, usd
 from bft.reports.site import missing
+from bft.reports.trading import trading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
     """What the report says beside the tables.
 
-    `sentences` are checked summaries by symbol, `dropped` how many failed the check; `positions`
-    is None without a ledger; `lineage` are (name, digest or version) pairs; `skipped` counts by
+    `sentences` are checked summaries by symbol, `dropped` how many failed the check; `book` is the
+    exported ledger and `account` what the executor said at the day's end, each None where there is
+    none; `lineage` are (name, digest or version) pairs; `skipped` counts by
     step and reason.
     """
 
@@ -28,7 +30,8 @@ class Around:
     summarizer: str = "template"
     dropped: int = 0
     fallbacks: int = 0
-    positions: Sequence[Mapping[str, Any]] | None = None
+    account: Json | None = None
+    book: Json | None = None
     lineage: Sequence[tuple[str, str]] = ()
     skipped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     cards: Sequence[tuple[str, str]] = ()
@@ -60,7 +63,8 @@ def content(night: Night, around: Around) -> Json:
         "dispersion": outlook.dispersion(night),
         "accuracy": outlook.past_accuracy(night),
         "history": outlook.signal_history(night),
-        "positions": _positions(night, around.positions),
+        "trading": trading(night.asof, around.book, around.account),
+        "positions": _positions(night, around.account),
         "summaries": _summaries(around),
         "quality": sections.quality(night, around.skipped, missing(night)),
         "lineage": _lineage(night, around),
@@ -144,29 +148,30 @@ def _to_execute(night: Night, picks: Json) -> tuple[str, str]:
     return number(count, 0), f"risk {usd(risk, 0)}, {plural(exits, 'exit')}"
 
 
-def _positions(night: Night, held: Sequence[Mapping[str, Any]] | None) -> Json:
-    if held is None:
-        return {"absent": "no ledger is exported here (ledger/positions.json)", "rows": []}
-    rows = [_position(night, row) for row in sorted(held, key=lambda row: str(row["symbol"]))]
-    return {"title": plural(len(rows), "open position"), "rows": rows}
+def _positions(night: Night, account: Json | None) -> Json:
+    if account is None:
+        return {"absent": "no executor told of its positions (bft close --reconcile)", "rows": []}
+    held = sorted(account["positions"], key=lambda row: (row["symbol"], row["con_id"]))
+    return {
+        "title": plural(len(held), "open position"),
+        "rows": [_position(night, row) for row in held],
+    }
 
 
 def _position(night: Night, row: Mapping[str, Any]) -> Json:
     symbol, quantity = str(row["symbol"]), float(row["quantity"])
-    close = value(night.now, symbol, "adjusted_close")
-    cost = None if row.get("average_cost_usd") is None else float(row["average_cost_usd"])
-    stock = str(row.get("instrument") or "STOCK") == "STOCK"
-    known = close is not None and cost is not None and stock
-    gain = quantity * (close - cost) if known else None
+    close = value(night.now, symbol, "adjusted_close") if row["sec_type"] == "STK" else None
+    cost, marked = float(row["average_cost"]), _float(row["unrealised_usd"])
+    exits = row["exits"]
     return {
         "symbol": symbol,
-        "strategy": str(row.get("strategy_id") or UNKNOWN),
+        "strategy": ", ".join(sorted({e["strategy_id"] for e in exits})) or UNKNOWN,
         "quantity": number(quantity, 0, sign=True),
         "cost": usd(cost),
         "close": usd(close),
-        "gain": number(gain, 2, sign=True),
-        "stop": usd(_float(row.get("stop_usd"))),
-        "target": usd(_float(row.get("target_usd"))),
+        "gain": number(marked if close is None else quantity * (close - cost), 2, sign=True),
+        "stop": ", ".join(usd(_float(e["stop"])) for e in exits) or UNKNOWN,
+        "target": ", ".join(usd(_float(e["target"])) for e in exits) or UNKNOWN,
     }
 
 

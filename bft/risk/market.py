@@ -12,7 +12,7 @@ from bft.risk.finding import PASSED, Finding, blocked, judged, missing, passed
 from bft.risk.numbers import number, positive
 from bft.risk.profiles import DAY_TRADE
 
-MIN_MODEL_SCORE, MAX_MODEL_AGE_DAYS = Decimal("0.55"), 90
+MAX_MODEL_AGE_DAYS = 90
 
 Bound = tuple[str, Decimal | int | None, Decimal | int, bool]
 
@@ -67,8 +67,8 @@ def model_gate(case: Case) -> Finding:
         return missing("model score" if score is None else "model age")
     if age > MAX_MODEL_AGE_DAYS:
         return blocked("model too old", age, MAX_MODEL_AGE_DAYS)
-    holds = MIN_MODEL_SCORE <= score <= 1
-    return judged(holds, score, MIN_MODEL_SCORE, "model score too low or above 1")
+    least = case.profile.min_model_score
+    return judged(least <= score <= 1, score, least, "model score too low or above 1")
 
 
 def _distances(case: Case, anchor: Decimal) -> Iterator[tuple[Decimal, str]]:

@@ -20,6 +20,7 @@ OVERRIDES = (
     "session_windows",
     "ignore_session",
     "require_model_gate",
+    "model_threshold",
 )
 _HIGHER = frozenset(
     {
@@ -30,6 +31,7 @@ _HIGHER = frozenset(
         "min_option_volume_day_trade",
         "min_open_interest",
         "min_confidence",
+        "min_model_score",
         "cooldown_s",
     }
 )
@@ -134,12 +136,25 @@ def _model_gate(profile: Profile, value: object, live: bool) -> Profile:  # noqa
     return replace(profile, require_model_gate=wanted)
 
 
+def _threshold(profile: Profile, value: object, live: bool) -> Profile:  # noqa: FBT001  table of functions
+    try:
+        least = Decimal(str(value))
+    except InvalidOperation:
+        least = Decimal(-1)
+    if isinstance(value, bool) or not least.is_finite() or not 0 <= least <= 1:
+        raise ConfigError(f"model_threshold {value!r}: give a score from 0 to 1")
+    if live and least < profile.min_model_score:
+        raise _looser("model_threshold", value, profile.min_model_score)
+    return replace(profile, min_model_score=least)
+
+
 _APPLY: Mapping[str, Callable[[Profile, object, bool], Profile]] = {
     "max_trades_per_day": _trades,
     "daily_loss_cap_usd": _loss_cap,
     "session_windows": _windows,
     "ignore_session": _ignore_session,
     "require_model_gate": _model_gate,
+    "model_threshold": _threshold,
 }
 
 

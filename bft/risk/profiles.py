@@ -14,6 +14,7 @@ from bft.risk.windows import EntryTimes, Hours, parse_windows
 
 D = Decimal
 MANY, ALL, NOTHING = 1_000_000, D(1_000_000_000), D(0)
+MODEL_SCORE = D("0.55")
 SESSION = EntryTimes()
 DAY_TRADE, SWING_TRADE, CLOSE = "day_trade", "swing_trade", "close"
 
@@ -99,6 +100,7 @@ class Profile:
     min_open_interest: int | None = None
     min_confidence: Decimal | None = None
     require_model_gate: bool = False
+    min_model_score: Decimal = MODEL_SCORE
     cooldown_s: int | None = None
     short_allowed: bool = False
     entry: Entry = Entry.COLLAR

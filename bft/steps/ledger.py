@@ -110,6 +110,13 @@ def _book_json(ports: Ports, args: argparse.Namespace, trades: Sequence[Mapping[
         name: ports.book.rows(name, where=_where(args))
         for name in ("positions", "lots", "executions", "adjustments")
     }
+    tables["denials"] = ports.book.rows("denials")
+    tables["lapsed"] = [
+        {"intent_id": name, "at": row.entry.at.isoformat(), "reason": row.entry.body["reason"]}
+        for row in ports.book.journal()
+        if row.entry.kind == "lapsed"
+        for name in row.entry.body["intent_ids"]
+    ]
     log = [export.trade_row(row) for row in trades]
     seq, digest = (last.seq, last.hash) if last else (0, "")
     return export.book_json({**tables, "trades": log}, seq=seq, digest=digest)
@@ -282,4 +289,11 @@ STEP = Step(
         "adjustments": "made now",
     },
     code=("steps.ledger", "ledger"),
+    effects={
+        "positions": "pure",
+        "lots": "pure",
+        "trades": "pure",
+        "verify": "pure",
+        "export": "replace",
+    },
 )

@@ -87,9 +87,13 @@ def read_policy(args: argparse.Namespace) -> Json:
     """
     file = registry.data_folder(args.gates_dir, "gates") / "policy.yaml"
     body = registry.read_yaml(file)
-    if not isinstance(body, dict) or body.get("schema") != POLICY_SCHEMA or args.mode not in body:
-        raise ConfigError(f"{file}: no policy ({POLICY_SCHEMA}) for mode {args.mode}")
-    policy: Json = body[args.mode]
+    if (
+        not isinstance(body, dict)
+        or body.get("schema") != POLICY_SCHEMA
+        or args.trading_mode not in body
+    ):
+        raise ConfigError(f"{file}: no policy ({POLICY_SCHEMA}) for mode {args.trading_mode}")
+    policy: Json = body[args.trading_mode]
     return policy
 
 
@@ -106,7 +110,7 @@ def blocked(
     passed = set(report["gates"].split(","))
     if not any(set(wanted) <= passed for wanted in policy["gates"]):
         reasons.append(
-            f"mode {args.mode} asks for gates {policy['gates']}, passed {report['gates']}"
+            f"mode {args.trading_mode} asks for gates {policy['gates']}, passed {report['gates']}"
         )
     _, current = registry.production(ports)
     if digest and current and read_set(ports.store, digest).digests() == current.digests():
@@ -192,6 +196,6 @@ STEP = Step(
         "status": "promoted, not_promoted, awaiting_approval or conflict",
         "revision": "of the pointer after it",
     },
-    settings=("mode", "gates_dir"),
+    settings=("trading_mode", "gates_dir"),
     code=("steps.promote",),
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bft.domain.gold import COLUMNS as GOLD_COLUMNS
 from bft.domain.gold import LOOKAHEAD
+from bft.domain.runs import Json
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps.arguments import add_asof
 from bft.steps.reading import gold_asof, need_gold, source_of
@@ -28,7 +29,8 @@ DAY_COLUMNS = tuple(c.name for c in GOLD_COLUMNS if c.name not in LOOKAHEAD)
 WINDOW_DAYS = 420
 """Calendar days of gold in which past signals are judged."""
 FORECAST_DAYS = 380
-POSITIONS = "ledger/positions.json"
+BOOK, DAY_KEY = "ledger/book.json", "ledger/days/{}.json"
+"""What `ledger export` and `close --reconcile` left: the book, and the account at the day's end."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +84,8 @@ def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
     store = ports.store
     found = dict(table_digests(store, READS, args))
     found |= {key: store.digest(key) or "" for key in _lineages(store, args.asof)}
-    found[POSITIONS] = store.digest(POSITIONS) or "absent"
+    for key in (BOOK, DAY_KEY.format(args.asof)):
+        found[key] = store.digest(key) or "absent"
     found["templates"] = templates_digest()
     if args.models:
         found["production"] = ports.state.pointer("production").set_digest or "absent"
@@ -161,11 +164,17 @@ def _around(ports: Ports, night: "Night", words: _Words) -> "Around":
         summarizer=words.name,
         dropped=words.dropped,
         fallbacks=words.fallbacks,
-        positions=json.loads(store.get(POSITIONS)) if store.digest(POSITIONS) else None,
+        account=_kept(store, DAY_KEY.format(asof)),
+        book=_kept(store, BOOK),
         lineage=lineage,
         skipped={key.split("/")[1]: _skips(store, key) for key in _lineages(store, asof)},
         cards=_cards(store, asof),
     )
+
+
+def _kept(store: Store, key: str) -> Json | None:
+    found: Json | None = json.loads(store.get(key)) if store.digest(key) else None
+    return found
 
 
 def _day(store: Store, night: "Night", around: "Around") -> dict[str, str]:

@@ -6,6 +6,7 @@ import importlib
 from bft.ports import Ports, Step, Summary, Tick
 
 SERVERS = {
+    "executor": "bft.services.executor.server:serve",
     "gateway-sim": "bft.sim.gateway.server:serve",
     "market-sim": "bft.sim.market.server:serve",
     "mlflow": "bft.services.mlflow:serve",

@@ -62,7 +62,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> tuple[FakePorts, Any, Cou
 
 def call(ports: FakePorts, step: Any, asof: Any, *words: str, gates_dir: str = "") -> Summary:
     folders = {"gates_dir": gates_dir, "profiles_dir": ""}
-    args = arguments(step.STEP, *words, asof=asof, mode="paper", **folders)
+    args = arguments(step.STEP, *words, asof=asof, trading_mode="paper", **folders)
     found: Summary = step.STEP.run(ports, args, no_tick)
     return found
 

@@ -50,7 +50,8 @@ def test_every_program_has_a_rendered_file() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_rendered_file_names_no_namespace_date_or_latest(path: Path) -> None:
     text = path.read_text()
-    assert text.startswith(f"# Generated from workflows/{path.stem}.py by make workflows.")
+    program = path.stem.replace("-", "_")
+    assert text.startswith(f"# Generated from workflows/{program}.py by make workflows.")
     assert "\r" not in text
     assert "namespace" not in text
     assert "latest" not in text
@@ -104,3 +105,43 @@ def test_nightly_is_the_table_of_the_specification() -> None:
         "publish": ("1h", 3000),
         "exit": ("10m", 120),
     }
+
+
+def test_order_workflows_are_the_table_of_the_specification() -> None:
+    """Platform specification, section 1.4: deadlines, retries, classes of the order nodes."""
+    expected = {
+        "premarket": {
+            "ready": ("5m", 30, "pure", 10),
+            "execute": ("4m", 180, "once", None),
+        },
+        "market-hours": {
+            "scan": ("8m", 240, "replace", 2),
+            "execute": ("4m", 180, "once", None),
+        },
+        "close": {
+            "flatten": ("10m", 420, "once", None),
+            "reconcile": ("10m", 120, "once", None),
+            "books": ("30m", 900, "replace", 5),
+        },
+    }
+    for name, nodes in expected.items():
+        path = ROOT / "workflows" / "rendered" / f"{name}.yaml"
+        spec = next(iter(yaml.safe_load_all(path.read_text())))["spec"]
+        found = {
+            t["name"]: (
+                t["timeout"],
+                t["activeDeadlineSeconds"],
+                t["metadata"]["labels"]["bft.dev/class"],
+                t.get("retryStrategy", {}).get("limit"),
+            )
+            for t in spec["templates"]
+            if "container" in t and t["name"] not in {"guard", "exit"}
+        }
+        assert found == nodes, name
+
+
+def test_close_fails_when_flatten_or_reconcile_did() -> None:
+    path = ROOT / "workflows" / "rendered" / "close.yaml"
+    spec = next(iter(yaml.safe_load_all(path.read_text())))["spec"]
+    day = next(t["dag"] for t in spec["templates"] if t["name"] == "end-of-day")
+    assert (day["target"], day["failFast"]) == ("flatten reconcile books", False)

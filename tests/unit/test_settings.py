@@ -19,7 +19,7 @@ def test_value_out_of_range_names_setting_and_example(text: str) -> None:
         read_settings({"BFT_AV_CALLS_PER_MINUTE": text})
 
 
-@pytest.mark.parametrize("name", ["LOG_LEVEL", "LOG_FORMAT", "MODE"])
+@pytest.mark.parametrize("name", ["LOG_LEVEL", "LOG_FORMAT", "TRADING_MODE"])
 def test_word_that_is_no_choice_names_the_choices(name: str) -> None:
     with pytest.raises(ConfigError, match=f"BFT_{name}='loud': one of .*, "):
         read_settings({f"BFT_{name}": "loud"})

@@ -120,6 +120,13 @@ class SqlBook:
             yield from (_journal_row(row) for row in rows)
             after = rows[-1].seq if rows else last
 
+    def mentions(self, text: str, *, limit: int) -> list[JournalRow]:
+        """Journal rows whose body holds the text; see `Book`."""
+        query = sa.select(JOURNAL).where(JOURNAL.c.body.contains(text, autoescape=True))
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(JOURNAL.c.seq).limit(limit)).all()
+        return [_journal_row(row) for row in rows]
+
     def verify_chain(self, *, newest: int | None = None) -> JournalRow | None:
         """Check every hash, or that of the newest rows; the last row."""
         row, broken = self._walk(newest)

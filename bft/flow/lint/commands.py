@@ -197,7 +197,7 @@ def _image(at: Place, container: Mapping[str, Any], lines: list[Line]) -> Iterat
 
 
 def _class(place: Place, template: Mapping[str, Any], lines: list[Line]) -> Iterator[Problem]:
-    classes = {str((line.described or {})["class"]) for line in lines}
+    classes = {_class_of(line) for line in lines}
     wanted = next(name for name in ("once", "replace", "pure") if name in classes)
     label = mapping(mapping(template.get("metadata")).get("labels")).get("bft.dev/class")
     if label != wanted:
@@ -208,6 +208,13 @@ def _class(place: Place, template: Mapping[str, Any], lines: list[Line]) -> Iter
         yield "WF032", place, what, "its own node without retryStrategy"
     if wanted != "once" and "retryStrategy" not in template:
         yield "WF031", place, f"a {wanted} step without retries", "retryStrategy of class P or T"
+
+
+def _class_of(line: Line) -> str:
+    """The class of a command line: that of its verb, or of the verb's action."""
+    told = line.described or {}
+    action = line.argv[1] if len(line.argv) > 1 else ""
+    return str(told.get("classes", {}).get(action, told["class"]))
 
 
 def _line(argv: tuple[str, ...], commands: Commands) -> Line:

@@ -201,7 +201,7 @@ def schedules(document: Document) -> Iterator[Problem]:
 
 def rendered(document: Document) -> Iterator[Problem]:
     """WF057: the file says which program rendered it."""
-    stem = document.file.rpartition(".")[0]
+    stem = document.file.rpartition(".")[0].replace("-", "_")
     wanted = f"# Generated from workflows/{stem}.py by make workflows. Do not edit."
     if document.kind != "CronWorkflow" and document.header != wanted:
         yield "WF057", (), "the first line names no program", "make workflows"

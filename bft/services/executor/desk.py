@@ -17,7 +17,7 @@ from bft.domain.orders import Contract, Intent
 from bft.ledger import entries
 from bft.ledger.fold import apply
 from bft.ledger.state import BookState
-from bft.ports import Broker, Clock, Page
+from bft.ports import Broker, Claim, Clock, Page
 from bft.risk.profiles import Profile
 from bft.services.executor.alerts import Alert, Severity, Throttle
 from bft.services.executor.clocks import Skew
@@ -39,8 +39,8 @@ class Desk:
     end of a reconciliation until the session is lost. `beat` is the monitor's last turn by
     `timer`, seconds; `heard_on` the day of the newest signal. `broker_qty` is what the newest
     valid snapshot said, by con id; `disputed` symbols in which it, with its executions, and the
-    book differ: nothing opens there until they agree or a person resumes. `fatal` ends the process: what memory holds may not be what
-    the book holds.
+    book differ: nothing opens there until they agree or a person resumes. `fatal` ends the
+    process: what memory holds may not be what the book holds.
     """
 
     route: Route
@@ -93,7 +93,9 @@ class Desk:
             DataError: an entry does not fit the state; nothing of it was noted.
         """
         rows = [change for item in items for change in apply(self.state, item)]
-        return self.writer.submit(Page(entries=items, rows=rows), gives_up=gives_up)
+        claims = [_claimed(item) for item in items if item.kind == "claim"]
+        page = Page(entries=items, rows=rows, claims=claims)
+        return self.writer.submit(page, gives_up=gives_up)
 
     def event(self, kind: str, severity: str, name: str, message: str, **details: object) -> None:
         """Store something people may read; `kind` and `severity` as in section 13."""
@@ -122,6 +124,7 @@ class Desk:
         task = asyncio.create_task(self._guarded(work, what))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # cancelled before it began
         return task
 
     async def _guarded(self, work: Coroutine[Any, Any, Any], what: str) -> None:
@@ -179,3 +182,15 @@ class Desk:
     def quote(self, contract: Contract) -> Quote | None:
         """Newest quote of a contract."""
         return self.broker.quote(contract)
+
+
+def _claimed(item: Entry) -> Claim:
+    """The row of an idempotency key, in the transaction of what it protects."""
+    body = item.body
+    return Claim(
+        key=body["key"],
+        subject=body["subject"],
+        request_hash=body["request_hash"],
+        at=item.at,
+        intent_id=body["intent_id"],
+    )

@@ -3,6 +3,7 @@
 Source: executor specification, sections 5 and 6; strategies specification, sections 3.1 and 7.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
@@ -132,12 +133,16 @@ def _cover(desk: Desk, order: OrderRequest, entry: Intent, context: Context) -> 
     )
 
 
-def trade_facts(desk: Desk, order: OrderRequest, cover: Cover, context: Context) -> TradeFacts:
-    """What the trade log says beyond the order."""
+def trade_facts(
+    desk: Desk, order: OrderRequest, legs: Sequence[Intent], context: Context
+) -> TradeFacts:
+    """What the trade log says beyond the order; levels are those of the bracket as it leaves."""
     mid = context.quote.mid_usd if context.quote else None
+    stop = next((leg.stop_price_usd for leg in legs if leg.leg is Leg.STOP), None)
+    target = next((leg.limit_price_usd for leg in legs if leg.leg is Leg.TARGET), None)
     return TradeFacts(
-        stop_price_usd=cover.stop_usd,
-        target_price_usd=cover.target_usd,
+        stop_price_usd=stop,
+        target_price_usd=target,
         ref_price_usd=mid or order.ref_price_usd,
         features=order.features,
         notes=order.notes,

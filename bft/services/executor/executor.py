@@ -32,6 +32,7 @@ from bft.services.executor.guard import Guard
 from bft.services.executor.hearing import Hearing
 from bft.services.executor.killing import Killing
 from bft.services.executor.leaving import Leaving
+from bft.services.executor.lifetimes import Lifetimes
 from bft.services.executor.live_lock import Route, check_route, lock_problem, peer_problem
 from bft.services.executor.marker import Process, SendMarker
 from bft.services.executor.opening import Opening
@@ -53,7 +54,10 @@ Load = Callable[[frozenset[str]], Awaitable[Reference]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What an executor is made of; `holder` names this process in the lease."""
+    """What an executor is made of; `holder` names this process in the lease.
+
+    `offload` runs SQL, one piece after the other; `aside` what may take long (None: as SQL).
+    """
 
     book: Book
     broker: Broker
@@ -66,6 +70,7 @@ class Parts:
     holder: str
     load_reference: Load
     offload: Offload[Any]
+    aside: Offload[Any] | None = None
     config_map: Path | None = None
     restart_at: time | None = None
     restricted: frozenset[str] = frozenset()
@@ -125,6 +130,7 @@ class Executor:
         self.equity = Equity(desk, self.facts, self.guard)
         self.day_close = DayClose(desk, self.guard)
         self.watching = Watching(desk)
+        self.lifetimes = Lifetimes(desk, self.sender)
 
     # life
 
@@ -136,6 +142,7 @@ class Executor:
         desk.marker.open()
         if desk.state.kill.latched or self.sources.pulled():
             desk.killed = True
+            self.killing.resume()
         for contract in desk.state.contracts.values():
             desk.contracts.setdefault(replace(contract, con_id=0), contract)
         loops: list[tuple[Coroutine[Any, Any, None], str]] = [
@@ -175,18 +182,22 @@ class Executor:
         """Stop opening, finish what is being written, leave protection resting, end."""
         desk = self.desk
         desk.closing_down = True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_S):
-                await desk.writer.flush()
+        await self._flush()
         for task in list(desk.tasks):
             task.cancel()
         await asyncio.gather(*desk.tasks, return_exceptions=True)
         await desk.broker.stop()
+        await self._flush()  # what the end of the session left to note
         if desk.writer.lease is not None:
             lease, desk.writer.lease = desk.writer.lease, None
             with contextlib.suppress(BftError):
                 await self._parts.offload(lambda: self._parts.book.release(lease))
         desk.marker.close()
+
+    async def _flush(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S / 2):
+                await self.desk.writer.flush()
 
     # what the broker's reports come to
 
@@ -279,6 +290,7 @@ class Executor:
         if desk.broker.state.may_close:
             self.equity.turn()
             self.day_close.turn()
+            self.lifetimes.turn()
         if not desk.writer.writable:
             desk.alert("StateNotWritable", "state", desk.writer.problem or "")
         if not any(not i.state.terminal for i in desk.state.intents.values()):
@@ -303,11 +315,12 @@ class Executor:
 
     async def _deliver(self) -> None:
         book, notifier, now = self._parts.book, self._parts.notifier, self.desk.now
+        aside = self._parts.aside or self._parts.offload
         waiting = await self._parts.offload(lambda: book.pending_outbox(limit=10))
         for mail in waiting:
             subject = f"[bft {mail['severity']}] {mail['name']}: {mail['key']}"
             try:
-                await self._parts.offload(partial(notifier.notify, subject, str(mail["text"])))
+                await aside(partial(notifier.notify, subject, str(mail["text"])))
             except UnavailableError:
                 return
             await self._parts.offload(partial(book.delivered, [mail["id"]], at=now))

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from bft.domain import sessions
 from bft.domain.broker import (
     AccountReport,
     BrokerOrder,
@@ -25,7 +26,7 @@ from bft.domain.broker import (
     SessionState,
 )
 from bft.domain.errors import BftError
-from bft.domain.orders import REF_PREFIX, Execution, Intent, IntentState
+from bft.domain.orders import REF_PREFIX, Execution, Intent, IntentState, TimeInForce
 from bft.ledger import entries
 from bft.ledger.records import BookOrder
 from bft.ledger.transitions import may_move
@@ -117,9 +118,18 @@ class Hearing:
         if claimed > self._now(intent).filled_qty:
             self._in(CLAIM_S, lambda: self._claimed(intent.intent_id, claimed))
         if order.status in CANCELLED and claimed <= self._now(intent).filled_qty:
-            self.move(intent, IntentState.CANCELLED, "status Cancelled")
+            over = self._day_over(intent)
+            state = IntentState.EXPIRED if over else IntentState.CANCELLED
+            self.move(intent, state, f"status {order.status}")
         if order.status == "Inactive":
             self._in(INACTIVE_S, lambda: self._still_inactive(intent.intent_id))
+
+    def _day_over(self, intent: Intent) -> bool:
+        """The broker cancelled a DAY order because its session is over."""
+        day = intent.time_in_force is TimeInForce.DAY and intent.contract.sec_type != "FUT"
+        return day and self._desk.now >= sessions.close_at(
+            sessions.on_or_before(intent.trading_day)
+        )
 
     def _acknowledge(self, intent: Intent, order: BrokerOrder, epoch: int) -> None:
         told = BookOrder(

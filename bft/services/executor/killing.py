@@ -36,8 +36,12 @@ class Killing:
             desk.note(entries.kill(desk.now, source=source, by=by, reason=reason))
             desk.alert("KillLatched", source, f"kill switch pulled by {by} ({source}) {reason}")
             self._keep(by)
-        if self._cancelling is None or self._cancelling.done():
-            self._cancelling = desk.spawn(self._cancel_all(), "kill")
+        self.resume()
+
+    def resume(self) -> None:
+        """Go on cancelling, also in a new process that finds the switch latched."""
+        if self._desk.killed and (self._cancelling is None or self._cancelling.done()):
+            self._cancelling = self._desk.spawn(self._cancel_all(), "kill")
 
     def clear(self, *, by: str, generation: int) -> None:
         """Open again.

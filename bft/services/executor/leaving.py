@@ -5,7 +5,7 @@ Source: executor specification, section 6.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 
 from bft.domain import sessions
 from bft.domain.broker import Priority, Quote
@@ -20,6 +20,7 @@ from bft.domain.orders import (
     TimeInForce,
 )
 from bft.ledger.days import trading_day
+from bft.risk.prices import entry_on_tick
 from bft.services.executor.brackets import next_attempt
 from bft.services.executor.desk import Desk
 from bft.services.executor.sending import Sender
@@ -145,7 +146,7 @@ class Leaving:
         mid = quote.mid_usd if quote else None
         if mid is None:
             return OrderType.MARKET, None
-        return OrderType.LIMIT, _on_tick(mid, contract, side)
+        return OrderType.LIMIT, entry_on_tick(mid, contract.tick_usd, side)
 
     def _hurry(self, exit_: Intent) -> None:
         """An exit that does not fill: nearer to the market every 10 s, a page after 5 min."""
@@ -178,11 +179,6 @@ def exit_window(now: datetime, contract: Contract) -> bool:
     if not sessions.is_session(day):
         return False
     return sessions.open_at(day) - AUCTION <= now < sessions.close_at(day)
-
-
-def _on_tick(price_usd: Decimal, contract: Contract, side: Side) -> Decimal:
-    rounding = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
-    return (price_usd / contract.tick_usd).to_integral_value(rounding) * contract.tick_usd
 
 
 def _touch(quote: Quote, side: Side) -> Decimal | None:

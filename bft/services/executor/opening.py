@@ -201,7 +201,7 @@ class Opening:
             desk.note(*self._recorded(order, refused, name, context))
             return Opened(decision=refused, decision_id=name)
         legs = self._sender.with_ids(legs)
-        facts = trade_facts(desk, order, cover, context)
+        facts = trade_facts(desk, order, legs, context)
         made = [
             *self._recorded(order, decision, name, context),
             entries.intents(desk.now, intents=legs, facts=facts, decision_id=name),

@@ -67,7 +67,7 @@ class Reconciler:
             self._querying = self._desk.spawn(self._look(), "query")
 
     async def _look(self) -> None:
-        """Look until nobody has asked since the look began: an answer may be older than a question."""
+        """Look until nobody asked after a look began: an answer may be older than a question."""
         while self._asked:
             await asyncio.sleep(0)
             full, self._query_executions, self._asked = self._query_executions, False, False
@@ -140,6 +140,7 @@ class Reconciler:
                 self._completed(intent, completed[intent.order_ref])
             elif intent.state in GONE:
                 self._hearing.move(intent, IntentState.UNKNOWN, "gone without a report")
+                self.query(executions=True)
             elif whole and intent.state is IntentState.UNKNOWN:
                 self._without_evidence(intent)
 

@@ -85,7 +85,7 @@ def test_report_of_nothing_names_every_absent_table() -> None:
     )
     for table in ("gold", "forecasts", "signals", "picks", "quality", "outcomes", "universe"):
         assert table in html.split("Absent tables:")[1]
-    for said in ("no forecasts for", "no signals and no picks", "no ledger", "data not checked"):
+    for said in ("no forecasts for", "no signals and no picks", "no book", "data not checked"):
         assert said in html
         assert said in markdown
     assert "nan" not in html.lower().replace("finance", "").replace("financ", "")
@@ -106,12 +106,33 @@ def test_numbers_are_grouped_signed_and_right_aligned(pages: tuple[str, str]) ->
     assert re.search(r'<span class="down">\N{MINUS SIGN}\d', html)
 
 
+ACCOUNT = {
+    "account": "PER",
+    "mode": "paper",
+    "simulated": True,
+    "pnl": {
+        "unrealised_change_usd": "0",
+        "day_start_equity_usd": "100000",
+        "equity_usd": "100012.5",
+    },
+    "positions": [],
+    "reconciliation": {"differences": []},
+}
+
+
 def test_open_positions_show_gain_at_the_close(night: Night) -> None:
     close = float(night.now.at["ALFA", "adjusted_close"])
-    held = [
-        {"symbol": "ALFA", "quantity": 40, "average_cost_usd": str(close - 2), "stop_usd": "9.5"}
-    ]
-    html, _ = day(night, Around(source="sim", version="1", positions=held))
+    held = {
+        "symbol": "ALFA",
+        "con_id": 1,
+        "sec_type": "STK",
+        "quantity": "40",
+        "average_cost": str(close - 2),
+        "unrealised_usd": "1",
+        "exits": [{"strategy_id": "bollinger", "stop": "9.5", "target": None}],
+    }
+    account = {**ACCOUNT, "positions": [held]}
+    html, _ = day(night, Around(source="sim", version="1", account=account))
     assert b"1 open position" in html
     assert b"+80.00" in html
     assert b"$9.50" in html

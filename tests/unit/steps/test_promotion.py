@@ -31,7 +31,7 @@ def ports(ports: FakePorts) -> Iterator[FakePorts]:
 
 
 def call(ports: FakePorts, step: Any, *words: str, mode: str = "paper") -> Summary:
-    args = arguments(step.STEP, *words, asof=DAY, mode=mode, gates_dir="")
+    args = arguments(step.STEP, *words, asof=DAY, trading_mode=mode, gates_dir="")
     found: Summary = step.STEP.run(ports, args, no_tick)
     return found
 

@@ -6,6 +6,7 @@ from datetime import time
 from bft.domain.errors import ConfigError
 
 EXECUTOR_ID = 10
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 READ_ONLY_IDS = (range(20, 30), range(30, 35), range(40, 41), range(50, 51), range(90, 1000))
 """Data, recorder, backfill, scanner, ad hoc. Source: executor specification, section 7.1."""
 
@@ -58,3 +59,30 @@ def next_id(client_id: int) -> int:
     if ids is None:
         return client_id
     return ids[(client_id - ids.start + 1) % len(ids)]
+
+
+def restart_of(text: str) -> time | None:
+    """A time of day in New York, `HH:MM`; empty: there is no restart.
+
+    Raises:
+        ConfigError: no such time.
+    """
+    try:
+        return time.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise ConfigError(f"BFT_GATEWAY_RESTART_AT={text}: HH:MM, such as 23:45") from error
+
+
+def login_of(text: str) -> tuple[int, time] | None:
+    """Weekday and time of `Sun 13:00`, New York; empty: there is no weekly login.
+
+    Raises:
+        ConfigError: no such moment.
+    """
+    if not text:
+        return None
+    day, _, clock = text.strip().partition(" ")
+    try:
+        return _DAYS.index(day[:3].lower()), time.fromisoformat(clock.strip())
+    except ValueError as error:
+        raise ConfigError(f"BFT_GATEWAY_LOGIN_AT={text}: a day and time, as Sun 13:00") from error

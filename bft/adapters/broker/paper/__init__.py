@@ -5,6 +5,7 @@ from bft.adapters.broker.paper.broker import Paper
 from bft.adapters.broker.paper.fees import fee_named, ib_fixed, percent
 from bft.adapters.broker.paper.log import PaperLog
 from bft.adapters.broker.paper.matching import Bar
+from bft.adapters.broker.paper.named import latency_of, prices_named
 from bft.adapters.broker.paper.prices import BarPrices, Prices, SimPrices
 
 __all__ = [
@@ -17,5 +18,7 @@ __all__ = [
     "SimPrices",
     "fee_named",
     "ib_fixed",
+    "latency_of",
     "percent",
+    "prices_named",
 ]

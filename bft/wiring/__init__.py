@@ -9,15 +9,25 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bft.domain.errors import ConfigError
 from bft.ports import Commands, Tick
-from bft.settings import Settings, read_settings
+from bft.settings import Settings, read_settings, token_secrets
 
 if TYPE_CHECKING:
-    from bft.ports import Book, Compute, Notifier, Source, State, Store, Summarizer, Tracker
+    from bft.ports import (
+        Book,
+        Compute,
+        ExecutorApi,
+        Notifier,
+        Source,
+        State,
+        Store,
+        Summarizer,
+        Tracker,
+    )
 
 
 TABLES_WAIT_S = 300.0
@@ -51,17 +61,9 @@ class Wired:
     @cached_property
     def store(self) -> "Store":
         """Objects and tables of the root; tables are published under its lease (ADR 0010)."""
-        from bft.adapters.store.folder import FolderObjects
-        from bft.adapters.store.tables import TableStore
-
         if "://" in self.root:
-            from bft.adapters.store.bucket import BucketObjects
-
-            endpoint, region = self.settings.s3_endpoint or None, self.settings.s3_region
             self._need_state_url()
-            bucket = BucketObjects(self.root, endpoint=endpoint, region=region)
-            return TableStore(bucket, lease=self._tables_lease)
-        return TableStore(FolderObjects(Path(self.root)), lease=self._tables_lease)
+        return tables(self.settings, self.root, lease=self._tables_lease)
 
     @cached_property
     def state(self) -> "State":
@@ -78,6 +80,10 @@ class Wired:
         from bft.adapters.store.book import SqlBook
 
         return SqlBook(book_url(self.settings, self.root), at=self.clock.now())
+
+    def token_secrets(self) -> tuple[str, ...]:
+        """Secrets of the API's tokens, the current one first."""
+        return token_secrets(self.settings)
 
     def migrate_book(self) -> list[int]:
         """Bring the book's schema up to the code's."""
@@ -146,6 +152,12 @@ class Wired:
         if spec not in self._sources:
             self._sources[spec] = self._source(spec)
         return self._sources[spec]
+
+    def executor(self, url: str, *, mode: str | None = None) -> "ExecutorApi":
+        """The executor at an address, asked as the token of `BFT_TOKEN_FILE`."""
+        from bft.adapters.executor.http import HttpExecutor
+
+        return HttpExecutor(url, token=_token(self.settings.token_file), mode=mode)
 
     def _need_state_url(self) -> None:
         if not self.settings.state_url and "://" in self.root:
@@ -216,6 +228,27 @@ def wire(values: Settings, *, root: str | None, commands: Commands, json_only: b
     return Wired(values, root=root or values.root, commands=commands, silent=json_only)
 
 
+def tables(
+    values: Settings,
+    root: str,
+    *,
+    lease: "Callable[[], AbstractContextManager[Callable[[], None]]] | None" = None,
+) -> "Store":
+    """Objects and tables of a root; without a lease for readers alone."""
+    from bft.adapters.store.folder import FolderObjects
+    from bft.adapters.store.tables import TableStore
+
+    objects: Any = None
+    if "://" in root:
+        from bft.adapters.store.bucket import BucketObjects
+
+        endpoint, region = values.s3_endpoint or None, values.s3_region
+        objects = BucketObjects(root, endpoint=endpoint, region=region)
+    else:
+        objects = FolderObjects(Path(root))
+    return TableStore(objects) if lease is None else TableStore(objects, lease=lease)
+
+
 def book_url(values: Settings, root: str) -> str:
     """Where the executor's book lies: the state's PostgreSQL, else SQLite in the root.
 
@@ -227,6 +260,18 @@ def book_url(values: Settings, root: str) -> str:
     if not values.state_url and "://" in root:
         raise ConfigError("BFT_STATE_URL: name a PostgreSQL database for a bucket root")
     return values.state_url or folder_url(Path(root))
+
+
+def _token(path: str) -> str:
+    """What the token file holds; without a file nothing is shown."""
+    try:
+        return Path(path).read_text(encoding="ascii").strip() if path else ""
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "no token"
+        raise ConfigError(
+            f"BFT_TOKEN_FILE={path}: {why}; write one with bft token USER --roles trader "
+            f"--output {path}"
+        ) from error
 
 
 def _address(url: str) -> str:

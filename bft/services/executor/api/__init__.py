@@ -1,0 +1,1 @@
+"""The executor's HTTP side: who asks, what is asked, what is answered."""

@@ -1,0 +1,163 @@
+"""The application: routes, errors, request ids, figures.
+
+Source: executor specification, section 1.1.
+"""
+
+import secrets
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bft.domain.errors import BftError
+from bft.domain.orders import Reason
+from bft.services.executor.api import (
+    auditing,
+    brokers,
+    controls,
+    halting,
+    health,
+    models,
+    monitoring,
+    orders,
+    reading,
+    telegram,
+)
+from bft.services.executor.api.documents import document
+from bft.services.executor.api.placing import Placing
+from bft.services.executor.api.problems import Problem, error_body, problem_of
+from bft.services.executor.api.service import Service
+
+log = structlog.get_logger()
+ABOUT = "Orders, risk and state of one account. Paper unless unlocked."
+ROUTERS = (
+    orders.router,
+    controls.router,
+    halting.router,
+    brokers.router,
+    models.router,
+    reading.router,
+    auditing.router,
+    telegram.router,
+    health.router,
+    monitoring.public,
+    monitoring.router,
+)
+
+
+def build(service: Service) -> FastAPI:
+    """The API of one executor."""
+    paths = {"openapi_url": None, "docs_url": None, "redoc_url": None} if service.live else {}
+    app = FastAPI(
+        title="bft executor",
+        version=service.about.version,
+        description=ABOUT,
+        redirect_slashes=False,
+        **paths,  # type: ignore[arg-type]
+    )
+    app.state.service, app.state.placing = service, Placing(service)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(BftError, _fault)
+    app.add_exception_handler(RequestValidationError, _shape)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _bug)
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    app.add_middleware(Outside, service=service)
+    return app
+
+
+def build_health(service: Service) -> FastAPI:
+    """Health and metrics alone, for probes that bear no certificate."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.service = service
+    app.include_router(health.router)
+    app.include_router(monitoring.public)
+    app.add_exception_handler(Exception, _bug)
+    app.add_middleware(Outside, service=service)
+    return app
+
+
+def answer(request: Request, problem: Problem) -> JSONResponse:
+    """A problem as HTTP."""
+    body = error_body(problem, request_id=request.state.request_id)
+    return JSONResponse(body, problem.status, headers=problem.headers)
+
+
+async def _problem(request: Request, error: Exception) -> JSONResponse:
+    return answer(request, error if isinstance(error, Problem) else problem_of(BftError()))
+
+
+async def _fault(request: Request, error: Exception) -> JSONResponse:
+    found = problem_of(error) if isinstance(error, BftError) else problem_of(BftError())
+    if found.status == 500:
+        log.error("executor.api_fault", request_id=request.state.request_id, error=str(error))
+    return answer(request, found)
+
+
+async def _shape(request: Request, error: Exception) -> JSONResponse:
+    errors = error.errors() if isinstance(error, RequestValidationError) else []
+    wrong = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in errors]
+    first = wrong[0] if wrong else {"field": "request", "message": "malformed"}
+    text = f"{first['field']}: {first['message']}"
+    return answer(request, Problem(422, Reason.VALIDATION, text, details=wrong))
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    text = f"{request.method} {request.url.path[:128]}: {getattr(error, 'detail', status)}"
+    headers = getattr(error, "headers", None)
+    return answer(request, Problem(status, Reason.OTHER, text, headers=headers))
+
+
+async def _bug(request: Request, error: Exception) -> JSONResponse:
+    log.error(
+        "executor.api_bug",
+        request_id=request.state.request_id,
+        path=request.url.path,
+        exc_info=error,
+    )
+    text = "internal error; the log names it by request_id"
+    return answer(request, Problem(500, Reason.OTHER, text))
+
+
+class Outside:
+    """Around every request: its id, one form of its path, how long it took."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        name = secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = name
+        path = scope["path"]
+        if len(path) > 1 and path.endswith("/"):
+            scope["path"] = path.rstrip("/") or "/"
+            scope["raw_path"] = scope["path"].encode()
+        began, code = self._service.desk.timer(), 500
+
+        async def told(message: Message) -> None:
+            nonlocal code
+            if message["type"] == "http.response.start":
+                code = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", name.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, told)
+        finally:
+            self._count(scope, code, self._service.desk.timer() - began)
+
+    def _count(self, scope: Scope, code: int, took_s: float) -> None:
+        route: Any = scope.get("route")
+        name = getattr(route, "path", "other")
+        self._service.metrics.api.labels(name, str(code)).observe(took_s)

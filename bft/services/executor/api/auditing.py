@@ -1,0 +1,203 @@
+"""Routes of the audit: why an order is as it is, the trade log, its export, the report.
+
+Source: executor specification, section 13.
+"""
+
+from datetime import timedelta
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+from starlette.responses import JSONResponse, Response
+
+from bft.domain.errors import DataError
+from bft.domain.orders import IntentState, Leg
+from bft.ledger import audit as report
+from bft.ledger.export import trade_row, trades_csv
+from bft.services.executor.api.auth import Reads
+from bft.services.executor.api.documents import errors
+from bft.services.executor.api.problems import unknown
+from bft.services.executor.api.service import Service, service_of
+from bft.services.executor.protection import protected_qty
+
+router = APIRouter(tags=["audit"])
+OLD = timedelta(days=1)
+MENTIONS = 500
+CSV: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
+    204: {"description": "the trade log is empty"},
+}
+
+
+class Why(BaseModel):
+    """Everything on record about one order, intent, signal, execution or denial."""
+
+    id: str
+    signal: dict[str, Any] | None
+    decisions: list[dict[str, Any]]
+    intents: list[dict[str, Any]]
+    orders: list[dict[str, Any]]
+    executions: list[dict[str, Any]]
+    bracket: list[dict[str, Any]]
+    trade: list[dict[str, Any]]
+    history: list[dict[str, Any]]
+
+
+class TradeLog(BaseModel):
+    """Rows of the trade log, newest first, 30 columns."""
+
+    trades: list[dict[str, Any]]
+
+
+class CheckView(BaseModel):
+    """One check: OK, WARN or FAIL."""
+
+    level: str
+    name: str
+    text: str
+
+
+class AuditReport(BaseModel):
+    """Checks and the page that `bft audit` writes."""
+
+    at: str
+    worst: str
+    checks: list[CheckView]
+    markdown: str
+
+
+@router.get("/v1/why/{id}", response_model=Why, responses=errors(404))
+async def why(request: Request, id: str, _: Reads) -> JSONResponse:
+    """The whole story of an order, signal, execution or denial."""
+    service = service_of(request)
+    signal_id = await _signal_id(service, id)
+    if signal_id is None:
+        raise unknown(f"order, signal, execution or denial {id[:64]}")
+    return JSONResponse({"id": id, **await story(service, signal_id)})
+
+
+async def story(service: Service, signal_id: str) -> dict[str, Any]:
+    """All rows of a signal, and what the journal tells of its orders in order."""
+    mine = {"signal_id": signal_id}
+    signals = await service.rows("signals", where=mine)
+    intents = await service.rows("intents", where=mine)
+    names = [row["intent_id"] for row in intents]
+    entries = [row["intent_id"] for row in intents if row["leg"] == Leg.ENTRY.value]
+    by_intent = {"intent_id": names or [""]}
+    history: list[dict[str, Any]] = []
+    for name in names[:8]:
+        found = await service.aside(partial(service.book.mentions, name, limit=MENTIONS))
+        history += [
+            {
+                "seq": row.seq,
+                "at": row.entry.at.isoformat(),
+                "kind": row.entry.kind,
+                "body": row.entry.body,
+            }
+            for row in found
+            if row.entry.kind not in {"decision", "signal", "snapshot", "reconciliation"}
+        ]
+    return {
+        "signal": signals[0] if signals else None,
+        "decisions": await service.rows("decisions", where=mine),
+        "intents": intents,
+        "orders": await service.rows("orders", where=by_intent),
+        "executions": await service.rows("executions", where=by_intent),
+        "bracket": await service.rows("brackets", where={"entry": entries or [""]}),
+        "trade": [trade_row(row) for row in await service.rows("trades", where=mine)],
+        "history": sorted({row["seq"]: row for row in history}.values(), key=lambda r: r["seq"]),
+    }
+
+
+async def _signal_id(service: Service, name: str) -> str | None:
+    """The signal behind an id of any kind."""
+    if await service.rows("signals", where={"signal_id": name}):
+        return name
+    for table, column in (("intents", "intent_id"), ("decisions", "decision_id"), ("trades", "id")):
+        rows = await service.rows(table, where={column: name})
+        if rows:
+            return str(rows[0]["signal_id"])
+    rows = await service.rows("executions", where={"exec_id": name})
+    if rows and rows[0]["intent_id"]:
+        return await _signal_id(service, rows[0]["intent_id"])
+    return None
+
+
+@router.get("/v1/logs/trades", response_model=TradeLog, responses=errors())
+async def trade_log(
+    request: Request, _: Reads, limit: Annotated[int, Query(ge=1, le=500)] = 50
+) -> JSONResponse:
+    """The newest rows of the trade log."""
+    rows = await service_of(request).rows("trades", limit=limit, newest_first=True)
+    return JSONResponse({"trades": [trade_row(row) for row in rows]})
+
+
+@router.get("/v1/export/trades.csv", response_class=Response, responses=errors() | CSV)
+async def export(
+    request: Request, _: Reads, limit: Annotated[int, Query(ge=1, le=100_000)] = 10_000
+) -> Response:
+    """The newest rows of the trade log as CSV, 12 columns; 204 where there is none."""
+    rows = await service_of(request).rows("trades", limit=limit, newest_first=True)
+    if not rows:
+        return Response(status_code=204)
+    name = {"content-disposition": "attachment; filename=trades.csv"}
+    return Response(trades_csv(rows), media_type="text/csv", headers=name)
+
+
+@router.get("/v1/audit/report", response_model=AuditReport, responses=errors())
+async def audit_report(request: Request, _: Reads) -> JSONResponse:
+    """Every check of the audit, and the report as Markdown."""
+    service = service_of(request)
+    made = report.audit(await evidence(service))
+    checks = [{"level": c.level.value, "name": c.name, "text": c.text} for c in made.checks]
+    return JSONResponse(
+        {
+            "at": service.now.isoformat(),
+            "worst": made.worst.value,
+            "checks": checks,
+            "markdown": made.markdown,
+        }
+    )
+
+
+async def evidence(service: Service) -> report.Evidence:
+    """What the report is made of, the whole journal checked."""
+    desk = service.desk
+    trades = await service.rows("trades")
+    entries = await service.rows("intents", where={"leg": Leg.ENTRY.value})
+    decided = await service.aside(
+        lambda: set(service.book.distinct("decisions", "signal_id", where={"allowed": True}))
+    )
+    live = list(desk.state.live_intents())
+    held = sum(abs(int(p.qty)) for p in desk.state.positions.values())
+    last = service.executor.reconciler.last or {}
+    return report.Evidence(
+        at=service.now,
+        trades=trades,
+        entries=entries,
+        chain=await _chain(service),
+        undecided=[r["intent_id"] for r in entries if r["signal_id"] not in decided],
+        unknown=[i.intent_id for i in live if i.state is IntentState.UNKNOWN],
+        differences=[
+            f"{d['symbol']} book {d['book']}, broker {d['broker']}"
+            for d in last.get("differences", ())
+        ],
+        gap_qty=max(0, held - protected_qty(live)),
+        old_orders=[
+            i.intent_id
+            for i in live
+            if i.leg is Leg.ENTRY and i.created_at and service.now - i.created_at > OLD
+        ],
+        known=desk.reference.universe,
+        mode=desk.route.mode,
+        simulated=desk.broker.simulated,
+    )
+
+
+async def _chain(service: Service) -> str | None:
+    try:
+        await service.aside(service.book.verify_chain)
+    except DataError as error:
+        return str(error)
+    return None

@@ -1,0 +1,156 @@
+"""Who asks: tokens, roles, the page's cookie.
+
+Source: executor specification, section 1.3.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Annotated, Any
+
+import jwt
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from bft.domain.orders import Reason
+from bft.services.executor.api.problems import Problem
+from bft.steps.token import LONGEST, LONGEST_SERVICE, PARTY, ROLES
+
+LEEWAY_S = 30
+COOKIE, PAGE_HEADER = "bft_session", "X-BFT-Page"
+REQUIRED = ("sub", "username", "roles", "iat", "exp", "nbf", "aud", "iss")
+BEARER = HTTPBearer(auto_error=False, bearerFormat="JWT", description="token of bft token")
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Role(IntEnum):
+    """What a subject may do; each may all that those below it may."""
+
+    NONE = 0
+    VIEWER = 1
+    TRADER = 2
+    ADMIN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Who asks, as the token says; `expires_at` in seconds since 1970."""
+
+    name: str
+    role: Role
+    expires_at: int
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Roles held, the lower ones included."""
+        return ROLES[: self.role]
+
+
+ANYBODY = Subject(name="", role=Role.VIEWER, expires_at=0)
+"""Readers where reads are open."""
+
+
+class Keyring:
+    """Secrets of tokens: the first signs, all verify."""
+
+    def __init__(self, secrets: Sequence[str], *, open_reads: bool = False) -> None:
+        self._secrets, self.open_reads = tuple(secrets), open_reads
+
+    def subject(self, token: str) -> Subject:
+        """Who a token speaks for.
+
+        Raises:
+            Problem: 401, saying what is wrong with it but nothing it holds.
+        """
+        claims = self._claims(token)
+        roles, name = claims["roles"], claims["username"]
+        if not isinstance(roles, list) or not isinstance(name, str) or not name:
+            raise denied("claims roles and username have another form")
+        held = [ROLES.index(role) + 1 for role in roles if role in ROLES]
+        lifetime_s = claims["exp"] - claims["iat"]
+        service = claims.get("service") is True
+        longest = LONGEST_SERVICE if service else LONGEST
+        if lifetime_s > longest.total_seconds():
+            raise denied(f"lifetime above {longest}")
+        role = Role(max(held, default=0))
+        if service and role is Role.ADMIN:
+            raise denied("a service token is never admin")
+        return Subject(name=name, role=role, expires_at=int(claims["exp"]))
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        for secret in self._secrets:
+            try:
+                return self._decoded(token, secret)
+            except jwt.InvalidSignatureError:
+                continue
+            except (jwt.PyJWTError, ValueError, TypeError) as error:
+                raise denied(str(error)[:120] or type(error).__name__) from error
+        raise denied("signature of another secret")
+
+    @staticmethod
+    def _decoded(token: str, secret: str) -> dict[str, Any]:
+        found: dict[str, Any] = jwt.decode(
+            token,
+            secret,
+            algorithms=["HS256"],
+            audience=PARTY,
+            issuer=PARTY,
+            leeway=LEEWAY_S,
+            options={"require": list(REQUIRED)},
+        )
+        return found
+
+
+def denied(why: str) -> Problem:
+    """401."""
+    headers = {"WWW-Authenticate": "Bearer"}
+    return Problem(401, Reason.AUTH, f"token refused: {why}", headers=headers)
+
+
+def subject_of(request: Request) -> Subject:
+    """Who asks, by header or by the page's cookie.
+
+    Raises:
+        Problem: 401; 403 for a write with the cookie alone.
+    """
+    keyring: Keyring = request.app.state.service.keyring
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer" and token:
+        return keyring.subject(token.strip())
+    cookie = request.cookies.get(COOKIE)
+    if cookie:
+        found = keyring.subject(cookie)
+        if request.method not in _SAFE and PAGE_HEADER not in request.headers:
+            raise Problem(403, Reason.AUTH, f"writes of the page need the header {PAGE_HEADER}")
+        return found
+    if keyring.open_reads and request.method in _SAFE:
+        return ANYBODY
+    raise denied("none was sent; use Authorization: Bearer TOKEN (bft token)")
+
+
+def need(role: Role) -> Callable[..., Awaitable[Subject]]:
+    """A dependency: the subject, who holds at least that role; refusals are put on record."""
+
+    async def check(
+        request: Request,
+        _bearer: HTTPAuthorizationCredentials | None = Security(BEARER),  # noqa: B008  FastAPI
+    ) -> Subject:
+        name = ""
+        try:
+            subject = subject_of(request)
+            name = subject.name
+            if subject.role < role:
+                raise Problem(403, Reason.AUTH, f"needs role {role.name.lower()}")
+        except Problem as problem:
+            request.app.state.service.refused(request, name, problem.message)
+            raise
+        request.state.subject = subject
+        return subject
+
+    return check
+
+
+viewer, trader, admin = need(Role.VIEWER), need(Role.TRADER), need(Role.ADMIN)
+Reads = Annotated[Subject, Depends(viewer)]
+Trades = Annotated[Subject, Depends(trader)]
+Admins = Annotated[Subject, Depends(admin)]

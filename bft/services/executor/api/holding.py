@@ -1,0 +1,76 @@
+"""The exits of a position: where its stops, targets and trails lie, and what is due.
+
+Source: executor specification, section 6.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from bft.domain import sessions
+from bft.domain.orders import Leg
+from bft.ledger.records import Position
+from bft.services.executor.api.service import Service
+from bft.services.executor.api.views import money
+from bft.services.executor.covers import Cover
+from bft.services.executor.protection import protected_qty
+
+
+class ExitView(BaseModel):
+    """Exits of one entry; levels are decimal text, `trail` null where none is armed.
+
+    `protected_quantity` lies under its live stops; `flat_by_close` says that its policy wants the
+    position flat by the end of the running session.
+    """
+
+    entry: str
+    strategy_id: str
+    quantity: int
+    protected_quantity: int
+    stop: str | None
+    target: str | None
+    trail: str | None
+    held_days: int
+    max_hold_days: int | None
+    scheduled: str | None
+    flat_by_close: bool
+
+
+def exits_of(service: Service, held: Position) -> list[dict[str, Any]]:
+    """One row for each entry whose units are open in a position, oldest first."""
+    covers = [c for c in service.executor.guard.of(held.con_id) if c.open_qty]
+    covers.sort(key=lambda cover: (cover.opened_at, cover.entry))
+    return [_view(service, cover) for cover in covers]
+
+
+def _view(service: Service, cover: Cover) -> dict[str, Any]:
+    state = cover.state
+    stops = [leg for leg in service.executor.guard.legs(cover.entry) if leg.leg is Leg.STOP]
+    return {
+        "entry": cover.entry,
+        "strategy_id": cover.strategy_id,
+        "quantity": cover.open_qty,
+        "protected_quantity": protected_qty(stops),
+        "stop": money(state.stop_usd) if state else None,
+        "target": money(state.target_usd) if state else None,
+        "trail": money(state.trail_usd) if state else None,
+        "held_days": state.held_days if state else 0,
+        "max_hold_days": cover.policy.max_hold_days,
+        "scheduled": str(state.scheduled) if state and state.scheduled else None,
+        "flat_by_close": flat_by_close(cover, service.now),
+    }
+
+
+def flat_by_close(cover: Cover, now: datetime) -> bool:
+    """Whether the position must not outlive the running session.
+
+    Same-session policies never stay overnight; options leave one session before they expire.
+    """
+    if cover.policy.same_session:
+        return True
+    expiry = cover.contract.expiry
+    if cover.contract.sec_type != "OPT" or expiry is None:
+        return False
+    today = sessions.on_or_after(now.astimezone(sessions.NEW_YORK).date())
+    return sessions.shift(today, 1) >= expiry

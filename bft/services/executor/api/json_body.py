@@ -1,0 +1,139 @@
+"""Bodies read strictly: one value per key, numbers that are numbers, text that can be stored.
+
+Source: executor specification, sections 1.1 and 15.
+"""
+
+import json
+from decimal import Decimal
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from bft.domain.orders import Reason
+from bft.services.executor.api.problems import Problem, shape
+
+BODY_BYTES = 256 * 1024
+M = TypeVar("M", bound=BaseModel)
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body.
+
+    Raises:
+        Problem: 413 above 256 KiB, 415 where the content type is not JSON.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        text = "send application/json"
+        raise Problem(415, Reason.VALIDATION, f"content type {kind or 'absent'}; {text}")
+    if int(request.headers.get("content-length") or 0) > BODY_BYTES:
+        raise too_large()
+    parts, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > BODY_BYTES:
+            raise too_large()
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def too_large() -> Problem:
+    """413."""
+    return Problem(413, Reason.VALIDATION, f"body above {BODY_BYTES} bytes; send less at once")
+
+
+def strict_json(raw: bytes) -> Any:
+    """The value of a JSON text; fractions become Decimals.
+
+    Raises:
+        Problem: 415 no JSON; 422 a repeated key, NaN, infinities, text that is no UTF-8.
+    """
+    try:
+        value = json.loads(
+            raw, parse_float=Decimal, parse_constant=_no_number, object_pairs_hook=_pairs
+        )
+    except (ValueError, RecursionError) as error:
+        text = f"the body is no JSON: {str(error)[:200]}"
+        raise Problem(415, Reason.VALIDATION, text) from error
+    _check_text(value)
+    return value
+
+
+def validated(model: type[M], value: Any) -> M:
+    """The value as a model.
+
+    Raises:
+        Problem: 422, with every field that is wrong.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        wrong = [
+            {"field": ".".join(map(str, item["loc"])), "message": item["msg"]}
+            for item in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        first = wrong[0]
+        raise shape(f"{first['field'] or 'body'}: {first['message']}", details=wrong) from error
+
+
+async def read(request: Request, model: type[M]) -> M:
+    """The body of a request as a model. Raises Problem: 413, 415, 422."""
+    return validated(model, strict_json(await read_body(request)))
+
+
+async def read_optional(request: Request, model: type[M]) -> M:
+    """As `read`; no body at all is an empty object."""
+    if not int(request.headers.get("content-length") or 0) and not await _any(request):
+        return validated(model, {})
+    return await read(request, model)
+
+
+async def _any(request: Request) -> bool:
+    return request.headers.get("transfer-encoding") is not None
+
+
+def plain(value: Any) -> Any:
+    """Free fields as they are kept: Decimals become the floats that JSON knows.
+
+    Raises:
+        Problem: 422, a number too large.
+    """
+    if isinstance(value, Decimal):
+        number = float(value)
+        if number in {float("inf"), float("-inf")}:
+            raise shape(f"number {value:.3E} is too large")
+        return number
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise shape(f"key {twice[:64]!r} is given twice")
+    return found
+
+
+def _no_number(word: str) -> NoReturn:
+    raise shape(f"{word} is no number")
+
+
+def _check_text(value: Any) -> None:
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise shape("text holds a NUL character")
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise shape("text holds half a surrogate pair") from error
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_text(key)
+            _check_text(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_text(item)

@@ -1,0 +1,372 @@
+"""Routes of orders and signals. Source: executor specification, sections 1.1 to 1.3."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse
+
+from bft.domain.encoding import decode, instant_text
+from bft.domain.errors import BftError, UnavailableError
+from bft.domain.journal import AtLeast
+from bft.domain.orders import Intent, IntentState, Leg, Reason
+from bft.ledger import entries
+from bft.ledger.state import KEPT
+from bft.services.executor.api.auth import Admins, Reads, Subject, Trades
+from bft.services.executor.api.documents import body_of, errors
+from bft.services.executor.api.idempotency import Answer, hash_of
+from bft.services.executor.api.json_body import read, read_body, strict_json, validated
+from bft.services.executor.api.order_body import SignalBody, SignalsBody, WholeOrderBody
+from bft.services.executor.api.placing import Caller, Placing
+from bft.services.executor.api.problems import Problem, shape, unknown
+from bft.services.executor.api.service import Service, service_of
+from bft.services.executor.api.views import STATUS, OrderView, legs_by_entry, order_view
+
+router = APIRouter(tags=["orders"])
+CONFIRM_S, LOOK_S = 0.5, 0.02
+RESOLVED = ("ACKED", "CANCELLED", "REJECTED", "EXPIRED")
+
+Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
+Mode = Annotated[str | None, Header(alias="X-BFT-Mode", max_length=16)]
+
+
+class Orders(BaseModel):
+    """Entries, newest first."""
+
+    orders: list[OrderView]
+
+
+class OrderStatus(BaseModel):
+    """Where an order stands."""
+
+    id: str
+    status: str
+    state: str
+    filled_quantity: int
+    quantity: int
+
+
+class Batch(BaseModel):
+    """One answer per row, in order; counts by outcome."""
+
+    rows: list[dict[str, Any]]
+    counts: dict[str, int]
+
+
+class ResolveBody(BaseModel):
+    """What a person found out about an unknown order; `confirm` is its id."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    state: Annotated[str, Field(pattern=f"^({'|'.join(RESOLVED)})$")]
+    evidence: Annotated[str, Field(min_length=1, max_length=500)]
+    note: Annotated[str, Field(max_length=2000)] = ""
+    confirm: str
+
+
+def caller_of(request: Request, subject: Subject, mode: str | None) -> Caller:
+    """Who sends a body."""
+    return Caller(
+        subject=subject.name,
+        roles=subject.roles,
+        user_agent=request.headers.get("user-agent", ""),
+        request_id=request.state.request_id,
+        mode=mode,
+    )
+
+
+def placing_of(request: Request) -> Placing:
+    """The one place where bodies become orders."""
+    found: Placing = request.app.state.placing
+    return found
+
+
+def answered(answer: Answer) -> JSONResponse:
+    """An answer as HTTP."""
+    return JSONResponse(dict(answer.body), answer.status, headers=dict(answer.headers))
+
+
+@router.post(
+    "/v1/orders",
+    status_code=201,
+    response_model=OrderView,
+    openapi_extra=body_of(WholeOrderBody),
+    responses=errors(400, 409, 423, 429, write=True, also={200: OrderView, 202: OrderView}),
+)
+async def post_order(
+    request: Request,
+    subject: Trades,
+    key: Key = None,
+    mode: Mode = None,
+) -> JSONResponse:
+    """Place an order; risk decides, and denies what it would have to shrink."""
+    service_of(request).writes.count(subject.name)
+    sent = strict_json(await read_body(request))
+    body = validated(WholeOrderBody, sent)
+    caller = caller_of(request, subject, mode)
+    return answered(await placing_of(request).place(body, sent, caller, header=key))
+
+
+@router.post(
+    "/v1/signal",
+    status_code=201,
+    response_model=OrderView,
+    openapi_extra=body_of(SignalBody),
+    responses=errors(400, 409, 423, 429, write=True, also={200: OrderView, 202: OrderView}),
+)
+async def post_signal(
+    request: Request,
+    subject: Trades,
+    key: Key = None,
+    mode: Mode = None,
+) -> JSONResponse:
+    """Decide on a signal: risk sizes it, an exit closes what is held."""
+    service_of(request).writes.count(subject.name)
+    sent = strict_json(await read_body(request))
+    body = validated(SignalBody, sent)
+    caller = caller_of(request, subject, mode)
+    return answered(await placing_of(request).place(body, sent, caller, header=key))
+
+
+@router.post(
+    "/v1/signals",
+    response_model=Batch,
+    openapi_extra=body_of(SignalsBody, SignalBody, rows=True),
+    responses=errors(400, 409, write=True),
+)
+async def post_signals(
+    request: Request,
+    subject: Trades,
+    key: Key = None,
+    mode: Mode = None,
+) -> JSONResponse:
+    """Decide on up to 500 signals, one after the other; one malformed row refuses all."""
+    service_of(request).writes.count(subject.name)
+    sent = strict_json(await read_body(request))
+    sent = {"signals": sent} if isinstance(sent, list) else sent
+    body = validated(SignalsBody, sent)
+    _one_content_each(body, sent["signals"])
+    caller, made = caller_of(request, subject, mode), []
+    for place, (row, told) in enumerate(zip(body.signals, sent["signals"], strict=True)):
+        header = f"{key}:{place}"[-255:] if key else None
+        made.append(await _row(placing_of(request), row, told, caller, header))
+    counts: dict[str, int] = {}
+    for answer in made:
+        name = _outcome(answer)
+        counts[name] = counts.get(name, 0) + 1
+    rows = [{"code": answer.status, "outcome": _outcome(answer), **answer.body} for answer in made]
+    return JSONResponse({"rows": rows, "counts": counts})
+
+
+async def _row(
+    placing: Placing, row: SignalBody, told: Any, caller: Caller, header: str | None
+) -> Answer:
+    """One decision; what only concerns this row does not end the batch."""
+    try:
+        return await placing.place(row, told, caller, header=header)
+    except Problem as problem:
+        if problem.status in {401, 403}:
+            raise
+        body = {"error": problem.reason.value, "message": problem.message, "rule": None}
+        return Answer(status=problem.status, body=body)
+
+
+def _outcome(answer: Answer) -> str:
+    if "Idempotency-Replayed" in answer.headers:
+        return "replayed"
+    if answer.body.get("error"):
+        return str(answer.body["error"])
+    return "unknown" if answer.body.get("state") == "UNKNOWN" else "accepted"
+
+
+def _one_content_each(body: SignalsBody, sent: list[Any]) -> None:
+    seen: dict[str, str] = {}
+    for row, told in zip(body.signals, sent, strict=True):
+        if row.signal_id and seen.setdefault(row.signal_id, hash_of(told)) != hash_of(told):
+            raise shape(f"signal_id {row.signal_id} stands for two contents")
+
+
+@router.get("/v1/orders", response_model=Orders, responses=errors())
+async def get_orders(
+    request: Request,
+    _: Reads,
+    status: Annotated[str | None, Query(max_length=32)] = None,
+    symbol: Annotated[str | None, Query(max_length=32)] = None,
+    since: datetime | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> JSONResponse:
+    """Entries, newest first."""
+    service = service_of(request)
+    wanted = status.upper() if status else None
+    if wanted is not None and wanted not in STATUS.values():
+        raise shape(f"status {status!r}: one of {', '.join(sorted(set(STATUS.values())))}")
+    found = [
+        intent
+        for intent in await _entries(service, since)
+        if (symbol is None or intent.contract.symbol == symbol.upper())
+        and (wanted is None or STATUS[intent.state] == wanted)
+    ]
+    found.sort(key=lambda i: (i.created_at or service.now, i.intent_id), reverse=True)
+    legs = legs_by_entry(service.desk.state.intents.values())
+    shown = [
+        order_view(service.desk, intent, legs=legs.get(intent.intent_id, ()))
+        for intent in found[:limit]
+    ]
+    return JSONResponse({"orders": shown})
+
+
+async def _entries(service: Service, since: datetime | None) -> list[Intent]:
+    """Entries of memory (30 days), of the book where more is asked for."""
+    start = None if since is None else _aware(since)
+    if start is None or start >= service.now - KEPT:
+        held = service.desk.state.intents.values()
+        return [
+            i
+            for i in held
+            if i.leg is Leg.ENTRY and (start is None or (i.created_at or start) >= start)
+        ]
+    where = {"leg": Leg.ENTRY.value, "created_at": AtLeast(instant_text(start))}
+    return [decode(Intent, row) for row in await service.rows("intents", where=where)]
+
+
+def _aware(at: datetime) -> datetime:
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+async def entry_of(request: Request, name: str) -> Intent:
+    """An entry by its id or by the client's.
+
+    Raises:
+        Problem: 404.
+    """
+    service, placing = service_of(request), placing_of(request)
+    state = service.desk.state.intents
+    intent = state.get(placing.by_client_id.get(name, name))
+    if intent is not None and intent.leg is Leg.ENTRY:
+        return intent
+    rows = await service.rows("intents", where={"intent_id": name, "leg": Leg.ENTRY.value})
+    if rows:
+        return decode(Intent, rows[0])
+    found = await placing.client_entry(name)
+    if found is not None:
+        return found
+    raise unknown(f"order {name[:64]}")
+
+
+@router.get("/v1/orders/{id}", response_model=OrderView, responses=errors(404))
+async def get_order(
+    request: Request,
+    id: str,
+    _: Reads,
+) -> JSONResponse:
+    """One order."""
+    desk, intent = service_of(request).desk, await entry_of(request, id)
+    legs = [i for i in desk.state.intents.values() if i.parent_id == intent.intent_id]
+    return JSONResponse(order_view(desk, intent, legs=legs))
+
+
+@router.get("/v1/orders/{id}/status", response_model=OrderStatus, responses=errors(404))
+async def get_order_status(
+    request: Request,
+    id: str,
+    _: Reads,
+) -> JSONResponse:
+    """Where one order stands."""
+    intent = await entry_of(request, id)
+    return JSONResponse(
+        {
+            "id": intent.intent_id,
+            "status": STATUS[intent.state],
+            "state": intent.state.value,
+            "quantity": intent.qty,
+            "filled_quantity": intent.filled_qty,
+        }
+    )
+
+
+@router.delete(
+    "/v1/orders/{id}",
+    response_model=OrderView,
+    responses=errors(404, 409, also={202: OrderView}),
+)
+async def delete_order(
+    request: Request,
+    id: str,
+    _: Trades,
+) -> JSONResponse:
+    """Cancel an order; never blocked by a halt, and queued while the broker is away."""
+    service, intent = service_of(request), await entry_of(request, id)
+    if intent.state.terminal:
+        text = f"order {intent.intent_id} is {intent.state} already"
+        raise Problem(409, Reason.OTHER, text)
+    service.desk.spawn(cancel(service, intent), "cancel")
+    waited, state = 0.0, service.desk.state.intents
+    while waited < CONFIRM_S and not state[intent.intent_id].state.terminal:
+        await asyncio.sleep(LOOK_S)
+        waited += LOOK_S
+    now = state[intent.intent_id]
+    legs = [i for i in state.values() if i.parent_id == now.intent_id]
+    code = 200 if now.state is IntentState.CANCELLED else 202
+    if now.state.terminal and code != 200:
+        raise Problem(409, Reason.OTHER, f"order {now.intent_id} is {now.state} by now")
+    return JSONResponse(order_view(service.desk, now, legs=legs), code)
+
+
+async def cancel(service: Service, intent: Intent) -> None:
+    """Cancel now, or as soon as the broker is back."""
+    desk = service.desk
+    while True:
+        now = desk.state.intents.get(intent.intent_id, intent)
+        if now.state.terminal or desk.closing_down:
+            return
+        try:
+            if desk.broker.state.may_cancel and now.state is not IntentState.RESERVED:
+                await service.executor.sender.cancel(now, why="api")
+                return
+        except UnavailableError as error:
+            desk.event("ORDER", "INFO", "cancel_waits", f"{now.order_ref}: {error}")
+        except BftError as error:
+            desk.event("ORDER", "WARNING", "cancel_failed", f"{now.order_ref}: {error}")
+            return
+        await asyncio.sleep(CONFIRM_S)
+
+
+@router.post(
+    "/v1/orders/{id}/resolve",
+    response_model=OrderView,
+    openapi_extra=body_of(ResolveBody),
+    responses=errors(404, 409, write=True),
+)
+async def resolve_order(
+    request: Request,
+    id: str,
+    subject: Admins,
+) -> JSONResponse:
+    """Settle an UNKNOWN order by what a person found out; its executions still count."""
+    service = service_of(request)
+    service.writes.count(subject.name)
+    body = await read(request, ResolveBody)
+    intent = await entry_of_any(request, id)
+    if intent.state is not IntentState.UNKNOWN:
+        raise Problem(409, Reason.OTHER, f"order {intent.intent_id} is {intent.state}, not UNKNOWN")
+    if body.confirm != intent.intent_id:
+        raise Problem(409, Reason.OTHER, "confirm must be the order's id")
+    told = entries.moved(
+        service.now,
+        intent_id=intent.intent_id,
+        state=IntentState(body.state),
+        evidence=f"{subject.name}: {body.evidence}",
+        text=body.note,
+    )
+    await service.desk.note(told)
+    service.desk.poke()
+    now = service.desk.state.intents[intent.intent_id]
+    legs = [i for i in service.desk.state.intents.values() if i.parent_id == now.intent_id]
+    return JSONResponse(order_view(service.desk, now, legs=legs))
+
+
+async def entry_of_any(request: Request, name: str) -> Intent:
+    """An order of any leg in memory, where unknown ones always are; else as `entry_of`."""
+    found = service_of(request).desk.state.intents.get(name)
+    return found or await entry_of(request, name)

@@ -1,0 +1,290 @@
+"""From an accepted body to its one effect: an order, an exit, or a row of the trade log.
+
+Source: executor specification, sections 1.2, 1.3 and 4.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from bft.domain.encoding import decode
+from bft.domain.errors import RefusedError
+from bft.domain.orders import Decision, Intent, IntentState, Leg, OrderRequest, Reason, Verdict
+from bft.domain.trading import SignalKind
+from bft.ledger import entries
+from bft.ledger.records import Trade
+from bft.ledger.state import KEPT
+from bft.services.executor.api.idempotency import Answer, Asking, hash_of, key_of
+from bft.services.executor.api.metrics import label
+from bft.services.executor.api.order_body import OrderBody
+from bft.services.executor.api.problems import Problem
+from bft.services.executor.api.service import Service
+from bft.services.executor.api.translate import Received, order_of
+from bft.services.executor.api.views import backfill_view, order_view
+from bft.services.executor.facts import Asked
+from bft.services.executor.opening import KeyClaim, Opened
+
+AHEAD, BACKFILL = timedelta(seconds=5), timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who sends a body, and how; `mode` is the header X-BFT-Mode."""
+
+    subject: str
+    roles: tuple[str, ...]
+    user_agent: str
+    request_id: str
+    mode: str | None = None
+
+
+class Placing:
+    """Places orders and signals, each key once."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.by_client_id: dict[str, str] = {}
+        self._looked = False
+
+    async def place(
+        self, body: OrderBody, sent: Any, caller: Caller, *, header: str | None
+    ) -> Answer:
+        """The answer to one order or signal; `sent` is the body as it came.
+
+        Raises:
+            Problem: the header's mode is another (403), the key conflicts or is running (409).
+        """
+        check_mode(self._service, caller.mode)
+        key, given = key_of(header, body.signal_id, body.client_order_id)
+        asking = Asking(key=key, subject=caller.subject, request_hash=hash_of(sent), given=given)
+
+        async def act(claim: KeyClaim | None) -> Answer:
+            done = await self._act(body, caller, asking, claim)
+            return replace(done, body={**done.body, "request_id": caller.request_id})
+
+        made = await self._service.keys.answer(
+            asking, act, self.recall, self._service.desk.writer.flush
+        )
+        return replace(made, headers={**made.headers, "Idempotency-Key": key})
+
+    async def client_entry(self, name: str) -> Intent | None:
+        """The entry that a client's own id stands for; older ids are looked up once."""
+        if not self._looked:
+            self._looked = True
+            since = self._service.now - KEPT
+            entries_of = {
+                i.signal_id: i.intent_id
+                for i in self._service.desk.state.intents.values()
+                if i.leg is Leg.ENTRY
+            }
+            for row in await self._service.rows("signals", since=since):
+                known = row["body"].get("client_order_id")
+                if known and row["signal_id"] in entries_of:
+                    self.by_client_id.setdefault(known, entries_of[row["signal_id"]])
+        return self._service.desk.state.intents.get(self.by_client_id.get(name, ""))
+
+    async def recall(self, intent_id: str) -> Answer:
+        """The answer that an entry gives: after a crash there is no other."""
+        intent = self._service.desk.state.intents.get(intent_id)
+        if intent is None:
+            rows = await self._service.rows("intents", where={"intent_id": intent_id})
+            if not rows:
+                return await self._recall_trade(intent_id)
+            intent = decode(Intent, rows[0])
+        return self._of_intent(intent)
+
+    async def _recall_trade(self, trade_id: str) -> Answer:
+        rows = await self._service.rows("trades", where={"id": trade_id})
+        if not rows:
+            raise Problem(503, Reason.OTHER, f"order {trade_id} of this key is not in the book")
+        return Answer(status=201, body=backfill_view(decode(Trade, rows[0])))
+
+    async def _act(
+        self, body: OrderBody, caller: Caller, asking: Asking, claim: KeyClaim | None
+    ) -> Answer:
+        now = self._service.now
+        entered = body.entered_at
+        if entered is not None and entered > now + AHEAD:
+            text = f"entered_at {entered.isoformat()} lies ahead of {now.isoformat()}"
+            raise Problem(400, Reason.VALIDATION, text)
+        received = Received(now=now, key=asking.key, user_agent=caller.user_agent, held=self._held)
+        order = order_of(body, received)
+        late = entered is not None and now - entered > BACKFILL
+        if late or body.features.get("is_backfill") is True:
+            return await self._backfill(order, body, claim)
+        if order.kind is SignalKind.EXIT:
+            return self._exit(order, body, claim)
+        return await self._open(order, caller, asking, claim)
+
+    # opening
+
+    async def _open(
+        self, order: OrderRequest, caller: Caller, asking: Asking, claim: KeyClaim | None
+    ) -> Answer:
+        executor = self._service.executor
+        twin = not asking.given and executor.facts.twin(caller.subject, asking.request_hash)
+        asked = Asked(subject=caller.subject, roles=caller.roles, mode=caller.mode, twin=twin)
+        try:
+            opened = await executor.opening.submit(order, asked, claim=claim)
+        except RefusedError as error:
+            raise Problem(503, Reason.NOT_ARMED, str(error)) from error
+        made = self._opened(order, opened)
+        self._count(order, opened.decision)
+        return made
+
+    def _opened(self, order: OrderRequest, opened: Opened) -> Answer:
+        if opened.intent_id is None:
+            return denial(opened)
+        intent = self._service.desk.state.intents[opened.intent_id]
+        if order.client_order_id:
+            self.by_client_id[order.client_order_id] = intent.intent_id
+        made = self._of_intent(intent)
+        body = {**made.body, "decision": opened.decision_id}
+        return Answer(status=made.status, body=body)
+
+    def _of_intent(self, intent: Intent) -> Answer:
+        desk = self._service.desk
+        legs = [i for i in desk.state.intents.values() if i.parent_id == intent.intent_id]
+        body = order_view(desk, intent, legs=legs)
+        if intent.state is IntentState.LAPSED:
+            text = "committed, but a fence closed before it was sent; it will never be sent"
+            told = {"error": Reason.NOT_ARMED.value, "message": text, "rule": None}
+            return Answer(status=503, body={**body, **told, "details": None})
+        return Answer(status=202 if intent.state is IntentState.UNKNOWN else 201, body=body)
+
+    def _count(self, order: OrderRequest, decision: Decision) -> None:
+        desk, metrics = self._service.desk, self._service.metrics
+        symbol = label(order.symbol, desk.reference.universe)
+        if decision.allowed:
+            metrics.orders_ok.labels(symbol, order.side.value).inc()
+            return
+        reason = (decision.reason or Reason.OTHER).value
+        metrics.orders_blocked.labels(symbol, order.side.value, reason).inc()
+        if decision.reason is Reason.MODEL_GATE:
+            metrics.model_blocks.labels("production", reason).inc()
+
+    def _held(self, symbol: str, strategy: str) -> int:
+        """Units that an order of the other side would close."""
+        positions = self._service.desk.state.positions.values()
+        del strategy
+        return sum(
+            int(held.qty)
+            for held in positions
+            if symbol in {held.symbol, held.contract.local_symbol.replace(" ", "")}
+        )
+
+    # exits
+
+    def _exit(self, order: OrderRequest, body: OrderBody, claim: KeyClaim | None) -> Answer:
+        """Have positions leave; a part of a position is not sold, the whole of it is."""
+        desk = self._service.desk
+        held = abs(self._held(order.symbol, order.strategy_id))
+        if 0 < order.qty < held and not order.is_signal:
+            text = f"{order.qty} of {held} held: bft closes a position whole; use POST /v1/close"
+            raise Problem(400, Reason.VALIDATION, text)
+        del body
+        closed = self._service.executor.closing.on_signal(order)
+        made = [entries.signal(desk.now, request=order, request_hash=order.signal_id)]
+        made += [claim_entry(claim, desk.now, None)] if claim else []
+        desk.note(*made)
+        told = [{"symbol": c.symbol, "quantity": c.qty, "entry": c.entry} for c in closed]
+        return Answer(
+            status=202,
+            body={
+                "id": None,
+                "status": "SUBMITTED" if told else "CANCELLED",
+                "state": "CLOSING" if told else "NOTHING_HELD",
+                "symbol": order.symbol,
+                "side": order.side.value,
+                "signal_id": order.signal_id,
+                "closing": told,
+                "mode": desk.route.mode,
+                "simulated": desk.broker.simulated,
+                "is_backfill": False,
+                "decision": None,
+            },
+        )
+
+    # backfill
+
+    async def _backfill(
+        self, order: OrderRequest, body: OrderBody, claim: KeyClaim | None
+    ) -> Answer:
+        """A trade of the past: a row of the trade log, no order, no position, no counter."""
+        desk = self._service.desk
+        price = order.limit_price_usd
+        if price is not None and price <= 0:
+            raise Problem(400, Reason.VALIDATION, f"price {price} is not above 0")
+        entered = body.entered_at or desk.now
+        trade = Trade(
+            id=f"bf-{order.signal_id}",
+            order_id="",
+            symbol=order.symbol,
+            side=order.side,
+            qty=Decimal(order.qty),
+            entry_price=price,
+            stop_price=order.stop_price_usd,
+            target_price=order.target_price_usd,
+            created_at=desk.now,
+            entered_at=entered,
+            features=order.features,
+            notes=order.notes,
+            model_score=order.model_score,
+            model_version=order.model_version,
+            strategy_id=order.strategy_id,
+            profile=desk.profile.name,
+            mode=desk.route.mode,
+            simulated=desk.broker.simulated,
+            is_backfill=True,
+            source=order.source,
+            signal_id=order.signal_id,
+            account=desk.account,
+        )
+        made = [entries.trade(desk.now, trade=trade)]
+        made += [claim_entry(claim, desk.now, trade.id)] if claim else []
+        await desk.note(*made, gives_up=True)
+        return Answer(status=201, body=backfill_view(trade))
+
+
+def check_mode(service: Service, mode: str | None) -> None:
+    """Refuse what was meant for the other kind of money.
+
+    Raises:
+        Problem: 403.
+    """
+    if mode is not None and mode.lower() != service.desk.route.mode:
+        text = f"X-BFT-Mode says {mode[:16]}, this server is {service.desk.route.mode}"
+        raise Problem(403, Reason.MODE, text)
+
+
+def denial(opened: Opened) -> Answer:
+    """What a denied order is told: the first rule that failed, and all that did."""
+    decision = opened.decision
+    failed = [rule for rule in decision.rules if rule.verdict is not Verdict.PASS]
+    first = failed[0] if failed else None
+    body: dict[str, Any] = {
+        "error": (decision.reason or Reason.OTHER).value,
+        "message": decision.detail or "denied",
+        "rule": first.number if first else None,
+        "details": [
+            {"rule": r.number, "name": r.rule, "verdict": r.verdict.value, "note": r.note}
+            for r in failed
+        ],
+        "decision": opened.decision_id,
+    }
+    code = decision.http_code
+    kept = not decision.transient and code < 500 and code != 429
+    headers = {"Retry-After": "1"} if code == 429 else {}
+    return Answer(status=code, body=body, kept=kept, headers=headers)
+
+
+def claim_entry(claim: KeyClaim, now: Any, intent_id: str | None) -> Any:
+    """The journal's word that a key was taken."""
+    return entries.claim(
+        now,
+        key=claim.key,
+        subject=claim.subject,
+        request_hash=claim.request_hash,
+        intent_id=intent_id,
+    )

@@ -1,0 +1,305 @@
+"""Routes that only read: positions, lots, executions, denials, events, results.
+
+What memory holds is answered from it; the rest is read beside the loop.
+Source: executor specification, sections 1.1 and 13.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+from starlette.responses import JSONResponse
+
+from bft.domain import sessions
+from bft.domain.encoding import decode, encode, instant_text, money_text
+from bft.domain.journal import AtLeast
+from bft.domain.orders import Leg
+from bft.ledger.daily import Result, by_day, results, summed
+from bft.ledger.days import trading_day
+from bft.ledger.records import Lot, Position, Trade
+from bft.services.executor.api.auth import Reads
+from bft.services.executor.api.documents import errors
+from bft.services.executor.api.holding import ExitView, exits_of
+from bft.services.executor.api.problems import unknown
+from bft.services.executor.api.service import Service, service_of
+from bft.services.executor.api.views import money
+from bft.services.executor.protection import protected_qty
+
+router = APIRouter(tags=["reading"])
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Since = Annotated[datetime | None, Query(description="ISO 8601; without an offset it is UTC")]
+Level = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
+
+
+class PositionView(BaseModel):
+    """A position; money is decimal text, `protected_quantity` lies under live stops."""
+
+    symbol: str
+    quantity: str
+    average_cost: str
+    multiplier: str
+    mark: str | None
+    unrealised_usd: str | None
+    protected_quantity: int
+    exits: list[ExitView]
+    opened_at: datetime
+    underlying: str
+    sec_type: str
+    con_id: int
+    account: str
+
+
+class Positions(BaseModel):
+    """What is held."""
+
+    positions: list[PositionView]
+
+
+class Rows(BaseModel):
+    """Rows of a table of the book, newest first; money and instants are text."""
+
+    rows: list[dict[str, Any]]
+
+
+class ResultView(BaseModel):
+    """A day's result, of one strategy or (empty) of all."""
+
+    day: date
+    strategy_id: str
+    realised_usd: str
+    fees_usd: str
+    r_multiple: str
+    closes: int
+    trades: int
+
+
+class Daily(BaseModel):
+    """The trading day so far."""
+
+    day: date
+    realised_usd: str
+    unrealised_usd: str | None
+    unrealised_change_usd: str | None
+    fees_usd: str
+    r_multiple: str
+    day_start_equity_usd: str | None
+    equity_usd: str | None
+    strategies: list[ResultView]
+
+
+class Summary(BaseModel):
+    """All that was realised, by strategy."""
+
+    realised_usd: str
+    unrealised_usd: str | None
+    fees_usd: str
+    r_multiple: str
+    trades: int
+    strategies: list[ResultView]
+
+
+class History(BaseModel):
+    """Days, oldest first; each with its strategies."""
+
+    days: list[ResultView]
+    strategies: list[ResultView]
+
+
+@router.get("/v1/positions", response_model=Positions, responses=errors())
+async def get_positions(request: Request, _: Reads) -> JSONResponse:
+    """What is held, by the executor's own book."""
+    service = service_of(request)
+    held = sorted(service.desk.state.positions.values(), key=lambda p: (p.symbol, p.con_id))
+    return JSONResponse({"positions": [position_view(service, each) for each in held]})
+
+
+def position_view(service: Service, held: Position) -> dict[str, Any]:
+    """A position with its price now."""
+    desk = service.desk
+    quote = desk.quote(held.contract)
+    price = (quote.mid_usd or quote.last_usd) if quote else None
+    price = price or held.mark_usd
+    gain = None
+    if price is not None:
+        gain = (price - held.average_cost_usd) * held.qty * held.multiplier
+    stops = [
+        leg
+        for leg in desk.state.live_intents()
+        if leg.leg is Leg.STOP and leg.contract.con_id == held.con_id
+    ]
+    return {
+        "symbol": held.symbol,
+        "quantity": money_text(held.qty),
+        "average_cost": money_text(held.average_cost_usd),
+        "multiplier": money_text(held.multiplier),
+        "mark": money(price),
+        "unrealised_usd": money(gain),
+        "protected_quantity": protected_qty(stops),
+        "exits": exits_of(service, held),
+        "underlying": held.contract.symbol,
+        "opened_at": held.opened_at.isoformat(),
+        "sec_type": held.contract.sec_type,
+        "con_id": held.con_id,
+        "account": held.account[-3:],
+    }
+
+
+async def table(service: Service, name: str, since: datetime | None, limit: int) -> JSONResponse:
+    """Newest rows of a table."""
+    start = None if since is None else since if since.tzinfo else since.replace(tzinfo=UTC)
+    rows = await service.rows(name, since=start, limit=limit, newest_first=True)
+    return JSONResponse({"rows": rows})
+
+
+@router.get("/v1/lots", response_model=Rows, responses=errors())
+async def get_lots(
+    request: Request, _: Reads, since: Since = None, limit: Limit = 100
+) -> JSONResponse:
+    """Lots with what was closed of them."""
+    return await table(service_of(request), "lots", since, limit)
+
+
+@router.get("/v1/executions", response_model=Rows, responses=errors())
+async def get_executions(
+    request: Request, _: Reads, since: Since = None, limit: Limit = 100
+) -> JSONResponse:
+    """Fills."""
+    return await table(service_of(request), "executions", since, limit)
+
+
+@router.get("/v1/denials", response_model=Rows, responses=errors())
+async def get_denials(
+    request: Request, _: Reads, since: Since = None, limit: Limit = 100
+) -> JSONResponse:
+    """Denied orders and signals."""
+    return await table(service_of(request), "denials", since, limit)
+
+
+@router.get("/v1/events", response_model=Rows, responses=errors())
+async def get_events(
+    request: Request,
+    _: Reads,
+    since: Since = None,
+    severity: Annotated[Level | None, Query()] = None,
+    limit: Limit = 100,
+) -> JSONResponse:
+    """The last 1,000 events, newest first."""
+    start = None if since is None else since if since.tzinfo else since.replace(tzinfo=UTC)
+    found = [
+        encode(event)
+        for event in reversed(service_of(request).desk.state.events)
+        if (start is None or event.at >= start) and (severity is None or event.severity == severity)
+    ]
+    return JSONResponse({"rows": found[:limit]})
+
+
+@router.get("/v1/signal/{id}", response_model=Rows, responses=errors(404))
+async def get_signal(request: Request, id: str, _: Reads) -> JSONResponse:
+    """A signal as it arrived, last."""
+    rows = await service_of(request).rows("signals", where={"signal_id": id})
+    if not rows:
+        raise unknown(f"signal {id[:64]}")
+    return JSONResponse({"rows": rows})
+
+
+# results
+
+
+@router.get("/v1/pnl/daily", response_model=Daily, responses=errors())
+async def pnl_daily(request: Request, _: Reads) -> JSONResponse:
+    """Result of the trading day so far."""
+    service = service_of(request)
+    day = trading_day(service.now)
+    desk, state = service.desk, service.desk.state
+    rows = [r for r in results(state.lots.values(), state.trades, since=day) if r.day == day]
+    total = summed(rows, day=day)
+    start = state.limits_of("account", desk.account, day, at=desk.now).day_start_equity_usd
+    values = desk.broker.account_values()
+    return JSONResponse(
+        {
+            "day": day.isoformat(),
+            **_figures(total),
+            "unrealised_usd": money(unrealised(service)),
+            "unrealised_change_usd": money(service.executor.facts.unrealised_change_usd()),
+            "day_start_equity_usd": money(start),
+            "equity_usd": money(values.equity_usd) if values else None,
+            "strategies": [_view(row) for row in rows],
+        }
+    )
+
+
+@router.get("/v1/pnl/summary", response_model=Summary, responses=errors())
+async def pnl_summary(request: Request, _: Reads) -> JSONResponse:
+    """Everything realised since the book began."""
+    service = service_of(request)
+    rows = await _results(service, date(1970, 1, 1))
+    day = trading_day(service.now)
+    names = sorted({row.strategy_id for row in rows})
+    parts = [
+        summed([r for r in rows if r.strategy_id == name], day=day, strategy_id=name)
+        for name in names
+    ]
+    total = summed(parts, day=day)
+    return JSONResponse(
+        {
+            **_figures(total),
+            "trades": total.trades,
+            "unrealised_usd": money(unrealised(service)),
+            "strategies": [_view(row) for row in parts],
+        }
+    )
+
+
+@router.get("/v1/pnl/history", response_model=History, responses=errors())
+async def pnl_history(
+    request: Request, _: Reads, days: Annotated[int, Query(ge=1, le=3660)] = 30
+) -> JSONResponse:
+    """Results by day and by day and strategy."""
+    service = service_of(request)
+    start = service.now.astimezone(sessions.NEW_YORK).date() - timedelta(days=days - 1)
+    rows = await _results(service, start)
+    return JSONResponse(
+        {"days": [_view(r) for r in by_day(rows)], "strategies": [_view(r) for r in rows]}
+    )
+
+
+async def _results(service: Service, since: date) -> list[Result]:
+    """Results from the book's tables."""
+    start = instant_text(datetime(since.year, since.month, since.day, tzinfo=UTC))
+    lots = await service.rows("lots", where={"closed_at": AtLeast(start)})
+    lots += await service.rows("lots", where={"closed_at": None})
+    rows = await service.rows("trades", where={"exited_at": AtLeast(start)})
+    rows += await service.rows("trades", where={"exited_at": None})
+    trades = {row["id"]: decode(Trade, row) for row in rows}
+    return results((decode(Lot, row) for row in lots), trades, since=since)
+
+
+def unrealised(service: Service) -> Decimal | None:
+    """Gain of what is held against its cost; None where a price is missing."""
+    total = Decimal(0)
+    for held in service.desk.state.positions.values():
+        text = position_view(service, held)["unrealised_usd"]
+        if text is None:
+            return None
+        total += Decimal(text)
+    return total
+
+
+def _figures(total: Result) -> dict[str, Any]:
+    return {
+        "realised_usd": money_text(total.realised_usd),
+        "fees_usd": money_text(total.fees_usd),
+        "r_multiple": money_text(total.r_multiple),
+    }
+
+
+def _view(row: Result) -> dict[str, Any]:
+    return {
+        "day": row.day.isoformat(),
+        "strategy_id": row.strategy_id,
+        **_figures(row),
+        "closes": row.closes,
+        "trades": row.trades,
+    }

@@ -1,0 +1,107 @@
+"""What the routes share: the executor, its book, and who may ask."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from fastapi import Request
+
+from bft.ledger import entries
+from bft.ports import Book
+from bft.risk.profiles import Profile
+from bft.services.executor.api.auth import Keyring
+from bft.services.executor.api.idempotency import Keys
+from bft.services.executor.api.limits import WriteLimit
+from bft.services.executor.api.metrics import Metrics
+from bft.services.executor.desk import Desk
+from bft.services.executor.executor import Executor
+from bft.services.executor.writer import Offload
+
+FAILURES, FAILURES_S = 10, 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What this process says of itself; settings are shown with secrets masked."""
+
+    version: str
+    environment: str
+    timezone: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    host: str = ""
+    port: int = 0
+    credentials: bool = False
+    telegram_secret: str = ""
+    telegram_users: frozenset[str] = frozenset()
+
+
+Command = Callable[[list[str]], Awaitable[tuple[int, dict[str, Any]]]]
+"""Runs `bft WORDS --json` in a process of its own: exit code and JSON line."""
+
+
+@dataclass(kw_only=True)
+class Service:
+    """One executor behind its API; touched on the loop's thread only."""
+
+    executor: Executor
+    book: Book
+    offload: Offload[Any]
+    aside: Offload[Any]
+    keyring: Keyring
+    about: About
+    command: Command
+    configured: Profile
+    metrics: Metrics = field(default_factory=Metrics)
+    tick_at: float = 0.0
+    began: float = 0.0
+    probed: tuple[float, float] | None = None
+    failures: list[float] = field(default_factory=list)
+
+    @property
+    def desk(self) -> Desk:
+        """The executor's shared state."""
+        return self.executor.desk
+
+    @property
+    def now(self) -> datetime:
+        """The executor's clock."""
+        return self.desk.now
+
+    @property
+    def live(self) -> bool:
+        """Whether this is real money."""
+        return self.desk.route.mode == "live"
+
+    @cached_property
+    def keys(self) -> Keys:
+        """Idempotency keys."""
+        return Keys(self.book, self.offload)
+
+    @cached_property
+    def writes(self) -> WriteLimit:
+        """Writes a second of each subject."""
+        return WriteLimit(lambda: self.desk.profile.writes_per_s, timer=self.desk.timer)
+
+    def refused(self, request: Request, name: str, why: str) -> None:
+        """Put on record that somebody was not let in; page nobody for one, warn for ten."""
+        remote = request.client.host if request.client else ""
+        now = self.desk.timer()
+        self.failures = [at for at in self.failures if now - at < FAILURES_S] + [now]
+        if len(self.failures) <= FAILURES * 10:  # a flood must not fill the journal
+            self.desk.note(entries.auth_failure(self.now, subject=name, reason=why, remote=remote))
+        if len(self.failures) >= FAILURES:
+            text = f"{len(self.failures)} refused tokens in 10 min, the last from {remote}"
+            self.desk.alert("AuthFailures", remote, text)
+
+    async def rows(self, table: str, **query: Any) -> list[dict[str, Any]]:
+        """Rows of the book, read beside the loop."""
+        found: list[dict[str, Any]] = await self.offload(lambda: self.book.rows(table, **query))
+        return found
+
+
+def service_of(request: Request) -> Service:
+    """The service behind a request."""
+    found: Service = request.app.state.service
+    return found

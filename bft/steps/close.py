@@ -1,0 +1,224 @@
+"""Close positions: what a person names, what is due before the close; reconcile after it.
+
+Source: executor specification, sections 1.1, 6 and 10; platform specification, section 1.4.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from bft.domain.errors import UnavailableError, UsageError
+from bft.domain.numbers import AT_LEAST_0
+from bft.ports import ExecutorApi, Ports, Step, Summary, Tick
+from bft.steps.arguments import day
+from bft.steps.asking import about, add_api, add_mode, answer, connect
+
+LOOK_S = 0.5
+OPTION = "OPT"
+DAY_KEY = "ledger/days/{}.json"
+Held = Mapping[str, Any]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `bft close`."""
+    add_api(parser)
+    add_mode(parser)
+    add = parser.add_argument
+    add("--asof", dest="session", type=day, help="session of --due and --reconcile, for the record")
+    add("--all", action="store_true", help="every position; needs --confirm")
+    add("--symbol", nargs="+", metavar="S", help="positions in these")
+    add("--strategy", metavar="X", help="positions of this strategy")
+    add("--shares", action="store_true", help="positions in shares")
+    add("--options", action="store_true", help="positions in options")
+    add("--due", action="store_true", help="what exit policies want flat by the close")
+    add("--reconcile", action="store_true", help="compare book and broker now")
+    add("--confirm", metavar="ACCOUNT", help="id of the account, for --all")
+    add("--dry-run", action="store_true", help="show what would be closed")
+    add("--wait", type=AT_LEAST_0, default=60, metavar="S", help="for it to be so (60)")
+
+
+def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
+    """Ask for the closing orders, and wait until the positions are gone.
+
+    Raises:
+        RefusedError: another mode, or `--confirm` is not the account.
+        UnavailableError: no executor, its broker is away, or a position is still there.
+        UsageError: nothing is named, or too much.
+    """
+    body = _wanted(args)
+    api, health = connect(ports, args)
+    if args.reconcile:
+        return _reconcile(ports, api, args, health)
+    held = _positions(api)
+    meant = [row for row in held if _due(row)] if args.due else _meant(held, args)
+    shown = [{"symbol": row["symbol"], "quantity": row["quantity"]} for row in meant]
+    values = {**about(health), **_session(args), "positions": shown, "dry_run": args.dry_run}
+    if args.dry_run:
+        return Summary(values={**values, "closing": [], "left": len(meant)}, rows=len(meant))
+    bodies = _by_position(meant) if args.due else [body]
+    closing = [item for one in bodies for item in _closed(api, one)]
+    if not args.json:
+        for item in closing:
+            sys.stderr.write(f"{item['what']:<12}  {item['quantity']} {item['symbol']}\n")
+    gone = {_name(row) for row in meant}
+    left = _wait(api, gone, args.wait if closing else 0.0, tick)
+    error = None
+    if left:
+        names = ", ".join(sorted({name for name, _ in left}))
+        error = f"still open after {args.wait:g} s: {names}; the executor goes on, see bft status"
+    return Summary(
+        values={**values, "closing": closing, "left": len(left)},
+        rows=len(closing),
+        exit_code=75 if left else 0,
+        error=error,
+    )
+
+
+def _wanted(args: argparse.Namespace) -> dict[str, Any]:
+    """The body of what is named; empty for `--due` and `--reconcile`."""
+    if args.shares and args.options:
+        raise UsageError("--shares and --options together are --all")
+    chosen = bool(args.symbol or args.strategy or args.shares or args.options)
+    if args.all + args.due + args.reconcile + chosen != 1:
+        raise UsageError(
+            "name one of --all, --symbol (--strategy, --shares, --options), --due, --reconcile"
+        )
+    if args.all:
+        if not args.confirm and not args.dry_run:
+            raise UsageError("--all needs --confirm ACCOUNT, the whole id of the account")
+        return {"all": True, "confirm": args.confirm}
+    body = {
+        "symbols": [symbol.upper() for symbol in args.symbol] if args.symbol else None,
+        "strategy": args.strategy,
+        "instrument": "stock" if args.shares else "option" if args.options else None,
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _session(args: argparse.Namespace) -> dict[str, str]:
+    asked: date | None = args.session
+    return {"asof": str(asked)} if asked else {}
+
+
+def _positions(api: ExecutorApi) -> list[Held]:
+    found: list[Held] = answer(api.ask("GET", "/v1/positions"))["positions"]
+    return found
+
+
+def _meant(held: Sequence[Held], args: argparse.Namespace) -> list[Held]:
+    """The positions that the selection takes, as far as it can be seen from here."""
+    symbols = {symbol.upper() for symbol in args.symbol or ()}
+    return [
+        row
+        for row in held
+        if (not symbols or row["underlying"] in symbols)
+        and (not args.strategy or args.strategy in {e["strategy_id"] for e in row["exits"]})
+        and (not args.shares or row["sec_type"] != OPTION)
+        and (not args.options or row["sec_type"] == OPTION)
+    ]
+
+
+def _due(row: Held) -> bool:
+    """Its exit policy wants it flat by the close."""
+    return any(exit_["flat_by_close"] for exit_ in row["exits"])
+
+
+def _by_position(meant: Sequence[Held]) -> list[dict[str, Any]]:
+    """One body for each symbol and strategy that is due; what else is held in it stays."""
+    pairs = {
+        (row["underlying"], exit_["strategy_id"])
+        for row in meant
+        for exit_ in row["exits"]
+        if exit_["flat_by_close"]
+    }
+    return [{"symbols": [symbol], "strategy": strategy} for symbol, strategy in sorted(pairs)]
+
+
+def _closed(api: ExecutorApi, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = answer(api.ask("POST", "/v1/close", body=body))["closing"]
+    return found
+
+
+def _name(row: Held) -> tuple[str, int]:
+    return row["symbol"], row["con_id"]
+
+
+def _wait(
+    api: ExecutorApi, gone: set[tuple[str, int]], wait_s: float, tick: Tick
+) -> set[tuple[str, int]]:
+    """Positions of `gone` that are still there when the time is up."""
+    end, first = time.monotonic() + wait_s, len(gone)
+    while True:
+        left = gone & {_name(row) for row in _positions(api)}
+        tick(first - len(left), first, "closed")
+        if not left or time.monotonic() >= end:
+            return left
+        time.sleep(LOOK_S)
+
+
+def _reconcile(
+    ports: Ports, api: ExecutorApi, args: argparse.Namespace, health: Mapping[str, Any]
+) -> Summary:
+    """Have book and broker compared now, tell what differs, and keep the account of the day."""
+    before = _last(api)
+    answer(api.ask("POST", "/v1/reconcile"))
+    end = time.monotonic() + args.wait
+    while (found := _last(api)) == before or found is None:
+        if time.monotonic() >= end:
+            raise UnavailableError(f"no reconciliation within {args.wait:g} s; see bft status")
+        time.sleep(LOOK_S)
+    kept = _keep_day(ports, api, args.session, {**about(health), "reconciliation": found})
+    differences = found.get("differences") or []
+    if not args.json:
+        sys.stderr.write(f"{len(differences)} differences of book and broker\n")
+    error = None
+    if differences:
+        text = "; ".join(str(difference) for difference in differences[:3])
+        error = f"book and broker differ: {text}; see bft status and bft ledger"
+    return Summary(
+        values={**about(health), **_session(args), "reconciliation": found, "day": sorted(kept)},
+        objects=kept,
+        exit_code=77 if error else 0,
+        error=error,
+    )
+
+
+def _keep_day(
+    ports: Ports, api: ExecutorApi, session: date | None, values: dict[str, Any]
+) -> dict[str, str]:
+    """What the day report reads: the account, its result and positions as the day ended."""
+    if session is None:
+        return {}
+    values["pnl"] = answer(api.ask("GET", "/v1/pnl/daily"))
+    values["positions"] = _positions(api)
+    key = DAY_KEY.format(session)
+    text = json.dumps(values, indent=1, sort_keys=True) + "\n"
+    return {key: ports.store.put(key, text.encode())}
+
+
+def _last(api: ExecutorApi) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = answer(api.ask("GET", "/v1/reconcile/last"))["result"]
+    return found
+
+
+STEP = Step(
+    effect="once",
+    summary="Close positions through the executor; --due before the close, --reconcile after.",
+    arguments=arguments,
+    run=run,
+    writes=("orders of the executor", "ledger/days"),
+    outputs={
+        "mode": "paper or live, as the executor says",
+        "positions": "what was meant",
+        "closing": "orders that close, entries that are cancelled",
+        "left": "positions still there",
+        "reconciliation": "the newest comparison of book and broker",
+        "day": "what the day report will read",
+    },
+    settings=("api_url",),
+    code=("steps.close",),
+)

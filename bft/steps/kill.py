@@ -1,0 +1,97 @@
+"""Pull the kill switch, look at it, or clear it.
+
+Source: executor specification, section 9.
+"""
+
+import argparse
+import getpass
+import os
+from pathlib import Path
+from typing import Any
+
+from bft.domain.errors import UnavailableError, UsageError
+from bft.domain.numbers import COUNT_OR_0
+from bft.ports import ExecutorApi, Ports, Step, Summary, Tick
+from bft.steps.asking import add_api, answer
+
+FILE = "KILL"
+ASK_S = 5.0
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `bft kill`."""
+    add_api(parser)
+    parser.add_argument("--flatten", action="store_true", help="close all positions too")
+    parser.add_argument("--reason", default="", help="why, for the record")
+    parser.add_argument("--show", action="store_true", help="only show the switch")
+    parser.add_argument(
+        "--clear", type=COUNT_OR_0, metavar="GENERATION", help="open again (admin); see --show"
+    )
+
+
+def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
+    """Latch the switch: no opening order leaves any more; exits and protection stay.
+
+    Where no executor answers, the file KILL is written, which one of this root obeys.
+
+    Raises:
+        RefusedError: another generation, or a source still says kill; the token may not.
+        UnavailableError: no executor answers; says whether the file was written.
+    """
+    if args.show + (args.clear is not None) + args.flatten > 1:
+        raise UsageError("--show, --clear and --flatten are three things; give one")
+    api = ports.executor(args.api_url)
+    if args.show:
+        return _told(answer(api.ask("GET", "/v1/kill", wait_s=ASK_S)))
+    if args.clear is not None:
+        params = {"confirm": args.clear}
+        return _told(answer(api.ask("DELETE", "/v1/kill", params=params)))
+    try:
+        return _told(_pull(api, args))
+    except UnavailableError as error:
+        raise _by_file(ports, args, error) from error
+
+
+def _pull(api: ExecutorApi, args: argparse.Namespace) -> Any:
+    body = {"flatten": args.flatten, "reason": args.reason[:500]}
+    return answer(api.ask("POST", "/v1/kill", body=body, wait_s=ASK_S))
+
+
+def _told(kill: Any) -> Summary:
+    return Summary(values=dict(kill))
+
+
+def _by_file(ports: Ports, args: argparse.Namespace, error: UnavailableError) -> UnavailableError:
+    """Leave the file that an executor looks for ten times a second, and at its start."""
+    root = ports.store.root
+    if not args.state_dir and "://" in root:
+        return UnavailableError(f"{error}; no folder for the file KILL: set BFT_STATE_DIR")
+    path = Path(args.state_dir or root) / FILE
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"bft kill by {getpass.getuser()}: {args.reason}\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as fault:
+        return UnavailableError(f"{error}; {path}: {fault.strerror}; stop the executor by hand")
+    return UnavailableError(
+        f"{error}; wrote {path} instead: an executor with that folder latches at once or when it "
+        "starts; make sure that it does"
+    )
+
+
+STEP = Step(
+    effect="once",
+    summary="Kill switch: stop opening at once and cancel entries; --flatten closes all.",
+    arguments=arguments,
+    run=run,
+    writes=("kill switch of the executor",),
+    outputs={
+        "latched": "whether no opening order may leave",
+        "generation": "what --clear must name",
+        "sources": "who pulled it",
+    },
+    settings=("api_url", "state_dir"),
+    code=("steps.kill",),
+)

@@ -1,0 +1,177 @@
+"""One effect per key. Source: executor specification, section 1.3."""
+
+import asyncio
+from pathlib import Path
+
+from api_world import Api, armed, order, signal
+from virtual_time import run
+
+from bft.domain.orders import Leg
+from bft.services.executor.api.idempotency import Answer, Asking, Keys
+from bft.services.executor.api.problems import Problem
+from bft.services.executor.opening import KeyClaim
+from bft.services.executor.writer import inline
+
+KEY = {"Idempotency-Key": "k-1"}
+
+
+def test_same_key_and_body_is_replayed(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        first = await api.order(headers=KEY)
+        again = await api.order(headers=KEY)
+        assert (first.status_code, again.status_code) == (201, 200)
+        assert "idempotency-replayed" not in first.headers
+        assert again.headers["idempotency-replayed"] == "true"
+        assert again.json() == first.json()
+        assert len(api.world.intents(Leg.ENTRY)) == 1
+
+    armed(tmp_path, then)
+
+
+def test_same_key_with_another_body_conflicts(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        await api.order(headers=KEY)
+        other = await api.order(headers=KEY, quantity=11)
+        assert (other.status_code, other.json()["error"]) == (409, "idempotency_conflict")
+
+    armed(tmp_path, then)
+
+
+def test_numbers_written_otherwise_are_the_same_body(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        await api.order(headers=KEY, stop_price=95)
+        again = await api.order(headers=KEY, stop_price=95.0)
+        assert again.status_code == 200
+
+    armed(tmp_path, then)
+
+
+def test_many_at_once_place_one_order(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        made = await asyncio.gather(*(api.order(headers=KEY) for _ in range(20)))
+        assert sorted(m.status_code for m in made) == [200] * 19 + [201]
+        assert len({m.json()["id"] for m in made}) == 1
+        assert len(api.world.intents(Leg.ENTRY)) == 1
+
+    armed(tmp_path, then)
+
+
+def test_signal_id_is_the_key_where_no_header_is(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        body = signal(signal_id="s-1")
+        first = await api.ask("POST", "/v1/signal", body)
+        again = await api.ask("POST", "/v1/signal", body)
+        assert first.headers["idempotency-key"] == "s-1"
+        assert again.headers["idempotency-replayed"] == "true"
+
+    armed(tmp_path, then)
+
+
+def test_equal_order_without_key_within_ten_seconds_is_a_duplicate(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        assert (await api.order()).status_code == 201
+        twin = await api.order()
+        assert (twin.status_code, twin.json()["error"]) == (409, "duplicate")
+        await api.world.sleep(10.5)
+        api.world.price("AAPL", "100.00")
+        later = await api.order()
+        assert later.json().get("error") != "duplicate", later.text
+
+    armed(tmp_path, then)
+
+
+def test_denial_is_kept_unless_it_may_pass(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        bad = await api.order(headers=KEY, confidence=0.1)
+        again = await api.order(headers=KEY, confidence=0.1)
+        assert (bad.status_code, again.status_code) == (400, 400)
+        assert again.headers["idempotency-replayed"] == "true"
+        far = {"Idempotency-Key": "k-2"}
+        first = await api.order(headers=far, price=150, stop_price=140, target_price=170)
+        assert first.json()["error"] == "price_collar"
+        api.world.price("AAPL", "149.98")
+        passed = await api.order(headers=far, price=150, stop_price=140, target_price=170)
+        assert "idempotency-replayed" not in passed.headers
+
+    armed(tmp_path, then)
+
+
+def test_answer_survives_a_restart(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        first = await api.order(headers=KEY)
+        await api.service.keys.drain()
+        await api.world.stop()
+        await api.up()
+        await api.world.until_armed()
+        again = await api.order(headers=KEY)
+        assert (again.status_code, again.json()) == (200, first.json())
+
+    armed(tmp_path, then)
+
+
+def test_claim_without_answer_is_answered_from_its_order(tmp_path: Path) -> None:
+    """Killed between the commit and the answer: the order is told, and not placed again."""
+
+    async def then(api: Api) -> None:
+        async def never() -> None:
+            await asyncio.Event().wait()
+
+        api.world.executor.desk.writer.flush = never  # type: ignore[method-assign]
+        first = await api.order(headers=KEY)
+        await api.world.crash()
+        for task in list(api.service.keys._storing):  # noqa: SLF001  dies with its process
+            task.cancel()
+        await api.up()
+        await api.world.until_armed()
+        again = await api.order(headers=KEY)
+        assert again.status_code == 200, again.text
+        assert again.json()["id"] == first.json()["id"]
+        assert len(api.world.intents(Leg.ENTRY)) == 1
+
+    armed(tmp_path, then)
+
+
+def test_second_call_waits_for_the_first_but_not_for_ever() -> None:
+    class Book:
+        def claim(self, _key: str) -> None:
+            return None
+
+        def answer(self, _key: str, **_values: object) -> None:
+            return None
+
+    async def main() -> None:
+        keys, release = Keys(Book(), inline), asyncio.Event()  # type: ignore[arg-type]
+        asking = Asking(key="k", subject="ada", request_hash="h", given=True)
+
+        async def slow(_claim: KeyClaim | None) -> Answer:
+            await release.wait()
+            return Answer(status=201, body={"id": "x"})
+
+        async def recall(_name: str) -> Answer:
+            raise AssertionError
+
+        async def flushed() -> None:
+            return None
+
+        first = asyncio.create_task(keys.answer(asking, slow, recall, flushed))
+        await asyncio.sleep(0)
+        began = asyncio.get_running_loop().time()
+        try:
+            await keys.answer(asking, slow, recall, flushed)
+        except Problem as problem:
+            told = (problem.status, problem.reason.value, problem.headers)
+        assert told == (409, "in_progress", {"Retry-After": "1"})
+        assert asyncio.get_running_loop().time() - began == 5.0
+        release.set()
+        assert (await first).status == 201
+        await keys.drain()
+
+    run(main())
+
+
+def test_header_that_is_no_key_is_refused(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        made = await api.ask("POST", "/v1/orders", order(), headers={"Idempotency-Key": "x" * 256})
+        assert made.status_code == 422
+
+    armed(tmp_path, then)

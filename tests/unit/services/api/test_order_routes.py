@@ -1,0 +1,218 @@
+"""Orders over HTTP: bodies, codes, answers. Source: executor specification, sections 1.1, 1.2."""
+
+from pathlib import Path
+from typing import Any
+
+from api_world import Api, armed, signal
+
+from bft.domain.orders import Leg
+
+
+def test_order_is_placed_once_and_shown(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        made = await api.order()
+        assert made.status_code == 201, made.text
+        body = made.json()
+        assert body["status"] in {"SUBMITTED", "FILLED"}
+        assert body["quantity"] == 10
+        assert body["bracket"] == {"stop": "95", "target": "110"}
+        assert (body["mode"], body["simulated"], body["is_backfill"]) == ("paper", True, False)
+        assert body["request_id"] == made.headers["x-request-id"]
+        assert len(api.world.intents(Leg.ENTRY)) == 1
+        shown = (await api.ask("GET", f"/v1/orders/{body['id']}/")).json()
+        assert shown["id"] == body["id"]
+        await api.world.sleep(1)
+        status = (await api.ask("GET", f"/v1/orders/{body['id']}/status")).json()
+        assert status["status"] == "FILLED"
+        shown = (await api.ask("GET", f"/v1/orders/{body['id']}")).json()
+        assert shown["avg_fill_price"] == "100.02"
+        listed = (await api.ask("GET", "/v1/orders", params={"status": "filled"})).json()
+        assert [row["id"] for row in listed["orders"]] == [body["id"]]
+        none = (await api.ask("GET", "/v1/orders", params={"symbol": "MSFT"})).json()
+        assert none == {"orders": []}
+
+    armed(tmp_path, then)
+
+
+BAD_ORDERS: list[tuple[dict[str, Any], int]] = [
+    ({"quantity": 1.5}, 422),
+    ({"quantity": -1}, 422),
+    ({"quantity": 0}, 422),
+    ({"quantity": 1_000_000_000}, 422),
+    ({"quantity": "10"}, 422),
+    ({"quantity": True}, 422),
+    ({"stop_frac": 7}, 422),
+    ({"stop_loss_pct": 0.07}, 422),
+    ({"surprise": 1}, 422),
+    ({"qty": 11}, 422),
+    ({"action": "SELL"}, 422),
+    ({"side": "HOLD"}, 422),
+    ({"strategy_type": "scalp"}, 422),
+    ({"confidence": 1.2}, 422),
+    ({"symbol": "AAPL; DROP"}, 422),
+    ({"symbol": "A" * 40}, 422),
+    ({"notes": "x" * 2001}, 422),
+    ({"client_order_id": "x" * 65}, 422),
+    ({"features": {"x": "y" * 17_000}}, 422),
+    ({"notes": "\x00"}, 422),
+    ({"instrument": "call"}, 422),
+    ({"entered_at": "2026-01-06T15:00:00"}, 400),
+    ({"price": 0}, 400),
+    ({"price": -5}, 400),
+    ({"stop_price": 101}, 400),
+    ({"stop_price": 100.02}, 400),
+    ({"symbol": "ZZZZ"}, 400),
+    ({"paper": False}, 403),
+]
+
+
+def test_bad_order_is_refused(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        for changes, code in BAD_ORDERS:
+            made = await api.order(**changes)
+            assert (made.status_code, changes) == (code, changes), made.text
+            told = made.json()
+            assert {"error", "message", "rule", "details", "request_id", "decision"} <= told.keys()
+        assert api.world.intents() == []
+
+    armed(tmp_path, then)
+
+
+BAD_BODIES = [
+    (b'{"symbol": "AAPL", "symbol": "MSFT"}', "application/json", 422),
+    (b'{"symbol": NaN}', "application/json", 422),
+    (b"not json", "application/json", 415),
+    (b"\xff\xfe", "application/json", 415),
+    (b"[" * 100_000, "application/json", 415),
+    (b'{"symbol": "\\ud800"}', "application/json", 422),
+    (b"{}", "text/plain", 415),
+    (b'{"notes": "' + b"x" * 300_000 + b'"}', "application/json", 413),
+    (b"[]", "application/json", 422),
+]
+
+
+def test_bad_body_is_refused(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        for raw, kind, code in BAD_BODIES:
+            made = await api.ask("POST", "/v1/orders", content=raw, headers={"content-type": kind})
+            assert (made.status_code, raw[:40]) == (code, raw[:40]), made.text
+
+    armed(tmp_path, then)
+
+
+def test_names_and_forms_of_fields_mean_the_same(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        body = {
+            "symbol": " aapl",
+            "action": "buy",
+            "shares": 10,
+            "entry": "100.02",
+            "stop_loss_pct": -5,
+            "take_profit_pct": 10,
+            "confidence": 0.7,
+        }
+        made = await api.ask("POST", "/v1/orders", body)
+        assert made.status_code == 201, made.text
+        assert made.json()["bracket"] == {"stop": "95.02", "target": "110.02"}
+
+    armed(tmp_path, then)
+
+
+def test_order_above_what_risk_allows_is_denied_not_cut(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        made = await api.order(quantity=5000)
+        assert made.status_code == 400
+        assert made.json()["error"] == "max_position"
+
+    armed(tmp_path, then)
+
+
+def test_signal_is_cut_and_sized(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        made = await api.ask("POST", "/v1/signal", signal(quantity=None))
+        assert made.status_code == 201, made.text
+        # 5 % of 100,000 USD at 100.02: 49 shares; risk 0.5 % / 5.02: 99
+        assert made.json()["quantity"] == 49
+
+    armed(tmp_path, then)
+
+
+def test_batch_with_a_malformed_row_sends_nothing(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        rows = [signal(signal_id="a"), signal(signal_id="b", quantity=1.5)]
+        made = await api.ask("POST", "/v1/signals", {"signals": rows})
+        assert made.status_code == 422
+        assert api.world.intents() == []
+        twice = [signal(signal_id="a"), signal(signal_id="a", price=99)]
+        assert (await api.ask("POST", "/v1/signals", twice)).status_code == 422
+
+    armed(tmp_path, then)
+
+
+def test_batch_gives_one_decision_per_row(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        rows = [signal(signal_id="a"), signal(signal_id="b", symbol="ZZZZ")]
+        made = await api.ask("POST", "/v1/signals", rows)
+        assert made.status_code == 200
+        assert made.json()["counts"] == {"accepted": 1, "symbol": 1}
+        again = await api.ask("POST", "/v1/signals", rows)
+        assert again.json()["counts"] == {"replayed": 2}
+
+    armed(tmp_path, then)
+
+
+def test_backfill_is_a_row_of_the_log_alone(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        made = await api.order(entered_at="2025-09-12 13:45:00", notes="old")
+        assert made.status_code == 201
+        assert made.json()["is_backfill"] is True
+        assert api.world.intents() == []
+        log = (await api.ask("GET", "/v1/logs/trades")).json()["trades"]
+        assert log[0]["entered_at"] == "2025-09-12T13:45:00.000000+00:00"
+        assert log[0]["is_backfill"] is True
+
+    armed(tmp_path, then)
+
+
+def test_order_of_the_other_mode_is_refused(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        made = await api.order(headers={"X-BFT-Mode": "live"})
+        assert (made.status_code, made.json()["error"]) == (403, "mode")
+        assert (await api.order(headers={"X-BFT-Mode": "paper"})).status_code == 201
+
+    armed(tmp_path, then)
+
+
+def test_working_order_is_cancelled_then_finished(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        made = await api.order(price=99, stop_price=94, client_order_id="mine-1")
+        assert made.status_code == 201, made.text
+        gone = await api.ask("DELETE", "/v1/orders/mine-1")
+        assert (gone.status_code, gone.json()["state"]) == (200, "CANCELLED")
+        assert (await api.ask("DELETE", "/v1/orders/mine-1")).status_code == 409
+        assert (await api.ask("DELETE", "/v1/orders/other")).status_code == 404
+
+    armed(tmp_path, then)
+
+
+def test_sale_of_what_is_held_closes_it_whole(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        await api.order()
+        await api.world.wait(lambda: api.world.qty() == 10)
+        part = await api.order(side="SELL", quantity=4)
+        assert part.status_code == 400
+        made = await api.order(side="SELL", quantity=10)
+        assert made.status_code == 202, made.text
+        assert made.json()["closing"][0]["quantity"] == 10
+        await api.world.wait(lambda: api.world.qty() == 0)
+
+    armed(tmp_path, then)
+
+
+def test_source_follows_the_user_agent(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        await api.order(entered_at="2025-09-12 13:45:00")
+        log = (await api.ask("GET", "/v1/logs/trades")).json()["trades"]
+        assert log[0]["source"] == "test"
+
+    armed(tmp_path, then)
