@@ -88,7 +88,9 @@ class Reconciler:
                 raise UnavailableError("the session changed during a reconciliation; asked again")
             if snapshot.account != self._desk.account:
                 raise UnavailableError(f"snapshot of account ...{snapshot.account[-3:]}: ignored")
-            return self._compare(snapshot, before, why=why, asked=asked)
+            result = self._compare(snapshot, before, why=why, asked=asked)
+            self._desk.took("reconcile", self._desk.timer() - asked)
+            return result
 
     def _compare(
         self, snapshot: Snapshot, before: dict[str, Intent], *, why: str, asked: float

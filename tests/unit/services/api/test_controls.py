@@ -229,6 +229,18 @@ def test_metrics_have_closed_labels(tmp_path: Path) -> None:
         blocked = 'trading_orders_blocked_total{reason="symbol",side="BUY",symbol="other"} 1.0'
         assert blocked in text
         assert "bft_executor_may_open 1.0" in text
+        await api.world.sleep(1)
+        await api.ask("POST", "/v1/halt", {"scope": "account", "reason": "test"})
+        text = (await api.client.get("/v1/metrics/prom")).text
+        for line in (
+            'trading_halts_total{reason="manual"} 1.0',
+            "bft_executor_send_seconds_count 1.0",
+            "bft_executor_ack_seconds_count 3.0",
+            "bft_executor_slippage_bps_count 1.0",
+            "bft_executor_positions 1.0",
+            "bft_executor_protection_gap_qty 0.0",
+        ):
+            assert line in text, line
 
     armed(tmp_path, then)
 
