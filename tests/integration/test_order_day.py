@@ -63,7 +63,9 @@ def test_every_view_tells_the_same_story(day: Running) -> None:
         "100",
     )
     assert (held["quantity"], held["average_cost"]) == ("49", "100")
-    assert [e["stop"] for e in held["exits"]] == ["93"]
+    # the stop left with the entry, 7 % below its limit of 102; the policy means 7 % below the fill
+    assert [(e["stop"], e["stop_level"]) for e in held["exits"]] == [("94.86", "93")]
+    assert order["bracket"]["stop"] == "94.86"
 
     _, line, err = day.bft("status", "--root", day.root)
     told = line["executor"]
@@ -73,7 +75,7 @@ def test_every_view_tells_the_same_story(day: Running) -> None:
             "symbol": "AAPL",
             "quantity": "49",
             "average_cost": "100",
-            "stops": ["93"],
+            "stops": ["94.86"],
             "protected": True,
         }
     ]

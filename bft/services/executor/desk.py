@@ -125,6 +125,7 @@ class Desk:
     def spawn(self, work: Coroutine[Any, Any, Any], what: str) -> "asyncio.Task[Any]":
         """Run beside everything else; a fault bft understands is logged, a bug ends the process."""
         task = asyncio.create_task(self._guarded(work, what))
+        task.add_done_callback(lambda _: work.close())  # cancelled before its first step
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         task.add_done_callback(lambda _: work.close())  # cancelled before it began
@@ -174,9 +175,11 @@ class Desk:
             return f"book and broker differ in {intent.contract.symbol}"
         return f"halt {found.halt_id}: {found.reason}" if found else None
 
-    async def first_quote(self, con_id: int) -> None:
-        """Wait until a quote of the contract arrived."""
-        await self._quoted.setdefault(con_id, asyncio.Event()).wait()
+    async def next_quote(self, con_id: int) -> None:
+        """Wait until another quote of the contract arrives."""
+        heard = self._quoted.setdefault(con_id, asyncio.Event())
+        heard.clear()
+        await heard.wait()
 
     def heard_quote(self, con_id: int) -> None:
         """A quote of the contract arrived."""

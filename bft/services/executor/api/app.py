@@ -31,6 +31,7 @@ from bft.services.executor.api.documents import document
 from bft.services.executor.api.placing import Placing
 from bft.services.executor.api.problems import Problem, error_body, problem_of
 from bft.services.executor.api.service import Service
+from bft.services.executor.page import page
 
 log = structlog.get_logger()
 ABOUT = "Orders, risk and state of one account. Paper unless unlocked."
@@ -46,6 +47,7 @@ ROUTERS = (
     health.router,
     monitoring.public,
     monitoring.router,
+    page.router,
 )
 
 
