@@ -120,7 +120,7 @@ def signal_of(number: int) -> dict[str, object]:
     return body | {
         "side": "BUY",
         "kind": "entry",
-        "quantity": 1,
+        "quantity": 10,
         "price": 100.02,
         "stop_frac": 0.05,
         "confidence": 0.9,
