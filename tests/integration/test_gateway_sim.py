@@ -76,7 +76,7 @@ def test_state_survives_a_kill_and_the_end_is_one_json_line(tmp_path: Path) -> N
     [
         (["--accounts", "U123"], 78, "start with DU"),
         (["--prices", "guess"], 78, "one of walk"),
-        (["--at", "2026-11-20T15:00:00Z"], 2, "--clock virtual"),
+        (["--clock", "virtual"], 2, "--at INSTANT"),
         (["--script", "absent.toml"], 78, "absent.toml"),
     ],
 )

@@ -3,13 +3,14 @@
 Source: executor specification, section 3.
 """
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
 from bft.adapters.store.book_database import BookDatabase, HolderLock, refused_by_file
 from bft.adapters.store.book_schema import LEASES
-from bft.domain.errors import RefusedError
+from bft.domain.errors import RefusedError, UnavailableError
 from bft.ports import Lease
 
 
@@ -61,18 +62,22 @@ class BookLeases:
         if row is None or row.token != lease.token:
             holder = row.holder if row else "nobody"
             raise RefusedError(f"the lease {lease.name} is {holder}'s by now; nothing was written")
-        if datetime.fromisoformat(row.expires_at) <= now:
+        if lease.name not in self._locks and datetime.fromisoformat(row.expires_at) <= now:
             raise RefusedError(
                 f"the lease {lease.name} expired at {row.expires_at}; nothing was written"
             )
 
     def renew(self, lease: Lease, *, until: datetime) -> Lease:
-        """Hold it longer."""
+        """Hold it longer; while its file lock is held, a disk that is full loses nothing."""
+        with suppress(*([UnavailableError] if lease.name in self._locks else [])):
+            self._renew(lease, until)
+        return Lease(name=lease.name, holder=lease.holder, token=lease.token, expires_at=until)
+
+    def _renew(self, lease: Lease, until: datetime) -> None:
         renewed = sa.update(LEASES).where(*_mine(lease)).values(expires_at=_text(until))
         with self._database.writing() as connection:
             if not connection.execute(renewed).rowcount:
                 raise RefusedError(f"the lease {lease.name} is another's by now; stop opening")
-        return Lease(name=lease.name, holder=lease.holder, token=lease.token, expires_at=until)
 
     def release(self, lease: Lease) -> None:
         """Give it back; the token stays, so that the next is higher."""

@@ -40,7 +40,8 @@ class Desk:
     `timer`, seconds; `heard_on` the day of the newest signal. `broker_qty` is what the newest
     valid snapshot said, by con id; `disputed` symbols in which it, with its executions, and the
     book differ: nothing opens there until they agree or a person resumes. `fatal` ends the
-    process: what memory holds may not be what the book holds.
+    process: what memory holds may not be what the book holds. `took` hears how long things take,
+    in seconds: commit, send, reconcile, monitor_loop; `heard_code` each code of the broker.
     """
 
     route: Route
@@ -68,6 +69,8 @@ class Desk:
     throttle: Throttle = field(default_factory=Throttle)
     poke: Callable[[], None] = lambda: None
     fatal: Callable[[str], None] = lambda _reason: None
+    took: Callable[[str, float], None] = lambda _what, _seconds: None
+    heard_code: Callable[[int], None] = lambda _code: None
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     _quoted: dict[int, asyncio.Event] = field(default_factory=dict)
 
@@ -122,6 +125,7 @@ class Desk:
     def spawn(self, work: Coroutine[Any, Any, Any], what: str) -> "asyncio.Task[Any]":
         """Run beside everything else; a fault bft understands is logged, a bug ends the process."""
         task = asyncio.create_task(self._guarded(work, what))
+        task.add_done_callback(lambda _: work.close())  # cancelled before its first step
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         task.add_done_callback(lambda _: work.close())  # cancelled before it began
@@ -171,9 +175,11 @@ class Desk:
             return f"book and broker differ in {intent.contract.symbol}"
         return f"halt {found.halt_id}: {found.reason}" if found else None
 
-    async def first_quote(self, con_id: int) -> None:
-        """Wait until a quote of the contract arrived."""
-        await self._quoted.setdefault(con_id, asyncio.Event()).wait()
+    async def next_quote(self, con_id: int) -> None:
+        """Wait until another quote of the contract arrives."""
+        heard = self._quoted.setdefault(con_id, asyncio.Event())
+        heard.clear()
+        await heard.wait()
 
     def heard_quote(self, con_id: int) -> None:
         """A quote of the contract arrived."""

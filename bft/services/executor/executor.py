@@ -37,7 +37,7 @@ from bft.services.executor.live_lock import Route, check_route, lock_problem, pe
 from bft.services.executor.marker import Process, SendMarker
 from bft.services.executor.opening import Opening
 from bft.services.executor.reconcile import Reconciler
-from bft.services.executor.recovery import recovered, restored, restored_halt
+from bft.services.executor.recovery import recovered, restored, restored_halt, whole
 from bft.services.executor.reference import Reference
 from bft.services.executor.sending import Sender
 from bft.services.executor.splits import Splits
@@ -91,7 +91,7 @@ class Executor:
         self._parts = parts
         parts.folder.mkdir(parents=True, exist_ok=True)
         lease = _acquire(parts)
-        last = parts.book.verify_chain()
+        last, self._torn = whole(parts.book, at=parts.clock.now())
         state = load(parts.book, at=last.entry.at if last else None)
         process = Process(boot_id=parts.boot_id, lease_token=lease.token)
         writer = Writer(parts.book, clock=parts.clock, folder=parts.folder, offload=parts.offload)
@@ -152,6 +152,7 @@ class Executor:
             (kill_sources.watch(self.sources, self._pulled), "kill sources"),
             (self._every(1.0, self._second), "second"),
             (self._renew(), "lease"),
+            (self._every(RESERVE_S, desk.writer.mend), "reserve"),
             (self._every_async(REFERENCE_S, self.refresh), "reference"),
             (self._every_async(SKEW_S, self._sample_clock), "clock"),
             (self._every_async(OUTBOX_S, self._deliver), "outbox"),
@@ -178,6 +179,8 @@ class Executor:
             )
         )
         desk.note(*made)
+        if self._torn:
+            desk.alert("JournalBroken", desk.account, self._torn)
 
     async def stop(self) -> None:
         """Stop opening, finish what is being written, leave protection resting, end."""
@@ -336,7 +339,8 @@ class Executor:
             await asyncio.sleep(LEASE_RENEW_S)
             try:
                 renewed = partial(book.renew, lease, ttl_s=LEASE_TTL_S, now=clock.now())
-                self.desk.writer.lease = await self._parts.offload(renewed)
+                held = await self._parts.offload(renewed)
+                self.desk.writer.lease = held if self.desk.writer.lease is not None else None
             except RefusedError as error:
                 self._lease_lost(str(error))
             except UnavailableError as error:
@@ -348,6 +352,7 @@ class Executor:
         if self.desk.writer.lease is None:
             return
         self.desk.writer.lease = None
+        self.desk.writer.end(RefusedError(f"{why}; nothing is written any more"))
         self.desk.closing_down = True
         asyncio.get_running_loop().call_later(LEASE_TTL_S, self._end, f"lease lost: {why}")
 

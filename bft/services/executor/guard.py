@@ -123,8 +123,10 @@ class Guard:
         """Turn for ever."""
         while True:
             self._wake.clear()
+            began = self._desk.timer()
             if self._desk.withstand(self.turn, "guard"):
                 self._desk.beat = self._desk.timer()
+            self._desk.took("monitor_loop", self._desk.timer() - began)
             with suppress(TimeoutError):
                 async with asyncio.timeout(TURN_S):
                     await self._wake.wait()

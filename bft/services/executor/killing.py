@@ -33,9 +33,10 @@ class Killing:
         desk.killed = True
         self._flatten |= flatten
         if new:
-            desk.note(entries.kill(desk.now, source=source, by=by, reason=reason))
+            made = entries.kill(desk.now, source=source, by=by, reason=reason)
+            durable = desk.note(made, gives_up=True)
+            durable.add_done_callback(lambda _: self._keep(by, durable.exception()))
             desk.alert("KillLatched", source, f"kill switch pulled by {by} ({source}) {reason}")
-            self._keep(by)
         self.resume()
 
     def resume(self) -> None:
@@ -59,9 +60,9 @@ class Killing:
         self._desk.note(entries.unkill(self._desk.now, by=by, generation=generation))
         self._desk.killed, self._flatten = False, False
 
-    def _keep(self, by: str) -> None:
+    def _keep(self, by: str, fault: BaseException | None) -> None:
         """A book that cannot be written must not lose the kill: the file holds it."""
-        if not self._desk.writer.writable:
+        if fault is not None:
             try:
                 self._sources.pull(f"pulled by {by}")
             except UnavailableError as error:

@@ -8,6 +8,7 @@ import hashlib
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, time
+from itertools import count
 
 from bft.domain import sessions
 from bft.domain.broker import Priority
@@ -61,6 +62,7 @@ class Opening:
     def __init__(self, desk: Desk, sender: Sender, guard: Guard, facts: Facts) -> None:
         self._desk, self._sender, self._guard, self._facts = desk, sender, guard, facts
         self._running: set[str] = set()
+        self._serial = count()
 
     async def submit(
         self, order: OrderRequest, asked: Asked, *, claim: KeyClaim | None = None
@@ -127,13 +129,16 @@ class Opening:
         return found, 1
 
     async def _quoted(self, order: OrderRequest, contract: Contract) -> None:
-        """Wait a moment for the first quote of a contract."""
+        """Wait a moment for the first whole quote of a contract."""
         self._desk.broker.watch(contract)
-        if order.close_decided or self._desk.quote(contract) is not None:
-            return
         with suppress(TimeoutError):
             async with asyncio.timeout(QUOTE_WAIT_S):
-                await self._desk.first_quote(contract.con_id)
+                while not (order.close_decided or self._whole(contract)):
+                    await self._desk.next_quote(contract.con_id)
+
+    def _whole(self, contract: Contract) -> bool:
+        quote = self._desk.quote(contract)
+        return quote is not None and quote.bid_usd is not None and quote.ask_usd is not None
 
     async def _with_what_if(
         self, order: OrderRequest, contract: Contract, decision: Decision, context: Context
@@ -151,7 +156,7 @@ class Opening:
 
     def _denied(self, order: OrderRequest, context: Context, claim: KeyClaim | None) -> Opened:
         desk, decision = self._desk, decide.evaluate(order, context)
-        name = decision_id(order, desk.now, desk.state.event_id)
+        name = decision_id(order, desk.now, next(self._serial))
         made = [*self._recorded(order, decision, name, context), *self._halts(decision)]
         if claim is not None and not decision.transient:
             made.append(_claim(claim, desk.now, None))
@@ -191,7 +196,7 @@ class Opening:
         claim: KeyClaim | None,
     ) -> Opened:
         desk = self._desk
-        name = decision_id(order, desk.now, desk.state.event_id)
+        name = decision_id(order, desk.now, next(self._serial))
         try:
             legs, cover = bracket(desk, order, contract, Decided(decision, context))
         except DataError as error:

@@ -14,7 +14,7 @@ from bft.domain import sessions
 from bft.domain.broker import BrokerOrder, SessionState, Snapshot
 from bft.domain.encoding import encode
 from bft.domain.errors import UnavailableError
-from bft.domain.orders import Execution, FillSource, Intent, IntentState, TimeInForce
+from bft.domain.orders import REF_PREFIX, Execution, FillSource, Intent, IntentState, TimeInForce
 from bft.domain.runs import Json
 from bft.ledger import entries
 from bft.ledger.records import Halt
@@ -25,6 +25,7 @@ from bft.services.executor.splits import Splits
 EVERY_S, FULL_EVERY_S = 30.0, 300.0
 UNEXPLAINED_S = 10.0  # a difference on two valid snapshots so far apart fences the symbol
 NO_EVIDENCE_S = 60.0
+TURN_S = 0.1  # a timer set for a limit fires a little after it
 GONE = frozenset({IntentState.ACKED, IntentState.PARTIAL, IntentState.CANCEL_PENDING})
 
 
@@ -35,7 +36,7 @@ class Reconciler:
         self._desk, self._hearing, self._splits = desk, hearing, splits
         self._differs: dict[int, tuple[Decimal, float | None]] = {}
         self._lock = asyncio.Lock()
-        self._armed_at: float | None = None
+        self._unknown_since: dict[str, float] = {}
         self._querying: asyncio.Task[None] | None = None
         self._query_executions = self._asked = False
 
@@ -44,7 +45,7 @@ class Reconciler:
         await self.run(full=True, why="session")
         if self._desk.broker.state is SessionState.RECONCILING:
             self._desk.reconciled = True
-            self._armed_at = self._desk.timer()
+            self._despair()
             self._desk.broker.arm()
             self._desk.poke()
 
@@ -87,7 +88,9 @@ class Reconciler:
                 raise UnavailableError("the session changed during a reconciliation; asked again")
             if snapshot.account != self._desk.account:
                 raise UnavailableError(f"snapshot of account ...{snapshot.account[-3:]}: ignored")
-            return self._compare(snapshot, before, why=why, asked=asked)
+            result = self._compare(snapshot, before, why=why, asked=asked)
+            self._desk.took("reconcile", self._desk.timer() - asked)
+            return result
 
     def _compare(
         self, snapshot: Snapshot, before: dict[str, Intent], *, why: str, asked: float
@@ -96,7 +99,7 @@ class Reconciler:
         for told in snapshot.executions or ():
             self._hearing.execution(_recovered(told), epoch=snapshot.epoch)
         for order in snapshot.open_orders:
-            self._hearing.order(order, epoch=snapshot.epoch, listed=True)
+            self._listed(order, before, epoch=snapshot.epoch)
         differences = self._positions(snapshot, asked)
         self._settle(snapshot, before)
         self._despair()
@@ -115,6 +118,13 @@ class Reconciler:
             self._store(snapshot, result)
         desk.poke()
         return result
+
+    def _listed(self, order: BrokerOrder, before: dict[str, Intent], *, epoch: int) -> None:
+        """An open order of a list; what changed since it was asked for is newer than the list."""
+        intent_id = order.order_ref.removeprefix(REF_PREFIX)
+        old = before.get(intent_id)
+        if old is None or self._desk.state.intents.get(intent_id) is old:
+            self._hearing.order(order, epoch=epoch, listed=old is None)
 
     def _store(self, snapshot: Snapshot, result: Json) -> None:
         now = self._desk.now
@@ -173,11 +183,15 @@ class Reconciler:
         return (intent for intent in live if intent.state is IntentState.UNKNOWN)
 
     def _despair(self) -> None:
-        """Sixty seconds after arming an order is still unknown: the symbol is halted."""
-        armed = self._armed_at
-        if armed is None or self._desk.timer() - armed < NO_EVIDENCE_S:
-            return
-        for intent in list(self._unknown()):
+        """An order that no look of sixty armed seconds has settled: the symbol is halted."""
+        now, unknown = self._desk.timer(), list(self._unknown())
+        since = {i.intent_id: self._unknown_since.get(i.intent_id, now) for i in unknown}
+        self._unknown_since = since if self._desk.reconciled else {}
+        for intent in unknown:
+            if now - since[intent.intent_id] < NO_EVIDENCE_S:
+                if since[intent.intent_id] == now:
+                    asyncio.get_running_loop().call_later(NO_EVIDENCE_S + TURN_S, self.query)
+                continue
             symbol = intent.contract.symbol
             text = f"{intent.order_ref} {symbol} is unknown; resolve it with evidence"
             self.fence(symbol, rule="unknown_order", why=text, alert="UnknownOrder")
@@ -216,7 +230,7 @@ class Reconciler:
             self._differs[con_id] = (difference, asked)
             self.query(executions=True)
             again = partial(self.query, executions=True)
-            asyncio.get_running_loop().call_later(UNEXPLAINED_S, again)
+            asyncio.get_running_loop().call_later(UNEXPLAINED_S + TURN_S, again)
         elif asked is not None and asked - since >= UNEXPLAINED_S:
             text = f"{symbol}: the broker holds {difference:+} more than the book"
             self.fence(symbol, rule="position_mismatch", why=text, alert="PositionMismatch")

@@ -4,15 +4,38 @@ Source: executor specification, section 3 (RESERVED on restart) and F1.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 
-from bft.domain.journal import Entry
+from bft.domain.errors import DataError
+from bft.domain.journal import Entry, JournalRow
 from bft.domain.orders import IntentState
 from bft.ledger import entries
 from bft.ledger.records import Halt
+from bft.ledger.verify import compare
+from bft.ports import Book, Page
 from bft.services.executor.desk import Desk
 from bft.services.executor.marker import Process
 
 DOUBTFUL = frozenset({IntentState.SENT, IntentState.CANCEL_PENDING})
+
+
+def whole(book: Book, *, at: datetime) -> tuple[JournalRow | None, str | None]:
+    """The journal's last row, a torn tail set aside; what was done about one, or None.
+
+    Tables that say more than the journal does are made to say the same.
+
+    Raises:
+        DataError: more than the last row is broken.
+    """
+    try:
+        return book.verify_chain(), None
+    except DataError as error:
+        last = book.set_aside(at=at, reason=str(error))
+        told = (row.entry for row in book.journal())
+        repairs = [difference.repair for difference in compare(told, book.rows)]
+        if repairs:
+            book.commit([Page(entries=(), rows=repairs)], now=at)
+        return last, f"{error}; it was set aside, {len(repairs)} rows follow the journal again"
 
 
 def recovered(desk: Desk) -> list[Entry]:

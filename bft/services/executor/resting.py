@@ -48,7 +48,9 @@ class Resting:
         legs = [leg for leg in legs if leg.leg in {Leg.STOP, Leg.TARGET}]
         wanted = _desired(cover, entry)
         gap_s = self._gap_s(cover, wanted.qty - protection.protected_qty(legs))
-        actions = protection.plan(wanted, legs, gap_s=gap_s, age_s=self._age_s)
+        # all ages, each turn: one that is first asked for when it matters would begin at zero
+        ages = {leg.intent_id: self._age_s(leg) for leg in legs if not leg.state.terminal}
+        actions = protection.plan(wanted, legs, gap_s=gap_s, age_s=lambda leg: ages[leg.intent_id])
         for action in actions:
             if isinstance(action, protection.Flatten):
                 return action.why
@@ -136,4 +138,5 @@ def _desired(cover: Cover, entry: Intent) -> protection.Desired:
         target_price_usd=levels.target_usd if levels else None,
         tick_usd=cover.contract.tick_usd,
         working=not entry.state.terminal,
+        planned_stop_usd=cover.planned_stop_usd,
     )

@@ -8,6 +8,7 @@ Source: executor specification, sections 2 and 3.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -49,6 +50,7 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
         self.lease: Lease | None = None
         self.on_lease_lost: Callable[[str], None] = lambda _reason: None
+        self.took: Callable[[float], None] = lambda _seconds: None
         self.on_bug: Callable[[str], None] = lambda _reason: None
         self.problem: str | None = None
         self._over: Exception | None = None
@@ -88,10 +90,15 @@ class Writer:
         try:
             self._reserve.write_bytes(bytes(RESERVE_BYTES))
         except OSError as error:
-            self._reserve.unlink(missing_ok=True)
+            self._release()
             self.problem = f"{self._reserve}: {error.strerror}"
             return
         self.problem = None
+
+    def mend(self) -> None:
+        """Try for the reserve again where it alone is missing: nothing may come to be written."""
+        if self.problem is not None and not self._waiting:
+            self.keep_reserve()
 
     async def _drain(self) -> None:
         while self._waiting:
@@ -114,7 +121,9 @@ class Writer:
     async def _commit(self, batch: list[_Waiting]) -> None:
         pages = [item.page for item in batch]
         lease, now = self.lease, self._clock.now()
+        began = asyncio.get_running_loop().time()
         await self._offload(lambda: self._book.commit(pages, lease=lease, now=now))
+        self.took(asyncio.get_running_loop().time() - began)
         if self.problem is not None:
             self.problem = None
             self.keep_reserve()
@@ -124,18 +133,27 @@ class Writer:
 
     def _failed(self, batch: list[_Waiting], error: UnavailableError) -> None:
         self.problem = str(error)
-        self._reserve.unlink(missing_ok=True)
+        self._release()
         self._waiting.extendleft(reversed(batch))
         for item in self._waiting:
             if item.gives_up and not item.durable.done():
                 item.durable.set_exception(error)
 
-    def _drop(self, batch: list[_Waiting], error: Exception) -> None:
-        """Nothing more is written by this process: another's word, or a new one's, counts."""
-        self._over = error
-        for item in (*batch, *self._waiting):
+    def _release(self) -> None:
+        """Give the reserve's space to what waits; on a disk that is read-only it stays."""
+        with suppress(OSError):
+            self._reserve.unlink()
+
+    def end(self, error: Exception) -> None:
+        """Write nothing more: another process's word, or a new one's, counts from now on."""
+        self._over = self._over or error
+        for item in self._waiting:
             _fail(item.durable, error)
         self._waiting.clear()
+
+    def _drop(self, batch: list[_Waiting], error: Exception) -> None:
+        self._waiting.extendleft(reversed(batch))
+        self.end(error)
 
 
 def _fail(durable: asyncio.Future[None], error: Exception) -> None:

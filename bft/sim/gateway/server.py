@@ -25,7 +25,8 @@ def serve(ports: Ports, argv: Sequence[str]) -> Summary:
     """
     args = _parser().parse_args(argv)
     config = _config(args, default_state=_default_state(ports))
-    sim = GatewaySim(config, clock=None if config.at else ports.clock.now)
+    clock = None if config.at else _clock(ports, args.at)
+    sim = GatewaySim(config, clock=clock)
     return asyncio.run(_run(sim))
 
 
@@ -54,12 +55,20 @@ def _default_state(ports: Ports) -> Path:
     return Path(ports.store.root) / "gateway-sim"
 
 
+def _clock(ports: Ports, at: datetime | None) -> Callable[[], datetime]:
+    """The machine's clock, or one that starts at an instant and runs on."""
+    if at is None:
+        return ports.clock.now
+    ahead = at - ports.clock.now()
+    return lambda: ports.clock.now() + ahead
+
+
 def _config(args: argparse.Namespace, *, default_state: Path) -> GatewayConfig:
     state = args.state or default_state
     if state == Path():
         raise UsageError("--state: name a folder; the root is a bucket")
-    if (args.clock == "virtual") != (args.at is not None):
-        raise UsageError("--clock virtual and --at INSTANT go together")
+    if args.clock == "virtual" and args.at is None:
+        raise UsageError("--clock virtual needs --at INSTANT, where it starts")
     script = ""
     if args.script is not None:
         try:
@@ -74,7 +83,7 @@ def _config(args: argparse.Namespace, *, default_state: Path) -> GatewayConfig:
         cash_usd=args.cash,
         seed=args.seed,
         prices=args.prices,
-        at=args.at,
+        at=args.at if args.clock == "virtual" else None,
         state=state,
         script=script,
         script_name=str(args.script or ""),
@@ -98,9 +107,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--state", type=Path, help="folder that survives a restart (ROOT/gateway-sim)")
     add("--accounts", default="DU0000001", help="names with commas, each DU...")
     add("--cash", type=_usd, default=Decimal(1_000_000), help="USD of a new account")
-    add("--prices", default="walk", help="walk, files:FOLDER, market-sim, control")
+    add("--prices", default="walk", help="walk, files:FOLDER, market-sim[:START], control")
     add("--clock", choices=("real", "virtual"), default="real")
-    add("--at", type=_instant, help="where a virtual clock starts, 2026-11-20T14:30:00Z")
+    add("--at", type=_instant, help="where its clock starts, 2026-11-20T14:30:00Z")
     add("--control-port", type=int, help="loopback HTTP: tick, advance, order, ...; 0: a free one")
     add("--child-mode", choices=[str(mode) for mode in ChildMode], default="held")
     add("--orphans", choices=[str(word) for word in Orphans], default="keep")

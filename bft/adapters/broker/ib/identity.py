@@ -85,6 +85,13 @@ class OrderTable:
             return told.status not in DONE
         return order_id in self._sent and order_id not in self._refused
 
+    @property
+    def highest_id(self) -> int:
+        """Highest order id that this client is told to have used; a new order must exceed it."""
+        return max(
+            (number for client, number in self._told if client == self._client_id), default=0
+        )
+
     def parent_of(self, order_id: int) -> int:
         """Order id of the parent it was sent under; a change must name the same, else code 105."""
         told = self._told.get((self._client_id, order_id))

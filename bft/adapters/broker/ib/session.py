@@ -345,7 +345,8 @@ class Session:
 
     def reserve_ids(self, count: int, link: Link, floor: Callable[[], int]) -> list[int]:
         """Ids above all that were told, stored or given; the library's counter goes past them."""
-        first = max(self._next_order_id, floor(), link.client.next_order_id)
+        heard = link.inbox.orders.highest_id + 1
+        first = max(self._next_order_id, floor(), link.client.next_order_id, heard)
         self._next_order_id = first + count
         link.client.updateReqId(self._next_order_id)
         return list(range(first, self._next_order_id))

@@ -1,0 +1,129 @@
+"""F1: the process dies around an order's way out; F22's repeats after it send nothing twice.
+
+| fault | test |
+|---|---|
+| F1 | test_f01_crashes |
+| F2 F3 | test_f02_sessions |
+| F4 F5 F6 F17 F18 F19 F22 | test_f04_state |
+| F7 F13 F14 F20 F21 | test_f07_market |
+| F8 F9 F12 F15 F16 | test_f08_fills |
+| F10 F11 | test_f10_codes |
+"""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from crashes import Point
+from executors import signal
+from scenes import Scene, WireScene, bought, papered, wired
+
+from bft.domain.orders import IntentState, Leg
+
+NOT_SENT = {Point.AFTER_FSYNC, Point.AFTER_MARK, Point.BETWEEN_LEGS}
+
+
+@pytest.mark.parametrize("point", list(Point))
+def test_crash_around_an_entry_leaves_one_order_or_none(tmp_path: Path, point: Point) -> None:
+    async def story(scene: WireScene) -> None:
+        await scene.die_at(point, work=scene.submit(signal()))
+        await scene.again()
+        again = await scene.submit(signal())
+        assert not again.decision.allowed or point is Point.BEFORE_FSYNC
+        if point is not Point.BEFORE_FSYNC:
+            assert again.decision.reason in {"duplicate", "halted"}
+        await scene.calm()
+        assert (scene.qty() > 0) == (point not in NOT_SENT)
+
+    wired(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("point", "state"),
+    [
+        (Point.AFTER_FSYNC, IntentState.LAPSED),
+        (Point.AFTER_MARK, IntentState.UNKNOWN),
+    ],
+)
+def test_no_marker_proves_that_nothing_was_sent(
+    tmp_path: Path, point: Point, state: IntentState
+) -> None:
+    async def story(scene: WireScene) -> None:
+        await scene.die_at(point, work=scene.submit(signal()))
+        await scene.again()
+        assert scene.entry().state is state
+        await scene.sleep(70)
+        halted = {halt.rule for halt in scene.executor.desk.state.active_halts(scene.clock.now())}
+        assert ("unknown_order" in halted) == (state is IntentState.UNKNOWN)
+        assert scene.at_broker(scene.entry()) == []
+
+    wired(tmp_path, story)
+
+
+def test_another_boot_of_the_machine_proves_nothing(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        await scene.die_at(Point.AFTER_FSYNC, work=scene.submit(signal()))
+        await scene.again(boot_id="another")
+        assert scene.entry().state is IntentState.UNKNOWN
+
+    wired(tmp_path, story)
+
+
+def test_torn_marker_proves_nothing(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        await scene.die_at(Point.AFTER_FSYNC, work=scene.submit(signal()))
+        (marker,) = tmp_path.glob("send.marker.*")
+        marker.write_bytes(marker.read_bytes() + b"half a rec")
+        await scene.again()
+        assert scene.entry().state is IntentState.UNKNOWN
+
+    wired(tmp_path, story)
+
+
+@pytest.mark.parametrize("point", [Point.AFTER_FSYNC, Point.AFTER_MARK, Point.AFTER_SEND])
+def test_crash_while_a_stop_is_replaced_doubles_none(tmp_path: Path, point: Point) -> None:
+    async def story(scene: WireScene) -> None:
+        entry = await bought(scene)
+        (stop,) = scene.intents(Leg.STOP)
+        live = scene.at_broker(stop)[0]
+        scene.gate.trap = (point, 1)
+        scene.sim.exchange.books.erase(live)  # gone without a word: another stop must go out
+        scene.executor.reconciler.query(executions=True)
+        async with asyncio.timeout(60):
+            await scene.gate.died.wait()
+        await scene.crash()
+        await scene.again()
+        await scene.calm()
+        assert scene.qty() == entry.qty
+
+    wired(tmp_path, story)
+
+
+def test_restored_older_state_halts_the_account(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        await scene.crash()
+        old = (tmp_path / "state.db").read_bytes()
+        await scene.again()
+        await bought(scene)
+        await scene.crash()
+        for name in ("state.db-wal", "state.db-shm"):
+            (tmp_path / name).unlink(missing_ok=True)
+        (tmp_path / "state.db").write_bytes(old)
+        await scene.start()
+        await scene.rearmed()
+        assert "StateRestored" in scene.alerts()
+        again = await scene.submit(signal("MSFT"))
+        assert again.decision.reason == "halted"
+
+    wired(tmp_path, story, calm=False)
+
+
+def test_crash_on_paper_is_no_different(tmp_path: Path) -> None:
+    async def story(scene: Scene) -> None:
+        await scene.die_at(Point.AFTER_SEND, work=scene.submit(signal()))
+        await scene.again()
+        scene.price("AAPL", "100.00")
+        await scene.calm()
+        assert scene.entry().state is IntentState.FILLED
+
+    papered(tmp_path, story)
