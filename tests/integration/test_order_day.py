@@ -53,10 +53,17 @@ def day(root: Path) -> Iterator[Running]:
         yield run
 
 
+def _stops(api: httpx.Client) -> list[str]:
+    """Where live stops rest."""
+    held = api.get("/v1/positions").json()["positions"]
+    return [exit_["stop"] for row in held for exit_ in row["exits"]]
+
+
 def test_every_view_tells_the_same_story(day: Running) -> None:
     with client(day) as api:
+        # the stop leaves 7 % below the limit of 102 and follows to 7 % below the fill
+        until(lambda: _stops(api) == ["93"])
         (order,) = api.get("/v1/orders").json()["orders"]
-        until(lambda: api.get("/v1/positions").json()["positions"][0]["protected_quantity"] == 49)
         (held,) = api.get("/v1/positions").json()["positions"]
     # 0.5 % of 100,000 over the distance to the stop would be 70 shares; 5 % of it at 102 caps at 49
     assert (order["status"], order["filled_quantity"], order["avg_fill_price"]) == (
@@ -65,9 +72,7 @@ def test_every_view_tells_the_same_story(day: Running) -> None:
         "100",
     )
     assert (held["quantity"], held["average_cost"]) == ("49", "100")
-    # the stop left with the entry, 7 % below its limit of 102; the policy means 7 % below the fill
-    assert [(e["stop"], e["stop_level"]) for e in held["exits"]] == [("94.86", "93")]
-    assert order["bracket"]["stop"] == "94.86"
+    assert (held["protected_quantity"], order["bracket"]["stop"]) == (49, "93")
 
     _, line, err = day.bft("status", "--root", day.root)
     told = line["executor"]
@@ -77,7 +82,7 @@ def test_every_view_tells_the_same_story(day: Running) -> None:
             "symbol": "AAPL",
             "quantity": "49",
             "average_cost": "100",
-            "stops": ["94.86"],
+            "stops": ["93"],
             "protected": True,
         }
     ]
@@ -90,7 +95,7 @@ def test_every_view_tells_the_same_story(day: Running) -> None:
     ]
     _, line, _ = day.bft("ledger", "trades", "--root", day.root)
     assert [(t["stop_price"], t["target_price"], t["outcome"]) for t in line["trades"]] == [
-        ("94.86", "114.24", "fill")  # 7 % and 12 % from the limit of 102, as it left
+        ("93", "112", "fill")  # 7 % and 12 % from the fill
     ]
 
     _, by_order, err = day.bft("why", order["id"], "--root", day.root)

@@ -22,7 +22,7 @@ class ExitView(BaseModel):
     """Exits of one entry; levels are decimal text, `trail` null where none is armed.
 
     `stop` and `target` are where the live orders rest, null where there is none; `stop_level` and
-    `target_level` are what the exit policy wants, which a resting stop follows only upwards.
+    `target_level` are what the exit policy wants; a resting stop is never loosened to it.
     `protected_quantity` lies under its live stops; `flat_by_close` says that its policy wants the
     position flat by the end of the running session.
     """

@@ -1,0 +1,86 @@
+"""Exits of a position over HTTP: where they rest, what the policy wants, what is due."""
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_world import Api, armed
+from executors import DAY, OPEN, usd
+
+from bft.domain import sessions
+from bft.domain.orders import Contract
+from bft.domain.trading import Direction, ExitPolicy
+from bft.services.executor.api.holding import flat_by_close
+from bft.services.executor.covers import Cover
+
+
+async def held(api: Api, **changes: Any) -> dict[str, Any]:
+    made = await api.order(**changes)
+    assert made.status_code == 201, made.text
+    await api.world.wait(lambda: api.world.protected() == api.world.qty() > 0)
+    found = (await api.ask("GET", "/v1/positions")).json()["positions"]
+    assert len(found) == 1
+    row: dict[str, Any] = found[0]
+    return row
+
+
+def test_position_names_its_exits_and_what_protects_it(tmp_path: Path) -> None:
+    async def story(api: Api) -> None:
+        row = await held(api)
+        (exit_,) = row["exits"]
+        assert (row["underlying"], row["protected_quantity"]) == ("AAPL", 10)
+        assert (exit_["stop"], exit_["target"], exit_["quantity"]) == ("95", "110", 10)
+        assert (exit_["stop_level"], exit_["target_level"]) == ("95", "110")
+        assert (exit_["protected_quantity"], exit_["trail"]) == (10, None)
+        assert exit_["flat_by_close"] is False
+
+    armed(tmp_path, story)
+
+
+def test_day_trade_is_due_by_the_close(tmp_path: Path) -> None:
+    async def story(api: Api) -> None:
+        row = await held(api, strategy_type="day_trade")
+        assert [exit_["flat_by_close"] for exit_ in row["exits"]] == [True]
+
+    armed(tmp_path, story)
+
+
+def test_stop_rests_where_the_fill_puts_it(tmp_path: Path) -> None:
+    """The limit is 101, the fill 100.02: the policy's 5 % are of the fill."""
+
+    async def story(api: Api) -> None:
+        terms = {"price": 101, "stop_price": None, "stop_frac": 0.05, "target_price": None}
+        row = await held(api, **terms)
+        (exit_,) = row["exits"]
+        assert (exit_["stop"], exit_["stop_level"]) == ("95.02", "95.02")
+        (order,) = (await api.ask("GET", "/v1/orders")).json()["orders"]
+        assert order["bracket"]["stop"] == "95.02"
+
+    armed(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("expiry", "due"),
+    [
+        (DAY, True),
+        (sessions.shift(DAY, 1), True),
+        (sessions.shift(DAY, 2), False),
+        (None, False),
+    ],
+)
+def test_option_is_due_one_session_before_it_expires(expiry: date | None, due: bool) -> None:
+    contract = Contract(symbol="AAPL", sec_type="OPT", con_id=1, tick_usd=usd("0.01"))
+    cover = Cover(
+        entry="e",
+        account="a",
+        contract=replace(contract, expiry=expiry),
+        direction=Direction.LONG,
+        policy=ExitPolicy(),
+        strategy_id="s",
+        opened_at=OPEN,
+    )
+    assert flat_by_close(cover, OPEN) is due
+    shares = replace(cover, contract=replace(contract, sec_type="STK", expiry=expiry))
+    assert flat_by_close(shares, OPEN) is False
