@@ -66,8 +66,8 @@ def test_page_fits_and_shows_what_is_held(tab: Tab, name: str, tmp_path: Path) -
     wide = tab.value("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide == 0
     small = tab.value(
-        "[...document.querySelectorAll('button')].filter(b => b.checkVisibility() && b.offsetHeight < 28)"
-        ".length"
+        "[...document.querySelectorAll('button')]"
+        ".filter(b => b.checkVisibility() && b.offsetHeight < 28).length"
     )
     assert small == 0
     tab.shot(tmp_path / "page.png")
