@@ -1,7 +1,9 @@
 """Goal: 200 requests/s for 60 s, 90 % reads, 10 % signals to the paper broker: p99 <= 15 ms.
 
 Executor specification, section 16. `python bench/api.py [SECONDS]`; load and server share the
-machine. Latency counts from the instant a request was due. Prints start and memory too.
+machine. Half of the signals enter, each in a symbol of its own, the others leave again, so that the
+book stays as large as an account's. Latency counts from the instant a request was due. Prints start
+and memory too.
 """
 
 import asyncio
@@ -24,7 +26,8 @@ from bft.domain import sessions
 
 RATE, P99_MS = 200, 15.0
 NIGHT = date(2026, 1, 5)
-SYMBOLS = [f"S{chr(65 + n)}" for n in range(20)]
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+SYMBOLS = [f"Q{a}{b}" for a in LETTERS for b in LETTERS]
 READS = ("/v1/orders?limit=20", "/v1/positions", "/v1/health", "/v1/health/ready", "/v1/kill")
 
 
@@ -86,28 +89,42 @@ async def load(port: int, token: str, seconds: int) -> tuple[list[float], list[f
         due = began + number / RATE
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         signal = number % 10 == 0
-        name = SYMBOLS[number // 10 % len(SYMBOLS)]
-        body = {"symbol": name, "side": "BUY", "quantity": 1, "price": 100.02, "stop_frac": 0.05}
-        body |= {"confidence": 0.9, "signal_id": f"b{number}", "strategy_id": "bench"}
         path = "/v1/signal" if signal else READS[number % len(READS)]
-        code, text = await next(pool).ask(path, body if signal else None)
+        code, text = await next(pool).ask(path, signal_of(number) if signal else None)
         (signals if signal else reads).append((time.perf_counter() - due) * 1000)
-        if code not in {200, 201}:
+        if code not in {200, 201, 202}:
             wrong.append(f"{path} {code} {text[:200]!r}")
 
-    async def ticks() -> None:
-        line = Connection(port, token)
-        while True:
-            for name in SYMBOLS:
-                tick = {"symbol": name, "price": 100.01, "bid": 100, "ask": 100.02}
-                await line.ask("/v1/tick", tick)
-            await asyncio.sleep(2.0)
+    async def tick(number: int) -> None:
+        """A price for the symbol of a signal, a moment before."""
+        await asyncio.sleep(max(0.0, began + number / RATE - 0.02 - time.perf_counter()))
+        bid = 101 if number % 20 else 100  # each trade wins: no streak of losses halts the load
+        price = {"symbol": symbol_of(number), "price": bid, "bid": bid, "ask": bid + 0.02}
+        await next(pool).ask("/v1/tick", price)
 
-    ticking = asyncio.create_task(ticks())
-    await asyncio.sleep(0.4)
-    await asyncio.gather(*(one(n) for n in range(RATE * seconds)))
-    ticking.cancel()
+    count = RATE * seconds
+    await asyncio.gather(*(tick(n) for n in range(0, count, 10)), *(one(n) for n in range(count)))
     return reads, signals, wrong
+
+
+def symbol_of(number: int) -> str:
+    """Of the signals that requests `number` and `number + 10` send."""
+    return SYMBOLS[number // 20 % len(SYMBOLS)]
+
+
+def signal_of(number: int) -> dict[str, object]:
+    """An entry, and ten requests later the exit of the same symbol."""
+    body: dict[str, object] = {"symbol": symbol_of(number), "signal_id": f"b{number}"}
+    if number % 20:
+        return body | {"side": "SELL", "kind": "exit"}
+    return body | {
+        "side": "BUY",
+        "kind": "entry",
+        "quantity": 10,
+        "price": 100.02,
+        "stop_frac": 0.05,
+        "confidence": 0.9,
+    }
 
 
 def commit_ms(folder: Path) -> tuple[float, float]:

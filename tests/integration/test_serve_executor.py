@@ -1,11 +1,16 @@
 """`bft serve executor` as a process: start, orders, SIGTERM, restart, second process, refusals."""
 
+import shutil
 import signal
+import ssl
+import subprocess
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 from executor_process import Process, running
+from servers import free_port, wait_for
 
 from bft.adapters.broker.ib import login_of
 
@@ -47,6 +52,7 @@ def test_signal_latches_the_kill_switch(tmp_path: Path) -> None:
     ("options", "environment", "code", "says"),
     [
         (["--host", "0.0.0.0"], {}, 78, "BFT_API_ALLOW_PLAINTEXT"),  # noqa: S104  refused
+        (["--client-ca", "ca.pem"], {}, 78, "--tls-cert"),
         (["--broker", "tradovate"], {}, 78, "tradovate"),
         (["--broker", "ib"], {}, 78, "BFT_ACCOUNT"),
         (["--profile", "equites"], {}, 78, "did you mean equities"),
@@ -69,3 +75,40 @@ def test_start_that_can_never_work_is_refused(
 def test_weekly_login_is_a_day_and_a_time() -> None:
     assert str(login_of("Sun 13:00")) == "(6, datetime.time(13, 0))"
     assert login_of("") is None
+
+
+def certificates(folder: Path) -> None:
+    """An authority, and one certificate each for the server and a client."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl program")
+    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    made = ["-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test authority"]
+    commands = [[*new, *made]]
+    for name in ("server", "client"):
+        wanted = ["-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}"]
+        by = ["-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "subjectAltName=IP:127.0.0.1"]
+        commands.append([*new, *wanted, *by, "-addext", "basicConstraints=critical,CA:FALSE"])
+    for words in commands:
+        subprocess.run(words, cwd=folder, check=True, capture_output=True)
+
+
+def test_clients_show_certificates_and_probes_need_none(tmp_path: Path) -> None:
+    certificates(tmp_path)
+    probes = free_port()
+    options = ["--tls-cert", "server.pem", "--tls-key", "server.key", "--client-ca", "ca.pem"]
+    options = [str(tmp_path / word) if "." in word else word for word in options]
+    one = Process(tmp_path / "root", *options, "--health-port", str(probes))
+    try:
+        wait_for(probes, one.process)  # type: ignore[arg-type]
+        trust = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+        health = f"https://127.0.0.1:{probes}"
+        assert httpx.get(f"{health}/v1/health/live", verify=trust).status_code == 200
+        assert httpx.get(f"{health}/v1/metrics/prom", verify=trust).status_code == 200
+        assert httpx.get(f"{health}/v1/orders", verify=trust).status_code == 404
+        api = one.url.replace("http:", "https:")
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{api}/v1/health/live", verify=trust)
+        trust.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
+        assert httpx.get(f"{api}/v1/health/live", verify=trust).status_code == 200
+    finally:
+        assert one.stop()[0] == 0

@@ -112,6 +112,7 @@ class Executor:
         )
         self._assemble()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._night_read = asyncio.Event()
         self.desk.fatal = writer.on_bug = self._end
 
     def _assemble(self) -> None:
@@ -240,6 +241,7 @@ class Executor:
         try:
             await self._sample_clock()
             self._check_peer()
+            await self._night_read.wait()  # else rule 7 would deny for good what is only unread
             await self.reconciler.arm()
             self.equity.turn()
         except UnavailableError as error:
@@ -302,7 +304,10 @@ class Executor:
     async def refresh(self) -> None:
         """Read the night's facts again; a fault leaves the old ones, which age."""
         held = frozenset(p.contract.symbol for p in self.desk.state.positions.values())
-        self.desk.reference = await self._parts.load_reference(held)
+        try:
+            self.desk.reference = await self._parts.load_reference(held)
+        finally:
+            self._night_read.set()
 
     async def _sample_clock(self) -> None:
         desk = self.desk

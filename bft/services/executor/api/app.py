@@ -132,7 +132,9 @@ async def _bug(request: Request, error: Exception) -> JSONResponse:
         exc_info=error,
     )
     text = "internal error; the log names it by request_id"
-    return answer(request, Problem(500, Reason.OTHER, text))
+    made = answer(request, Problem(500, Reason.OTHER, text))
+    made.headers["x-request-id"] = request.state.request_id  # it is answered outside of `Outside`
+    return made
 
 
 class Outside:

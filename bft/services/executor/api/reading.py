@@ -116,20 +116,26 @@ class History(BaseModel):
 @router.get("/v1/positions", response_model=Positions, responses=errors())
 async def get_positions(request: Request, _: Reads) -> JSONResponse:
     """What is held, by the executor's own book."""
-    return JSONResponse({"positions": positions_view(service_of(request))})
+    return JSONResponse({"positions": positions_of(service_of(request))})
 
 
-def positions_view(service: Service) -> list[dict[str, Any]]:
-    """All positions by symbol."""
+def positions_of(service: Service) -> list[dict[str, Any]]:
+    """Every position as the API shows it, by symbol."""
     held = sorted(service.desk.state.positions.values(), key=lambda p: (p.symbol, p.con_id))
-    stops: dict[int, list[Intent]] = {}
+    stops = stops_by_contract(service)
+    return [position_view(service, each, stops.get(each.con_id, ())) for each in held]
+
+
+def stops_by_contract(service: Service) -> dict[int, list[Intent]]:
+    """Stop legs that are not over, by contract."""
+    found: dict[int, list[Intent]] = {}
     for leg in service.desk.state.live_intents():
         if leg.leg is Leg.STOP:
-            stops.setdefault(leg.contract.con_id, []).append(leg)
-    return [_position_view(service, each, stops.get(each.con_id, ())) for each in held]
+            found.setdefault(leg.contract.con_id, []).append(leg)
+    return found
 
 
-def _position_view(service: Service, held: Position, stops: Sequence[Intent]) -> dict[str, Any]:
+def position_view(service: Service, held: Position, stops: Sequence[Intent]) -> dict[str, Any]:
     """A position with its price now and the live stops that protect it."""
     price = price_of(service, held)
     gain = gain_of(held, price)

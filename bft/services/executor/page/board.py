@@ -13,7 +13,7 @@ from bft.reports.shown import UNKNOWN, number, usd
 from bft.services.executor.api import health
 from bft.services.executor.api.auth import Subject
 from bft.services.executor.api.halting import kill_view
-from bft.services.executor.api.reading import positions_view
+from bft.services.executor.api.reading import positions_of
 from bft.services.executor.api.service import Service
 from bft.services.executor.api.views import STATUS, legs_by_entry, order_view
 from bft.services.executor.page.limits import used
@@ -68,7 +68,7 @@ def _tiles(service: Service) -> list[Row]:
 
 
 def _positions(service: Service) -> list[Row]:
-    return [_position(row) for row in positions_view(service)]
+    return [_position(row) for row in positions_of(service)]
 
 
 def _position(row: Row) -> Row:

@@ -301,3 +301,17 @@ def test_telegram_is_not_there_unless_configured(tmp_path: Path) -> None:
         assert (await api.client.post("/v1/hooks/telegram", json={})).status_code == 404
 
     armed(tmp_path, then)
+
+
+def test_bug_is_answered_without_its_trace(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        async def broken(_words: list[str]) -> tuple[int, dict[str, Any]]:
+            raise RuntimeError("secret detail")
+
+        api.service.command = broken
+        made = await api.ask("POST", "/v1/model/promote")
+        assert made.status_code == 500
+        assert "secret detail" not in made.text
+        assert made.json()["request_id"] == made.headers["x-request-id"]
+
+    armed(tmp_path, then)
