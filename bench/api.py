@@ -108,12 +108,13 @@ async def load(port: int, token: str, seconds: int) -> tuple[list[float], list[f
 
 
 def symbol_of(number: int) -> str:
-    """Of the signals that requests `number` and `number + 10` send."""
-    return SYMBOLS[number // 20 % len(SYMBOLS)]
+    """Symbol of a signal: entered by its request, left by one that comes a second later."""
+    place = number // 20 if number % 20 == 0 else (number - RATE - 10) // 20
+    return SYMBOLS[place % len(SYMBOLS)]
 
 
 def signal_of(number: int) -> dict[str, object]:
-    """An entry, and ten requests later the exit of the same symbol."""
+    """An entry, or the exit of what was entered a second before."""
     body: dict[str, object] = {"symbol": symbol_of(number), "signal_id": f"b{number}"}
     if number % 20:
         return body | {"side": "SELL", "kind": "exit"}
@@ -149,7 +150,7 @@ def main(seconds: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name) / "root"
         publish(root)
-        latency = {"BFT_PAPER_LATENCY_MS": "0-0"}
+        latency = {"BFT_PAPER_LATENCY_MS": "0-0", "BFT_PAPER_CASH_USD": "100000000"}
         with running(root, "--profile", "bench", **latency) as executor:
             print(f"live after {executor.live_s:.2f} s (goal 1.5)")
             executor.until_ready()
