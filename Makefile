@@ -35,6 +35,9 @@ check: setup  ## what CI runs: lint, types, import contracts, freshness, tests
 bench: setup  ## every script of bench/; each prints its ratio or figure last
 	@for script in bench/*.py; do echo "== $$script"; PYTHONPATH=tests $(BIN)/python $$script || exit 1; done
 
+soak: setup  ## 10,000 seeded days of faults, over an hour on two cores
+	PYTHONPATH=tests $(BIN)/python bench/faults.py --seeds 10000
+
 docs: setup  ## rewrite the generated files
 	$(BIN)/python docs/generate.py
 
@@ -57,4 +60,4 @@ lock: .lock/bin/uv  ## recompile the locks, by a uv of its own
 	$(LOCK) -o requirements/base.txt
 	grep -A99 '^uv==' requirements/dev.txt | awk 'NR>1 && !/^ /{exit} !/ #/{print}' > requirements/uv.txt
 
-.PHONY: help setup demo bench test check docs workflows fmt clean lock
+.PHONY: help setup demo bench soak test check docs workflows fmt clean lock

@@ -53,7 +53,9 @@ def test_f13_orders_of_others_are_left_alone(tmp_path: Path, who: str) -> None:
     wired(tmp_path, story)
 
 
-@pytest.mark.parametrize(("side", "qty", "held", "kept"), [("SELL", 20, 29, 29), ("BUY", 20, 69, 49)])
+@pytest.mark.parametrize(
+    ("side", "qty", "held", "kept"), [("SELL", 20, 29, 29), ("BUY", 20, 69, 49)]
+)
 def test_f13_fills_of_others_are_booked_and_stops_adjusted(
     tmp_path: Path, side: str, qty: int, held: int, kept: int
 ) -> None:
