@@ -35,7 +35,8 @@ check: setup  ## what CI runs: lint, types, import contracts, freshness, tests
 bench: setup  ## every script of bench/; each prints its ratio or figure last
 	@for script in bench/*.py; do echo "== $$script"; PYTHONPATH=tests $(BIN)/python $$script || exit 1; done
 
-soak: setup  ## hours of the same: schemathesis with thousands of draws on a running API
+soak: setup  ## 10,000 seeded days of faults, then thousands of odd requests: hours
+	PYTHONPATH=tests $(BIN)/python bench/faults.py --seeds 10000
 	@for script in bench/soak/*.py; do echo "== $$script"; PYTHONPATH=tests $(BIN)/python $$script || exit 1; done
 
 docs: setup  ## rewrite the generated files

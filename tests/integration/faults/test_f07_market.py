@@ -53,7 +53,9 @@ def test_f13_orders_of_others_are_left_alone(tmp_path: Path, who: str) -> None:
     wired(tmp_path, story)
 
 
-@pytest.mark.parametrize(("side", "qty", "held", "kept"), [("SELL", 20, 29, 29), ("BUY", 20, 69, 49)])
+@pytest.mark.parametrize(
+    ("side", "qty", "held", "kept"), [("SELL", 20, 29, 29), ("BUY", 20, 69, 49)]
+)
 def test_f13_fills_of_others_are_booked_and_stops_adjusted(
     tmp_path: Path, side: str, qty: int, held: int, kept: int
 ) -> None:
@@ -64,7 +66,7 @@ def test_f13_fills_of_others_are_booked_and_stops_adjusted(
         await scene.wait(lambda: guarded(scene) == kept, within_s=2.5)
         await scene.sleep(40)
         assert (scene.qty(), guarded(scene)) == (held, kept)
-        assert not [leg for leg in scene.intents(Leg.EXIT)]
+        assert not list(scene.intents(Leg.EXIT))
 
     wired(tmp_path, story)
 
