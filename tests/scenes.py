@@ -40,10 +40,12 @@ class Scene(World):
     """A World whose process may die at a point, and whose disk may fill."""
 
     gate: Gate = field(default_factory=Gate)
+    past: list[Gate] = field(default_factory=list)
     refs: Counter[str] = field(default_factory=Counter)  # orders ever sent, by reference
     forgotten: bool = False  # the broker has dropped a day's fills: what they moved is fenced
 
     async def start(self, **changes: Any) -> Executor:
+        self.past.append(self.gate)  # tasks of the dead wait there for ever
         self.gate = Gate()
         return await super().start(**{"offload": self.gate.offload, **changes})
 

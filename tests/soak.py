@@ -5,10 +5,13 @@ reconciled, and every invariant must hold (executor specification, section 12).
 """
 
 import asyncio
+import logging
+import multiprocessing
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import time, timedelta
@@ -16,6 +19,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import structlog
 from crashes import Point
 from executors import CLOSE, DAY, OPEN, signal, usd
 from scenes import WireScene
@@ -338,3 +342,23 @@ def play(seed: int) -> Outcome:
     """One scenario in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="soak-", dir=MEMORY) as folder:
         return run(_one(seed, Path(folder)))
+
+
+def quiet() -> None:
+    """What a worker process does first: a thousand seeds' alerts are nobody's reading."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+def attempt(seed: int) -> Outcome:
+    """`play`, an exception being one more problem."""
+    try:
+        return play(seed)
+    except Exception as error:  # noqa: BLE001  a soak goes on
+        return Outcome(seed=seed, problems=[f"raised: {error!r}"], journal=[], story=[])
+
+
+def many(seeds: Iterable[int], *, processes: int) -> Iterator[Outcome]:
+    """Outcomes of seeds, in order, from so many processes."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=quiet) as pool:
+        yield from pool.map(attempt, seeds, chunksize=5)

@@ -46,7 +46,7 @@ from bft.services.executor.writer import Offload, Writer
 
 LEASE_TTL_S, LEASE_RENEW_S = 15.0, 5.0
 REFERENCE_S, SKEW_S, OUTBOX_S, RESERVE_S = 30.0, 15.0, 1.0, 30.0
-STOP_S = 8.0
+STOP_S, PRUNE_S = 8.0, 6 * 3600.0
 
 Load = Callable[[frozenset[str]], Awaitable[Reference]]
 """Reads the night's facts and the bars of held symbols, off the loop."""
@@ -156,6 +156,7 @@ class Executor:
             (self._every_async(REFERENCE_S, self.refresh), "reference"),
             (self._every_async(SKEW_S, self._sample_clock), "clock"),
             (self._every_async(OUTBOX_S, self._deliver), "outbox"),
+            (self._every_async(PRUNE_S, self._prune), "prune"),
         ]
         for work, name in loops:
             desk.spawn(work, name)
@@ -320,6 +321,11 @@ class Executor:
         if desk.skew.broken and desk.skew.samples_s:
             text = f"the broker's clock differs by {desk.skew.samples_s[-1]:+.1f} s"
             desk.alert("ClockSkew", desk.account, text)
+
+    async def _prune(self) -> None:
+        """Forget answered keys, delivered notifications and snapshots that are old enough."""
+        now = self.desk.now
+        await self._parts.offload(lambda: self._parts.book.prune(now=now))
 
     async def _deliver(self) -> None:
         book, notifier, now = self._parts.book, self._parts.notifier, self.desk.now

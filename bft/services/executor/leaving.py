@@ -3,7 +3,7 @@
 Source: executor specification, section 6.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -69,8 +69,13 @@ class Leaving:
                 self._hurry(exit_)
         if missing <= 0 or place in self._starting or not self.may_leave(wanted.contract):
             return
+        ended = self._ended(wanted)
+        if self._waits(ended):
+            return
+        if ended and ended[-1].state is IntentState.REJECTED:
+            wanted = replace(wanted, group=None)  # perhaps the group was what was refused
         self._starting.add(place)
-        order = self._intent(wanted, missing)
+        order = self._intent(wanted, missing, at_market=bool(ended))
         self._desk.spawn(self._send(order, place), f"exit {wanted.contract.symbol}")
 
     def flying(self, wanted: Leave) -> list[Intent]:
@@ -83,6 +88,26 @@ class Leaving:
             and intent.parent_id == wanted.parent_id
             and not self._given_up(intent)
         ]
+
+    def _ended(self, wanted: Leave) -> list[Intent]:
+        """Earlier exits of the same bracket or position that ended unfilled, oldest first."""
+        found = [
+            intent
+            for intent in self._desk.state.intents.values()
+            if intent.leg is Leg.EXIT
+            and intent.signal_id == wanted.signal_id
+            and intent.contract.con_id == wanted.contract.con_id
+            and intent.state in {IntentState.REJECTED, IntentState.CANCELLED}
+            and intent.parent_id == wanted.parent_id
+        ]
+        return sorted(found, key=lambda intent: intent.attempt)
+
+    def _waits(self, ended: list[Intent]) -> bool:
+        """Whether the last two were refused and the next may not go yet."""
+        if [intent.state for intent in ended[-2:]] != [IntentState.REJECTED] * 2:
+            return False
+        sent = self._first.get(ended[-1].intent_id)
+        return sent is not None and self._desk.timer() - sent < STEP_S
 
     def _given_up(self, exit_: Intent) -> bool:
         """An exit nobody knows about is cancelled after 5 s, and another may go."""
@@ -101,17 +126,30 @@ class Leaving:
 
     async def _send(self, order: Intent, place: tuple[str, int]) -> None:
         try:
+            await self._sender.leave_to_send(1, Priority.CLOSING)
+            # while the token was awaited a stop may have filled: an exit never opens
+            order = replace(order, qty=min(order.qty, self._reducible(order)))
+            if order.qty <= 0:
+                return
             self._first.setdefault(order.intent_id, self._desk.timer())
-            problem = await self._sender.send([order], priority=Priority.CLOSING)
+            problem = await self._sender.dispatch([order])
             if problem:
                 self._desk.event("ORDER", "WARNING", "exit_waits", f"{order.order_ref}: {problem}")
         finally:
             self._starting.discard(place)
 
-    def _intent(self, wanted: Leave, qty: int) -> Intent:
+    def _reducible(self, order: Intent) -> int:
+        """Units that an order of this side can close, by the book and, in a dispute, the broker."""
+        desk, con_id = self._desk, order.contract.con_id
+        held = [desk.state.position_qty(order.account, con_id)]
+        if order.contract.symbol in desk.disputed:
+            held.append(desk.broker_qty.get(con_id, Decimal(0)))
+        return max(0, min(int(-order.side.sign * qty) for qty in held))
+
+    def _intent(self, wanted: Leave, qty: int, *, at_market: bool) -> Intent:
         day = trading_day(self._desk.now, sec_type=wanted.contract.sec_type)
         attempt = next_attempt(self._desk, wanted.signal_id, wanted.contract, Leg.EXIT)
-        kind, price = self._price(wanted.contract, wanted.side)
+        kind, price = self._price(wanted, at_market=at_market)
         return Intent(
             intent_id=Identity(
                 signal_id=wanted.signal_id,
@@ -140,13 +178,14 @@ class Leaving:
             reason=wanted.reason,
         )
 
-    def _price(self, contract: Contract, side: Side) -> tuple[OrderType, Decimal | None]:
-        """Options begin at the mid; what has a deep market is sold into it at once."""
-        quote = self._desk.quote(contract) if contract.sec_type == "OPT" else None
+    def _price(self, wanted: Leave, *, at_market: bool) -> tuple[OrderType, Decimal | None]:
+        """Options begin at the mid, once; what has a deep market is sold into it at once."""
+        option = wanted.contract.sec_type == "OPT" and not at_market
+        quote = self._desk.quote(wanted.contract) if option else None
         mid = quote.mid_usd if quote else None
         if mid is None:
             return OrderType.MARKET, None
-        return OrderType.LIMIT, entry_on_tick(mid, contract.tick_usd, side)
+        return OrderType.LIMIT, entry_on_tick(mid, wanted.contract.tick_usd, wanted.side)
 
     def _hurry(self, exit_: Intent) -> None:
         """An exit that does not fill: nearer to the market every 10 s, a page after 5 min."""

@@ -46,6 +46,7 @@ class Resting:
     def protect(self, cover: Cover, entry: Intent, legs: Sequence[Intent]) -> str | None:
         """Send what is needed; why the position must be closed at the market, or None."""
         legs = [leg for leg in legs if leg.leg in {Leg.STOP, Leg.TARGET}]
+        legs = self._without_old_basis(legs)
         wanted = _desired(cover, entry)
         gap_s = self._gap_s(cover, wanted.qty - protection.protected_qty(legs))
         # all ages, each turn: one that is first asked for when it matters would begin at zero
@@ -56,6 +57,19 @@ class Resting:
                 return action.why
             self._do(entry, action)
         return None
+
+    def _without_old_basis(self, legs: Sequence[Intent]) -> list[Intent]:
+        """Legs priced before a split go; others take their place at today's levels."""
+        made = self._desk.state.adjustments.values()
+        splits = [a for a in made if a.ratio is not None]
+        kept = []
+        for leg in legs:
+            con_id, at = leg.contract.con_id, leg.created_at
+            if not any(s.contract.con_id == con_id and at and at < s.at for s in splits):
+                kept.append(leg)
+            elif not leg.state.terminal:
+                self.cancel(leg, why="priced before a split")
+        return kept
 
     def cancel(self, leg: Intent, *, why: str) -> None:
         """Cancel an order, once in a while as long as it lives."""

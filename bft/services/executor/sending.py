@@ -35,6 +35,10 @@ class Sender:
             UnavailableError: the session does not allow it; nothing was committed.
         """
         await self.leave_to_send(len(legs), priority)
+        return await self.dispatch(legs)
+
+    async def dispatch(self, legs: Sequence[Intent]) -> str | None:
+        """Commit and send closing legs whose tokens are taken; see `send`."""
         legs = self.with_ids(legs)
         made = entries.intents(self._desk.now, intents=legs, facts=None)
         return await self.commit(legs, [made])

@@ -10,7 +10,7 @@ from bft.domain.orders import Contract, Intent, Leg, Side
 from bft.ledger.days import trading_day
 from bft.ledger.lots import Line, LineEvent
 from bft.ledger.state import BookState
-from bft.services.executor.covers import Cover
+from bft.services.executor.covers import Cover, from_bracket
 from bft.services.executor.desk import Desk
 from bft.services.executor.leaving import Leave
 
@@ -26,13 +26,17 @@ def orphans(state: BookState, covers: Mapping[str, Cover]) -> Iterator[Intent]:
 
 
 def excess(desk: Desk, covers: Iterable[Cover]) -> Iterator[Leave]:
-    """Closing orders for units of our own doing that no cover holds."""
+    """Closing orders for units of our own doing that no cover holds; they only ever reduce."""
     held = _held(covers)
     for position in desk.state.positions.values():
-        own = position.qty - foreign_qty(desk.state, position.account, position.con_id)
-        extra = int(own) - held.get(position.con_id, 0)
+        account, con_id = position.account, position.con_id
+        own = int(position.qty - foreign_qty(desk.state, account, con_id))
+        extra = own - held.get(con_id, 0)
         if extra:
-            yield _closing(desk, position.contract, extra)
+            extra -= _absorbed(desk.state, account, con_id)
+        left = int(position.qty)
+        if extra * left > 0:
+            yield _closing(desk, position.contract, min(extra, left, key=abs))
 
 
 def surplus(state: BookState, account: str, covers: Iterable[Cover]) -> Iterator[tuple[Cover, int]]:
@@ -59,6 +63,15 @@ def foreign_qty(state: BookState, account: str, con_id: int) -> Decimal:
         elif event.trade_id not in state.intents:
             total += event.qty
     return total
+
+
+def _absorbed(state: BookState, account: str, con_id: int) -> int:
+    """Signed units of covers that ended since nothing was held, which others had closed."""
+    line = state.lines.get((account, con_id))
+    entries = {event.trade_id for event in _campaign(line)} if line else set()
+    ended = (b for b in state.brackets.values() if b.closed_at is not None and b.entry in entries)
+    covers = [from_bracket(bracket) for bracket in ended]
+    return sum(cover.sign * cover.cut_qty for cover in covers)
 
 
 def _campaign(line: Line) -> list[LineEvent]:

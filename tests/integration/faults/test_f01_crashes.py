@@ -69,11 +69,15 @@ def test_another_boot_of_the_machine_proves_nothing(tmp_path: Path) -> None:
     wired(tmp_path, story)
 
 
+def _tear(folder: Path) -> None:
+    (marker,) = folder.glob("send.marker.*")
+    marker.write_bytes(marker.read_bytes() + b"half a rec")
+
+
 def test_torn_marker_proves_nothing(tmp_path: Path) -> None:
     async def story(scene: WireScene) -> None:
         await scene.die_at(Point.AFTER_FSYNC, work=scene.submit(signal()))
-        (marker,) = tmp_path.glob("send.marker.*")
-        marker.write_bytes(marker.read_bytes() + b"half a rec")
+        _tear(tmp_path)
         await scene.again()
         assert scene.entry().state is IntentState.UNKNOWN
 

@@ -94,7 +94,10 @@ def test_f06_clock_set_back_moves_no_timer(tmp_path: Path) -> None:
     async def story(scene: WireScene) -> None:
         scene.fault("child_reject", leg="stop")
         scene.clock.start -= timedelta(minutes=5)
-        await scene.submit(signal())
+        scene.price("AAPL", "99.99")
+        await scene.sleep(0.1)
+        opened = await scene.submit(signal(decided_at=scene.clock.now()))
+        assert opened.decision.allowed, opened.decision.detail
         began = asyncio.get_running_loop().time()
         while not (scene.qty() == guarded(scene) == 49):
             await asyncio.sleep(0.05)

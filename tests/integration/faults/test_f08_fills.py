@@ -1,4 +1,4 @@
-"""F8, F9, F12, F15, F16: fills that come in parts, late, twice, too large, or instead of a cancel."""
+"""F8, F9, F12, F15, F16: fills in parts, late, twice, too large, or instead of a cancel."""
 
 from pathlib import Path
 
@@ -223,5 +223,29 @@ def test_f16_correction_replaces_the_fill_it_names(tmp_path: Path) -> None:
         assert position.average_cost_usd == usd("99.5")
         assert scene.executor.guard.covers[scene.entry().intent_id].open_qty == 49
         await covered(scene, 49)
+
+    wired(tmp_path, story)
+
+
+def test_f15_refused_exit_is_tried_again_in_steps(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        await bought(scene)
+        scene.fault("reject", when={"msg": "placeOrder", "times": 3})
+        scene.executor.closing.close(Selection(symbols=("AAPL",)))
+        await scene.sleep(8)
+        assert len(scene.intents(Leg.EXIT)) == 2
+        await scene.wait(lambda: scene.qty() == 0, within_s=16)
+        assert len(scene.intents(Leg.EXIT)) == 4
+
+    wired(tmp_path, story)
+
+
+def test_f09_stop_that_fills_while_an_exit_waits_leaves_it_nothing(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        await bought(scene)
+        scene.executor.closing.close(Selection(symbols=("AAPL",)))
+        scene.price("AAPL", "92.00")
+        await scene.sleep(5)
+        assert scene.qty() == 0
 
     wired(tmp_path, story)

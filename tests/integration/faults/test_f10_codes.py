@@ -1,0 +1,137 @@
+"""F10, F11: what codes about orders may and may not do; sessions refused and requests too many."""
+
+from pathlib import Path
+
+import pytest
+from executors import signal, usd
+from scenes import WireScene, bought, guarded, wired
+
+from bft.adapters.broker.ib import codes
+from bft.domain.broker import ErrorKind, SessionState
+from bft.domain.orders import IntentState, Leg
+
+REFUSED = [c for c in codes.LISTED if codes.kind_of(c) is ErrorKind.REFUSED]
+NEVER_TERMINAL = [
+    c
+    for c in (*codes.LISTED, 2109, 2137, 2169, 10999)
+    if codes.kind_of(c)
+    in {ErrorKind.MESSAGE, ErrorKind.HELD, ErrorKind.UNLISTED, ErrorKind.UNCHANGED}
+]
+RESTING = {"limit_price_usd": usd("100.50")}
+
+
+@pytest.mark.parametrize("code", NEVER_TERMINAL)
+def test_f10_message_ends_no_order(tmp_path: Path, code: int) -> None:
+    async def story(scene: WireScene) -> None:
+        scene.fault("warn", code=code)
+        scene.price("AAPL", "101.00")
+        await scene.submit(signal(**RESTING))
+        await scene.sleep(3)
+        assert scene.entry().state is IntentState.ACKED
+        scene.price("AAPL", "100.40", "100.45")
+        await scene.wait(lambda: scene.qty() == guarded(scene) > 0, within_s=3)
+
+    wired(tmp_path, story)
+
+
+@pytest.mark.parametrize("code", REFUSED)
+def test_f11_refusal_ends_the_order_it_names(tmp_path: Path, code: int) -> None:
+    async def story(scene: WireScene) -> None:
+        scene.fault("reject", code=code)
+        scene.price("AAPL", "101.00")
+        await scene.submit(signal(**RESTING))
+        await scene.wait(lambda: scene.entry().state is IntentState.REJECTED, within_s=3)
+        await scene.wait(
+            lambda: all(intent.state.terminal for intent in scene.intents()), within_s=60
+        )
+        assert scene.executor.guard.covers == {}
+
+    wired(tmp_path, story)
+
+
+def test_f11_103_is_evidence_and_no_licence(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        scene.price("AAPL", "101.00")
+        scene.fault("warn", code=103)
+        await scene.submit(signal(**RESTING))
+        await scene.wait(lambda: scene.entry().state is IntentState.ACKED, within_s=5)
+        assert len(scene.broker.placed) == 3
+
+    wired(tmp_path, story)
+
+
+def test_f11_103_for_an_order_nobody_holds_stays_unknown(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        scene.price("AAPL", "101.00")
+        scene.fault("reject", code=103)
+        await scene.submit(signal(**RESTING))
+        await scene.sleep(5)
+        assert scene.entry().state is IntentState.UNKNOWN
+        assert (await scene.submit(signal(signal_id="b"))).decision.reason == "halted"
+        assert len({order.order_ref for order in scene.broker.placed}) == 3
+
+    wired(tmp_path, story)
+
+
+def test_f11_client_id_in_use_waits_for_the_same_id(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        await bought(scene)
+        scene.fault("client_id_in_use", when={"msg": "startApi", "times": 3})
+        scene.cut()
+        await scene.wait(lambda: not scene.executor.desk.reconciled, within_s=2)
+        await scene.rearmed(within_s=40)
+        assert scene.broker.client_id == 10
+
+    wired(tmp_path, story)
+
+
+def test_f11_pacing_drops_no_order(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        scene.fault("code", code=100, text="Max rate of messages per second has been exceeded")
+        await scene.sleep(3)
+        scene.price("AAPL", "99.99")
+        await scene.sleep(0.5)
+        await bought(scene)
+        assert "PacingErrors" in scene.alerts()
+
+    wired(tmp_path, story)
+
+
+def test_f10_silently_accepted_order_is_found(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        scene.fault("silent_accept")
+        scene.price("AAPL", "101.00")
+        await scene.submit(signal(**RESTING))
+        await scene.sleep(9)
+        assert scene.entry().state is IntentState.SENT
+        await scene.wait(lambda: scene.entry().state is IntentState.ACKED, within_s=32)
+
+    wired(tmp_path, story)
+
+
+def test_f10_lost_acknowledgements_are_asked_for(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        for word in ("openOrder", "orderStatus", "execDetails"):
+            scene.fault("drop", when={"msg": word, "times": 6})
+        await scene.submit(signal())
+        await scene.sleep(9)
+        scene.sim.faults.lift()
+        await scene.wait(lambda: scene.qty() == guarded(scene) == 49, within_s=34)
+
+    wired(tmp_path, story)
+
+
+@pytest.mark.parametrize("code", [2103, 2105, 2157])
+def test_f10_broken_farm_opens_nothing_and_closes(tmp_path: Path, code: int) -> None:
+    async def story(scene: WireScene) -> None:
+        await bought(scene)
+        scene.fault("code", code=code)
+        await scene.wait(lambda: scene.broker.state is SessionState.RECONCILING, within_s=1)
+        assert (await scene.submit(signal("MSFT"))).decision.reason == "not_armed"
+        scene.price("AAPL", "92.00")
+        await scene.wait(lambda: scene.qty() == 0, within_s=3)
+        scene.fault("code", code={2103: 2104, 2105: 2106, 2157: 2158}[code])
+        await scene.until_armed()
+        assert scene.intents(Leg.EXIT) == []
+
+    wired(tmp_path, story)
