@@ -41,13 +41,13 @@ def _money(desk: Desk, book: BookFacts) -> Iterator[dict[str, Any]]:
     risk = _sum([held.risk_usd for held in (*(book.positions or ()), *(book.pending or ()))])
     yield _bar("Day loss", day_loss_usd(book), day_loss_cap_usd(book, profile), usd)
     fallen = drawdown_frac(equity, book.peak_equity_usd)
-    yield _bar("Drawdown from the peak", _percent(fallen), 100 * profile.drawdown_frac, _pct)
+    yield _bar("Drawdown", _percent(fallen), 100 * profile.drawdown_frac, _pct)
     caps = [base * profile.open_risk_frac] if base and profile.open_risk_frac else []
     caps += [profile.open_risk_usd] if profile.open_risk_usd else []
     yield _bar("Open risk", risk, min(caps, default=None), usd)
     if base is not None and profile.opening_per_day_frac:
         opened, cap = book.opening_notional_today_usd, base * profile.opening_per_day_frac
-        yield _bar("Opened today", opened, cap, usd)
+        yield _bar("Opened", opened, cap, usd)
 
 
 def _bar(name: str, on: Any, limit: Any, shown: Any) -> dict[str, Any]:
