@@ -1,4 +1,4 @@
-"""F2, F3: the session breaks while orders are on their way; fills come back, nothing is sent twice."""
+"""F2, F3: the session breaks while orders are on their way; fills come back, once."""
 
 from datetime import time, timedelta
 from pathlib import Path
@@ -33,7 +33,8 @@ def test_f02_lost_connectivity_holds_opening_and_recovers_fills(tmp_path: Path, 
         scene.price("AAPL", "100.42", "100.47")
         await scene.sleep(1)
         quote = scene.broker.quote(scene.entry().contract)
-        assert quote is not None and quote.bid_usd == usd("100.42")
+        assert quote is not None
+        assert quote.bid_usd == usd("100.42")
 
     wired(tmp_path, story)
 

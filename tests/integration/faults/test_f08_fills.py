@@ -1,4 +1,4 @@
-"""F8, F9, F12, F15, F16: fills that come in parts, late, twice, too large, or instead of a cancel."""
+"""F8, F9, F12, F15, F16: fills in parts, late, twice, too large, or in place of a cancel."""
 
 from pathlib import Path
 
