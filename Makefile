@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 LOCK = .lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet
-PYTEST = $(BIN)/python -m pytest -q
+PYTEST = $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -35,8 +35,9 @@ check: setup  ## what CI runs: lint, types, import contracts, freshness, tests
 bench: setup  ## every script of bench/; each prints its ratio or figure last
 	@for script in bench/*.py; do echo "== $$script"; PYTHONPATH=tests $(BIN)/python $$script || exit 1; done
 
-soak: setup  ## 10,000 seeded days of faults, over an hour on two cores
+soak: setup  ## 10,000 seeded days of faults, then thousands of odd requests: hours
 	PYTHONPATH=tests $(BIN)/python bench/faults.py --seeds 10000
+	@for script in bench/soak/*.py; do echo "== $$script"; PYTHONPATH=tests $(BIN)/python $$script || exit 1; done
 
 docs: setup  ## rewrite the generated files
 	$(BIN)/python docs/generate.py

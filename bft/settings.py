@@ -188,9 +188,7 @@ def token_secrets(values: Settings) -> tuple[str, ...]:
         raise ConfigError("BFT_JWT_SECRET_FILE: two lines at most, current and previous secret")
     for line in lines:
         if len(line.encode()) < _SECRET_BYTES:
-            raise ConfigError(
-                f"the secret for tokens is shorter than {_SECRET_BYTES} bytes; {hint}"
-            )
+            raise ConfigError(f"the secret for tokens: at least {_SECRET_BYTES} bytes; {hint}")
         if line.lower().startswith(_EXAMPLES) or len(set(line)) < 8:
             raise ConfigError(f"the secret for tokens is an example; {hint}")
     return tuple(lines)

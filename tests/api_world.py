@@ -59,6 +59,10 @@ class Api:
             headers={"user-agent": "bft-test"},
         )
 
+    @property
+    def token(self) -> str:
+        return token("admin")
+
     async def _command(self, words: list[str]) -> tuple[int, dict[str, Any]]:
         self.commands.append(words)
         return self.command_answer

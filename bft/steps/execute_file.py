@@ -4,6 +4,7 @@ Source: strategies specification, section 5; executor specification, sections 10
 """
 
 import csv
+import hashlib
 import io
 import os
 from collections.abc import Mapping, Sequence
@@ -155,8 +156,20 @@ def _short_body(line: _Line, asof: date, unit: int) -> dict[str, Any]:
         "max_hold_days": _whole(line, "max_hold_days", most=10_000) or None,
         "instrument": _instrument(line),
     }
+    made["client_order_id"] = _key(made)
     made |= {LEVELS[column]: _fraction(line, column, unit) for column in LEVELS}
     return {name: value for name, value in made.items() if value is not None}
+
+
+def _key(made: Mapping[str, Any]) -> str:
+    """What a line without an id is known by, however often and in whatever file it is sent.
+
+    Whether a SELL closes or opens short depends on what is held, so the executor makes the signal's
+    id; this key keeps the same line from being decided twice.
+    """
+    names = ("side", "symbol", "strategy_id", "instrument", "asof")
+    text = "|".join(str(made[name]) for name in names)
+    return "csv." + hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _after_close(at: datetime, asof: date) -> bool:

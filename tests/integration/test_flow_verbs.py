@@ -279,11 +279,13 @@ def test_chain_refuses_before_it_begins(root: Path) -> None:
     assert "nobody" in str(line["error"])
 
 
-def test_status_names_what_is_missing_and_refuses_on_check(root: Path) -> None:
-    code, line, _ = bft("status", "--root", str(root), "--json")
+def test_status_names_what_is_missing_and_fails_its_check_without_an_executor(root: Path) -> None:
+    away = ("--api", "http://127.0.0.1:9", "--root", str(root), "--json")
+    code, line, _ = bft("status", *away)
     assert (code, line["missing"]) == (0, ["nightly"])
     assert str(line["next"]).startswith("bft run nightly --asof ")
-    assert bft("status", "--check", "--root", str(root), "--json")[0] == 77
+    assert "bft serve executor" in line["executor"]["away"]
+    assert bft("status", "--check", *away)[0] == 75
 
 
 def test_workflow_status_tells_the_nodes_of_the_newest_run(root: Path) -> None:

@@ -11,6 +11,8 @@ from market_signals import signal
 from order_roots import CLOSE, DAY, NIGHT, OPEN, Running, night_root, running_executor
 from waiting import until
 
+from bft.steps.execute_file import FIRST
+
 BEFORE = OPEN - timedelta(minutes=20)
 
 
@@ -63,7 +65,9 @@ def test_every_view_tells_the_same_story(day: Running) -> None:
         "100",
     )
     assert (held["quantity"], held["average_cost"]) == ("49", "100")
-    assert [e["stop"] for e in held["exits"]] == ["93"]
+    # the stop left with the entry, 7 % below its limit of 102; the policy means 7 % below the fill
+    assert [(e["stop"], e["stop_level"]) for e in held["exits"]] == [("94.86", "93")]
+    assert order["bracket"]["stop"] == "94.86"
 
     _, line, err = day.bft("status", "--root", day.root)
     told = line["executor"]
@@ -73,7 +77,7 @@ def test_every_view_tells_the_same_story(day: Running) -> None:
             "symbol": "AAPL",
             "quantity": "49",
             "average_cost": "100",
-            "stops": ["93"],
+            "stops": ["94.86"],
             "protected": True,
         }
     ]
@@ -196,3 +200,11 @@ def test_denied_signals_are_told_by_reason(tmp_path: Path) -> None:
         assert "confidence" in err
         again = run.bft(*words)[1]
         assert (again["sent"], again["replayed"]) == (0, 4)
+
+        file = tmp_path / "by_hand.csv"
+        line = "BUY,NVDA,5,50,manual,by hand,2026-01-02T23:00:00,7,12,0,0,20,STOCK"
+        file.write_text(f"{','.join(FIRST)}\n{line}\n")
+        code, line, _ = run.bft("execute", "--signals", file, *words[1:])
+        assert (code, line["denied"]) == (0, {"confidence": 1})  # the 13 columns have none
+        file.write_text(f"{','.join(FIRST)}\n{line}")
+        assert run.bft("execute", "--signals", file, *words[1:])[0] == 65

@@ -1,99 +1,18 @@
 """`bft serve executor` as a process: start, orders, SIGTERM, restart, second process, refusals."""
 
-import json
-import os
-import secrets
+import shutil
 import signal
+import ssl
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from servers import free_port
+from executor_process import Process, running
+from servers import free_port, wait_for
 
 from bft.adapters.broker.ib import login_of
-
-CLOCK = "2026-01-06T15:00:00Z"
-HEAVY = ("torch", "pandas", "mlflow", "pyarrow")
-
-
-class Process:
-    """A running executor and a client of it."""
-
-    def __init__(self, root: Path, *options: str, **environment: str) -> None:
-        self.root, port = root, free_port()
-        secret = root / "secret"
-        if not secret.exists():
-            root.mkdir(parents=True, exist_ok=True)
-            secret.write_text(secrets.token_hex(32))
-        inherited = os.environ  # noqa: TID251  what a shell would hand down
-        self.env = {**inherited, "BFT_JWT_SECRET_FILE": str(secret), **environment}
-        words = [sys.executable, "-m", "bft", "serve", "--root", str(root), "executor"]
-        words += ["--port", str(port), "--clock", CLOCK, *options]
-        self.url = f"http://127.0.0.1:{port}"
-        self.began = time.monotonic()
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, env=self.env)
-
-    def until_live(self) -> float:
-        """Seconds from the start to the first answer."""
-        while self.process.poll() is None:
-            try:
-                if httpx.get(f"{self.url}/v1/health/live", timeout=5).status_code == 200:
-                    return time.monotonic() - self.began
-            except httpx.TransportError:
-                time.sleep(0.02)
-        raise AssertionError(self.process.communicate())
-
-    def until_ready(self) -> None:
-        end = time.monotonic() + 30
-        while httpx.get(f"{self.url}/v1/health/ready").status_code != 200:
-            assert time.monotonic() < end, httpx.get(f"{self.url}/v1/health/ready").text
-            time.sleep(0.05)
-
-    def ask(self, method: str, path: str, body: Any = None, **more: Any) -> httpx.Response:
-        headers = {"authorization": f"Bearer {self._token()}"}
-        return httpx.request(method, self.url + path, json=body, headers=headers, **more)
-
-    def _token(self) -> str:
-        words = [sys.executable, "-m", "bft", "token", "ada", "--roles", "admin"]
-        if not hasattr(self, "token"):
-            done = subprocess.run(words, env=self.env, capture_output=True, text=True, check=True)
-            self.token: str = json.loads(done.stdout)["token"]
-        return self.token
-
-    def rss_mib(self) -> float:
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        line = next(line for line in text.splitlines() if line.startswith("VmRSS"))
-        return int(line.split()[1]) / 1024
-
-    def loaded(self) -> set[str]:
-        """Heavy libraries whose compiled parts are mapped into the process."""
-        maps = Path(f"/proc/{self.process.pid}/maps").read_text()
-        return {name for name in HEAVY if f"/site-packages/{name}/" in maps}
-
-    def stop(self) -> tuple[int, str, float]:
-        began = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
-        out, err = self.process.communicate(timeout=20)
-        return self.process.returncode, out + err, time.monotonic() - began
-
-
-@contextmanager
-def running(root: Path, *options: str, **environment: str) -> Iterator[Process]:
-    made = Process(root, *options, **environment)
-    try:
-        made.until_live()
-        yield made
-    finally:
-        if made.process.poll() is None:
-            made.process.kill()
-            made.process.communicate()
 
 
 def test_executor_lives_through_a_restart(tmp_path: Path) -> None:
@@ -133,6 +52,7 @@ def test_signal_latches_the_kill_switch(tmp_path: Path) -> None:
     ("options", "environment", "code", "says"),
     [
         (["--host", "0.0.0.0"], {}, 78, "BFT_API_ALLOW_PLAINTEXT"),  # noqa: S104  refused
+        (["--client-ca", "ca.pem"], {}, 78, "--tls-cert"),
         (["--broker", "tradovate"], {}, 78, "tradovate"),
         (["--broker", "ib"], {}, 78, "BFT_ACCOUNT"),
         (["--profile", "equites"], {}, 78, "did you mean equities"),
@@ -155,3 +75,40 @@ def test_start_that_can_never_work_is_refused(
 def test_weekly_login_is_a_day_and_a_time() -> None:
     assert str(login_of("Sun 13:00")) == "(6, datetime.time(13, 0))"
     assert login_of("") is None
+
+
+def certificates(folder: Path) -> None:
+    """An authority, and one certificate each for the server and a client."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl program")
+    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    made = ["-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test authority"]
+    commands = [[*new, *made]]
+    for name in ("server", "client"):
+        wanted = ["-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}"]
+        by = ["-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "subjectAltName=IP:127.0.0.1"]
+        commands.append([*new, *wanted, *by, "-addext", "basicConstraints=critical,CA:FALSE"])
+    for words in commands:
+        subprocess.run(words, cwd=folder, check=True, capture_output=True)
+
+
+def test_clients_show_certificates_and_probes_need_none(tmp_path: Path) -> None:
+    certificates(tmp_path)
+    probes = free_port()
+    options = ["--tls-cert", "server.pem", "--tls-key", "server.key", "--client-ca", "ca.pem"]
+    options = [str(tmp_path / word) if "." in word else word for word in options]
+    one = Process(tmp_path / "root", *options, "--health-port", str(probes))
+    try:
+        wait_for(probes, one.process)  # type: ignore[arg-type]
+        trust = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+        health = f"https://127.0.0.1:{probes}"
+        assert httpx.get(f"{health}/v1/health/live", verify=trust).status_code == 200
+        assert httpx.get(f"{health}/v1/metrics/prom", verify=trust).status_code == 200
+        assert httpx.get(f"{health}/v1/orders", verify=trust).status_code == 404
+        api = one.url.replace("http:", "https:")
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{api}/v1/health/live", verify=trust)
+        trust.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
+        assert httpx.get(f"{api}/v1/health/live", verify=trust).status_code == 200
+    finally:
+        assert one.stop()[0] == 0

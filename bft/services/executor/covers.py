@@ -25,6 +25,9 @@ _LEVELS = {Leg.TARGET: exits.Reason.TARGET}
 class Cover:
     """`stop_usd`, `target_usd`: levels that the order named, in place of the policy's.
 
+    `planned_stop_usd` went out with the entry, reckoned from the price expected then; the fill
+    settles the level, and only a stop still at the planned one may loosen to it.
+
     `state` is None before the first fill. `entry_qty`, `entry_cost_usd` and `exit_qty` are what
     was counted so far; `cut_qty` was sold or bought back by others.
     """
@@ -39,6 +42,7 @@ class Cover:
     atr_usd: Decimal | None = None
     stop_usd: Decimal | None = None
     target_usd: Decimal | None = None
+    planned_stop_usd: Decimal | None = None
     state: exits.ExitState | None = None
     entry_qty: int = 0
     entry_cost_usd: Decimal = Decimal(0)

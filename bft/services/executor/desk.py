@@ -40,7 +40,8 @@ class Desk:
     `timer`, seconds; `heard_on` the day of the newest signal. `broker_qty` is what the newest
     valid snapshot said, by con id; `disputed` symbols in which it, with its executions, and the
     book differ: nothing opens there until they agree or a person resumes. `fatal` ends the
-    process: what memory holds may not be what the book holds.
+    process: what memory holds may not be what the book holds. `took` hears how long things take,
+    in seconds: commit, send, reconcile, monitor_loop; `heard_code` each code of the broker.
     """
 
     route: Route
@@ -68,6 +69,8 @@ class Desk:
     throttle: Throttle = field(default_factory=Throttle)
     poke: Callable[[], None] = lambda: None
     fatal: Callable[[str], None] = lambda _reason: None
+    took: Callable[[str, float], None] = lambda _what, _seconds: None
+    heard_code: Callable[[int], None] = lambda _code: None
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     _quoted: dict[int, asyncio.Event] = field(default_factory=dict)
 

@@ -48,7 +48,7 @@ def bracket(
     """
     entry = entry_of(desk, order, contract, decided.decision)
     cover = _cover(desk, order, entry, decided.context)
-    price = entry.limit_price_usd or entry.stop_price_usd or _expected(decided.context)
+    price = _expected(entry, order, decided.context)
     levels = exits.initial_levels(
         price,
         cover.policy,
@@ -61,7 +61,8 @@ def bracket(
     target = cover.target_usd or levels.target_usd
     if target is not None:
         terms.insert(0, _terms(Leg.TARGET, entry, target))
-    return [entry, *(closing_leg(entry, each) for each in terms)], cover
+    legs = [entry, *(closing_leg(entry, each) for each in terms)]
+    return legs, replace(cover, planned_stop_usd=levels.stop_usd)
 
 
 def _terms(leg: Leg, entry: Intent, price_usd: Decimal) -> LegTerms:
@@ -178,10 +179,17 @@ def _premium_guards(policy: ExitPolicy, instrument: Instrument) -> ExitPolicy:
     )
 
 
-def _expected(context: Context) -> Decimal:
-    """Price of a market entry: the quote's mid, else the last close."""
+def _expected(entry: Intent, order: OrderRequest, context: Context) -> Decimal:
+    """Price at which the entry should fill: the market's, or its own where that is better.
+
+    The levels of the bracket start from it; the fill settles them.
+    """
     mid = context.quote.mid_usd if context.quote else None
-    found = mid or context.symbol.last_close_usd
-    if found is None:
+    if entry.stop_price_usd is not None:
+        return entry.stop_price_usd
+    market = (None if order.close_decided else mid) or order.ref_price_usd or mid
+    market = market or context.symbol.last_close_usd
+    known = [price for price in (market, entry.limit_price_usd) if price is not None]
+    if not known:
         raise DataError("no price is known to place a stop from")
-    return found
+    return min(known) if entry.side is Side.BUY else max(known)

@@ -46,7 +46,7 @@ from bft.services.executor.writer import Offload, Writer
 
 LEASE_TTL_S, LEASE_RENEW_S = 15.0, 5.0
 REFERENCE_S, SKEW_S, OUTBOX_S, RESERVE_S = 30.0, 15.0, 1.0, 30.0
-STOP_S = 8.0
+STOP_S, PRUNE_S = 8.0, 6 * 3600.0
 
 Load = Callable[[frozenset[str]], Awaitable[Reference]]
 """Reads the night's facts and the bars of held symbols, off the loop."""
@@ -112,6 +112,7 @@ class Executor:
         )
         self._assemble()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._night_read = asyncio.Event()
         self.desk.fatal = writer.on_bug = self._end
 
     def _assemble(self) -> None:
@@ -155,6 +156,7 @@ class Executor:
             (self._every_async(REFERENCE_S, self.refresh), "reference"),
             (self._every_async(SKEW_S, self._sample_clock), "clock"),
             (self._every_async(OUTBOX_S, self._deliver), "outbox"),
+            (self._every_async(PRUNE_S, self._prune), "prune"),
         ]
         for work, name in loops:
             desk.spawn(work, name)
@@ -240,6 +242,7 @@ class Executor:
         try:
             await self._sample_clock()
             self._check_peer()
+            await self._night_read.wait()  # else rule 7 would deny for good what is only unread
             await self.reconciler.arm()
             self.equity.turn()
         except UnavailableError as error:
@@ -302,7 +305,10 @@ class Executor:
     async def refresh(self) -> None:
         """Read the night's facts again; a fault leaves the old ones, which age."""
         held = frozenset(p.contract.symbol for p in self.desk.state.positions.values())
-        self.desk.reference = await self._parts.load_reference(held)
+        try:
+            self.desk.reference = await self._parts.load_reference(held)
+        finally:
+            self._night_read.set()
 
     async def _sample_clock(self) -> None:
         desk = self.desk
@@ -315,6 +321,11 @@ class Executor:
         if desk.skew.broken and desk.skew.samples_s:
             text = f"the broker's clock differs by {desk.skew.samples_s[-1]:+.1f} s"
             desk.alert("ClockSkew", desk.account, text)
+
+    async def _prune(self) -> None:
+        """Forget answered keys, delivered notifications and snapshots that are old enough."""
+        now = self.desk.now
+        await self._parts.offload(lambda: self._parts.book.prune(now=now))
 
     async def _deliver(self) -> None:
         book, notifier, now = self._parts.book, self._parts.notifier, self.desk.now

@@ -28,7 +28,7 @@ from bft.services.executor.resting import Resting
 from bft.services.executor.sending import Sender
 from bft.services.executor.surplus import excess, orphans, surplus
 
-TURN_S = 1.0
+TURN_S, BREATH_S = 1.0, 0.01
 BREACH_S, QUOTE_AGE_S = 10.0, 15.0  # a level passed so long closes; an older quote judges nothing
 _AT_OPEN = frozenset({exits.Reason.TIME, exits.Reason.FLIP, exits.Reason.RULE})
 
@@ -123,8 +123,11 @@ class Guard:
         """Turn for ever."""
         while True:
             self._wake.clear()
+            began = self._desk.timer()
             if self._desk.withstand(self.turn, "guard"):
                 self._desk.beat = self._desk.timer()
+            self._desk.took("monitor_loop", self._desk.timer() - began)
+            await asyncio.sleep(BREATH_S)  # a flood of fills shares a turn
             with suppress(TimeoutError):
                 async with asyncio.timeout(TURN_S):
                     await self._wake.wait()

@@ -243,6 +243,7 @@ class Hearing:
 
     def _error(self, report: ErrorReport) -> None:
         intent = self._addressed(report)
+        self._desk.heard_code(report.code)
         if report.kind is ErrorKind.PACING:
             self._desk.alert("PacingErrors", str(report.code), f"{report.code} {report.text}")
         if intent is None:

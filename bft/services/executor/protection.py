@@ -20,7 +20,8 @@ TARGET_ATTEMPTS = 3  # a target that is refused again and again is left out: the
 class Desired:
     """What `exits.protective` says: open units, stop and target level, tick.
 
-    `sign` is +1 for a long position. `working` tells whether the entry may still fill.
+    `sign` is +1 for a long position. `working` tells whether the entry may still fill. A stop at
+    `planned_stop_usd` was placed before the fill was known and takes any level.
     """
 
     qty: int
@@ -29,6 +30,7 @@ class Desired:
     target_price_usd: Decimal | None
     tick_usd: Decimal
     working: bool
+    planned_stop_usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +162,7 @@ def _trim(desired: Desired, live: list[Intent], covered: int, age_s: Age) -> lis
     return actions + [
         Amend(intent=leg, remaining=leg.remaining_qty, price_usd=desired.stop_price_usd)
         for leg in kept
-        if _moves(desired, leg) and age_s(leg) >= AMEND_EVERY_S
+        if _moves(desired, leg) and (_as_planned(desired, leg) or age_s(leg) >= AMEND_EVERY_S)
     ]
 
 
@@ -195,14 +197,23 @@ def _silent(leg: Intent, *, working: bool) -> bool:
 
 
 def _moves(desired: Desired, leg: Intent) -> bool:
-    """The desired stop is at least a tick tighter; the resting one never loosens."""
+    """The desired stop is at least a tick tighter; the resting one never loosens by itself."""
     if leg.stop_price_usd is None:
         return True
-    return desired.sign * (desired.stop_price_usd - leg.stop_price_usd) >= desired.tick_usd
+    tighter_by = desired.sign * (desired.stop_price_usd - leg.stop_price_usd)
+    if _as_planned(desired, leg):
+        return abs(tighter_by) >= desired.tick_usd
+    return tighter_by >= desired.tick_usd
+
+
+def _as_planned(desired: Desired, leg: Intent) -> bool:
+    """The stop is where it was put before the fill was known."""
+    planned = desired.planned_stop_usd
+    return planned is not None and leg.stop_price_usd == planned
 
 
 def _tighter(desired: Desired, leg: Intent) -> Decimal:
-    if leg.stop_price_usd is None:
+    if leg.stop_price_usd is None or _as_planned(desired, leg):
         return desired.stop_price_usd
     tighter = max if desired.sign > 0 else min
     return tighter(desired.stop_price_usd, leg.stop_price_usd)

@@ -14,7 +14,7 @@ from bft.domain import sessions
 from bft.domain.broker import BrokerOrder, SessionState, Snapshot
 from bft.domain.encoding import encode
 from bft.domain.errors import UnavailableError
-from bft.domain.orders import Execution, FillSource, Intent, IntentState, TimeInForce
+from bft.domain.orders import REF_PREFIX, Execution, FillSource, Intent, IntentState, TimeInForce
 from bft.domain.runs import Json
 from bft.ledger import entries
 from bft.ledger.records import Halt
@@ -88,7 +88,9 @@ class Reconciler:
                 raise UnavailableError("the session changed during a reconciliation; asked again")
             if snapshot.account != self._desk.account:
                 raise UnavailableError(f"snapshot of account ...{snapshot.account[-3:]}: ignored")
-            return self._compare(snapshot, before, why=why, asked=asked)
+            result = self._compare(snapshot, before, why=why, asked=asked)
+            self._desk.took("reconcile", self._desk.timer() - asked)
+            return result
 
     def _compare(
         self, snapshot: Snapshot, before: dict[str, Intent], *, why: str, asked: float
@@ -97,7 +99,7 @@ class Reconciler:
         for told in snapshot.executions or ():
             self._hearing.execution(_recovered(told), epoch=snapshot.epoch)
         for order in snapshot.open_orders:
-            self._hearing.order(order, epoch=snapshot.epoch, listed=True)
+            self._listed(order, before, epoch=snapshot.epoch)
         differences = self._positions(snapshot, asked)
         untouched = {name: old for name, old in before.items() if was.get(name) is old}
         self._settle(snapshot, untouched)
@@ -117,6 +119,13 @@ class Reconciler:
             self._store(snapshot, result)
         desk.poke()
         return result
+
+    def _listed(self, order: BrokerOrder, before: dict[str, Intent], *, epoch: int) -> None:
+        """An open order of a list; what changed since it was asked for is newer than the list."""
+        intent_id = order.order_ref.removeprefix(REF_PREFIX)
+        old = before.get(intent_id)
+        if old is None or self._desk.state.intents.get(intent_id) is old:
+            self._hearing.order(order, epoch=epoch, listed=old is None)
 
     def _store(self, snapshot: Snapshot, result: Json) -> None:
         now = self._desk.now

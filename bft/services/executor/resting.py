@@ -152,4 +152,5 @@ def _desired(cover: Cover, entry: Intent) -> protection.Desired:
         target_price_usd=levels.target_usd if levels else None,
         tick_usd=cover.contract.tick_usd,
         working=not entry.state.terminal,
+        planned_stop_usd=cover.planned_stop_usd,
     )

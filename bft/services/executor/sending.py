@@ -92,6 +92,7 @@ class Sender:
             RefusedError: the lease is lost; nothing was sent.
         """
         desk, ids = self._desk, [leg.intent_id for leg in legs]
+        began = desk.timer()
         try:
             await desk.note(*items, gives_up=True)
         except UnavailableError:
@@ -102,6 +103,7 @@ class Sender:
         if problem:
             desk.note(entries.lapsed(desk.now, intent_ids=ids, reason=problem))
             return problem
+        desk.took("send", desk.timer() - began)
         desk.note(entries.sent(desk.now, intent_ids=ids))
         for leg in legs:
             self._later(leg, IntentState.SENT)

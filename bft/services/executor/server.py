@@ -36,7 +36,7 @@ from bft.services.executor.live_lock import check_route
 from bft.services.executor.marker import machine_boot_id
 from bft.services.executor.night import Night
 from bft.services.executor.restart import parse_time
-from bft.services.executor.settings import check_bind, folder_of, profile_of, route_of
+from bft.services.executor.settings import check_bind, check_files, folder_of, profile_of, route_of
 from bft.settings import Settings, token_secrets
 from bft.wiring.brokers import broker_of
 
@@ -59,6 +59,7 @@ def serve(ports: Ports, argv: Sequence[str]) -> Summary:
     if args.workers != 1:
         raise ConfigError(f"--workers {args.workers}: an executor is one process; give 1")
     check_bind(values, host=args.host, tls=bool(args.tls_cert))
+    check_files(args.tls_cert, args.tls_key, args.client_ca)
     return asyncio.run(_Life(ports, values, args).run())
 
 
@@ -154,7 +155,9 @@ class _Life:
         loop.add_signal_handler(signal.SIGUSR2, self._kill, executor)
         servers = [_Server(build(service), self._args, self._args.port)]
         if self._args.client_ca:
-            servers.append(_Server(build_health(service), self._args, HEALTH_PORT, probes=True))
+            servers.append(
+                _Server(build_health(service), self._args, self._args.health_port, probes=True)
+            )
         turning: list[asyncio.Task[Any]]
         turning = [asyncio.create_task(s.serve(sockets=[s.listener])) for s in servers]
         turning += [asyncio.create_task(w) for w in (_ticks(service), _probes(service))]
@@ -298,6 +301,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--clock", default="system", help="system, gateway, or an instant (paper)")
     parser.add_argument("--tls-cert", metavar="F", help="certificate chain, PEM")
     parser.add_argument("--tls-key", metavar="F", help="its key")
-    parser.add_argument("--client-ca", metavar="F", help="who signs clients; probes use port 9002")
+    parser.add_argument(
+        "--client-ca", metavar="F", help="who signs clients; probes use --health-port"
+    )
+    parser.add_argument(
+        "--health-port", type=PORT, default=HEALTH_PORT, help="of health and metrics (9002)"
+    )
     parser.add_argument("--workers", type=_WORKERS, default=1, help="1, always")
     return parser

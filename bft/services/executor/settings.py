@@ -97,6 +97,19 @@ def check_bind(values: Settings, *, host: str, tls: bool) -> None:
     )
 
 
+def check_files(cert: str | None, key: str | None, client_ca: str | None) -> None:
+    """Refuse half of a TLS setup.
+
+    Raises:
+        ConfigError: a certificate without its key, an authority without TLS, a file that is absent.
+    """
+    if bool(cert) != bool(key) or (client_ca and not cert):
+        raise ConfigError("TLS needs --tls-cert and --tls-key; --client-ca needs both")
+    for path in (cert, key, client_ca):
+        if path and not Path(path).is_file():
+            raise ConfigError(f"TLS: there is no file {path}")
+
+
 def _loopback(host: str) -> bool:
     try:
         return host == "localhost" or ip_address(host).is_loopback

@@ -50,6 +50,7 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
         self.lease: Lease | None = None
         self.on_lease_lost: Callable[[str], None] = lambda _reason: None
+        self.took: Callable[[float], None] = lambda _seconds: None
         self.on_bug: Callable[[str], None] = lambda _reason: None
         self.problem: str | None = None
         self._over: Exception | None = None
@@ -120,7 +121,9 @@ class Writer:
     async def _commit(self, batch: list[_Waiting]) -> None:
         pages = [item.page for item in batch]
         lease, now = self.lease, self._clock.now()
+        began = asyncio.get_running_loop().time()
         await self._offload(lambda: self._book.commit(pages, lease=lease, now=now))
+        self.took(asyncio.get_running_loop().time() - began)
         if self.problem is not None:
             self.problem = None
             self.keep_reserve()

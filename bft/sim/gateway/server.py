@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--state", type=Path, help="folder that survives a restart (ROOT/gateway-sim)")
     add("--accounts", default="DU0000001", help="names with commas, each DU...")
     add("--cash", type=_usd, default=Decimal(1_000_000), help="USD of a new account")
-    add("--prices", default="walk", help="walk, files:FOLDER, market-sim, control")
+    add("--prices", default="walk", help="walk, files:FOLDER, market-sim[:START], control")
     add("--clock", choices=("real", "virtual"), default="real")
     add("--at", type=_instant, help="where its clock starts, 2026-11-20T14:30:00Z")
     add("--control-port", type=int, help="loopback HTTP: tick, advance, order, ...; 0: a free one")

@@ -37,6 +37,7 @@ def open_run(root: Path, name: str, *, pid: int, host: str, age_s: float) -> Non
         (1, "elsewhere", 3, False),
         (1, "elsewhere", 31, True),
     ],
+    ids=["alive", "alive, silent", "dead", "elsewhere", "elsewhere, silent"],
 )
 def test_silent_run_is_closed_as_lost(
     pid: int, host: str, age_s: float, lost: bool, tmp_path: Path

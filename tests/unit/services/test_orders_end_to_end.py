@@ -46,3 +46,15 @@ def test_same_signal_twice_places_one_order(tmp_path: Path) -> None:
         assert len(world.intents(Leg.ENTRY)) == 1
 
     run(armed(tmp_path, story))
+
+
+def test_stop_follows_the_price_of_the_fill(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.price("AAPL", "99.00")  # better than the limit and than the last mid
+        await world.submit(signal(limit_price_usd=usd("100.90")))
+        await world.wait(lambda: world.protected() == world.qty() > 0)
+        paid = next(iter(world.executor.desk.state.lots.values())).price_usd
+        wanted = (paid * usd("0.93")).quantize(usd("0.01"), rounding="ROUND_CEILING")
+        await world.wait(lambda: world.intents(Leg.STOP)[0].stop_price_usd == wanted, within_s=10)
+
+    run(armed(tmp_path, story))

@@ -162,3 +162,13 @@ def test_target_follows_the_position_and_gives_up_after_three_refusals() -> None
     ]
     refused = [_target(state=IntentState.REJECTED)] * 3
     assert _plan(aims, _stop(qty=60), *refused) == []
+
+
+def test_stop_that_went_out_with_the_entry_takes_the_level_of_the_fill_even_a_looser_one() -> None:
+    """The open gapped below the planned stop: left there, it would sell what was just bought."""
+    planned, filled_lower = Decimal("93.00"), replace(LONG, stop_price_usd=Decimal("60.00"))
+    desired = replace(filled_lower, planned_stop_usd=planned)
+    amend = Amend(intent=_stop(), remaining=100, price_usd=Decimal("60.00"))
+    assert _plan(desired, _stop(), age_s=0) == [amend]
+    moved = _stop(stop_price_usd=Decimal("70.00"))  # no longer the planned one: never looser
+    assert _plan(desired, moved) == []

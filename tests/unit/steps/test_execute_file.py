@@ -31,7 +31,8 @@ def refused(folder: Path, *lines: str, **how: str) -> str:
 
 def test_thirteen_columns_become_a_body(tmp_path: Path) -> None:
     (row,) = read_file(write(tmp_path, LINE), ASOF)
-    assert row.body == {
+    assert row.body | {"client_order_id": ""} == {
+        "client_order_id": "",
         "side": "BUY",
         "symbol": "AAPL",
         "price": "100.5",
@@ -45,6 +46,18 @@ def test_thirteen_columns_become_a_body(tmp_path: Path) -> None:
         "stop_frac": "0.07",
         "target_frac": "0.12",
     }
+
+
+def test_line_without_an_id_has_a_key_that_no_price_time_or_place_enters(tmp_path: Path) -> None:
+    other = LINE.replace("100.5", "99").replace("23:00", "23:30").replace("rsi 27", "rsi 26")
+    rows = [
+        read_file(write(tmp_path, LINE), ASOF)[0],
+        read_file(write(tmp_path, LINE.replace("AAPL", "MSFT"), other), ASOF)[1],
+        read_file(write(tmp_path, LINE.replace("BUY", "SELL")), ASOF)[0],
+    ]
+    keys = [row.body["client_order_id"] for row in rows]
+    assert keys[0] == keys[1] != keys[2]
+    assert len(keys[0]) <= 64
 
 
 def test_byte_order_mark_and_crlf_are_read(tmp_path: Path) -> None:

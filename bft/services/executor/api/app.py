@@ -31,6 +31,7 @@ from bft.services.executor.api.documents import document
 from bft.services.executor.api.placing import Placing
 from bft.services.executor.api.problems import Problem, error_body, problem_of
 from bft.services.executor.api.service import Service
+from bft.services.executor.page import page
 
 log = structlog.get_logger()
 ABOUT = "Orders, risk and state of one account. Paper unless unlocked."
@@ -46,29 +47,37 @@ ROUTERS = (
     health.router,
     monitoring.public,
     monitoring.router,
+    page.router,
 )
 
 
 def build(service: Service) -> FastAPI:
     """The API of one executor."""
     paths = {"openapi_url": None, "docs_url": None, "redoc_url": None} if service.live else {}
-    app = FastAPI(
-        title="bft executor",
-        version=service.about.version,
-        description=ABOUT,
-        redirect_slashes=False,
-        **paths,  # type: ignore[arg-type]
-    )
+    app = bare(version=service.about.version, **paths)
     app.state.service, app.state.placing = service, Placing(service)
-    for router in ROUTERS:
-        app.include_router(router)
+    service.collector.collect()
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(BftError, _fault)
     app.add_exception_handler(RequestValidationError, _shape)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _bug)
-    app.openapi = lambda: document(app)  # type: ignore[method-assign]
     app.add_middleware(Outside, service=service)
+    return app
+
+
+def bare(*, version: str = "", **paths: Any) -> FastAPI:
+    """Routes and their document, without an executor behind them."""
+    app = FastAPI(
+        title="bft executor",
+        version=version or "0",
+        description=ABOUT,
+        redirect_slashes=False,
+        **paths,
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
 
 
@@ -123,7 +132,9 @@ async def _bug(request: Request, error: Exception) -> JSONResponse:
         exc_info=error,
     )
     text = "internal error; the log names it by request_id"
-    return answer(request, Problem(500, Reason.OTHER, text))
+    made = answer(request, Problem(500, Reason.OTHER, text))
+    made.headers["x-request-id"] = request.state.request_id  # it is answered outside of `Outside`
+    return made
 
 
 class Outside:

@@ -15,8 +15,11 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from bft.domain.orders import Reason
 from bft.services.executor.api.problems import Problem
 from bft.steps.token import LONGEST, LONGEST_SERVICE, PARTY, ROLES
+from bft.wiring import SystemClock
 
 LEEWAY_S = 30
+KNOWN = 1000  # verified tokens in memory
+SYSTEM = SystemClock()
 COOKIE, PAGE_HEADER = "bft_session", "X-BFT-Page"
 REQUIRED = ("sub", "username", "roles", "iat", "exp", "nbf", "aud", "iss")
 BEARER = HTTPBearer(auto_error=False, bearerFormat="JWT", description="token of bft token")
@@ -50,18 +53,41 @@ ANYBODY = Subject(name="", role=Role.VIEWER, expires_at=0)
 """Readers where reads are open."""
 
 
+def _wall_s() -> float:
+    """Seconds since 1970 by the machine's clock: tokens are never judged by a simulated one."""
+    return SYSTEM.now().timestamp()
+
+
 class Keyring:
     """Secrets of tokens: the first signs, all verify."""
 
-    def __init__(self, secrets: Sequence[str], *, open_reads: bool = False) -> None:
+    def __init__(
+        self,
+        secrets: Sequence[str],
+        *,
+        open_reads: bool = False,
+        now_s: Callable[[], float] = _wall_s,
+    ) -> None:
         self._secrets, self.open_reads = tuple(secrets), open_reads
+        self._known: dict[str, Subject] = {}
+        self._now_s = now_s
 
     def subject(self, token: str) -> Subject:
-        """Who a token speaks for.
+        """Who a token speaks for; what was verified once is only asked for its end.
 
         Raises:
             Problem: 401, saying what is wrong with it but nothing it holds.
         """
+        known = self._known.get(token)
+        if known is not None and known.expires_at + LEEWAY_S > self._now_s():
+            return known
+        found = self._verified(token)
+        if len(self._known) >= KNOWN:
+            self._known.clear()
+        self._known[token] = found
+        return found
+
+    def _verified(self, token: str) -> Subject:
         claims = self._claims(token)
         roles, name = claims["roles"], claims["username"]
         if not isinstance(roles, list) or not isinstance(name, str) or not name:

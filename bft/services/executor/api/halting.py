@@ -175,7 +175,6 @@ async def post_halt(request: Request, subject: Admins) -> JSONResponse:
         set_at=service.now,
     )
     await service.desk.note(entries.halt(halt))
-    service.metrics.halts.labels("manual").inc()
     return JSONResponse(encode(halt), 201)
 
 

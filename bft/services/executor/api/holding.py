@@ -3,16 +3,17 @@
 Source: executor specification, section 6.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
 
 from bft.domain import sessions
-from bft.domain.orders import Leg
+from bft.domain.orders import Intent, Leg
 from bft.ledger.records import Position
 from bft.services.executor.api.service import Service
-from bft.services.executor.api.views import money
+from bft.services.executor.api.views import money, resting_price
 from bft.services.executor.covers import Cover
 from bft.services.executor.protection import protected_qty
 
@@ -20,6 +21,8 @@ from bft.services.executor.protection import protected_qty
 class ExitView(BaseModel):
     """Exits of one entry; levels are decimal text, `trail` null where none is armed.
 
+    `stop` and `target` are where the live orders rest, null where there is none; `stop_level` and
+    `target_level` are what the exit policy wants, which a resting stop follows only upwards.
     `protected_quantity` lies under its live stops; `flat_by_close` says that its policy wants the
     position flat by the end of the running session.
     """
@@ -30,6 +33,8 @@ class ExitView(BaseModel):
     protected_quantity: int
     stop: str | None
     target: str | None
+    stop_level: str | None
+    target_level: str | None
     trail: str | None
     held_days: int
     max_hold_days: int | None
@@ -45,21 +50,29 @@ def exits_of(service: Service, held: Position) -> list[dict[str, Any]]:
 
 
 def _view(service: Service, cover: Cover) -> dict[str, Any]:
-    state = cover.state
-    stops = [leg for leg in service.executor.guard.legs(cover.entry) if leg.leg is Leg.STOP]
+    state, legs = cover.state, service.executor.guard.legs(cover.entry)
+    stops = [leg for leg in legs if leg.leg is Leg.STOP]
     return {
         "entry": cover.entry,
         "strategy_id": cover.strategy_id,
         "quantity": cover.open_qty,
         "protected_quantity": protected_qty(stops),
-        "stop": money(state.stop_usd) if state else None,
-        "target": money(state.target_usd) if state else None,
+        "stop": _rests(service, stops),
+        "target": _rests(service, [leg for leg in legs if leg.leg is Leg.TARGET]),
+        "stop_level": money(state.stop_usd) if state else None,
+        "target_level": money(state.target_usd) if state else None,
         "trail": money(state.trail_usd) if state else None,
         "held_days": state.held_days if state else 0,
         "max_hold_days": cover.policy.max_hold_days,
         "scheduled": str(state.scheduled) if state and state.scheduled else None,
         "flat_by_close": flat_by_close(cover, service.now),
     }
+
+
+def _rests(service: Service, legs: Sequence[Intent]) -> str | None:
+    """Price of the newest live order among these."""
+    live = [leg for leg in legs if not leg.state.terminal]
+    return money(resting_price(service.desk, live[-1])) if live else None
 
 
 def flat_by_close(cover: Cover, now: datetime) -> bool:

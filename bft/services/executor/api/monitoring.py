@@ -49,6 +49,7 @@ async def prometheus(request: Request) -> Response:
 def gauge(service: Service) -> None:
     """Bring the gauges up to now."""
     desk, metrics = service.desk, service.metrics
+    service.collector.collect()
     found, why = health.checks(service), health.reasons(service)
     live = list(desk.state.live_intents())
     held = {p.con_id: int(p.qty) for p in desk.state.positions.values()}

@@ -1,7 +1,7 @@
 """Routes of orders and signals. Source: executor specification, sections 1.1 to 1.3."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -21,6 +21,7 @@ from bft.services.executor.api.json_body import read, read_body, strict_json, va
 from bft.services.executor.api.order_body import SignalBody, SignalsBody, WholeOrderBody
 from bft.services.executor.api.placing import Caller, Placing
 from bft.services.executor.api.problems import Problem, shape, unknown
+from bft.services.executor.api.reading import Since
 from bft.services.executor.api.service import Service, service_of
 from bft.services.executor.api.views import STATUS, OrderView, legs_by_entry, order_view
 
@@ -193,7 +194,7 @@ async def get_orders(
     _: Reads,
     status: Annotated[str | None, Query(max_length=32)] = None,
     symbol: Annotated[str | None, Query(max_length=32)] = None,
-    since: datetime | None = None,
+    since: Since = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> JSONResponse:
     """Entries, newest first."""
@@ -218,20 +219,15 @@ async def get_orders(
 
 async def _entries(service: Service, since: datetime | None) -> list[Intent]:
     """Entries of memory (30 days), of the book where more is asked for."""
-    start = None if since is None else _aware(since)
-    if start is None or start >= service.now - KEPT:
+    if since is None or since >= service.now - KEPT:
         held = service.desk.state.intents.values()
         return [
             i
             for i in held
-            if i.leg is Leg.ENTRY and (start is None or (i.created_at or start) >= start)
+            if i.leg is Leg.ENTRY and (since is None or (i.created_at or since) >= since)
         ]
-    where = {"leg": Leg.ENTRY.value, "created_at": AtLeast(instant_text(start))}
+    where = {"leg": Leg.ENTRY.value, "created_at": AtLeast(instant_text(since))}
     return [decode(Intent, row) for row in await service.rows("intents", where=where)]
-
-
-def _aware(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 async def entry_of(request: Request, name: str) -> Intent:

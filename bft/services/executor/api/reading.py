@@ -4,21 +4,23 @@ What memory holds is answered from it; the rest is read beside the loop.
 Source: executor specification, sections 1.1 and 13.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from starlette.responses import JSONResponse
 
 from bft.domain import sessions
 from bft.domain.encoding import decode, encode, instant_text, money_text
 from bft.domain.journal import AtLeast
-from bft.domain.orders import Leg
+from bft.domain.orders import Intent, Leg
 from bft.ledger.daily import Result, by_day, results, summed
 from bft.ledger.days import trading_day
 from bft.ledger.records import Lot, Position, Trade
+from bft.services.executor.api import fields as f
 from bft.services.executor.api.auth import Reads
 from bft.services.executor.api.documents import errors
 from bft.services.executor.api.holding import ExitView, exits_of
@@ -29,7 +31,11 @@ from bft.services.executor.protection import protected_qty
 
 router = APIRouter(tags=["reading"])
 Limit = Annotated[int, Query(ge=1, le=1000)]
-Since = Annotated[datetime | None, Query(description="ISO 8601; without an offset it is UTC")]
+Since = Annotated[
+    datetime | None,
+    BeforeValidator(f.instant),
+    Query(description="ISO 8601; without an offset it is UTC"),
+]
 Level = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
@@ -110,25 +116,29 @@ class History(BaseModel):
 @router.get("/v1/positions", response_model=Positions, responses=errors())
 async def get_positions(request: Request, _: Reads) -> JSONResponse:
     """What is held, by the executor's own book."""
-    service = service_of(request)
+    return JSONResponse({"positions": positions_of(service_of(request))})
+
+
+def positions_of(service: Service) -> list[dict[str, Any]]:
+    """Every position as the API shows it, by symbol."""
     held = sorted(service.desk.state.positions.values(), key=lambda p: (p.symbol, p.con_id))
-    return JSONResponse({"positions": [position_view(service, each) for each in held]})
+    stops = stops_by_contract(service)
+    return [position_view(service, each, stops.get(each.con_id, ())) for each in held]
 
 
-def position_view(service: Service, held: Position) -> dict[str, Any]:
-    """A position with its price now."""
-    desk = service.desk
-    quote = desk.quote(held.contract)
-    price = (quote.mid_usd or quote.last_usd) if quote else None
-    price = price or held.mark_usd
-    gain = None
-    if price is not None:
-        gain = (price - held.average_cost_usd) * held.qty * held.multiplier
-    stops = [
-        leg
-        for leg in desk.state.live_intents()
-        if leg.leg is Leg.STOP and leg.contract.con_id == held.con_id
-    ]
+def stops_by_contract(service: Service) -> dict[int, list[Intent]]:
+    """Stop legs that are not over, by contract."""
+    found: dict[int, list[Intent]] = {}
+    for leg in service.desk.state.live_intents():
+        if leg.leg is Leg.STOP:
+            found.setdefault(leg.contract.con_id, []).append(leg)
+    return found
+
+
+def position_view(service: Service, held: Position, stops: Sequence[Intent]) -> dict[str, Any]:
+    """A position with its price now and the live stops that protect it."""
+    price = price_of(service, held)
+    gain = gain_of(held, price)
     return {
         "symbol": held.symbol,
         "quantity": money_text(held.qty),
@@ -146,10 +156,23 @@ def position_view(service: Service, held: Position) -> dict[str, Any]:
     }
 
 
+def price_of(service: Service, held: Position) -> Decimal | None:
+    """Mid, else last, else the mark of the last close."""
+    quote = service.desk.quote(held.contract)
+    price = (quote.mid_usd or quote.last_usd) if quote else None
+    return price or held.mark_usd
+
+
+def gain_of(held: Position, price: Decimal | None) -> Decimal | None:
+    """Unrealised gain in USD; None where no price is known."""
+    if price is None:
+        return None
+    return (price - held.average_cost_usd) * held.qty * held.multiplier
+
+
 async def table(service: Service, name: str, since: datetime | None, limit: int) -> JSONResponse:
     """Newest rows of a table."""
-    start = None if since is None else since if since.tzinfo else since.replace(tzinfo=UTC)
-    rows = await service.rows(name, since=start, limit=limit, newest_first=True)
+    rows = await service.rows(name, since=since, limit=limit, newest_first=True)
     return JSONResponse({"rows": rows})
 
 
@@ -186,11 +209,10 @@ async def get_events(
     limit: Limit = 100,
 ) -> JSONResponse:
     """The last 1,000 events, newest first."""
-    start = None if since is None else since if since.tzinfo else since.replace(tzinfo=UTC)
     found = [
         encode(event)
         for event in reversed(service_of(request).desk.state.events)
-        if (start is None or event.at >= start) and (severity is None or event.severity == severity)
+        if (since is None or event.at >= since) and (severity is None or event.severity == severity)
     ]
     return JSONResponse({"rows": found[:limit]})
 
@@ -280,10 +302,10 @@ def unrealised(service: Service) -> Decimal | None:
     """Gain of what is held against its cost; None where a price is missing."""
     total = Decimal(0)
     for held in service.desk.state.positions.values():
-        text = position_view(service, held)["unrealised_usd"]
-        if text is None:
+        gain = gain_of(held, price_of(service, held))
+        if gain is None:
             return None
-        total += Decimal(text)
+        total += gain
     return total
 
 

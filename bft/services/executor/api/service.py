@@ -12,6 +12,7 @@ from bft.ledger import entries
 from bft.ports import Book
 from bft.risk.profiles import Profile
 from bft.services.executor.api.auth import Keyring
+from bft.services.executor.api.collecting import Collector
 from bft.services.executor.api.idempotency import Keys
 from bft.services.executor.api.limits import WriteLimit
 from bft.services.executor.api.metrics import Metrics
@@ -78,6 +79,11 @@ class Service:
     def keys(self) -> Keys:
         """Idempotency keys."""
         return Keys(self.book, self.offload)
+
+    @cached_property
+    def collector(self) -> Collector:
+        """Figures that are read off the state."""
+        return Collector(self.desk, self.metrics)
 
     @cached_property
     def writes(self) -> WriteLimit:

@@ -81,7 +81,7 @@ def order_view(desk: Desk, intent: Intent, *, legs: Iterable[Intent]) -> dict[st
         "avg_fill_price": money(trade.entry_price) if trade else None,
         "order_type": intent.order_type.value,
         "price": money(intent.limit_price_usd or intent.stop_price_usd),
-        "bracket": _bracket(trade, legs),
+        "bracket": _bracket(desk, trade, legs),
         "strategy_id": intent.strategy_id,
         "signal_id": intent.signal_id,
         "mode": intent.mode,
@@ -127,15 +127,23 @@ def legs_by_entry(intents: Iterable[Intent]) -> Mapping[str, list[Intent]]:
     return found
 
 
-def _bracket(trade: Trade | None, legs: Iterable[Intent]) -> dict[str, Any]:
-    """The newest leg of each kind says where it rests; before it there is what was asked."""
+def resting_price(desk: Desk, leg: Intent) -> Decimal | None:
+    """Price of a stop or target as the broker last acknowledged it; before that, as it left."""
+    told = desk.state.orders.get((leg.epoch or 0, leg.client_id or 0, leg.order_id or 0))
+    if leg.leg is Leg.STOP:
+        return (told.stop_price_usd if told else None) or leg.stop_price_usd
+    return (told.limit_price_usd if told else None) or leg.limit_price_usd
+
+
+def _bracket(desk: Desk, trade: Trade | None, legs: Iterable[Intent]) -> dict[str, Any]:
+    """Where the newest leg of each kind rests, as the broker last said; else what was asked."""
     stop = trade.stop_price if trade else None
     target = trade.target_price if trade else None
     for leg in sorted(legs, key=lambda leg: leg.attempt):
         if leg.leg is Leg.STOP:
-            stop = leg.stop_price_usd
+            stop = resting_price(desk, leg)
         elif leg.leg is Leg.TARGET:
-            target = leg.limit_price_usd
+            target = resting_price(desk, leg)
     return {"stop": money(stop), "target": money(target)}
 
 

@@ -1,5 +1,6 @@
 """Sources of prices by name."""
 
+from datetime import date
 from pathlib import Path
 
 from bft.domain.errors import ConfigError
@@ -10,7 +11,7 @@ from bft.sim.gateway.prices.walk import Walk
 
 
 def make_prices(spec: str, *, seed: int) -> Prices:
-    """Prices of `walk`, `files:FOLDER`, `market-sim` or `control`.
+    """Prices of `walk`, `files:FOLDER`, `market-sim`, `market-sim:START` or `control`.
 
     Raises:
         ConfigError: another word. DataError: files that hold no bars.
@@ -24,8 +25,18 @@ def make_prices(spec: str, *, seed: int) -> Prices:
         from bft.sim.gateway.prices.files import FileDays
 
         return DailyPrices(FileDays(Path(rest), seed=seed))
-    if kind == "market-sim" and not rest:
+    if kind == "market-sim":
         from bft.sim.gateway.prices.vendor import VendorDays
 
-        return DailyPrices(VendorDays(seed))
-    raise ConfigError(f"--prices {spec}: one of walk, files:FOLDER, market-sim, control")
+        return DailyPrices(VendorDays(seed, _start(rest)))
+    raise ConfigError(f"--prices {spec}: one of walk, files:FOLDER, market-sim[:START], control")
+
+
+def _start(text: str) -> date | None:
+    """First session of the vendor simulator's history, as its own `--start`."""
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise ConfigError(
+            f"--prices market-sim:{text}: START is a date such as 2022-01-03"
+        ) from error

@@ -12,11 +12,11 @@ from bft.sim.market.world import Plan, World
 
 
 class VendorDays:
-    """Bars as traded of the default plan of a seed; worlds reach to the end of a year."""
+    """Bars as traded of a seed whose history begins at `start`; worlds reach to a year's end."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, start: date | None = None) -> None:
         self.seed = seed
-        self._plan = Plan(seed=seed)
+        self._plan = Plan(seed=seed) if start is None else Plan(seed=seed, start=start)
         self._world = lru_cache(maxsize=1)(self._made)
         self._last_year = self._plan.start.year + 10
 

@@ -229,6 +229,18 @@ def test_metrics_have_closed_labels(tmp_path: Path) -> None:
         blocked = 'trading_orders_blocked_total{reason="symbol",side="BUY",symbol="other"} 1.0'
         assert blocked in text
         assert "bft_executor_may_open 1.0" in text
+        await api.world.sleep(1)
+        await api.ask("POST", "/v1/halt", {"scope": "account", "reason": "test"})
+        text = (await api.client.get("/v1/metrics/prom")).text
+        for line in (
+            'trading_halts_total{reason="manual"} 1.0',
+            "bft_executor_send_seconds_count 1.0",
+            "bft_executor_ack_seconds_count 3.0",
+            "bft_executor_slippage_bps_count 1.0",
+            "bft_executor_positions 1.0",
+            "bft_executor_protection_gap_qty 0.0",
+        ):
+            assert line in text, line
 
     armed(tmp_path, then)
 
@@ -287,5 +299,19 @@ def test_telegram_places_one_order_per_update(tmp_path: Path) -> None:
 def test_telegram_is_not_there_unless_configured(tmp_path: Path) -> None:
     async def then(api: Api) -> None:
         assert (await api.client.post("/v1/hooks/telegram", json={})).status_code == 404
+
+    armed(tmp_path, then)
+
+
+def test_bug_is_answered_without_its_trace(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        async def broken(_words: list[str]) -> tuple[int, dict[str, Any]]:
+            raise RuntimeError("secret detail")
+
+        api.service.command = broken
+        made = await api.ask("POST", "/v1/model/promote")
+        assert made.status_code == 500
+        assert "secret detail" not in made.text
+        assert made.json()["request_id"] == made.headers["x-request-id"]
 
     armed(tmp_path, then)

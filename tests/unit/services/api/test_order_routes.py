@@ -113,7 +113,7 @@ def test_names_and_forms_of_fields_mean_the_same(tmp_path: Path) -> None:
         }
         made = await api.ask("POST", "/v1/orders", body)
         assert made.status_code == 201, made.text
-        assert made.json()["bracket"] == {"stop": "95.02", "target": "110.02"}
+        assert made.json()["bracket"] == {"stop": "95.01", "target": "110.01"}
 
     armed(tmp_path, then)
 
