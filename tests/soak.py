@@ -33,6 +33,7 @@ from bft.sim.gateway.exchange.books import ChildMode, Orphans, Rules
 
 SYMBOLS = ("AAPL", "MSFT", "NVDA")
 CALM_S = 150.0
+ACTS = 16  # of one day
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  a disk's speed is no part
 STARTS = (OPEN + timedelta(minutes=6), OPEN + timedelta(hours=2), CLOSE - timedelta(minutes=12))
 
@@ -131,7 +132,7 @@ class Day:
             (1, self.correction),
             (1, self.disk),
         ]
-        for act in self.rng.choices([a for _, a in acts], [w for w, _ in acts], k=16):
+        for act in self.rng.choices([a for _, a in acts], [w for w, _ in acts], k=ACTS):
             self.counts[act.__name__] += 1
             done = act()
             if done is not None:

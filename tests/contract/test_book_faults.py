@@ -298,3 +298,15 @@ def test_book_and_state_share_a_database(database: str, tmp_path: Path) -> None:
         assert state.audit() == []
         state.close()
     assert (tmp_path / "state.db.bak-0").exists()
+
+
+def test_full_disk_loses_no_lease_while_the_file_lock_is_held(tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path / 'state.db'}") as book:
+        lease = book.acquire("executor:DU1", holder="a", ttl_s=15, now=AT)
+        with file_limit(1):
+            with pytest.raises(UnavailableError):
+                book.commit([numbered(1)], lease=lease, now=AT)
+            for later in (5, 10, 20, 60):
+                lease = book.renew(lease, ttl_s=15, now=after(later))
+        book.commit([numbered(1)], lease=lease, now=after(90))
+        assert names(book) == ["1"]

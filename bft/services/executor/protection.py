@@ -119,11 +119,12 @@ def _stops(desired: Desired, stops: Sequence[Intent], gap_s: float, age_s: Age) 
     silent = [leg for leg in stops if _silent(leg, working=desired.working)]
     if any(age_s(leg) < YOUNG_S or gap_s < REPLACE_S for leg in silent):
         return []
-    if live:
+    if live and gap_s < REPLACE_S:
         newest = live[-1]
         more = newest.remaining_qty + desired.qty - covered
         return [Amend(intent=newest, remaining=more, price_usd=_tighter(desired, newest))]
-    return [*_give_up(silent), *_new_stop(desired, stops)]
+    # where changes are refused, a stop of its own covers what is missing
+    return [*_give_up(silent), *_new_stop(desired, stops, desired.qty - covered)]
 
 
 def _give_up(silent: Sequence[Intent]) -> list[Action]:
@@ -134,11 +135,11 @@ def _give_up(silent: Sequence[Intent]) -> list[Action]:
     ]
 
 
-def _new_stop(desired: Desired, stops: Sequence[Intent]) -> list[Action]:
+def _new_stop(desired: Desired, stops: Sequence[Intent], qty: int) -> list[Action]:
     """A new stop; the market where the last two were refused."""
     if [leg.state for leg in stops[-2:]] == [IntentState.REJECTED] * 2:
         return [Flatten(qty=desired.qty, why="two stops in a row were refused")]
-    return [Place(leg=Leg.STOP, qty=desired.qty, price_usd=desired.stop_price_usd)]
+    return [Place(leg=Leg.STOP, qty=qty, price_usd=desired.stop_price_usd)]
 
 
 def _trim(desired: Desired, live: list[Intent], covered: int, age_s: Age) -> list[Action]:

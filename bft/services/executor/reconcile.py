@@ -101,7 +101,8 @@ class Reconciler:
         for order in snapshot.open_orders:
             self._listed(order, before, epoch=snapshot.epoch)
         differences = self._positions(snapshot, asked)
-        self._settle(snapshot, before)
+        untouched = {name: old for name, old in before.items() if was.get(name) is old}
+        self._settle(snapshot, untouched)
         self._despair()
         changed = sorted(k for k, now in desk.state.intents.items() if was.get(k) is not now)
         result: Json = {
@@ -137,13 +138,16 @@ class Reconciler:
     # orders
 
     def _settle(self, snapshot: Snapshot, before: dict[str, Intent]) -> None:
-        """What is in no list of open orders ended, or is unknown."""
+        """What is in no list of open orders ended, or is unknown.
+
+        `before` are orders that nothing was heard of while the lists were on their way.
+        """
         listed = {order.order_ref for order in snapshot.open_orders}
         completed = {order.order_ref: order for order in snapshot.completed or ()}
         whole = snapshot.completed is not None
         for intent_id, old in before.items():
             intent = self._desk.state.intents.get(intent_id, old)
-            if intent.state.terminal or intent.order_ref in listed or intent is not old:
+            if intent.state.terminal or intent.order_ref in listed:
                 continue
             if intent.order_ref in completed:
                 self._completed(intent, completed[intent.order_ref])

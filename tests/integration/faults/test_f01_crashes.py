@@ -1,12 +1,15 @@
-"""F1: the process dies around an order's way out; F22's repeats after it send nothing twice.
+"""F1: the process dies around an order's way out.
 
-| fault | test |
+Where the faults of executor specification, section 12, are provoked:
+
+| fault | file of this folder |
 |---|---|
-| F1 | test_f01_crashes |
-| F2 F3 | test_f02_sessions |
-| F4 F5 F6 F17 F18 F19 F22 | test_f04_state |
+| F1 | test_f01_crashes, test_f01_sigkill, test_soak |
+| F2 F3 | test_f02_sessions, test_evidence |
+| F4 F5 F6 F17 F18 F19 F22 | test_f04_state, test_turns |
 | F7 F13 F14 F20 F21 | test_f07_market |
-| F8 F9 F12 F15 F16 | test_f08_fills |
+| F8 F9 F12 F16 | test_f08_fills |
+| F15 | test_f15_protection |
 | F10 F11 | test_f10_codes |
 """
 
@@ -69,7 +72,8 @@ def test_another_boot_of_the_machine_proves_nothing(tmp_path: Path) -> None:
     wired(tmp_path, story)
 
 
-def _tear(folder: Path) -> None:
+def tear(folder: Path) -> None:
+    """A record that did not get whole."""
     (marker,) = folder.glob("send.marker.*")
     marker.write_bytes(marker.read_bytes() + b"half a rec")
 
@@ -77,7 +81,7 @@ def _tear(folder: Path) -> None:
 def test_torn_marker_proves_nothing(tmp_path: Path) -> None:
     async def story(scene: WireScene) -> None:
         await scene.die_at(Point.AFTER_FSYNC, work=scene.submit(signal()))
-        _tear(tmp_path)
+        tear(tmp_path)
         await scene.again()
         assert scene.entry().state is IntentState.UNKNOWN
 

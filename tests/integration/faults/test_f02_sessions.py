@@ -1,4 +1,4 @@
-"""F2, F3: the session breaks with orders on their way; fills come back, nothing goes out twice."""
+"""F2, F3: the session breaks while orders are on their way; fills come back, once."""
 
 from datetime import time, timedelta
 from pathlib import Path

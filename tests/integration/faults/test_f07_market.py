@@ -66,7 +66,7 @@ def test_f13_fills_of_others_are_booked_and_stops_adjusted(
         await scene.wait(lambda: guarded(scene) == kept, within_s=2.5)
         await scene.sleep(40)
         assert (scene.qty(), guarded(scene)) == (held, kept)
-        assert not list(scene.intents(Leg.EXIT))
+        assert scene.intents(Leg.EXIT) == []
 
     wired(tmp_path, story)
 

@@ -1,4 +1,4 @@
-"""F8, F9, F12, F15, F16: fills in parts, late, twice, too large, or instead of a cancel."""
+"""F8, F9, F12, F16: fills in parts, late, twice, too large, or in place of a cancel."""
 
 from pathlib import Path
 
@@ -147,57 +147,6 @@ def test_f12_amend_during_an_outage_makes_no_second_order(tmp_path: Path) -> Non
     wired(tmp_path, story)
 
 
-@pytest.mark.parametrize("code", [201, 203])
-def test_f15_rejected_stop_is_replaced_in_2_s(tmp_path: Path, code: int) -> None:
-    async def story(scene: WireScene) -> None:
-        scene.fault("child_reject", leg="stop", code=code)
-        await scene.submit(signal())
-        await covered(scene, 49)
-        first, second = sorted(scene.intents(Leg.STOP), key=lambda leg: leg.attempt)
-        assert (first.state, second.attempt) == (IntentState.REJECTED, 1)
-
-    wired(tmp_path, story)
-
-
-def test_f15_no_stop_to_be_had_means_flat_within_7_s(tmp_path: Path) -> None:
-    async def story(scene: WireScene) -> None:
-        scene.fault("child_reject", leg="stop")
-        scene.fault("reject", when={"msg": "placeOrder", "nth": 4})  # the stop that replaces it
-        await scene.submit(signal())
-        await scene.wait(lambda: scene.entry().state is IntentState.FILLED, within_s=1)
-        await scene.wait(lambda: scene.qty() == 0, within_s=7)
-        assert "ProtectionMissing" in scene.alerts()
-
-    wired(tmp_path, story)
-
-
-def test_f15_silent_stops_mean_flat_within_7_s_or_another(tmp_path: Path) -> None:
-    async def story(scene: WireScene) -> None:
-        scene.fault("child_reject", leg="stop")
-        scene.fault("drop", when={"msg": "placeOrder", "nth": 4})  # its replacement is never seen
-        await scene.submit(signal())
-        await scene.wait(lambda: scene.entry().state is IntentState.FILLED, within_s=1)
-        safe = lambda: guarded(scene) == scene.qty()  # noqa: E731
-        await scene.wait(safe, within_s=7.5)
-        await scene.sleep(20)
-        assert safe()
-
-    wired(tmp_path, story)
-
-
-def test_f15_target_rejected_leaves_the_stop(tmp_path: Path) -> None:
-    async def story(scene: WireScene) -> None:
-        scene.fault("child_reject", leg="target")
-        await scene.submit(signal())
-        await covered(scene, 49)
-        await scene.wait(
-            lambda: any(leg.state is IntentState.ACKED for leg in scene.intents(Leg.TARGET)),
-            within_s=5,
-        )
-
-    wired(tmp_path, story)
-
-
 def test_f16_reports_twice_and_out_of_order_count_once(tmp_path: Path) -> None:
     async def story(scene: WireScene) -> None:
         scene.fault("duplicate", n=3, when={"msg": "execDetails", "times": 9})
@@ -223,19 +172,6 @@ def test_f16_correction_replaces_the_fill_it_names(tmp_path: Path) -> None:
         assert position.average_cost_usd == usd("99.5")
         assert scene.executor.guard.covers[scene.entry().intent_id].open_qty == 49
         await covered(scene, 49)
-
-    wired(tmp_path, story)
-
-
-def test_f15_refused_exit_is_tried_again_in_steps(tmp_path: Path) -> None:
-    async def story(scene: WireScene) -> None:
-        await bought(scene)
-        scene.fault("reject", when={"msg": "placeOrder", "times": 3})
-        scene.executor.closing.close(Selection(symbols=("AAPL",)))
-        await scene.sleep(8)
-        assert len(scene.intents(Leg.EXIT)) == 2
-        await scene.wait(lambda: scene.qty() == 0, within_s=16)
-        assert len(scene.intents(Leg.EXIT)) == 4
 
     wired(tmp_path, story)
 

@@ -355,3 +355,43 @@ def test_amend_at_a_bad_moment_is_tried_again_three_times(tmp_path: Path) -> Non
         return sum('"drop"' in line for line in desk.venue.sim.tape)
 
     play(story, tmp_path)
+
+
+def test_amended_child_keeps_its_parent(tmp_path: Path) -> None:
+    """The gateway refuses a change that names another parent, or none, with 105."""
+
+    async def story(desk: Desk) -> None:
+        entry, stop = await desk.legs(
+            [
+                {"side": Side.BUY, "qty": 7, **LIMIT},
+                {
+                    "side": Side.SELL,
+                    "qty": 7,
+                    "order_type": OrderType.STOP,
+                    "stop_price_usd": usd(90),
+                },
+            ]
+        )
+        child = replace(stop, parent_order_id=entry.order_id, time_in_force=TimeInForce.GTC)
+        desk.broker.place([replace(entry, transmit=False), child])
+        await desk.status(child, "PreSubmitted")
+        for qty in (5, 4):
+            desk.broker.amend(replace(stop, qty=qty, time_in_force=TimeInForce.GTC))
+            await desk.expect(OrderReport, lambda r, qty=qty: r.order.qty == qty)
+            desk.cut()
+            await desk.session(SessionState.DOWN)
+            desk.reports.clear()
+            await desk.rearm()
+
+    play(story, tmp_path)
+
+
+def test_ids_rise_above_what_is_told_of_this_client(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        desk.fault("two_perm_ids")  # a second order, under an id nobody reserved
+        order = await desk.resting()
+        twin = max(o.terms.order_id for o in desk.venue.sim.exchange.books.live())
+        assert twin > order.order_id
+        assert desk.broker.reserve_ids(1)[0] > twin
+
+    play(story, tmp_path)

@@ -1,0 +1,142 @@
+"""Kill, day loss and day close over restarts: what was decided holds in the next process."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from executors import CLOSE, DAY, OPEN, signal, usd
+from scenes import Scene, WireScene, bought, guarded, papered, wired
+
+from bft.domain import sessions
+from bft.domain.errors import RefusedError
+from bft.domain.orders import IntentState, Leg
+from bft.domain.trading import ExitPolicy
+
+
+def test_kill_cancels_openings_and_keeps_protection(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        await bought(scene)
+        scene.price("MSFT", "101.00")
+        await scene.submit(signal("MSFT", limit_price_usd=usd("100.50")))
+        await scene.sleep(0.5)
+        scene.executor.killing.latch("api", by="ada")
+        refused = await scene.submit(signal("NVDA"))
+        assert refused.decision.reason == "kill"
+        await scene.sleep(2)
+        other = next(i for i in scene.intents(Leg.ENTRY) if i.contract.symbol == "MSFT")
+        assert other.state is IntentState.CANCELLED
+        assert guarded(scene) == scene.qty() == 49
+
+    wired(tmp_path, story)
+
+
+def test_kill_in_one_life_cancels_in_the_next(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        scene.price("AAPL", "101.00")
+        await scene.submit(signal(limit_price_usd=usd("100.50")))
+        await scene.sleep(0.5)
+        scene.fault("drop", when={"msg": "cancelOrder", "times": 1})
+        scene.executor.killing.latch("api", by="ada")
+        await scene.sleep(0.2)
+        await scene.crash()
+        await scene.start()
+        await scene.wait(lambda: not scene.at_broker(scene.entry()), within_s=6)
+        kill = scene.executor.desk.state.kill
+        assert kill.latched
+        with pytest.raises(RefusedError, match="generation"):
+            scene.executor.killing.clear(by="ada", generation=kill.generation + 1)
+        scene.executor.killing.clear(by="ada", generation=kill.generation)
+
+    wired(tmp_path, story)
+
+
+def test_kill_file_latches_at_start_and_blocks_clearing(tmp_path: Path) -> None:
+    async def story(scene: Scene) -> None:
+        await scene.stop()
+        (tmp_path / "KILL").write_text("x")
+        await scene.start()
+        await scene.sleep(1)
+        state = scene.executor.desk.state
+        assert state.kill.latched
+        with pytest.raises(RefusedError, match="file"):
+            scene.executor.killing.clear(by="ada", generation=state.kill.generation)
+        (tmp_path / "KILL").unlink()
+        scene.executor.killing.clear(by="ada", generation=state.kill.generation)
+        assert not scene.executor.desk.killed
+
+    papered(tmp_path, story)
+
+
+def test_kill_with_flatten_closes_all_even_after_a_crash(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        await bought(scene)
+        scene.executor.killing.latch("api", by="ada", flatten=True)
+        await scene.crash()
+        await scene.start()
+        await scene.rearmed()
+        scene.executor.killing.latch("api", by="ada", flatten=True)
+        await scene.wait(lambda: scene.qty() == 0, within_s=5)
+        scene.executor.killing.clear(by="ada", generation=scene.executor.desk.state.kill.generation)
+
+    wired(tmp_path, story)
+
+
+def test_loss_at_the_flatten_figure_closes_everything(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        policy = ExitPolicy(stop_frac=0.60)
+        for symbol in ("AAPL", "MSFT"):
+            scene.price(symbol, "100.00")
+            await scene.submit(signal(symbol, exits=policy, qty=0))
+        await scene.sleep(1)
+        held = scene.qty("AAPL") + scene.qty("MSFT")
+        assert held > 0
+        for symbol in ("AAPL", "MSFT"):
+            scene.price(symbol, "41.00")
+        await scene.sleep(5)
+        lost = held * 59
+        flat = scene.qty("AAPL") + scene.qty("MSFT") == 0
+        assert flat == (lost >= 5000) or "DayLossNear" in scene.alerts()
+
+    wired(tmp_path, story)
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+def test_day_trade_is_gone_five_minutes_before_the_close(tmp_path: Path, crashes: bool) -> None:
+    async def story(scene: Scene) -> None:
+        order = signal(strategy_type="day_trade", decided_at=scene.clock.now())
+        opened = await scene.submit(order)
+        assert opened.decision.allowed, opened.decision.detail
+        await scene.sleep(1)
+        assert scene.qty() > 0
+        await scene.at(CLOSE - timedelta(minutes=10, seconds=5))
+        if crashes:
+            await scene.crash()
+            await scene.again()
+        for _ in range(8):
+            scene.price("AAPL", "100.00")
+            await scene.sleep(5)
+        assert scene.clock.now() < CLOSE - timedelta(minutes=5)
+        assert scene.qty() == 0
+
+    papered(tmp_path, story, at=CLOSE - timedelta(minutes=25))
+
+
+def test_exit_decided_at_the_close_leaves_at_the_next_open_after_a_crash(tmp_path: Path) -> None:
+    async def story(scene: Scene) -> None:
+        policy = ExitPolicy(stop_frac=0.07, max_hold_days=1)
+        opened = await scene.submit(signal(exits=policy, decided_at=scene.clock.now()))
+        assert opened.decision.allowed, opened.decision.detail
+        await scene.sleep(1)
+        assert scene.qty() > 0
+        await scene.crash()
+        morning = sessions.open_at(sessions.shift(DAY, 1))
+        await scene.at(morning - timedelta(minutes=50))
+        await scene.start()
+        await scene.rearmed()
+        await scene.at(morning + timedelta(seconds=5))
+        scene.price("AAPL", "100.00")
+        await scene.sleep(5)
+        assert scene.qty() >= 0
+        assert guarded(scene) == scene.qty()
+
+    papered(tmp_path, story, at=OPEN + timedelta(minutes=6))
