@@ -18,6 +18,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from bft.domain.advice import rooted
 from bft.domain.errors import BftError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ def _run(words: list[str]) -> int:
     _remember(ports, words, summary.exit_code, line, started)
     _print(line)
     if summary.error and not args.json:
-        sys.stderr.write(f"error: {summary.error}  [{summary.exit_code}]\n")
+        told = rooted(summary.error, args.root)
+        sys.stderr.write(f"error: {told}  [{summary.exit_code}]\n")
     return summary.exit_code
 
 
@@ -331,11 +333,23 @@ def _failed(error: BftError, words: list[str], code: int | None = None) -> int:
     code = code or error.exit_code
     if "--debug" in words:
         traceback.print_exc()
-    if "--json" in words:
-        _print({"verb": words[0], "error": str(error), "exit_code": code})
-    else:
-        sys.stderr.write(f"error: {error}  [{code}]\n")
+    told = rooted(str(error), _root_of(words))
+    # A runner shows the cause of a failed node from its line.
+    if "--json" in words or os.environ.get("BFT_RUN_ID"):  # noqa: TID251  set by the runner
+        _print({"verb": words[0], "error": told, "exit_code": code})
+    if "--json" not in words:
+        sys.stderr.write(f"error: {told}  [{code}]\n")
     return code
+
+
+def _root_of(words: list[str]) -> str | None:
+    """The root a command line gave, also one that could not be parsed."""
+    for place, word in enumerate(words):
+        if word.startswith("--root="):
+            return word.removeprefix("--root=")
+        if word == "--root" and place + 1 < len(words):
+            return words[place + 1]
+    return None
 
 
 def _help() -> str:

@@ -20,7 +20,7 @@ cat <<END
 A night of simulated data, 60 stocks, is in ./$root. Look at:
   $(cd "$root" && ls -d "$PWD"/reports/$asof/screener_$asof.pdf)
   $(cd "$root" && ls -d "$PWD"/reports/$asof/day.html)
-  nine models:       $bft serve mlflow --root $root
+  nine models:       $bft serve --root $root mlflow
   what ran:          $bft status --root $root
   run it again:      make demo   (nothing is left to do)
 Your own prices, a CSV or Parquet file with symbol, date, open, high, low, close, volume:

@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from bft.domain.advice import rooted
 from bft.domain.runs import Json
 from bft.flow.graph import Phase, Result
 from bft.flow.show import clock_text
@@ -14,8 +15,15 @@ JUDGES = frozenset({"guard", "plan", "onExit"})
 """Nodes that judge the work; they are not it."""
 
 
-def tell(record: RunRecord, given: Mapping[str, str], result: Result, *, quiet: bool) -> Summary:
-    """Summary of a run that has ended, or waits for somebody."""
+def tell(
+    record: RunRecord,
+    given: Mapping[str, str],
+    result: Result,
+    *,
+    root: str | None,
+    quiet: bool,
+) -> Summary:
+    """Summary of a run that has ended, or waits for somebody; `root` as the call gave it."""
     leaves = [line for line in record.nodes.values() if line.get("leaf")]
     code = int(record.end["exit_code"])
     counts = Counter(_kind(line) for line in leaves)
@@ -33,7 +41,8 @@ def tell(record: RunRecord, given: Mapping[str, str], result: Result, *, quiet: 
         "next": _next(record.run, result, code),
     }
     if not quiet:
-        sys.stderr.write(_words(values, counts, float(record.end["seconds"])) + "\n")
+        told = _words(values, counts, float(record.end["seconds"]))
+        sys.stderr.write(rooted(told, root) + "\n")
     return Summary(
         values=values,
         skipped={key: counts[key] for key in ("skipped", "omitted") if counts[key]},

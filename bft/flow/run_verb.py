@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from bft.domain import sessions
 from bft.domain.errors import ConfigError, RefusedError, UsageError
 from bft.domain.numbers import AT_LEAST_0, COUNT
 from bft.domain.runs import Json
@@ -105,6 +106,9 @@ def _asked(ports: Ports, args: argparse.Namespace, root: Path) -> Asked:
         return _again(workflow, before, args)
     created = args.at or ports.clock.now()
     given = parameters.given(args.param, args.params)
+    if args.day and not sessions.is_session(args.day):
+        nearest = sessions.on_or_before(args.day)
+        raise UsageError(f"--asof {args.day} is no XNYS session; nearest earlier: --asof {nearest}")
     short = {"asof": str(args.day) if args.day else None, "source": args.source}
     short |= {"model-profile": args.profile, "root": args.root}
     plain = given.values | {key: text for key, text in short.items() if text is not None}
@@ -168,7 +172,8 @@ def _run(ports: Ports, args: argparse.Namespace, asked: Asked, root: Path) -> Su
             reason=result.reason or None,
             seconds=took,
         )
-    return outcome.tell(find_run(root, asked.run), asked.values, result, quiet=args.json)
+    record = find_run(root, asked.run)
+    return outcome.tell(record, asked.values, result, root=args.root, quiet=args.json)
 
 
 def _engine(

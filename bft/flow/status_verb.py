@@ -6,6 +6,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from bft.domain import sessions
+from bft.domain.advice import rooted
 from bft.domain.runs import Json
 from bft.flow import executor, records
 from bft.flow.show import SIGNS, clock_text, console
@@ -39,7 +40,7 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     values["runs"] = [_told(record) for record in found[-SHOWN:]]
     values["executor"] = told = executor.standing(ports.executor(args.api_url))
     if not args.json:
-        _say(found[-SHOWN:], missing, after, now)
+        _say(found[-SHOWN:], missing, rooted(after, args.root), now)
         executor.say(told)
     if args.check:
         executor.check(told)

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 
+from bft.domain.errors import UsageError
 from bft.ports import Ports, Step, Summary, Tick
 
 SERVERS = {
@@ -22,9 +23,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     """Serve until SIGTERM or Ctrl-C."""
+    _check(args.options)
     module, function = SERVERS[args.name].split(":")
     summary: Summary = getattr(importlib.import_module(module), function)(ports, args.options)
     return summary
+
+
+def _check(options: list[str]) -> None:
+    """Common options stand before the name; say so instead of what a server's parser would."""
+    late = next((word for word in options if word.split("=")[0] in {"--root", "--json"}), None)
+    if late is not None:
+        raise UsageError(f"{late} stands before the server's name: bft serve --root ROOT NAME")
 
 
 STEP = Step(

@@ -140,7 +140,7 @@ def test_run_works_marks_done_and_the_guard_then_says_so(root: Path) -> None:
     code, line, err = bft("run", "nightly", *at)
     assert (code, line["reason"], line["ran"]) == (0, "done", 0)
     assert "2026-01-05 is done" in err
-    assert "again: bft run nightly --asof 2026-01-05" in err
+    assert f"again: bft run nightly --root {root} --asof 2026-01-05" in err
 
 
 def test_fresh_and_explicit_asof_run_what_is_done(root: Path) -> None:

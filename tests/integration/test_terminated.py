@@ -54,7 +54,7 @@ def test_sigterm_ends_a_pull_whose_vendor_hangs(tmp_path: Path) -> None:
             connection.recv(1)
             process.send_signal(signal.SIGTERM)
             try:
-                _, said = process.communicate(timeout=10)
+                _, said = process.communicate(timeout=60)
             finally:
                 process.kill()
             connection.close()

@@ -1,0 +1,16 @@
+"""Commands inside messages, as the reader must type them."""
+
+import re
+
+_VERBS = (
+    "run(?: [a-z][a-z-]*)?|pull|gold|validate|train|gate|promote|rollback|models|predict|scan|rank|"
+    "screen|report|execute|ledger|status"
+)
+_COMMAND = re.compile(rf"\bbft (?:{_VERBS})\b")
+
+
+def rooted(text: str, root: str | None) -> str:
+    """The text with `--root` in every command it advises, where the call gave one."""
+    if not root or "--root" in text:
+        return text
+    return _COMMAND.sub(lambda found: f"{found[0]} --root {root}", text)

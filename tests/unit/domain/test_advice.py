@@ -1,0 +1,17 @@
+from bft.domain.advice import rooted
+
+
+def test_advised_commands_name_the_root_of_the_call() -> None:
+    told = rooted(
+        "gold 2025-01-06 is stale; run: bft pull --asof 2025-01-06, then bft gold", "mine"
+    )
+    assert told.endswith("run: bft pull --root mine --asof 2025-01-06, then bft gold --root mine")
+    assert rooted("again: bft run nightly --asof D", "mine") == (
+        "again: bft run nightly --root mine --asof D"
+    )
+    assert rooted("then: bft run --resume R", "mine") == "then: bft run --root mine --resume R"
+
+
+def test_text_stays_without_a_root_or_with_one_in_it() -> None:
+    assert rooted("run: bft gold", None) == "run: bft gold"
+    assert rooted("run: bft gold --root a", "b") == "run: bft gold --root a"
