@@ -14,6 +14,7 @@ from bft.domain import sessions
 from bft.domain.orders import Execution, Intent, Leg, Side
 from bft.ledger import entries
 from bft.ledger.records import Cooldown
+from bft.services.executor.assignments import uncovered
 from bft.services.executor.covers import (
     Cover,
     counted,
@@ -152,6 +153,10 @@ class Guard:
         for wanted in list(excess(self._desk, self.covers.values())):
             text = f"{wanted.contract.symbol}: {wanted.qty} units that no order asked for"
             self._desk.alert("Overfill", wanted.contract.symbol, f"{text}; they are closed")
+            self._leaving.leave(wanted)
+        for wanted in list(uncovered(self._desk)):
+            text = f"{wanted.contract.symbol}: {wanted.qty} assigned shares are short, uncovered"
+            self._desk.alert("ProtectionMissing", wanted.contract.symbol, f"{text}; closing")
             self._leaving.leave(wanted)
 
     def _protect(self, cover: Cover) -> None:

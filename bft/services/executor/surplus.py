@@ -57,7 +57,7 @@ def surplus(state: BookState, account: str, covers: Iterable[Cover]) -> Iterator
 def foreign_qty(state: BookState, account: str, con_id: int) -> Decimal:
     """Signed units that others bought and sold since nothing was held."""
     line, total = state.lines.get((account, con_id)), Decimal(0)
-    for event in _campaign(line) if line else ():
+    for event in campaign(line) if line else ():
         if event.ratio is not None:
             total *= event.ratio
         elif event.trade_id not in state.intents:
@@ -65,18 +65,19 @@ def foreign_qty(state: BookState, account: str, con_id: int) -> Decimal:
     return total
 
 
+def campaign(line: Line) -> list[LineEvent]:
+    """Events since the last moment at which nothing was held."""
+    start = max((n for n, flat in enumerate(line.flat) if flat), default=0)
+    return line.events[start:]
+
+
 def _absorbed(state: BookState, account: str, con_id: int) -> int:
     """Signed units of covers that ended since nothing was held, which others had closed."""
     line = state.lines.get((account, con_id))
-    entries = {event.trade_id for event in _campaign(line)} if line else set()
+    entries = {event.trade_id for event in campaign(line)} if line else set()
     ended = (b for b in state.brackets.values() if b.closed_at is not None and b.entry in entries)
     covers = [from_bracket(bracket) for bracket in ended]
     return sum(cover.sign * cover.cut_qty for cover in covers)
-
-
-def _campaign(line: Line) -> list[LineEvent]:
-    start = max((n for n, flat in enumerate(line.flat) if flat), default=0)
-    return line.events[start:]
 
 
 def _held(covers: Iterable[Cover]) -> dict[int, int]:

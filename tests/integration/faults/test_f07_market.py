@@ -10,7 +10,7 @@ from executors import DAY, signal, usd
 from scenes import WireScene, bought, guarded, wired
 
 from bft.domain.broker import SessionState
-from bft.domain.orders import IntentState, Leg
+from bft.domain.orders import Leg
 from bft.services.executor.reference import Split
 
 
@@ -226,17 +226,55 @@ def test_f20_new_ticker_is_the_same_position(tmp_path: Path) -> None:
     wired(tmp_path, story, calm=False)
 
 
-def test_f21_assignment_leaves_no_uncovered_short_leg(tmp_path: Path) -> None:
-    """A person wrote a call; it is assigned: the short shares are the person's, and told."""
+async def assigned(scene: WireScene) -> None:
+    """A call that a person wrote is assigned: a hundred shares are short."""
+    call = "AAPL  260116C00090000"
+    scene.fault("manual_order", symbol=call, side="SELL", qty=1, kind="MKT")
+    await scene.sleep(2)
+    scene.fault("assign", symbol=call)
 
+
+def test_f21_assignment_leaves_no_uncovered_short_leg(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        await assigned(scene)
+        await scene.wait(lambda: bool(scene.intents(Leg.EXIT)), within_s=2)
+        await scene.wait(lambda: scene.qty() == 0, within_s=2)
+        (exit_,) = scene.intents(Leg.EXIT)
+        assert (exit_.filled_qty, exit_.reason) == (100, "assignment")
+        assert "ProtectionMissing" in scene.alerts()
+        await scene.sleep(40)
+        assert await scene.broker_qty() == 0
+
+    wired(tmp_path, story)
+
+
+def test_f21_short_shares_that_a_long_call_covers_stay(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        long = "AAPL  260116C00095000"
+        scene.fault("manual_order", symbol=long, side="BUY", qty=1, kind="MKT")
+        await assigned(scene)
+        await scene.sleep(10)
+        assert scene.intents(Leg.EXIT) == []
+
+    wired(tmp_path, story)
+
+
+def test_f21_expired_option_is_gone_from_the_book(tmp_path: Path) -> None:
     async def story(scene: WireScene) -> None:
         call = "AAPL  260116C00090000"
-        scene.sim.tick("AAPL", bid=usd("100.00"), ask=usd("100.02"), last=usd("100.00"))
-        scene.fault("manual_order", symbol=call, side="SELL", qty=1, kind="MKT")
-        await scene.sleep(2)
-        scene.fault("assign", symbol=call)
-        await scene.sleep(5)
-        assert (await scene.broker_qty()) == scene.qty()
-        assert not any(i.state is IntentState.UNKNOWN for i in scene.intents())
+        scene.fault("manual_order", symbol=call, side="BUY", qty=2, kind="MKT")
+        await scene.wait(lambda: bool(scene.executor.desk.state.positions), within_s=3)
+        scene.fault("expire", symbol=call)
+        await scene.wait(lambda: not scene.executor.desk.state.positions, within_s=3)
+        assert scene.intents() == []
+
+    wired(tmp_path, story)
+
+
+def test_f21_short_shares_of_a_person_are_not_touched(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        scene.fault("manual_order", symbol="AAPL", side="SELL", qty=30, kind="MKT")
+        await scene.sleep(10)
+        assert (scene.qty(), scene.intents()) == (-30, [])
 
     wired(tmp_path, story)
