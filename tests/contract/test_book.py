@@ -244,8 +244,9 @@ def test_lease_fences_every_commit(book: SqlBook, connect: Connect, url: str) ->
     with pytest.raises(RefusedError, match=r"executor:DU1 is held by one"):
         other.acquire("executor:DU1", holder="two", ttl_s=15, now=AT)
     book.commit([event("a")], lease=lease, now=after(14))
-    with pytest.raises(RefusedError, match="expired at"):
-        book.commit([event("b")], lease=lease, now=after(16))
+    if not url.startswith("sqlite"):  # there the file lock proves the holder alive (ADR 0034)
+        with pytest.raises(RefusedError, match="expired at"):
+            book.commit([event("b")], lease=lease, now=after(16))
     lease = book.renew(lease, ttl_s=15, now=after(10))
     book.commit([event("b")], lease=lease, now=after(16))
     if url.startswith("sqlite"):

@@ -14,12 +14,16 @@ from bft.services.executor.api.problems import Problem
 from bft.settings import Secret, Settings, token_secrets
 from bft.steps.token import issued, token_claims
 
-NOW = datetime.now(UTC)  # noqa: TID251  tokens are judged by the machine's clock
 DAY_S = 24 * 3600
 
 
 def claims(**changes: object) -> dict[str, object]:
-    made = token_claims("ada", ["trader"], now=NOW, lifetime=timedelta(minutes=30))
+    """Claims of a token made now, with some replaced; `exp` and `nbf` are seconds from now."""
+    now = datetime.now(UTC)  # noqa: TID251  tokens are judged by the machine's clock
+    made = token_claims("ada", ["trader"], now=now, lifetime=timedelta(minutes=30))
+    for name in ("exp", "nbf"):
+        if isinstance(seconds := changes.get(name), int):
+            changes[name] = int(now.timestamp()) + seconds
     return {name: value for name, value in (made | changes).items() if value is not None}
 
 
@@ -35,10 +39,10 @@ def test_token_without_a_claim_is_refused(name: str) -> None:
     [
         {"aud": "others"},
         {"iss": "others"},
-        {"exp": int(NOW.timestamp()) - 31},
-        {"nbf": int(NOW.timestamp()) + 60},
-        {"exp": int(NOW.timestamp()) + DAY_S + 60},
-        {"service": True, "exp": int(NOW.timestamp()) + 91 * DAY_S},
+        {"exp": -31},
+        {"nbf": 60},
+        {"exp": DAY_S + 60},
+        {"service": True, "exp": 91 * DAY_S},
         {"service": True, "roles": ["admin"]},
         {"roles": "trader"},
         {"username": ""},
@@ -51,9 +55,9 @@ def test_token_with_a_bad_claim_is_refused(changes: dict[str, object]) -> None:
 
 
 def test_leeway_is_thirty_seconds_and_services_live_longer() -> None:
-    late = issued(claims(exp=int(NOW.timestamp()) - 20), SECRET)
+    late = issued(claims(exp=-20), SECRET)
     assert Keyring([SECRET]).subject(late).role is Role.TRADER
-    month = claims(service=True, exp=int(NOW.timestamp()) + 80 * DAY_S)
+    month = claims(service=True, exp=80 * DAY_S)
     assert Keyring([SECRET]).subject(issued(month, SECRET)).role is Role.TRADER
 
 
