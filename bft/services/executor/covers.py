@@ -12,6 +12,7 @@ from decimal import Decimal
 from bft import exits
 from bft.domain import sessions
 from bft.domain.encoding import decode, encode
+from bft.domain.errors import DataError
 from bft.domain.orders import Contract, Execution, Intent, Leg
 from bft.domain.trading import Direction, ExitPolicy
 from bft.ledger.days import trading_day
@@ -211,5 +212,15 @@ def to_bracket(cover: Cover, *, at: datetime, closed: bool) -> Bracket:
 
 
 def from_bracket(bracket: Bracket) -> Cover:
-    """The cover of `to_bracket`."""
-    return decode(Cover, bracket.exit_state)
+    """The cover of `to_bracket`.
+
+    Raises:
+        DataError: the stored state is not one; names the entry.
+    """
+    try:
+        return decode(Cover, bracket.exit_state)
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
+        raise DataError(
+            f"exits of {bracket.entry} are unreadable ({type(error).__name__}: {error}); "
+            "run: bft ledger verify"
+        ) from error
