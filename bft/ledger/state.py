@@ -1,13 +1,13 @@
 """What the executor holds in memory: everything live and the last 30 days."""
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from bft.domain.orders import REF_PREFIX, Contract, Intent
 from bft.domain.runs import Json
+from bft.ledger.intents import Intents
 from bft.ledger.lots import Line
 from bft.ledger.records import (
     ZERO,
@@ -53,7 +53,7 @@ class BookState:
     lease_token: int = 0
     epoch: int = 0
     event_id: int = 0
-    intents: dict[str, Intent] = field(default_factory=dict)
+    intents: Intents = field(default_factory=Intents)
     orders: dict[tuple[int, int, int], BookOrder] = field(default_factory=dict)
     perm_ids: dict[int, str] = field(default_factory=dict)
     order_ids: dict[int, int] = field(default_factory=dict)
@@ -98,9 +98,9 @@ class BookState:
             known = self.orders[key].intent_id
         return self.intents.get(known) if known else None
 
-    def live_intents(self) -> Iterator[Intent]:
+    def live_intents(self) -> list[Intent]:
         """Orders that are not terminal."""
-        return (intent for intent in self.intents.values() if not intent.state.terminal)
+        return self.intents.live()
 
     def position_qty(self, account: str, con_id: int) -> Decimal:
         """Signed units of the book."""

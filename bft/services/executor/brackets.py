@@ -80,10 +80,8 @@ def next_attempt(desk: Desk, signal_id: str, contract: Contract, leg: Leg) -> in
     """Number of a new attempt: one above every earlier one of this leg."""
     earlier = (
         intent.attempt
-        for intent in desk.state.intents.values()
-        if intent.signal_id == signal_id
-        and intent.leg is leg
-        and intent.contract.con_id == contract.con_id
+        for intent in desk.state.intents.of_signal(signal_id)
+        if intent.leg is leg and intent.contract.con_id == contract.con_id
     )
     return max(earlier, default=-1) + 1
 

@@ -68,6 +68,7 @@ class Desk:
     disputed: frozenset[str] = frozenset()
     throttle: Throttle = field(default_factory=Throttle)
     poke: Callable[[], None] = lambda: None
+    touch: Callable[[int], None] = lambda _con_id: None
     fatal: Callable[[str], None] = lambda _reason: None
     took: Callable[[str, float], None] = lambda _what, _seconds: None
     heard_code: Callable[[int], None] = lambda _code: None

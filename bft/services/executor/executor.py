@@ -121,7 +121,7 @@ class Executor:
         self.sender = Sender(desk)
         self.leaving = Leaving(desk, self.sender)
         self.guard = Guard(desk, self.sender, self.leaving)
-        desk.poke = self.guard.poke
+        desk.poke, desk.touch = self.guard.poke, self.guard.touch
         self.hearing = Hearing(desk, self)
         self.reconciler = Reconciler(desk, self.hearing, Splits(desk, self.guard))
         self.facts = Facts(desk, self.guard.covers)

@@ -4,9 +4,9 @@ Nothing is guessed: what the desk does not know is None, and blocks where a rule
 Source: executor specification, section 4.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 from bft.domain.broker import WhatIf
@@ -167,9 +167,6 @@ class Facts:
         day = trading_day(desk.now)
         account = self._limits("account", desk.account, day)
         per_symbol = self._limits("symbol", f"{desk.account}/{symbol}", day)
-        recent = [
-            i.sent_at for i in desk.state.intents.values() if i.leg is Leg.ENTRY and i.sent_at
-        ]
         return BookFacts(
             positions=tuple(self._positions()),
             pending=tuple(self._pending()),
@@ -177,8 +174,8 @@ class Facts:
             entries_today=account.entries,
             orders_today=account.orders,
             entries_today_symbol=per_symbol.entries,
-            orders_1s=_within(recent, desk.now, 1),
-            orders_60s=_within(recent, desk.now, 60),
+            orders_1s=_sent_within(desk, 1),
+            orders_60s=_sent_within(desk, 60),
             opening_notional_today_usd=account.notional_usd,
             realised_usd=account.realised_usd,
             unrealised_change_usd=self.unrealised_change_usd(),
@@ -302,6 +299,5 @@ def instrument_of(contract: Contract) -> Instrument:
     return Instrument.FUTURE if contract.sec_type == "FUT" else Instrument.STOCK
 
 
-def _within(instants: Iterable[datetime], now: datetime, seconds: int) -> int:
-    since = now - timedelta(seconds=seconds)
-    return sum(1 for at in instants if at > since)
+def _sent_within(desk: Desk, seconds: int) -> int:
+    return desk.state.intents.sent_after(desk.now - timedelta(seconds=seconds))

@@ -1,16 +1,18 @@
 """The exit monitor: every position has its stop, every exit its order.
 
-One turn a second and after every fill or quote. Source: executor specification, section 6.
+A turn a second looks at everything; in between, one looks at the contracts of which something was
+heard. Source: executor specification, section 6.
 """
 
 import asyncio
-from collections import defaultdict
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bft import exits
 from bft.domain import sessions
+from bft.domain.errors import BftError
 from bft.domain.orders import Execution, Intent, Leg, Side
 from bft.ledger import entries
 from bft.ledger.records import Cooldown
@@ -45,7 +47,8 @@ class Guard:
             if bracket.closed_at is None
         }
         self._wake = asyncio.Event()
-        self._legs: dict[str, list[Intent]] = {}
+        self._touched: set[int] | None = None  # None: everything
+        self._whole_at = float("-inf")
         self._breached: dict[str, float] = {}
 
     # covers
@@ -103,9 +106,7 @@ class Guard:
 
     def legs(self, entry_id: str) -> list[Intent]:
         """Orders of a bracket beside its entry, oldest first, as they are now."""
-        state = self._desk.state.intents
-        known = self._legs.get(entry_id, ())
-        return sorted((state[leg.intent_id] for leg in known), key=_age)
+        return sorted(self._desk.state.intents.legs(entry_id), key=_age)
 
     def _fills(self, entry_id: str) -> list[Execution]:
         state = self._desk.state
@@ -117,7 +118,14 @@ class Guard:
     # turns
 
     def poke(self) -> None:
-        """Take a turn as soon as the loop is free."""
+        """Look at everything as soon as the loop is free."""
+        self._touched = None
+        self._wake.set()
+
+    def touch(self, con_id: int) -> None:
+        """Look at a contract as soon as the loop is free."""
+        if self._touched is not None:
+            self._touched.add(con_id)
         self._wake.set()
 
     async def watch(self) -> None:
@@ -125,7 +133,7 @@ class Guard:
         while True:
             self._wake.clear()
             began = self._desk.timer()
-            if self._desk.withstand(self.turn, "guard"):
+            if self._desk.withstand(self._due_turn, "guard"):
                 self._desk.beat = self._desk.timer()
             self._desk.took("monitor_loop", self._desk.timer() - began)
             await asyncio.sleep(BREATH_S)  # a flood of fills shares a turn
@@ -133,31 +141,50 @@ class Guard:
                 async with asyncio.timeout(TURN_S):
                     await self._wake.wait()
 
-    def turn(self) -> None:
-        """Look at every bracket once; nothing here waits."""
-        self._index()
-        for entry_id in list(self.covers):
-            self.recount(entry_id)
+    def _due_turn(self) -> None:
+        """A whole turn when one is due or asked for, else one of what was touched."""
+        touched, self._touched = self._touched, set()
+        if touched is None or self._desk.timer() - self._whole_at >= TURN_S:
+            touched, self._whole_at = None, self._desk.timer()
+        try:
+            self.turn(touched)
+        except BftError:
+            self._touched = None  # what it did not come to is not forgotten
+            raise
+
+    def turn(self, only: Collection[int] | None = None) -> None:
+        """Look once at every bracket, or at those of some contracts; nothing here waits."""
+        for cover in self._among(only):
+            self.recount(cover.entry)
+        if only is None:
+            self._resting.forget(self._desk.state.intents.live(), self.covers)
         if not self._desk.broker.state.may_close:
             self._resting.pause()
             return
-        for cover, less in list(
-            surplus(self._desk.state, self._desk.account, self.covers.values())
-        ):
+        for cover, less in list(surplus(self._desk.state, self._desk.account, self._among(only))):
             self._put(cover, cut(cover, less, at=self._desk.now))
-        for cover in list(self.covers.values()):
+        for cover in self._among(only):
             self._clock(cover)
             self._protect(cover)
+        self._strays(only)
+
+    def _strays(self, only: Collection[int] | None) -> None:
+        """Orders and units that should not be there are cancelled and closed."""
         for leg in list(orphans(self._desk.state, self.covers)):
             self._resting.cancel(leg, why="position closed")
-        for wanted in list(excess(self._desk, self.covers.values())):
+        for wanted in list(excess(self._desk, self._among(only), only)):
             text = f"{wanted.contract.symbol}: {wanted.qty} units that no order asked for"
             self._desk.alert("Overfill", wanted.contract.symbol, f"{text}; they are closed")
             self._leaving.leave(wanted)
-        for wanted in list(uncovered(self._desk)):
+        for wanted in list(uncovered(self._desk)) if only is None else ():
             text = f"{wanted.contract.symbol}: {wanted.qty} assigned shares are short, uncovered"
             self._desk.alert("ProtectionMissing", wanted.contract.symbol, f"{text}; closing")
             self._leaving.leave(wanted)
+
+    def _among(self, only: Collection[int] | None) -> list[Cover]:
+        """Open covers, of some contracts or of all."""
+        every = self.covers.values()
+        return [cover for cover in every if only is None or cover.contract.con_id in only]
 
     def _protect(self, cover: Cover) -> None:
         cover = self.covers.get(cover.entry, cover)
@@ -166,17 +193,6 @@ class Guard:
         if problem and cover.open_qty:
             self._desk.alert("ProtectionMissing", cover.contract.symbol, f"{problem}; closing")
             self.leave(cover, exits.Reason.RISK)
-
-    def _index(self) -> None:
-        """Legs by their entry, for this turn."""
-        found: dict[str, list[Intent]] = defaultdict(list)
-        for intent in self._desk.state.intents.values():
-            if intent.parent_id is not None:
-                found[intent.parent_id].append(intent)
-        self._legs = found
-        self._resting.forget(
-            {i.intent_id for i in self._desk.state.live_intents()} | set(self.covers)
-        )
 
     def _clock(self, cover: Cover) -> None:
         """Exits that time alone demands, and those decided earlier."""
@@ -252,5 +268,5 @@ class Guard:
         )
 
 
-def _age(leg: Intent) -> tuple[str, int]:
-    return leg.created_at.isoformat() if leg.created_at else "", leg.attempt
+def _age(leg: Intent) -> tuple[bool, datetime | None, int]:
+    return leg.created_at is not None, leg.created_at, leg.attempt

@@ -104,7 +104,7 @@ class Hearing:
                 self._resurrected(intent, order)
         else:
             self._stands(intent, order, epoch)
-        desk.poke()
+        desk.touch((intent or order).contract.con_id)
 
     def _intent(self, order: BrokerOrder, epoch: int) -> Intent | None:
         ours = order.client_id == self._desk.broker.client_id
@@ -227,7 +227,9 @@ class Hearing:
         intent = desk.state.intents.get(booked.intent_id or "") if booked else None
         if intent is not None:
             self._followers.filled(intent, told)
-        elif told.order_ref.startswith(REF_PREFIX):
+            desk.touch(intent.contract.con_id)
+            return
+        if told.order_ref.startswith(REF_PREFIX):
             self._followers.stranger(told.order_ref, f"execution {told.exec_id}")
         else:
             self._followers.foreign_fill(told)
@@ -258,7 +260,7 @@ class Hearing:
             self._in(QUERY_S, self._followers.query)
         elif report.kind is not ErrorKind.MESSAGE:
             self._in(QUERY_S / 2, lambda: self._followers.query(executions=True))
-        self._desk.poke()
+        self._desk.touch(intent.contract.con_id)
 
     def _addressed(self, report: ErrorReport) -> Intent | None:
         client = self._desk.broker.client_id

@@ -93,9 +93,8 @@ class Leaving:
         """Earlier exits of the same bracket or position that ended unfilled, oldest first."""
         found = [
             intent
-            for intent in self._desk.state.intents.values()
+            for intent in self._desk.state.intents.of_signal(wanted.signal_id)
             if intent.leg is Leg.EXIT
-            and intent.signal_id == wanted.signal_id
             and intent.contract.con_id == wanted.contract.con_id
             and intent.state in {IntentState.REJECTED, IntentState.CANCELLED}
             and intent.parent_id == wanted.parent_id

@@ -216,7 +216,7 @@ class Opening:
             made.append(_claim(claim, desk.now, legs[0].intent_id))
         self._guard.plan(cover)
         lapsed = await self._sender.commit(legs, made)
-        self._guard.poke()
+        self._guard.touch(contract.con_id)
         return Opened(
             decision=decision, decision_id=name, intent_id=legs[0].intent_id, lapsed=lapsed
         )

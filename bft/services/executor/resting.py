@@ -3,7 +3,7 @@
 Source: executor specification, section 6.
 """
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -35,8 +35,9 @@ class Resting:
         """No closing order can leave: the clocks of this table stand still."""
         self._gap_since.clear()
 
-    def forget(self, live: set[str]) -> None:
-        """Drop what is remembered of orders that ended."""
+    def forget(self, orders: Iterable[Intent], covers: Collection[str]) -> None:
+        """Drop what is remembered of others than these orders and these covers, by entry."""
+        live = {order.intent_id for order in orders} | set(covers)
         for memory in (self._changed, self._gap_since):
             for key in [key for key in memory if key not in live]:
                 del memory[key]

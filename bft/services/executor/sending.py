@@ -146,7 +146,7 @@ class Sender:
         self._desk.event(
             "ORDER", "WARNING", "unknown", f"{intent.order_ref} was not answered in 10 s"
         )
-        self._desk.poke()
+        self._desk.touch(intent.contract.con_id)
 
     def _moved(self, intent: Intent, state: IntentState, evidence: str) -> Entry:
         return entries.moved(

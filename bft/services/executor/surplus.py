@@ -3,7 +3,7 @@
 Source: executor specification, section 6 (overfill, orphan, order or fill of others).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from bft.domain.orders import Contract, Intent, Leg, Side
@@ -25,11 +25,18 @@ def orphans(state: BookState, covers: Mapping[str, Cover]) -> Iterator[Intent]:
             yield leg
 
 
-def excess(desk: Desk, covers: Iterable[Cover]) -> Iterator[Leave]:
-    """Closing orders for units of our own doing that no cover holds; they only ever reduce."""
+def excess(
+    desk: Desk, covers: Iterable[Cover], only: Collection[int] | None = None
+) -> Iterator[Leave]:
+    """Closing orders for units of our own doing that no cover holds; they only ever reduce.
+
+    `covers` are all of the contracts `only`, by con id, or of all contracts.
+    """
     held = _held(covers)
     for position in desk.state.positions.values():
         account, con_id = position.account, position.con_id
+        if only is not None and con_id not in only:
+            continue
         own = int(position.qty - foreign_qty(desk.state, account, con_id))
         extra = own - held.get(con_id, 0)
         if extra:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from heapq import nlargest
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -23,7 +24,7 @@ from bft.services.executor.api.placing import Caller, Placing
 from bft.services.executor.api.problems import Problem, shape, unknown
 from bft.services.executor.api.reading import Since
 from bft.services.executor.api.service import Service, service_of
-from bft.services.executor.api.views import STATUS, OrderView, legs_by_entry, order_view
+from bft.services.executor.api.views import STATUS, OrderView, order_view
 
 router = APIRouter(tags=["orders"])
 CONFIRM_S, LOOK_S = 0.5, 0.02
@@ -208,13 +209,8 @@ async def get_orders(
         if (symbol is None or intent.contract.symbol == symbol.upper())
         and (wanted is None or STATUS[intent.state] == wanted)
     ]
-    found.sort(key=lambda i: (i.created_at or service.now, i.intent_id), reverse=True)
-    legs = legs_by_entry(service.desk.state.intents.values())
-    shown = [
-        order_view(service.desk, intent, legs=legs.get(intent.intent_id, ()))
-        for intent in found[:limit]
-    ]
-    return JSONResponse({"orders": shown})
+    newest = nlargest(limit, found, key=lambda i: (i.created_at or service.now, i.intent_id))
+    return JSONResponse({"orders": [order_view(service.desk, intent) for intent in newest]})
 
 
 async def _entries(service: Service, since: datetime | None) -> list[Intent]:
@@ -258,8 +254,7 @@ async def get_order(
 ) -> JSONResponse:
     """One order."""
     desk, intent = service_of(request).desk, await entry_of(request, id)
-    legs = [i for i in desk.state.intents.values() if i.parent_id == intent.intent_id]
-    return JSONResponse(order_view(desk, intent, legs=legs))
+    return JSONResponse(order_view(desk, intent))
 
 
 @router.get("/v1/orders/{id}/status", response_model=OrderStatus, responses=errors(404))
@@ -302,11 +297,10 @@ async def delete_order(
         await asyncio.sleep(LOOK_S)
         waited += LOOK_S
     now = state[intent.intent_id]
-    legs = [i for i in state.values() if i.parent_id == now.intent_id]
     code = 200 if now.state is IntentState.CANCELLED else 202
     if now.state.terminal and code != 200:
         raise Problem(409, Reason.OTHER, f"order {now.intent_id} is {now.state} by now")
-    return JSONResponse(order_view(service.desk, now, legs=legs), code)
+    return JSONResponse(order_view(service.desk, now), code)
 
 
 async def cancel(service: Service, intent: Intent) -> None:
@@ -358,8 +352,7 @@ async def resolve_order(
     await service.desk.note(told)
     service.desk.poke()
     now = service.desk.state.intents[intent.intent_id]
-    legs = [i for i in service.desk.state.intents.values() if i.parent_id == now.intent_id]
-    return JSONResponse(order_view(service.desk, now, legs=legs))
+    return JSONResponse(order_view(service.desk, now))
 
 
 async def entry_of_any(request: Request, name: str) -> Intent:

@@ -145,8 +145,7 @@ class Placing:
 
     def _of_intent(self, intent: Intent) -> Answer:
         desk = self._service.desk
-        legs = [i for i in desk.state.intents.values() if i.parent_id == intent.intent_id]
-        body = order_view(desk, intent, legs=legs)
+        body = order_view(desk, intent)
         if intent.state is IntentState.LAPSED:
             text = "committed, but a fence closed before it was sent; it will never be sent"
             told = {"error": Reason.NOT_ARMED.value, "message": text, "rule": None}

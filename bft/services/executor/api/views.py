@@ -3,7 +3,7 @@
 Source: executor specification, section 1.2.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -67,8 +67,8 @@ def money(value: Decimal | None) -> str | None:
     return None if value is None else money_text(value)
 
 
-def order_view(desk: Desk, intent: Intent, *, legs: Iterable[Intent]) -> dict[str, Any]:
-    """An entry with its levels and fills; `legs` are the orders of its bracket."""
+def order_view(desk: Desk, intent: Intent) -> dict[str, Any]:
+    """An entry with its levels and fills."""
     trade = desk.state.trades.get(intent.intent_id)
     return {
         "id": intent.intent_id,
@@ -81,7 +81,7 @@ def order_view(desk: Desk, intent: Intent, *, legs: Iterable[Intent]) -> dict[st
         "avg_fill_price": money(trade.entry_price) if trade else None,
         "order_type": intent.order_type.value,
         "price": money(intent.limit_price_usd or intent.stop_price_usd),
-        "bracket": _bracket(desk, trade, legs),
+        "bracket": _bracket(desk, trade, desk.state.intents.legs(intent.intent_id)),
         "strategy_id": intent.strategy_id,
         "signal_id": intent.signal_id,
         "mode": intent.mode,
@@ -116,15 +116,6 @@ def backfill_view(trade: Trade) -> dict[str, Any]:
         "decision": None,
         "request_id": None,
     }
-
-
-def legs_by_entry(intents: Iterable[Intent]) -> Mapping[str, list[Intent]]:
-    """Orders of brackets by their entry."""
-    found: dict[str, list[Intent]] = {}
-    for intent in intents:
-        if intent.parent_id is not None:
-            found.setdefault(intent.parent_id, []).append(intent)
-    return found
 
 
 def resting_price(desk: Desk, leg: Intent) -> Decimal | None:

@@ -15,7 +15,7 @@ from bft.services.executor.api.auth import Subject
 from bft.services.executor.api.halting import kill_view
 from bft.services.executor.api.reading import positions_of
 from bft.services.executor.api.service import Service
-from bft.services.executor.api.views import STATUS, legs_by_entry, order_view
+from bft.services.executor.api.views import STATUS, order_view
 from bft.services.executor.page.limits import used
 
 SHOWN_ORDERS, SHOWN_DENIALS, SHOWN_EVENTS = 20, 12, 15
@@ -110,10 +110,9 @@ def _orders(service: Service) -> list[Row]:
     entries = [i for i in state.intents.values() if i.leg is Leg.ENTRY]
     entries.sort(key=lambda i: (i.created_at or service.now, i.intent_id), reverse=True)
     entries.sort(key=lambda i: i.state.terminal)
-    legs = legs_by_entry(state.intents.values())
     made = []
     for intent in entries[:SHOWN_ORDERS]:
-        row = order_view(service.desk, intent, legs=legs.get(intent.intent_id, ()))
+        row = order_view(service.desk, intent)
         made.append(
             {
                 **row,
