@@ -141,6 +141,12 @@ def commit_ms(folder: Path) -> tuple[float, float]:
     return told(took)
 
 
+def cpu_s(pid: int) -> float:
+    """Seconds of CPU a process has used: a load that shares the machine does not change it much."""
+    words = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def told(values: list[float]) -> tuple[float, float]:
     """p50 and p99."""
     return statistics.median(values), statistics.quantiles(values, n=100)[98]
@@ -156,7 +162,11 @@ def main(seconds: int) -> None:
             executor.until_ready()
             executor.until_night()
             port = int(executor.url.rpartition(":")[2])
+            before = cpu_s(executor.process.pid)
             reads, signals, wrong = asyncio.run(load(port, executor.admin_token(), seconds))
+            used_s = cpu_s(executor.process.pid) - before
+            count = len(reads) + len(signals)
+            print(f"CPU {1000 * used_s / count:.2f} ms per request of either kind")
             print(f"memory {executor.rss_mib():.0f} MiB (goal 150)")
         print("bare commit p50 {:.2f} p99 {:.2f} ms".format(*commit_ms(Path(name))))
     for title, values in (("reads", reads), ("signals", signals)):

@@ -1,20 +1,22 @@
 """An event loop whose clock jumps to the next timer as soon as nothing else can happen.
 
-Hours pass in milliseconds, and always alike. Sockets of this process keep working: while one is
-ready time stands still. Work in threads (`run_in_executor`) is waited for in real time. A peer in
-another process needs `patience_s`: so long the loop waits for it before each jump.
+Hours pass in milliseconds, and always alike. Connections within this process keep working: they go
+over Unix sockets, where what was written can be read at once; what loopback TCP has taken arrives
+when the kernel finds time. While a socket is ready time stands still. Work in threads
+(`run_in_executor`) is waited for in real time. A peer in another process needs `patience_s`: so
+long the loop waits for it before each jump.
 """
 
 import asyncio
 import os
 import selectors
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 START = datetime(2026, 1, 5, 14, 0, tzinfo=UTC)  # Monday, 09:00 in New York
-YIELDS = 3  # chances for the kernel's own thread to deliver what loopback has taken
 
 
 class _Selector(selectors.DefaultSelector):
@@ -28,22 +30,17 @@ class _Selector(selectors.DefaultSelector):
             return ready
         if self.loop.in_threads:
             return super().select(None)
-        ready = self._delivered()
-        if ready:
+        if self.loop.patience_s and (ready := self._from_outside()):
             return ready
         if timeout is None:  # no timer: only the outside can wake the loop
             return self._outside()
         self.loop.jump(timeout)
         return []
 
-    def _delivered(self) -> list[tuple[selectors.SelectorKey, int]]:
+    def _from_outside(self) -> list[tuple[selectors.SelectorKey, int]]:
         if len(self.get_map()) == 1:  # nothing but the loop's own wake-up pipe
             return []
-        for _ in range(YIELDS):
-            os.sched_yield()
-            if ready := super().select(0):
-                return ready
-        return super().select(self.loop.patience_s) if self.loop.patience_s else []
+        return super().select(self.loop.patience_s)
 
     def _outside(self) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(self.loop.stall_s)
@@ -70,6 +67,21 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Move the clock forward."""
         self._now_s += by_s
 
+    async def create_server(self, protocol_factory: Any, *args: Any, **options: Any) -> Any:
+        """As always; connections from this loop find it under its port, see above."""
+        server = await super().create_server(protocol_factory, *args, **options)
+        port = server.sockets[0].getsockname()[1]
+        nearby = await self.create_unix_server(protocol_factory, _nearby(port))
+        return _Server(server, nearby)
+
+    async def create_connection(
+        self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
+    ) -> Any:
+        """A connection to a server of this loop, else as always."""
+        with suppress(ConnectionRefusedError):
+            return await self.create_unix_connection(protocol_factory, _nearby(port))
+        return await super().create_connection(protocol_factory, host, port, **options)
+
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> Any:
         """As always; time stands still until the thread is done."""
         future = super().run_in_executor(executor, func, *args)
@@ -79,6 +91,27 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _left_thread(self, _: object) -> None:
         self.in_threads -= 1
+
+
+def _nearby(port: int) -> str:
+    """Abstract name of the server at a port."""
+    return f"\0virtual-time-{os.getpid()}-{port}"
+
+
+class _Server:
+    """A server on TCP and its twin for connections from the same loop."""
+
+    def __init__(self, outside: asyncio.Server, nearby: asyncio.Server) -> None:
+        self._both = (outside, nearby)
+        self.sockets = outside.sockets
+
+    def close(self) -> None:
+        for server in self._both:
+            server.close()
+
+    async def wait_closed(self) -> None:
+        for server in self._both:
+            await server.wait_closed()
 
 
 class LoopClock:
