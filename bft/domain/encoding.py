@@ -51,7 +51,11 @@ def encode(value: Any) -> Any:
         return {str(key): encode(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [encode(item) for item in value]
-    return {name: encode(getattr(value, name)) for name in _names(cast("Hashable", kind))}
+    return {
+        name: item if item is None or type(item) in _PLAIN else encode(item)  # a call saved each
+        for name in _names(cast("Hashable", kind))
+        for item in (getattr(value, name),)
+    }
 
 
 def decode(kind: type[T], value: Any) -> T:

@@ -269,7 +269,7 @@ class Facts:
 
     def _cooldowns(self) -> Iterator[Cooldown]:
         for row in self._desk.state.cooldowns.values():
-            if row.account == self._desk.account:
+            if row.account == self._desk.account and row.until > self._desk.now:
                 yield Cooldown(
                     symbol=row.symbol, strategy_id=row.strategy or None, until_at=row.until
                 )

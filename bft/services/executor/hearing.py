@@ -6,6 +6,7 @@ Source: executor specification, sections 3 and 7.1.
 
 import asyncio
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Protocol
 
 import structlog
@@ -14,6 +15,7 @@ from bft.domain import sessions
 from bft.domain.broker import (
     AccountReport,
     BrokerOrder,
+    BrokerPosition,
     ErrorKind,
     ErrorReport,
     ExecutionReport,
@@ -37,6 +39,7 @@ CANCELLED = frozenset({"Cancelled", "ApiCancelled"})
 CLAIM_S = 5.0  # so long a status may claim more than executions say
 INACTIVE_S = 10.0
 QUERY_S = 2.0
+SETTLES_S = 1.0  # a position may be told before the fill that made it
 
 log = structlog.get_logger()
 
@@ -69,6 +72,7 @@ class Hearing:
     def __init__(self, desk: Desk, followers: Followers) -> None:
         self._desk, self._followers = desk, followers
         self._foreign: set[tuple[int, int]] = set()
+        self._held: dict[int, Decimal] = {}
         self._handlers: dict[type, Callable[[Any], None]] = {
             OrderReport: lambda told: self.order(told.order, epoch=told.epoch),
             ExecutionReport: lambda told: self.execution(told.execution, epoch=told.epoch),
@@ -76,7 +80,7 @@ class Hearing:
             ErrorReport: self._error,
             SessionReport: self._session,
             QuoteReport: followers.quoted,
-            PositionReport: lambda _: followers.query(),
+            PositionReport: lambda told: self._position(told.position),
             AccountReport: lambda _: desk.poke(),
         }
 
@@ -240,6 +244,18 @@ class Hearing:
         if booked is None or booked.execution.fee_usd != report.fee_usd:
             made = entries.fee(self._desk.now, exec_id=report.exec_id, fee_usd=report.fee_usd)
             self._desk.note(made)
+
+    def _position(self, told: BrokerPosition) -> None:
+        """What differs from the book is looked into once its fill had time to arrive."""
+        con_id = told.contract.con_id
+        waiting = con_id in self._held
+        self._held[con_id] = told.qty
+        if not waiting:
+            self._in(SETTLES_S, lambda: self._settled(told.account, con_id))
+
+    def _settled(self, account: str, con_id: int) -> None:
+        if self._held.pop(con_id) != self._desk.state.position_qty(account, con_id):
+            self._followers.query()
 
     # errors
 

@@ -115,7 +115,7 @@ class Reconciler:
             "differences": differences,
             "unknown": [intent.intent_id for intent in self._unknown()],
         }
-        if why != "timer" or changed or differences:
+        if why not in _ROUTINE or changed or differences:
             self._store(snapshot, result)
         desk.poke()
         return result
@@ -262,6 +262,10 @@ class Reconciler:
     def last(self) -> Json | None:
         """Result of the newest reconciliation stored."""
         return self._desk.state.reconciliation
+
+
+_ROUTINE = frozenset({"timer", "query"})
+"""Looks of which nothing is stored while everything agrees."""
 
 
 def _recovered(told: Execution) -> Execution:

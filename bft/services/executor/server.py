@@ -6,6 +6,7 @@ Source: executor specification, section 1.
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -165,6 +166,7 @@ class _Life:
         for server in servers:
             await server.up.wait()
         await executor.start()
+        _collect_seldom()
         sys.stderr.write(f"executor live on {self._url} ({_told(executor)})\n")
         sys.stderr.flush()
         stopped = asyncio.create_task(self._stop.wait())
@@ -265,6 +267,13 @@ async def _leased(parts: Parts, *, patient: bool) -> Executor:
             if loop.time() >= until:
                 raise
         await asyncio.sleep(1.0)
+
+
+def _collect_seldom() -> None:
+    """Look through old objects for cycles hardly ever: a month of orders takes half a second."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 1_000)
 
 
 async def _ticks(service: Service) -> None:
