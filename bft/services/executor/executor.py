@@ -299,7 +299,7 @@ class Executor:
             self.lifetimes.turn()
         if not desk.writer.writable:
             desk.alert("StateNotWritable", "state", desk.writer.problem or "")
-        if not any(not i.state.terminal for i in desk.state.intents.values()):
+        if not desk.state.live_intents():
             desk.marker.drop_earlier()
 
     async def refresh(self) -> None:

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import islice
 
 from bft.domain.broker import WhatIf
 from bft.domain.orders import Contract, Intent, IntentState, Leg, OrderRequest
 from bft.domain.trading import Instrument
 from bft.ledger.days import trading_day
 from bft.ledger.records import Limits
+from bft.ledger.state import KEPT
 from bft.risk.context import (
     BookFacts,
     Context,
@@ -189,13 +191,9 @@ class Facts:
 
     def peak_equity_usd(self, day: date) -> Decimal | None:
         """Highest equity of the last 20 trading days known."""
-        account = ("account", self._desk.account)
-        rows = (
-            limits
-            for (scope, key, _), limits in self._desk.state.limits.items()
-            if (scope, key) == account and limits.trading_day <= day
-        )
-        newest = sorted(rows, key=lambda limits: limits.trading_day)[-PEAK_SESSIONS:]
+        limits, days = self._desk.state.limits, (day - timedelta(days=n) for n in range(KEPT.days))
+        places = (("account", self._desk.account, each) for each in days)
+        newest = islice((limits[place] for place in places if place in limits), PEAK_SESSIONS)
         return max((row.peak_equity_usd for row in newest if row.peak_equity_usd), default=None)
 
     def unrealised_change_usd(self) -> Decimal | None:

@@ -73,6 +73,7 @@ class Hearing:
         self._desk, self._followers = desk, followers
         self._foreign: set[tuple[int, int]] = set()
         self._held: dict[int, Decimal] = {}
+        self._unended: set[str] = set()
         self._handlers: dict[type, Callable[[Any], None]] = {
             OrderReport: lambda told: self.order(told.order, epoch=told.epoch),
             ExecutionReport: lambda told: self.execution(told.execution, epoch=told.epoch),
@@ -104,7 +105,9 @@ class Hearing:
         elif self._second_perm_id(intent, order):
             self._cancel_twin(intent, order)
         elif intent.state.terminal:
-            if order.status in WORKING and listed:
+            if order.status not in WORKING:
+                self._unended.discard(intent.intent_id)
+            elif listed:
                 self._resurrected(intent, order)
         else:
             self._stands(intent, order, epoch)
@@ -232,12 +235,24 @@ class Hearing:
         if intent is not None:
             self._followers.filled(intent, told)
             desk.touch(intent.contract.con_id)
+            self._expect_end(intent)
             return
         if told.order_ref.startswith(REF_PREFIX):
             self._followers.stranger(told.order_ref, f"execution {told.exec_id}")
         else:
             self._followers.foreign_fill(told)
         desk.poke()
+
+    def _expect_end(self, intent: Intent) -> None:
+        """What is filled for the book must not go on working at the broker."""
+        if intent.state.terminal and intent.broker_status in WORKING:
+            self._unended.add(intent.intent_id)
+            self._in(QUERY_S, lambda: self._still_works(intent.intent_id))
+
+    def _still_works(self, intent_id: str) -> None:
+        if intent_id in self._unended:
+            self._unended.discard(intent_id)
+            self._followers.query()
 
     def _fee(self, report: FeeReport) -> None:
         booked = self._desk.state.executions.get(report.exec_id)
@@ -275,7 +290,7 @@ class Hearing:
             self.move(intent, IntentState.UNKNOWN, "code 103", code=report.code)
             self._in(QUERY_S, self._followers.query)
         elif report.kind is not ErrorKind.MESSAGE:
-            self._in(QUERY_S / 2, lambda: self._followers.query(executions=True))
+            self._in(QUERY_S / 2, lambda: self._unsettled(intent.intent_id))
         self._desk.touch(intent.contract.con_id)
 
     def _addressed(self, report: ErrorReport) -> Intent | None:
@@ -291,6 +306,12 @@ class Hearing:
             self.move(intent, IntentState.REJECTED, "refused", code=report.code, text=text)
         else:
             self._in(QUERY_S / 2, lambda: self._followers.query(executions=True))
+
+    def _unsettled(self, intent_id: str) -> None:
+        """What the broker said of an order has not ended it."""
+        intent = self._desk.state.intents.get(intent_id)
+        if intent is not None and not intent.state.terminal:
+            self._followers.query(executions=True)
 
     def _event(self, report: ErrorReport, order_ref: str) -> None:
         quiet = report.kind in {ErrorKind.MESSAGE, ErrorKind.CANCELLED, ErrorKind.DATA}

@@ -7,6 +7,7 @@ Source: executor specification, section 16 (memory); decision record 0032.
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,6 +97,7 @@ def main(argv: Sequence[str]) -> int:
     from bft import wiring
     from bft.services.executor.reference import read_reference
 
+    os.nice(10)  # orders come first
     root, held = argv[0], argv[1:]
     try:
         store = wiring.tables(wiring.settings(), root)
