@@ -127,7 +127,7 @@ def _run(words: list[str]) -> int:
     _outputs(step, line)
     _remember(ports, words, summary.exit_code, line, started)
     _settle(ports, words[0], args, line, summary.exit_code)
-    _print(line)
+    _tell(ports, words[0], args, line)
     if summary.error and not args.json:
         told = rooted(summary.error, args.root)
         sys.stderr.write(f"error: {told}  [{summary.exit_code}]\n")
@@ -332,6 +332,24 @@ def _outputs(step: "Step", line: "Json") -> None:
         value = line[key]
         text = value if isinstance(value, str) else json.dumps(value)
         (Path(folder or "") / key).write_text(text, encoding="utf-8")
+
+
+def _tell(ports: "Ports", verb: str, args: argparse.Namespace, line: "Json") -> None:
+    """The JSON line for programs, text for people; a terminal gets the text alone."""
+    if args.json or not sys.stdout.isatty():
+        _print(line)
+    if args.json or not (sys.stdout.isatty() or sys.stderr.isatty()):
+        return
+    from bft import wiring
+    from bft.steps import night_told, telling
+
+    text = telling.told(verb, line)
+    if verb == "run":
+        text = night_told.night_told(ports.store, line, root=args.root or wiring.settings().root)
+    if text:
+        out = sys.stdout if sys.stdout.isatty() else sys.stderr
+        out.write(rooted(text, args.root) + "\n")
+        out.flush()
 
 
 def _print(line: "Json") -> None:

@@ -149,6 +149,7 @@ def put_set(
     pointer = ports.state.pointer("production")
     report = {
         "schema": "bft.gate_report/1",
+        "models": [],
         "asof": ASOF,
         "gates": gates,
         "verdict": verdict,
