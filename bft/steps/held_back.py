@@ -14,6 +14,12 @@ from bft.ports import Store
 GATE_TAG = "bft.gate"
 """Tag of a model version in MLflow: what the newest gate said of it."""
 
+NO_SOURCE = {
+    "pbo": " (a study alone computes it: bft train --cpcv; a set has none, so the rule fails)",
+    "reality_check_p": " (no step computes it, so the rule fails)",
+}
+"""Metrics that gates may name though no set has them: what is missing fails (models 8.2)."""
+
 
 def newest_gate(store: Store, asof: date) -> Json | None:
     """The newest gate report of asof or before, None where no gate has run."""
@@ -77,5 +83,6 @@ def rule_text(rule: Mapping[str, Any]) -> str:
     low, high = rule["ci"] or (None, None)
     value = rule["value"]
     shown = f"{value:.4g}" if isinstance(value, int | float) else (rule["reason"] or value)
+    shown += NO_SOURCE.get(rule["metric"], "") if value is None else ""
     band = "" if low is None else f", interval {low:.4g} to {high:.4g}"
     return f"{rule['id']}: {rule['metric']} is {shown}{band}, wanted {rule['threshold']}"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bft.domain.runs import Json
+from bft.steps.held_back import rule_text
 
 WIDTH = 80
 TELL_THEMSELVES = frozenset({"run", "status", "why", "execute", "workflow", "chain", "serve"})
@@ -120,6 +121,8 @@ def _gate(line: Json) -> str:
     parts = [title, table(("model", "verdict", "taken", "reason"), chosen)]
     if rules:
         parts.append(table(("rule", "of", "value", "wanted", "verdict"), rules, right=("value",)))
+        unknown = [rule for rule in shown if rule["value"] is None and rule["verdict"] == "fail"]
+        parts += [wrapped(rule_text(rule)) for rule in unknown]
     parts += _held(line.get("held_back", []))
     return "\n\n".join(parts)
 

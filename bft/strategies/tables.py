@@ -114,7 +114,10 @@ def pick_rows(
     """Rows of the table `picks`; `sized` maps a signal id to (qty, stop distance in USD)."""
     made: list[dict[str, object]] = []
     for row in rows:
+        listed = {pick["symbol"] for pick in made}  # a barred short stands in signals alone
         if row.signal.kind is SignalKind.EXIT or row.tag in {"merged", "conflict"}:
+            continue
+        if row.signal.symbol in listed:
             continue
         signal, at = row.signal, facts.loc[row.signal.symbol]
         qty, distance = sized[signal.signal_id]
