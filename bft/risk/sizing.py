@@ -77,7 +77,8 @@ class Setup:
 class Sized:
     """Whole units, and why there are none or which cap bound.
 
-    None for `min_order`, `no_stop`, `no_volatility`. `wanted` is the quantity before any cap, `cap` the one that bound.
+    None for `min_order`, `no_stop`, `no_volatility`. `wanted` is the quantity before any cap, `cap`
+    the one that bound.
     """
 
     qty: int

@@ -53,7 +53,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     import pyarrow as pa
 
     from bft.strategies import enabled
-    from bft.strategies.tables import pick_rows, universe_rows
+    from bft.strategies.tables import pick_rows, picks_csv, universe_rows
 
     strategies = enabled(args.strategies)
     inputs = load(ports, args.asof, strategies, risk_free=args.risk_free)
@@ -90,7 +90,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     name = f"reports/{args.asof}/portfolio_picks.csv"
     with ports.store.exclusive():
         manifest = ports.store.publish("picks", asof=args.asof, partitions={part: table})
-        csv = ports.store.put(name, picks.to_csv(index=False, lineterminator="\n").encode())
+        csv = ports.store.put(name, picks_csv(picks))
     objects = {**published(ports.store, manifest, [part]), name: csv}
     values = {
         "picks": picks.loc[picks["tag"] == "execute", "symbol"].tolist(),

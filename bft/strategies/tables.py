@@ -88,7 +88,9 @@ def signals_csv(table: pd.DataFrame) -> bytes:
     buys = (table["kind"] == SignalKind.ENTRY) & (table["direction"] == Direction.LONG)
     closes_short = (table["kind"] == SignalKind.EXIT) & (table["direction"] == Direction.SHORT)
     out["action"] = (buys | closes_short).map({True: "BUY", False: "SELL"})
-    out["symbol"], out["shares"] = table["symbol"], table["qty"]
+    out["symbol"] = table["symbol"]
+    out["shares"] = [qty or None for qty in table["qty"]]  # empty: sized when it is sent
+    out["shares"] = out["shares"].astype("Int64")
     out["price"], out["strategy"] = table["ref_price_usd"], table["strategy_id"]
     out["reason"], out["timestamp"] = table["reason"], table["decided_at"]
     out["stop_loss_pct"] = [_pct(e.stop_frac) for e in exits]
@@ -100,6 +102,14 @@ def signals_csv(table: pd.DataFrame) -> bytes:
     rest = [name for name in table.columns if name not in {"symbol", "reason", "signal_id"}]
     out = pd.concat([out, table[["signal_id", *rest]]], axis=1)
     text: str = out.to_csv(index=False, lineterminator="\n")
+    return text.encode()
+
+
+def picks_csv(picks: pd.DataFrame) -> bytes:
+    """The file portfolio_picks.csv: USD to 4 decimals, other numbers to 6."""
+    floats = picks.select_dtypes("floating").columns
+    places = {name: 4 if name.endswith("_usd") else 6 for name in floats}
+    text: str = picks.round(places).to_csv(index=False, lineterminator="\n")
     return text.encode()
 
 
