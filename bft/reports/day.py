@@ -9,7 +9,7 @@ from bft.domain.runs import Json
 from bft.reports import outlook, sections
 from bft.reports.night import Night, failure_lines, value
 from bft.reports.render import render
-from bft.reports.shown import FUND_NAMES, UNKNOWN, frac, number, pct, plural, usd
+from bft.reports.shown import FUND_NAMES, GLOSSARY, UNKNOWN, frac, number, pct, plural, usd
 from bft.reports.site import missing
 from bft.reports.trading import trading
 
@@ -72,6 +72,7 @@ def content(night: Night, around: Around) -> Json:
         "lineage": _lineage(night, around),
         "cards": [{"name": name, "href": href} for name, href in around.cards],
         "absent": night.absent,
+        "glossary": GLOSSARY,
         "horizons": HORIZONS_DAYS,
     }
 
