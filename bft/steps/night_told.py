@@ -30,13 +30,14 @@ def night_told(store: Store, line: Json, *, root: str) -> str:
     told = [wrapped(f"executes  {_picks(store, asof)}"), wrapped(f"models    {_held(store, asof)}")]
     found = [(name, key.format(asof)) for name, key in PAGES]
     paths = [f"{name:<9} {_place(root, key)}" for name, key in found if store.digest(key)]
-    serve = "bft serve mlflow" + ("" if root == "./data" else f" --root {root}")
+    serve = "bft serve mlflow" if root == "./data" else f"bft serve --root {root} mlflow"
     return "\n".join([*failed, *told, *paths, f"MLflow    {serve}", f"time      {_time(line)}"])
 
 
 def _picks(store: Store, asof: date) -> str:
-    rows = store.read("picks", asof=asof, columns=["asof", "symbol", "tag", "tag_reason"])
-    today = [row for row in rows.to_pylist() if row["asof"] == asof]
+    names = ["asof", "symbol", "rank", "tag", "tag_reason"]
+    rows = store.read("picks", asof=asof, columns=names).to_pylist()
+    today = sorted((row for row in rows if row["asof"] == asof), key=lambda row: row["rank"])
     chosen = [row["symbol"] for row in today if row["tag"] == "execute"]
     why = Counter(row["tag_reason"] for row in today if row["tag"] != "execute")
     reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(why.items()))

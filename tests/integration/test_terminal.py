@@ -84,7 +84,7 @@ def test_night_ends_with_what_came_out_and_where_it_lies(root: Path) -> None:
         "executes  1 (ALFA); 1 to watch (falling knife 1)",
         "models    held back by the gate: reg_3d: it was not trained",
         f"report    {root}/reports/{DAY}/day.html",
-        f"MLflow    bft serve mlflow --root {root}",
+        f"MLflow    bft serve --root {root} mlflow",
         "time      2:17",
     ]
     assert night_told(store, {"workflow": "close", "asof": str(DAY)}, root="x") == ""
