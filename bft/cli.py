@@ -121,11 +121,13 @@ def _run(words: list[str]) -> int:
             summary = record.execute(ports, words[0], step, args, tick)
     except BftError as error:
         _remember(ports, words, error.exit_code, {"error": str(error)}, started)
+        _settle(ports, words[0], args, {"error": str(error)}, error.exit_code)
         raise
     line = _line(words[0], args, summary, seconds=time.monotonic() - started)
     _outputs(step, line)
     _remember(ports, words, summary.exit_code, line, started)
-    _print(line)
+    _settle(ports, words[0], args, line, summary.exit_code)
+    _tell(ports, words[0], args, line)
     if summary.error and not args.json:
         told = rooted(summary.error, args.root)
         sys.stderr.write(f"error: {told}  [{summary.exit_code}]\n")
@@ -156,6 +158,14 @@ def _remember(ports: "Ports", words: list[str], code: int, line: "Json", began: 
     )
     with suppress(BftError):  # the root may be what failed; the exit code says so
         records.note_step(ports.store, env["BFT_RUN_ID"], made)
+
+
+def _settle(ports: "Ports", verb: str, args: argparse.Namespace, line: "Json", code: int) -> None:
+    """A failed step of a run marks its night as failed; any later success takes that back."""
+    from bft.steps import failures
+
+    if "asof" in args and (code == 0 or os.environ.get("BFT_RUN_ID")):  # noqa: TID251  set by the runner
+        failures.settle(ports.store, verb, args, line, code=code)
 
 
 def prepare(ports: "Ports", step: "Step", args: argparse.Namespace) -> None:
@@ -322,6 +332,24 @@ def _outputs(step: "Step", line: "Json") -> None:
         value = line[key]
         text = value if isinstance(value, str) else json.dumps(value)
         (Path(folder or "") / key).write_text(text, encoding="utf-8")
+
+
+def _tell(ports: "Ports", verb: str, args: argparse.Namespace, line: "Json") -> None:
+    """The JSON line for programs, text for people; a terminal gets the text alone."""
+    if args.json or not sys.stdout.isatty():
+        _print(line)
+    if args.json or not (sys.stdout.isatty() or sys.stderr.isatty()):
+        return
+    from bft import wiring
+    from bft.steps import night_told, telling
+
+    text = telling.told(verb, line)
+    if verb == "run":
+        text = night_told.night_told(ports.store, line, root=args.root or wiring.settings().root)
+    if text:
+        out = sys.stdout if sys.stdout.isatty() else sys.stderr
+        out.write(rooted(text, args.root) + "\n")
+        out.flush()
 
 
 def _print(line: "Json") -> None:

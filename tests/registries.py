@@ -39,6 +39,12 @@ class MemoryTracker:
     def params(self, run: str, values: Mapping[str, object]) -> None:
         self.runs[run]["params"].update(values)
 
+    def describe(self, run: str, text: str) -> None:
+        self.runs[run]["description"] = text
+
+    def dataset(self, run: str, name: str, *, digest: str, about: Mapping[str, object]) -> None:
+        self.runs[run]["dataset"] = (name, digest, dict(about))
+
     def metrics(self, run: str, values: Sequence[Any]) -> None:
         for one in values:
             self.runs[run]["metrics"].setdefault((one.name, one.step), one.value)
@@ -149,6 +155,7 @@ def put_set(
     pointer = ports.state.pointer("production")
     report = {
         "schema": "bft.gate_report/1",
+        "models": [],
         "asof": ASOF,
         "gates": gates,
         "verdict": verdict,

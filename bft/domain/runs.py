@@ -102,3 +102,17 @@ class Outcome:
     key: str
     value: Json | None
     failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedStep:
+    """A step of a night that failed: its verb, exit code and error."""
+
+    verb: str
+    exit_code: int
+    error: str
+
+    @property
+    def told(self) -> str:
+        """In one line."""
+        return f"{self.verb} failed (exit code {self.exit_code}): {self.error}"

@@ -25,6 +25,14 @@ _ROWS = (
     ("win rate", "win_rate", ".1%"),
 )
 
+FINDINGS = {
+    "better": "Beats {}: the 95 % interval of the difference in RankIC lies above zero.",
+    "open": "**Not shown to beat {}**: the 95 % interval of the difference in RankIC holds zero.",
+    "worse": "**Worse than {}**: the 95 % interval of the difference in RankIC lies below zero.",
+    "few_days": "**Not compared with {}**: too few test days for an interval.",
+}
+"""What may be said of baselines; models specification, section 7: beaten needs an interval."""
+
 
 def card(model: Json, evaluation: Json) -> str:
     """Markdown of model.json and evaluation.json."""
@@ -43,18 +51,24 @@ def card(model: Json, evaluation: Json) -> str:
 
 
 def baseline_finding(evaluation: Json) -> str:
-    """One sentence: which baselines the model does not beat."""
+    """What the paired intervals allow to be said of each baseline (RankIC on the same days)."""
     found = evaluation["baselines"]
-    absent = sorted(name for name, row in found.items() if "absent" in row)
-    present = sorted(set(found) - set(absent))
-    lost = [name for name in present if not found[name]["beaten"]]
-    if not present:
-        said = "No baseline was fitted."
-    elif lost:
-        said = f"**Does not beat {', '.join(lost)}** (RankIC, same days)."
-    else:
-        said = f"Beats {', '.join(present)} (RankIC, same days)."
-    return said + "".join(f" {name}: {found[name]['absent']}." for name in absent)
+    present = {name: row for name, row in sorted(found.items()) if "absent" not in row}
+    kinds: dict[str, list[str]] = {}
+    for name, row in present.items():
+        kinds.setdefault(against(row), []).append(name)
+    said = [text.format(", ".join(kinds[kind])) for kind, text in FINDINGS.items() if kind in kinds]
+    said = said or ["No baseline was fitted."]
+    absent = [f"{name}: {row['absent']}." for name, row in found.items() if "absent" in row]
+    return " ".join([*said, *sorted(absent)])
+
+
+def against(row: Json) -> str:
+    """What the interval of a difference to a baseline shows: better, worse, open or few_days."""
+    low, high = (row["interval"].get(end) for end in ("lo", "hi"))
+    if low is None or high is None:
+        return "few_days"
+    return "better" if low > 0 else "worse" if high < 0 else "open"
 
 
 def _what(model: Json, evaluation: Json) -> str:

@@ -76,7 +76,7 @@ def evaluate(
             "samples": len(pooled.y),
             **daily.summary(whole, settings),
             **_kind_metrics(name.kind, pooled),
-            **_output_drift(pooled, more.valid),
+            **_output_drift(blocks[-1], more.valid),
             **({"coverage": covered["all"]} if covered else {}),
         },
         "intervals": {
@@ -147,6 +147,10 @@ def _regime_delta(true: Ints, said: Ints, count: int, vol20: Floats) -> float:
 
 
 def _output_drift(block: TestBlock, valid: TestBlock | None) -> Json:
+    """Outputs of the newest fold on its test days against those on its validation days.
+
+    Both of one model: outputs of older folds come from other nets, fitted on other days.
+    """
     if valid is None:
         return {}
     expected, actual = (_outputs(part) for part in (valid, block))

@@ -255,6 +255,12 @@ class Tracker(Protocol):
     def params(self, run: str, values: Mapping[str, object]) -> None:
         """Log parameters; the same value again is fine."""
 
+    def describe(self, run: str, text: str) -> None:
+        """Set what people read first of a run (Markdown); a later text replaces it."""
+
+    def dataset(self, run: str, name: str, *, digest: str, about: Mapping[str, object]) -> None:
+        """Note the data a run learned from: its name, content digest, and facts about it."""
+
     def metrics(self, run: str, values: Sequence[Metric]) -> None:
         """Queue metrics; one thread sends batches. Repeats of (run, name, step) count once."""
 

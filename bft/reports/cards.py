@@ -40,17 +40,27 @@ class Model:
     digest: str
     train_end: str
     origin: str
+    gate: str = ""  # what the newest gate said of the newest model of this name
     evaluation: Json = field(default_factory=dict)
     about: Json = field(default_factory=dict)
     plots: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def cards(
-    models: Sequence[Model], *, asof: str, set_digest: str, paper_only: bool
+    models: Sequence[Model],
+    *,
+    asof: str,
+    set_digest: str,
+    paper_only: bool,
+    failures: Sequence[str] = (),
 ) -> dict[str, bytes]:
-    """`index.html` and `<name>.html` of every model that has an artifact."""
+    """`index.html` and `<name>.html` of every model that has an artifact.
+
+    `failures` are lines on what failed in the night, in red on every page.
+    """
     simulated = any(model.evaluation.get("simulated") for model in models)
-    page = {"asof": asof, "simulated": simulated, "set_digest": set_digest}
+    page: Json = {"asof": asof, "simulated": simulated, "set_digest": set_digest}
+    page["failures"] = list(failures)
     made = {
         f"{model.name}.html": render("model.html.j2", {**page, **_model(model)})
         for model in models
@@ -81,6 +91,7 @@ def _model(model: Model) -> Json:
     return {
         "name": model.name,
         "title": f"{model.name}: {_finding(evaluation)}",
+        "gate": model.gate,
         "survivors_only": bool(evaluation.get("survivors_only")),
         "metrics": _metrics(evaluation),
         "baselines": _baselines(evaluation),
@@ -145,11 +156,13 @@ def _baselines(evaluation: Json) -> list[Json]:
 
 
 def _verdict(row: Json) -> str:
-    """Beaten only where the interval of the difference lies above zero."""
-    low = (row.get("interval") or {}).get("lo")
-    if not row.get("beaten"):
-        return "not beaten"
-    return "beaten" if low is not None and low > 0 else "ahead, within chance"
+    """What the interval of the difference allows to be said."""
+    band = row.get("interval") or {}
+    if not known(band.get("lo")) or not known(band.get("hi")):
+        return "too few days"
+    if band["lo"] > 0:
+        return "beaten"
+    return "better than the model" if band["hi"] < 0 else "no difference shown"
 
 
 def _row(model: Model) -> Json:
@@ -162,6 +175,7 @@ def _row(model: Model) -> Json:
         "version": model.version,
         "train_end": model.train_end,
         "origin": model.origin,
+        "gate": model.gate,
         "rank_ic": number(metrics.get("rank_ic"), 4, sign=True),
         "band": _band(bands.get("rank_ic")),
         "sharpe_net": number(metrics.get("sharpe_net"), 2, sign=True),

@@ -9,12 +9,27 @@ from typing import Any
 
 import numpy as np
 
-from bft.reports.drawing import MIN_POINTS, columns, counted, frame, line_ends, sentence, valid
+from bft.reports.drawing import (
+    MIN_POINTS,
+    columns,
+    counted,
+    frame,
+    legend,
+    line_ends,
+    sentence,
+    valid,
+)
 from bft.reports.shown import AMBER, BLUE, DOWN, INK, MUTED, SKY, UP, VIOLET, number, pct, usd
 
 WATCH_FRAC = 0.01
 AVERAGES = (("sma_20", BLUE), ("sma_50", AMBER), ("sma_200", VIOLET))
 FIBONACCI = (0.236, 0.382, 0.618)
+PRICE_LEGEND = (
+    "▲ buy: falls below the band   ▼ sell: rises above the band   ◇ watch: within 1% of a band or "
+    "average   ○ SMA 20 crosses SMA 50",
+    "blue band: Bollinger, 20 days, 2 deviations   SMA: mean of that many closes   ATR: average "
+    "true range, 14 days   dotted: Fibonacci levels of the window",
+)
 Floats = np.ndarray[Any, Any]
 
 
@@ -37,6 +52,7 @@ def daily_price(ax: Any, rows: Any) -> None:
     ends += _levels(ax, close, valid(rows, "atr_14")[-1])
     _marks(ax, rows, close, upper, lower)
     frame(ax, rows["date"].to_numpy(), _price_finding(close, rows), "USD")
+    legend(ax, *PRICE_LEGEND)
     _room(ax, len(close))
     line_ends(ax, ends, x=len(close) - 0.2)
 
@@ -55,6 +71,7 @@ def off_from_highs(ax: Any, rows: Any) -> None:
         f"{pct(-high[-1], 1, sign=False)} under its 52-week high, {pct(low[-1], 1)} from the low"
     )
     frame(ax, rows["date"].to_numpy(), finding, "% of the level")
+    legend(ax, "green: above the 52-week low   orange: below the 52-week high")
     _room(ax, len(high))
     line_ends(ax, [(high[-1], "from high", DOWN), (low[-1], "from low", UP)], x=len(high) - 0.5)
 
@@ -74,6 +91,7 @@ def daily_volume(ax: Any, rows: Any) -> None:
     times = number(volume[-1] / mean, 1)
     finding = f"Volume {number(volume[-1], 1)} M on {'an' if day == 'up' else 'a'} {day} day"
     frame(ax, rows["date"].to_numpy(), f"{finding}, {times}x its mean", "million shares")
+    legend(ax, "green: up day   orange: down day   ★ 1.5x the mean or more")
     ax.set_ylim(bottom=0)
     _room(ax, len(volume))
     line_ends(ax, [(mean, f"mean {number(mean, 1)}", INK)], x=len(volume) - 0.3)
@@ -96,6 +114,7 @@ def ttm_pe_ratio(ax: Any, rows: Any) -> None:
     _zones(ax, 15, 35, low_good=True)
     finding = f"P/E {number(ratio[-1], 1)}, {_pe_word(ratio[-1])}"
     frame(ax, rows["date"].to_numpy(), finding, "price / earnings")
+    legend(ax, "P/E: price over earnings of 12 months   green zone: under 15   orange: over 35")
     _room(ax, len(ratio))
     line_ends(ax, ends, x=len(ratio) - 0.5)
 
@@ -116,6 +135,7 @@ def rsi(ax: Any, rows: Any) -> None:
     frame(
         ax, rows["date"].to_numpy(), f"RSI {number(line[-1], 1)}: {_rsi_word(line[-1])}", "0 to 100"
     )
+    legend(ax, "RSI: relative strength index, 14 days   shaded bands: watch, 30-35 and 65-70")
     ax.set_ylim(min(20, float(np.nanmin(line)) - 4), max(80, float(np.nanmax(line)) + 4))
     ax.set_yticks((30, 50, 70))
     _room(ax, len(line))
@@ -136,6 +156,7 @@ def cci(ax: Any, rows: Any) -> None:
     _crosses(ax, line, np.zeros(len(line)))
     word = "overbought" if line[-1] >= 100 else "oversold" if line[-1] <= -100 else "neutral"
     frame(ax, rows["date"].to_numpy(), f"CCI {number(line[-1], 0)}: {word}", "index")
+    legend(ax, "CCI: commodity channel index, 14 days   shaded: beyond 100   ○ crosses zero")
     _room(ax, len(line))
     line_ends(ax, [(line[-1], number(line[-1], 0), INK)], x=len(line) - 0.3)
 
@@ -154,6 +175,7 @@ def macd(ax: Any, rows: Any) -> None:
     side = "above" if gap[-1] >= 0 else "below"
     ago = f", crossed {len(line) - 1 - crossed[-1]} sessions ago" if len(crossed) else ""
     frame(ax, rows["date"].to_numpy(), f"MACD {side} its signal{ago}", "USD")
+    legend(ax, "MACD: 12-day less 26-day mean (EMA)   bars: gap to its 9-day EMA   ○ cross")
     _room(ax, len(line))
     line_ends(ax, [(line[-1], "MACD", INK), (signal[-1], "9-day EMA", AMBER)], x=len(line) - 0.3)
 
@@ -230,17 +252,6 @@ def _marks(ax: Any, rows: Any, close: Floats, upper: Floats, lower: Floats) -> N
     watch = np.setdiff1d(_starts(near), np.r_[buy, sell])
     style = {"ls": "", "marker": "D", "ms": 3.4, "markerfacecolor": "white"}
     ax.plot(watch, close[watch], color=AMBER, **style)
-    keys = (
-        "▲ buy: below the band   ▼ sell: above the band   ◇ watch: within 1% of a band or average"
-    )
-    ax.text(
-        0.0,
-        -0.135,
-        keys + "   ○ SMA 20 crosses SMA 50",
-        transform=ax.transAxes,
-        fontsize=6.6,
-        color=MUTED,
-    )
 
 
 def _starts(state: np.ndarray[Any, Any]) -> Floats:

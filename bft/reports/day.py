@@ -7,9 +7,9 @@ from typing import Any
 from bft.domain.forecast import HORIZONS_DAYS
 from bft.domain.runs import Json
 from bft.reports import outlook, sections
-from bft.reports.night import Night, value
+from bft.reports.night import Night, failure_lines, value
 from bft.reports.render import render
-from bft.reports.shown import FUND_NAMES, UNKNOWN, frac, number, pct, plural, usd
+from bft.reports.shown import FUND_NAMES, GLOSSARY, UNKNOWN, frac, number, pct, plural, usd
 from bft.reports.site import missing
 from bft.reports.trading import trading
 
@@ -18,10 +18,10 @@ from bft.reports.trading import trading
 class Around:
     """What the report says beside the tables.
 
-    `sentences` are checked summaries by symbol, `dropped` how many failed the check; `book` is the
-    exported ledger and `account` what the executor said at the day's end, each None where there is
-    none; `lineage` are (name, digest or version) pairs; `skipped` counts by
-    step and reason.
+    `held_back` are lines on models that the gate did not let in; `sentences` are checked summaries
+    by symbol, `dropped` how many failed the check; `book` is the exported ledger and `account` what
+    the executor said at the day's end, each None where there is none; `lineage` are (name, digest
+    or version) pairs; `skipped` counts by step and reason.
     """
 
     source: str
@@ -35,6 +35,7 @@ class Around:
     lineage: Sequence[tuple[str, str]] = ()
     skipped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     cards: Sequence[tuple[str, str]] = ()
+    held_back: Sequence[str] = ()
 
 
 def day(night: Night, around: Around) -> tuple[bytes, bytes]:
@@ -54,7 +55,8 @@ def content(night: Night, around: Around) -> Json:
         "verdict": sections.verdict_of(night),
         "set_digest": _set(night),
         "headline": _headline(night, market, picks),
-        "warnings": _warnings(night),
+        "failures": failure_lines(night.failed, night.asof),
+        "warnings": [*_warnings(night), *around.held_back],
         "tiles": _tiles(night, picks),
         "market": market,
         "picks": picks,
@@ -70,6 +72,7 @@ def content(night: Night, around: Around) -> Json:
         "lineage": _lineage(night, around),
         "cards": [{"name": name, "href": href} for name, href in around.cards],
         "absent": night.absent,
+        "glossary": GLOSSARY,
         "horizons": HORIZONS_DAYS,
     }
 
@@ -92,6 +95,8 @@ def _set(night: Night) -> str:
 
 
 def _headline(night: Night, market: Json, picks: Json) -> str:
+    if night.failed:
+        return f"Night failed at {night.failed[0].verb}; nothing to execute"
     if "absent" in market:
         return f"No market data for {night.asof}"
     first = market["title"].split(",")[0]

@@ -87,6 +87,14 @@ def columns(ax: Any, heights: Any, colors: Any, *, alpha: float) -> None:
     ax.autoscale_view()
 
 
+def legend(ax: Any, *lines: str) -> None:
+    """What marks and colours mean, below the axis."""
+    inches = ax.get_position().height * ax.figure.get_figheight()
+    for place, text in enumerate(lines):
+        y = -(0.345 + 0.11 * place) / inches
+        ax.text(0.0, y, text, transform=ax.transAxes, fontsize=6.2, color=MUTED, va="center")
+
+
 def sentence(ax: Any, text: str) -> None:
     """A line of text in place of a chart."""
     ax.set_axis_off()

@@ -12,6 +12,7 @@ import pyarrow as pa
 from bft.domain import sessions
 from bft.domain.gold import SIMULATED
 from bft.domain.market import SECTOR_FUNDS, sector_of
+from bft.domain.runs import FailedStep
 
 EXPECTED = (
     "gold",
@@ -26,6 +27,8 @@ EXPECTED = (
     "universe",
 )
 """Tables a report asks for; one without rows is named as absent."""
+LONGEST = 240
+"""Characters of one failure in a banner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +57,16 @@ class Night:
     universe: Any
     absent: tuple[str, ...]
     simulated: bool
+    failed: tuple[FailedStep, ...] = ()
 
 
-def open_night(tables: Mapping[str, pa.Table], *, asof: date) -> Night:
-    """Frames from Arrow tables; `gold` must already be on the asof basis."""
+def open_night(
+    tables: Mapping[str, pa.Table], *, asof: date, failed: tuple[FailedStep, ...] = ()
+) -> Night:
+    """Frames from Arrow tables; `gold` must already be on the asof basis.
+
+    `failed` are steps of the night that failed: then no entry is one to execute.
+    """
     frames = {name: _frame(tables.get(name)) for name in EXPECTED}
     if "slot" in frames["signals"]:  # what intraday scans showed is no decision of a close
         frames["signals"] = frames["signals"][frames["signals"]["slot"] == "close"]
@@ -73,9 +82,9 @@ def open_night(tables: Mapping[str, pa.Table], *, asof: date) -> Night:
         forecasts=_by_symbol(split["forecasts"][0]),
         past_forecasts=split["forecasts"][1],
         outcomes=frames["outcomes"],
-        signals=split["signals"][0],
+        signals=_held_back(split["signals"][0], failed),
         past_signals=split["signals"][1],
-        picks=split["picks"][0],
+        picks=_held_back(split["picks"][0], failed),
         past_picks=split["picks"][1],
         quality=_split(frames["quality"], day)[0],
         news=newest(frames["news"], ["article_id", "symbol"]),
@@ -84,7 +93,24 @@ def open_night(tables: Mapping[str, pa.Table], *, asof: date) -> Night:
         universe=_members(frames["universe"], asof),
         absent=tuple(name for name in EXPECTED if frames[name].empty),
         simulated=_simulated(now, split),
+        failed=failed,
     )
+
+
+def failure_lines(failed: tuple[FailedStep, ...], asof: date) -> list[str]:
+    """What a banner says of a failed night: that it failed, each step and why, what to do."""
+    if not failed:
+        return []
+    return [
+        f"This night failed at {', '.join(one.verb for one in failed)}: none of its picks is "
+        f"executed. Mend it, then: bft run nightly --asof {asof}",
+        *(_clipped(one.told) for one in failed),
+        "Exits that it decided are still sent; stops stand at the broker.",
+    ]
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST].rsplit(' ', 1)[0]} ..."
 
 
 def series(night: Night, *, since: date | None = None) -> dict[str, Any]:
@@ -126,6 +152,18 @@ def _frame(table: pa.Table | None) -> Any:
             words = frame[name].astype(object)
             frame[name] = words.where(words.notna(), None)  # a null string is None, never NaN
     return frame
+
+
+def _held_back(frame: Any, failed: tuple[FailedStep, ...]) -> Any:
+    """Entries of a failed night are only shown, also those tagged before it failed."""
+    if not failed or frame.empty:
+        return frame
+    entry = frame["kind"] == "entry" if "kind" in frame else True
+    execute = (frame["tag"] == "execute") & entry
+    return frame.assign(
+        tag=frame["tag"].mask(execute, "watch"),
+        tag_reason=frame["tag_reason"].mask(execute, "night_failed"),
+    )
 
 
 def _rows_of(gold: Any, day: Any) -> Any:

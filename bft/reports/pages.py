@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from bft.reports import charts
@@ -34,6 +35,8 @@ ROWS_PER_PAGE = 58
 LINES = ("#1d4ed8", "#0b7a5e", "#c2410c", "#7c3aed", "#b45309", "#0284c7", "#be185d")
 TIERS = {3: "#0b7a5e", 1: "#bfe3d6", 0: "#f8fafc", -1: "#fbd9c6", -3: "#c2410c"}
 """Colours of the heat map: |delta| of 1, of 3 and more."""
+FAILED = "#b91c1c"
+BANNER_CHARS = 150
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,7 @@ class About:
     asof: date
     source: str
     simulated: bool
+    failed: tuple[str, ...] = ()  # lines of a banner; empty for a night that went well
 
     @property
     def line(self) -> str:
@@ -99,6 +103,8 @@ def wide_chart(about: About) -> tuple[Figure, Any]:
     fig = canvas(WIDTH_IN, 5.4)
     ax = fig.add_axes((0.065, 0.165, 0.79, 0.745))
     fig.text(0.065, 0.02, about.line, fontsize=6.8, color=MUTED)
+    if about.failed:
+        fig.text(0.985, 0.02, "NIGHT FAILED", fontsize=6.8, color=FAILED, ha="right")
     if about.simulated:
         stamp(ax)
     return fig, ax
@@ -154,14 +160,6 @@ def table_pages(rows: Any, note: str, about: About) -> list[Figure]:
     return pages
 
 
-def divider(title: str, lines: Sequence[str], about: About) -> Figure:
-    """A page that opens a part."""
-    fig = _page("", about)
-    fig.text(0.06, 0.62, title, fontsize=34, fontweight="bold", color=INK)
-    fig.text(0.06, 0.595, "\n".join(lines), fontsize=10.5, color=MUTED, va="top", linespacing=1.7)
-    return fig
-
-
 def funds_page(part: Mapping[str, Any], about: About) -> Figure:
     """Daily price of up to three funds."""
     fig = _page("Sectors and indices", about)
@@ -192,10 +190,29 @@ def market_page(funds: Mapping[str, Any], missing: Sequence[str], about: About) 
 
 def _page(title: str, about: About) -> Figure:
     fig = canvas(WIDTH_IN, HEIGHT_IN)
-    fig.text(0.06, 0.962, title, fontsize=17, fontweight="bold", color=INK)
-    fig.text(0.06, 0.943, about.line, fontsize=8.5, color=AMBER if about.simulated else MUTED)
+    top = 0.954 if about.failed else 0.962
+    size = 17 if len(title) < 50 else 13
+    fig.text(0.06, top, title, fontsize=size, fontweight="bold", color=INK)
+    fig.text(0.06, top - 0.019, about.line, fontsize=8.5, color=AMBER if about.simulated else MUTED)
+    if about.failed:
+        _banner(fig, about.failed)
     fig.text(0.06, 0.018, "bft screener  ·  numbers, not advice", fontsize=7, color=MUTED)
     return fig
+
+
+def _banner(fig: Figure, lines: Sequence[str]) -> None:
+    """A red bar on top: the night failed, where and why."""
+    fig.add_artist(Rectangle((0, 0.976), 1, 0.024, transform=fig.transFigure, color=FAILED))
+    told = _clipped(lines[0]), _clipped(" ".join(lines[1:]))
+    for text, y, weight in zip(told, (0.9935, 0.983), ("bold", "normal"), strict=True):
+        fig.text(0.06, y, text, fontsize=7.6, color="white", va="center", fontweight=weight)
+
+
+def _clipped(text: str) -> str:
+    """One line of the banner; the day report has it in full."""
+    return (
+        text if len(text) <= BANNER_CHARS else f"{text[: BANNER_CHARS - 22]} ... (see day report)"
+    )
 
 
 def _boxes() -> list[tuple[float, float, float, float]]:
@@ -210,7 +227,7 @@ def _regions() -> list[tuple[float, float, float, float]]:
     """Left, bottom, right, top of the JPEG around each box."""
     (_, bottom, _, height), *small = _boxes()
     wide = (0.015, bottom - 0.043, 0.985, bottom + height + 0.026)
-    return [wide, *((b[0] - 0.06, b[1] - 0.027, b[0] + 0.425, b[1] + b[3] + 0.028) for b in small)]
+    return [wide, *((b[0] - 0.06, b[1] - 0.032, b[0] + 0.425, b[1] + b[3] + 0.028) for b in small)]
 
 
 def _flag_strip(fig: Figure, row: Any) -> None:
@@ -254,8 +271,8 @@ def _tier(delta: float) -> str:
 
 
 def _heat(fig: Figure, rows: Any) -> None:
-    height = min(0.0165, 0.81 / (len(rows) + 1)) * (len(rows) + 1)
-    ax = fig.add_axes((0.06, 0.855 - height, 0.88, height))
+    height = min(0.0165, 0.80 / (len(rows) + 1)) * (len(rows) + 1)
+    ax = fig.add_axes((0.06, 0.845 - height, 0.88, height))
     ax.set_axis_off()
     ax.set_xlim(0, 16)
     ax.set_ylim(len(rows), -1)

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from bft.reports import pages
 from bft.reports.charts import CHARTS
 from bft.reports.drawing import DPI, styled
-from bft.reports.night import Night, series, value
-from bft.reports.screen import Screened
+from bft.reports.night import Night, failure_lines, series, value
+from bft.reports.screen import Screened, picks_of
 from bft.reports.shown import CHARTED_FUNDS, FUND_NAMES, plural
 
 METADATA = {"Creator": "bft", "Producer": "bft", "CreationDate": None, "ModDate": None}
@@ -24,12 +24,14 @@ FUNDS_PER_PAGE = 3
 class Book:
     """Everything the pages show; picklable, so that another process can draw it.
 
-    `rows` are the selected symbols' flags, `windows` the charted symbols' gold rows, `funds` those
-    of the 13 funds that are there (empty when sectors are skipped).
+    `rows` are the selected symbols' flags, `flags` those of the charted ones, `windows` the charted
+    symbols' gold rows, `funds` those of the 13 funds that are there (empty when sectors are
+    skipped).
     """
 
     about: pages.About
     rows: Any
+    flags: Any
     windows: Mapping[str, Any]
     names: Mapping[str, str]
     funds: Mapping[str, Any]
@@ -43,15 +45,22 @@ def book(night: Night, screened: Screened, shown: list[str], *, n_days: int, sou
     since = night.asof - timedelta(days=n_days)
     windows = series(night, since=since)
     funds = {fund: windows[fund] for fund in CHARTED_FUNDS if fund in windows}
-    names = {symbol: str(value(night.universe, symbol, "name") or "") for symbol in shown}
+    picked = picks_of(night)
+    names = {symbol: _named(night, symbol, picked.get(symbol)) for symbol in shown}
     return Book(
-        about=pages.About(asof=night.asof, source=source, simulated=night.simulated),
+        about=pages.About(
+            asof=night.asof,
+            source=source,
+            simulated=night.simulated,
+            failed=tuple(failure_lines(night.failed, night.asof)),
+        ),
         rows=screened.selected,
+        flags=screened.rows.loc[shown],
         windows={symbol: windows[symbol] for symbol in shown},
         names=names,
         funds=funds,
         sectors=True,
-        note=_note(len(screened.selected), len(shown), len(screened.rows)),
+        note=_note(screened, shown, [symbol for symbol in shown if symbol in picked]),
         missing=tuple(fund for fund in CHARTED_FUNDS if fund not in funds),
     )
 
@@ -62,9 +71,9 @@ def without_sectors(book: Book) -> Book:
 
 
 def pdf(book: Book, tick: Callable[[int, int, str], None] = lambda _d, _t, _n: None) -> bytes:
-    """Table, then dividers and pages for Stocks, Sectors, Market."""
+    """Table, then pages for stocks (picks first), sectors, market."""
     out = io.BytesIO()
-    total = len(book.windows) + -(-len(book.funds) // FUNDS_PER_PAGE) + 5
+    total = len(book.windows) + -(-len(book.funds) // FUNDS_PER_PAGE) + 2
     with styled(), PdfPages(out, metadata=METADATA) as file:
         for place, fig in enumerate(_figures(book), 1):
             file.savefig(fig, dpi=DPI)
@@ -103,43 +112,45 @@ def _charts_of(symbol: str) -> list[str]:
 
 def _figures(book: Book) -> Iterator[Figure]:
     yield from pages.table_pages(book.rows, book.note, book.about)
-    if book.windows:
-        said = [plural(len(book.windows), "symbol") + " with chart pages", ", ".join(book.windows)]
-        yield pages.divider("Stocks", said, book.about)
-        for symbol in book.windows:
-            yield _stock(book, symbol)
+    for symbol in book.windows:
+        yield _stock(book, symbol)
     if book.sectors:
         yield from _sector_figures(book)
 
 
 def _sector_figures(book: Book) -> Iterator[Figure]:
-    absent = f"Absent from the data: {', '.join(book.missing)}." if book.missing else ""
-    yield pages.divider("Sectors", [plural(len(book.funds), "fund"), absent], book.about)
     found = list(book.funds.items())
     for start in range(0, len(found), FUNDS_PER_PAGE):
         yield pages.funds_page(dict(found[start : start + FUNDS_PER_PAGE]), book.about)
-    yield pages.divider("Market", ["Returns of the funds over the window"], book.about)
     yield pages.market_page(book.funds, book.missing, book.about)
 
 
 def _stock(book: Book, symbol: str) -> Figure:
-    row = book.rows.loc[symbol]
+    row = book.flags.loc[symbol]
     return pages.stock_page(symbol, book.windows[symbol], row, book.names[symbol], book.about)
 
 
-def _note(selected: int, shown: int, screened: int) -> str:
+def _named(night: Night, symbol: str, label: str | None) -> str:
+    name = str(value(night.universe, symbol, "name") or "")
+    return f"{name}   ({label})" if label else name
+
+
+def _note(screened: Screened, shown: list[str], picked: list[str]) -> str:
     rule = (
         "more than one flag changed since the last session (or whitelisted), majority of 2 or more"
     )
-    if not selected:
-        return f"None of {plural(screened, 'symbol')} is selected ({rule})."
-    lines = [
-        f"{plural(selected, 'symbol')} of {screened:,} selected: {rule}.",
-        "+1 bullish, \N{MINUS SIGN}1 bearish, \N{MIDDLE DOT} neutral; delta is the sum of all ten, "
-        "its colour deepens at \N{PLUS-MINUS SIGN}1 and \N{PLUS-MINUS SIGN}3.",
-    ]
-    if shown < selected:
+    selected, of = len(screened.selected), plural(len(screened.rows), "symbol")
+    lines = [f"{selected} of {of} selected: {rule}."]
+    if selected:
         lines.append(
-            f"Chart pages follow for the {shown} with the largest |delta|; all are in the CSV."
+            "+1 bullish, \N{MINUS SIGN}1 bearish, \N{MIDDLE DOT} neutral; delta is the sum of all "
+            "ten, its colour deepens at \N{PLUS-MINUS SIGN}1 and \N{PLUS-MINUS SIGN}3."
         )
+    else:
+        lines = [f"None of {of} is selected ({rule})."]
+    if picked:
+        lines.append(f"Chart pages begin with the night's picks: {', '.join(picked)}.")
+    others = len(shown) - len(picked)
+    if others < len(screened.selected.index.difference(picked)):
+        lines.append(f"Then the {others} with the largest |delta|; all are in the CSV.")
     return "\n".join(lines)

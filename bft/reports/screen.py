@@ -12,6 +12,8 @@ from bft.reports.night import Night
 from bft.reports.shown import FLAG_OF
 
 CHECKS = tuple(FLAG_OF)
+FAILED = "night_failed"
+"""Tag reason of an entry that a failed night holds back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +68,28 @@ def to_csv(selected: Any) -> bytes:
     return text.getvalue().encode()
 
 
-def charted(selected: Any, limit: int) -> list[str]:
-    """Symbols that get chart pages: the `limit` (0: all) largest |delta|, in symbol order."""
+def picks_of(night: Night) -> dict[str, str]:
+    """Symbols of the entries to execute (or that a failed night holds back), by rank: a label."""
+    if night.picks.empty:
+        return {}
+    rows = night.picks.sort_values("rank").to_dict("records")
+    return {
+        row["symbol"]: f"pick {row['rank']}: {row['direction']}, {row['strategy_id'] or 'universe'}"
+        + (", not executed" if row["tag_reason"] == FAILED else "")
+        for row in rows
+        if row["tag"] == "execute" or row["tag_reason"] == FAILED
+    }
+
+
+def charted(screened: Screened, limit: int, *, picks: Sequence[str] = ()) -> list[str]:
+    """Symbols that get chart pages, at most `limit` (0: all): picks, then the largest |delta|."""
+    selected = screened.selected
     order = selected.assign(size=selected["bull_bear_delta"].abs()).reset_index()
     name = order.columns[0]
     largest = order.sort_values(["size", name], ascending=[False, True])[name].tolist()
-    return sorted(largest[:limit] if limit else largest)
+    first = [symbol for symbol in picks if symbol in screened.rows.index]
+    every = list(dict.fromkeys([*first, *largest]))
+    return every[:limit] if limit else every
 
 
 def _cells(rows: Any, columns: list[str]) -> tuple[list[str], list[list[int]]]:

@@ -25,6 +25,7 @@ from bft.reports.shown import (
     pct,
     plural,
     short,
+    tag_reason,
     usd,
 )
 from bft.reports.symbol import side
@@ -248,7 +249,7 @@ def _pick(night: Night, row: Mapping[str, Any], reasons: Mapping[str, str]) -> J
         "side": side("entry", row["direction"] or "long"),
         "strategy": row["strategy_id"] or "universe",
         "tag": row["tag"],
-        "tag_reason": row["tag_reason"] or "",
+        "tag_reason": tag_reason(row["tag_reason"]),
         "reason": reasons.get(row["signal_id"], ""),
         "score": number(row["score"], 1),
         "confidence": number(row["confidence"], 2),
@@ -270,7 +271,7 @@ def _signal(row: Mapping[str, Any]) -> Json:
         "kind": row["kind"],
         "strategy": row["strategy_id"],
         "tag": row["tag"] or "",
-        "tag_reason": row["tag_reason"] or "",
+        "tag_reason": tag_reason(row["tag_reason"]),
         "reason": row["reason"],
         "confidence": number(row["confidence"], 2),
     }

@@ -96,3 +96,55 @@ def short(value: Any) -> str:
 def plural(count: int, noun: str, many: str = "") -> str:
     """1 signal, 2 signals."""
     return f"{count:,} {noun if count == 1 else many or noun + 's'}"
+
+
+TAG_REASONS = {
+    "top_n": "good, but below the top picks",
+    "falling_knife": "fell too fast (falling knife)",
+    "conf_min": "confidence too low",
+    "held_or_pending": "held or ordered already",
+    "cooldown": "sold not long ago",
+    "max_positions": "no free place for a position",
+    "min_order": "size below the smallest order",
+    "sector": "its sector is full",
+    "leveraged_fund": "a leveraged fund",
+    "short_not_allowed": "may not be sold short",
+    "night_failed": "the night failed",
+    "opposite directions": "strategies disagree on its direction",
+}
+"""Tag reasons of the ranking in words."""
+
+
+def tag_reason(reason: Any) -> str:
+    """Why a pick is tagged as it is, for people; unknown reasons as they are."""
+    return TAG_REASONS.get(reason, str(reason).replace("_", " ")) if reason else ""
+
+
+GLOSSARY = (
+    ("execute, watch", "the executor sends an order before the next open; only shown"),
+    ("BUY, SELL, NEUTRAL", "what most horizons of the models say; a pick's side is its order"),
+    ("3 d, 10 d, 30 d", "sessions ahead; the figure is the expected return over them"),
+    ("Confidence (Conf.)", "0 to 1; a prior of the rule, or a probability where a model gave it"),
+    ("Score", "-1 to +1: mean rank over the horizons among all symbols"),
+    (
+        "Size, risk",
+        "shares and USD planned at the sizing equity; USD lost at the stop",
+    ),
+    ("Stop, target", "levels at which a position is closed at a loss, at a gain"),
+    ("RSI", "relative strength index, 0 to 100; under 30 oversold, over 70 overbought"),
+    ("ADX", "average directional index; above 25 a trend is strong"),
+    ("SMA, EMA", "simple and exponential moving average of closes"),
+    ("MACD", "moving average convergence divergence: 12-day less 26-day EMA"),
+    ("CCI", "commodity channel index; beyond 100 far from the usual price"),
+    ("ATR", "average true range: how far the price moves on a usual day"),
+    ("P/E", "price over earnings of the last 12 months"),
+    ("RankIC", "rank correlation of forecast and outcome; 0 is no skill, 0.02 to 0.05 is good"),
+    ("Coverage", "share of outcomes inside the forecast's 90% band"),
+    ("R", "gain or loss in units of the risk taken at entry"),
+    ("bps", "basis points: 100 are one percent"),
+    ("P&L", "profit and loss"),
+    ("SPY", "a fund that holds the S&P 500, used as the market"),
+    ("PSI", "population stability index: how far values moved from their usual spread"),
+    ("Paper", "orders at a broker's practice account or a simulator, no money"),
+)
+"""Words and abbreviations of the day report, each explained once."""

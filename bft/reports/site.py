@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
@@ -53,7 +54,7 @@ def files(
     articles = _articles(night)
     for symbol in night.now.index:
         body = symbol_json(night, symbol, bullets.get(symbol, []), articles.get(symbol))
-        yield f"{symbol}.json", encoded(body)
+        yield f"{symbol}.json", encoded({**body, **head(night)})
     yield from histories(history)
     members = _members(night)
     yield "sectors.json", encoded(_sectors(night, members))
@@ -72,7 +73,7 @@ def manifest(night: Night, digests: Mapping[str, str]) -> bytes:
     }
     held = [] if quality.empty else quality[quality["severity"] == "quarantine"]["symbol"]
     body = {
-        **_head(night),
+        **head(night),
         "files": dict(sorted(digests.items())),
         "quality": {**severe, "quarantined": sorted(set(held))},
         "missing": missing(night),
@@ -122,8 +123,10 @@ def _text(column: Any) -> Any:
     return pc.fill_null(pc.cast(column, pa.string()), "null")
 
 
-def _head(night: Night) -> Json:
-    return {"asof": str(night.asof), "simulated": night.simulated}
+def head(night: Night) -> Json:
+    """What every object file begins with: the day, whether simulated, steps that failed."""
+    failed = [asdict(one) for one in night.failed]
+    return {"asof": str(night.asof), "simulated": night.simulated, "failed": failed}
 
 
 def _articles(night: Night) -> dict[str, Any]:
@@ -170,7 +173,7 @@ def _sectors(night: Night, members: Mapping[str, Sequence[str]]) -> Json:
         for fund, name in INDEX_NAMES.items()
     ]
     return {
-        **_head(night),
+        **head(night),
         "sectors": sectors,
         "indices": indices,
         "total_stocks": sum(len(symbols) for symbols in members.values()),
@@ -180,7 +183,7 @@ def _sectors(night: Night, members: Mapping[str, Sequence[str]]) -> Json:
 
 def _sector(night: Night, fund: str, symbols: Sequence[str]) -> Json:
     return {
-        **_head(night),
+        **head(night),
         "sector_id": fund,
         "name": SECTOR_NAMES[fund],
         "change_pct": _change(night, symbols),
@@ -191,7 +194,7 @@ def _sector(night: Night, fund: str, symbols: Sequence[str]) -> Json:
 def _signals(night: Night) -> Json:
     rows = [] if night.signals.empty else night.signals.to_dict("records")
     listed = [signal_json(row) for row in rows]
-    return {**_head(night), "signals": listed, "date": str(night.asof), "count": len(listed)}
+    return {**head(night), "signals": listed, "date": str(night.asof), "count": len(listed)}
 
 
 def _overnight(night: Night, images: Sequence[str], screened: Sequence[str]) -> Json:
@@ -200,7 +203,7 @@ def _overnight(night: Night, images: Sequence[str], screened: Sequence[str]) -> 
     funds = {fund: fund_image(fund) for fund in CHARTED_FUNDS if fund_image(fund) in images}
     stocks = [name for name in images if name not in funds.values()]
     return {
-        **_head(night),
+        **head(night),
         "date": str(night.asof),
         "stocks": list(said),
         "signals": said,

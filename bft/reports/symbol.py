@@ -53,8 +53,6 @@ def symbol_json(night: Night, symbol: str, bullets: list[str], news: Any) -> Jso
     """Everything the site shows of a symbol; `news` are its articles, newest first, or None."""
     return {
         "symbol": symbol,
-        "asof": str(night.asof),
-        "simulated": night.simulated,
         "report_date": str(night.asof),
         "quote": quote(night, symbol),
         "technical": _technical(night, symbol, bullets),

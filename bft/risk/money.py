@@ -31,6 +31,8 @@ def sized(case: Case) -> Finding:
     """
     if case.sized is None or case.notional_usd is None or case.unit_usd is None:
         return missing("an input of sizing")
+    if case.sized.reason == "no_volatility":
+        return missing("volatility, which this sizing rests on")
     qty, wanted, least = case.sized.qty, case.sized.wanted, case.profile.min_order_usd
     if qty < 1:
         cap = case.sized.cap or "risk"

@@ -75,9 +75,10 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sized:
-    """Whole units, and why there are none (`min_order`, `no_stop`) or which cap bound.
+    """Whole units, and why there are none or which cap bound.
 
-    `wanted` is the quantity before any cap, `cap` the one that bound.
+    None for `min_order`, `no_stop`, `no_volatility`. `wanted` is the quantity before any cap, `cap`
+    the one that bound.
     """
 
     qty: int
@@ -90,6 +91,8 @@ def size(setup: Setup, account: Account, terms: Terms) -> Sized:
     """Quantity of an order: the mode's, then the tightest cap, then the minimum order."""
     if setup.stop_distance_usd <= 0:
         return Sized(qty=0, reason="no_stop")
+    if terms.mode is Sizing.VOL and setup.volatility_frac is None:
+        return Sized(qty=0, reason="no_volatility")
     wanted = _wanted(setup, account.equity_usd, terms)
     qty, bound = wanted, None
     for name, cap in _caps(setup, account, terms):

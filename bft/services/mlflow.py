@@ -2,9 +2,11 @@
 
 import argparse
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from bft.domain.errors import ConfigError, DataError, UnavailableError
@@ -35,11 +37,19 @@ def serve(ports: Ports, argv: Sequence[str]) -> Summary:
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, lambda _number, _frame: server.terminate())
     sys.stderr.write(f"mlflow starts on {url} (ready in about ten seconds)\n")
+    sys.stderr.write(f"runs with their metrics: {url}{runs_page(database)}\n")
     sys.stderr.flush()
     code = server.wait()
     if code > 0:
         raise UnavailableError(f"mlflow server on {url} ended with {code}; is the port taken?")
     return Summary(values={"url": url})
+
+
+def runs_page(database: Path) -> str:
+    """Path of the runs with metrics as columns; the view is a tag of the experiment `bft`."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as link:
+        row = link.execute("SELECT experiment_id FROM experiments WHERE name = 'bft'").fetchone()
+    return f"/#/experiments/{row[0]}/runs?viewStateShareKey=bft" if row else "/"
 
 
 def command(database: Path, *, host: str, port: int) -> list[str]:

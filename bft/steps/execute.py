@@ -7,18 +7,20 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bft.domain.errors import UsageError
+from bft.domain.errors import DataError, UsageError
 from bft.domain.numbers import AT_LEAST_0
+from bft.domain.runs import FailedStep
 from bft.ports import ExecutorApi, Ports, Step, Summary, Tick
 from bft.steps.arguments import add_asof
 from bft.steps.asking import about, add_api, add_mode, answer, connect, mode_of
 from bft.steps.execute_file import read_file
 from bft.steps.execute_rows import Row, one_set, stored_rows
 from bft.steps.execute_send import Outcome, cancel, counts, send
+from bft.steps.failures import REASON, failed_steps
 
 DROP = "drop"
 LIVE_STATES = ("PENDING", "SUBMITTED", "PARTIALLY_FILLED")
@@ -43,12 +45,14 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     """Post exits first, then entries; what is denied only for now is posted again.
 
     Raises:
-        DataError: no signals of asof, or a file that is wrong; nothing was sent.
+        DataError: no signals of asof, or a file that is wrong; nothing was sent. A failed night
+            ends with the same code, its exits sent and its entries not.
         RefusedError: the executor trades in another mode, or refuses the token.
         UnavailableError: the executor or its broker is away.
     """
     rows = _rows(ports, args)
-    chosen = _Chosen.of(rows)
+    failed = () if args.signals else failed_steps(ports.store, args.asof, before="screen")
+    chosen = _Chosen.of(rows, failed)
     if args.dry_run or not rows:
         mode = mode_of(args)
         return _nothing_sent(args, chosen, {"mode": mode, "dry_run": args.dry_run})
@@ -60,7 +64,15 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     tick(0, len(chosen.exits) + len(entries), "signals")
     done = send(api, [*chosen.exits, *entries], wait_s=args.wait)
     told = {**about(health), **counts(done), **dropped, "dry_run": False}
-    return _summary(api, done, told, Counter(chosen.skipped) + skipped, quiet=args.json)
+    summary = _summary(api, done, told, Counter(chosen.skipped) + skipped, quiet=args.json)
+    return _with_refusal(summary, chosen.refused)
+
+
+def _with_refusal(summary: Summary, refused: str | None) -> Summary:
+    """A call that did its work, but for the entries of a failed night, ends with 65."""
+    if refused is None or summary.exit_code:
+        return summary
+    return replace(summary, exit_code=DataError.exit_code, error=refused)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,17 +83,31 @@ class _Chosen:
     entries: Sequence[Row]
     drops: Sequence[Row]
     skipped: Mapping[str, int]
+    refused: str | None = None  # why entries that were to be sent are not
 
     @classmethod
-    def of(cls, rows: Sequence[Row]) -> "_Chosen":
+    def of(cls, rows: Sequence[Row], failed: Sequence[FailedStep] = ()) -> "_Chosen":
+        """Of a failed night no entry is sent; exits and drops are."""
         sent = [row for row in rows if row.sent]
         left = [row for row in rows if not row.sent]
+        entries = [row for row in sent if not row.is_exit]
+        skipped = Counter(f"tag_{row.tag}" for row in left if row.tag != DROP)
+        held_back = len(entries) if failed else 0
         return cls(
             exits=[row for row in sent if row.is_exit],
-            entries=[row for row in sent if not row.is_exit],
+            entries=[] if failed else entries,
             drops=[row for row in left if row.tag == DROP],
-            skipped=Counter(f"tag_{row.tag}" for row in left if row.tag != DROP),
+            skipped=skipped + Counter({REASON: held_back}),
+            refused=_refused(held_back, failed) if held_back else None,
         )
+
+
+def _refused(entries: int, failed: Sequence[FailedStep]) -> str:
+    told = "; ".join(one.told for one in failed)
+    return (
+        f"{entries} entries are not sent, the night failed: {told}; mend it, run the night again "
+        "(bft run nightly --asof DATE), then execute again. Exits are sent"
+    )
 
 
 def _rows(ports: Ports, args: argparse.Namespace) -> list[Row]:
@@ -103,11 +129,12 @@ def _nothing_sent(args: argparse.Namespace, chosen: _Chosen, values: dict[str, A
     if not args.json:
         verb = "would be sent" if args.dry_run else "0 sent: there is no signal"
         sys.stderr.write(f"{len(would)} signals, {verb}\n")
-    return Summary(
+    summary = Summary(
         values={**values, **counts([]), "would_send": would, "would_drop": len(chosen.drops)},
         rows=0,
         skipped=chosen.skipped,
     )
+    return _with_refusal(summary, chosen.refused)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from bft.models.model_set import (
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps import registry, training
 from bft.steps.arguments import add_asof
+from bft.steps.held_back import GATE_TAG, held_back, verdicts
 from bft.steps.record import run_instant, table_digests
 
 if TYPE_CHECKING:
@@ -107,6 +108,9 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         "revision": report["revision"],
         "paper_only": report["paper_only"],
     }
+    if not args.dry_run:
+        values["held_back"] = held_back(report)
+        values["mlflow"] = registry.tag_candidates(ports, GATE_TAG, verdicts(report))
     code = _contract_exit(report) if args.contract_exit else PASS
     return Summary(values=values, rows=len(report["rules"]), objects=objects, exit_code=code)
 
@@ -328,6 +332,7 @@ STEP = Step(
         "features",
         "models",
         "steps.gate",
+        "steps.held_back",
         "steps.live_gate",
         "steps.registry",
         "steps.training",

@@ -14,6 +14,7 @@ from bft.models.model_set import EXPIRES_DAYS, Entry, ModelSet, age_days, read_s
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps import registry
 from bft.steps.arguments import add_asof
+from bft.steps.held_back import held_back, newest_gate, verdicts
 from bft.steps.record import digest_of, execute, run_instant
 
 
@@ -39,6 +40,7 @@ def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str] | None:
         "pointer": f"{pointer.revision} {pointer.audit_seq} {pointer.set_digest}",
         "aliases": digest_of(registry.aliases(ports)),
         "mlflow": " ".join(_request(ports)),
+        "gate": digest_of(newest_gate(ports.store, args.asof)),
         "day": str(run_instant(ports, args.asof).date()),
     }
 
@@ -78,6 +80,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         "aliases": registry.aliases(ports),
         "revision": pointer.revision,
         "models": rows,
+        "held_back": held_back(newest_gate(ports.store, args.asof)),
         "audit": _audit(ports, verify=args.verify),
         "missing": ["all"] if len(missing) == len(MODEL_NAMES) else missing,
         "missing_count": len(missing),
@@ -169,6 +172,9 @@ def _card(ports: Ports, args: argparse.Namespace) -> Json:
         raise UsageError(f"bft models show NAME, one of {', '.join(MODEL_NAMES)}")
     digest = _version_digest(ports, name, args.version)
     text = ports.store.get(f"models/{digest}/card.md").decode()
+    gate = newest_gate(ports.store, args.asof)
+    if gate and name in verdicts(gate):
+        text += f"\n## Gate\n\nThe newest model of this name: {verdicts(gate)[name]}.\n"
     return {"name": name, "version": args.version, "digest": digest, "card": text}
 
 
@@ -196,8 +202,9 @@ STEP = Step(
     writes=("exports",),
     outputs={
         "missing": "JSON list of names to train; all nine: all",
+        "held_back": "newest models that the gate did not let in, and why",
         "missing_count": "how many of the nine are missing",
         "mlflow_request": "aliases moved by hand in MLflow, or none",
     },
-    code=("models", "steps.models", "steps.registry"),
+    code=("models", "steps.models", "steps.registry", "steps.held_back"),
 )

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from bft.domain.errors import DataError
 from bft.domain.numbers import AT_LEAST_0, COUNT, COUNT_OR_0, FINITE, MONEY
 from bft.ports import Ports, Step, Summary, Tick
+from bft.steps import failures
 from bft.steps.arguments import add_asof
 from bft.steps.lists import csv_rows, file_digest, symbols_of
 from bft.steps.record import published, table_digests
-from bft.steps.scan import READS, Inputs, Terms, load, rank, sized, sizes
+from bft.steps.scan import READS, Inputs, Terms, load, rank
+from bft.steps.sizes import sized, sizes
 from bft.steps.standing import Standing
 
 if TYPE_CHECKING:
@@ -51,17 +53,23 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     import pyarrow as pa
 
     from bft.strategies import enabled
-    from bft.strategies.tables import pick_rows, universe_rows
+    from bft.strategies.tables import pick_rows, picks_csv, universe_rows
 
     strategies = enabled(args.strategies)
     inputs = load(ports, args.asof, strategies, risk_free=args.risk_free)
     if args.include_leveraged:
         inputs = replace(inputs, facts=inputs.facts.assign(leveraged=False))
+    failed = failures.failed_steps(ports.store, args.asof, before="rank")
     removed: dict[str, int] = {}
     simulated = inputs.view.simulated
     if args.origin == "signals":
         signals = _stored_signals(ports, args)
-        terms = Terms(equity_usd=args.equity, top_n=args.top_n, standing=Standing())
+        terms = Terms(
+            equity_usd=args.equity,
+            top_n=args.top_n,
+            standing=Standing(),
+            shown_only=failures.shown_only(strategies, failed),
+        )
         rows = rank(inputs, signals, strategies, terms)
         quantities = sizes(inputs.facts, signals, equity_usd=args.equity)
         picks = pick_rows(rows, inputs.facts, quantities, asof=args.asof, simulated=simulated)
@@ -74,7 +82,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
             one,
             asof=args.asof,
             top_n=args.top_n,
-            blocked=_blocked(inputs),
+            blocked=_blocked(inputs, failed=bool(failed)),
             simulated=simulated,
         )
     table = pa.Table.from_pandas(picks, preserve_index=False)
@@ -82,7 +90,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     name = f"reports/{args.asof}/portfolio_picks.csv"
     with ports.store.exclusive():
         manifest = ports.store.publish("picks", asof=args.asof, partitions={part: table})
-        csv = ports.store.put(name, picks.to_csv(index=False, lineterminator="\n").encode())
+        csv = ports.store.put(name, picks_csv(picks))
     objects = {**published(ports.store, manifest, [part]), name: csv}
     values = {
         "picks": picks.loc[picks["tag"] == "execute", "symbol"].tolist(),
@@ -93,10 +101,15 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     return Summary(values=values, rows=len(picks), skipped=removed, objects=objects)
 
 
-def _blocked(inputs: Inputs) -> dict[str, str]:
+def _blocked(inputs: Inputs, *, failed: bool) -> dict[str, str]:
     """Why a symbol of the universe may not be bought."""
-    leveraged = inputs.facts.index[inputs.facts["leveraged"]]
-    return {**dict.fromkeys(map(str, leveraged), "leveraged_fund"), **inputs.view.blocked}
+    leveraged = map(str, inputs.facts.index[inputs.facts["leveraged"]])
+    everyone = map(str, inputs.facts.index) if failed else ()
+    return {
+        **dict.fromkeys(everyone, failures.REASON),
+        **dict.fromkeys(leveraged, "leveraged_fund"),
+        **inputs.view.blocked,
+    }
 
 
 def _stored_signals(ports: Ports, args: argparse.Namespace) -> list[Any]:
@@ -197,7 +210,8 @@ def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
     """Digests of the tables, and of the files that the options name."""
     files = {"watchlist": args.watchlist, "backtest_rankings": args.backtest_rankings}
     listed = {name: file_digest(path) for name, path in files.items()}
-    return {**table_digests(ports.store, (*READS, "signals"), args), **listed}
+    failed = failures.failures_digest(ports.store, args.asof, before="rank")
+    return {**table_digests(ports.store, (*READS, "signals"), args), **listed, "failed": failed}
 
 
 STEP = Step(
@@ -210,5 +224,8 @@ STEP = Step(
     writes=("picks",),
     outputs={"picks": "symbols tagged execute"},
     settings=("strategies",),
-    code=("features", "strategies", "risk", "steps.scan", "steps.rank", "steps.lists"),
+    code=(
+        *("features", "strategies", "risk", "steps.scan", "steps.rank", "steps.lists"),
+        *("steps.failures", "steps.sizes"),
+    ),
 )

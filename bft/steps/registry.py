@@ -44,6 +44,22 @@ def put_candidate(ports: Ports, row: Json) -> None:
         ports.store.put(f"candidates/{name}.json", canonical(row))
 
 
+def tag_candidates(ports: Ports, key: str, texts: Mapping[str, str]) -> str:
+    """Tag the newest version of each name in MLflow; `done`, or why that waits.
+
+    A tag that stands is not set again. MLflow is no authority: its absence stops no gate.
+    """
+    try:
+        for name, row in candidates(ports.store).items():
+            versions = ports.tracker.versions(model_name(name)) if name in texts else []
+            for one in versions:
+                if one.version == row["version"] and one.tags.get(key) != texts[name]:
+                    ports.tracker.tag_version(one.name, one.version, key, texts[name])
+    except BftError as error:
+        return f"waits: {error}"
+    return "done"
+
+
 def entry_of(name: str, row: Json, *, origin: str) -> Entry:
     """Set entry of a candidate row."""
     return Entry(

@@ -13,8 +13,10 @@ from bft.domain.gold import LOOKAHEAD
 from bft.domain.runs import Json
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps.arguments import add_asof
+from bft.steps.failures import failed_steps, failures_digest
+from bft.steps.held_back import held_back, newest_gate
 from bft.steps.reading import gold_asof, need_gold, source_of
-from bft.steps.record import table_digests
+from bft.steps.record import digest_of, table_digests
 from bft.steps.report_models import publish_cards
 from bft.steps.report_site import digest_of_site, publish_site
 
@@ -64,6 +66,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         "report": f"reports/{night.asof}/day.html",
         "site": f"site/{digest_of_site(site)}" if site else None,
         "simulated": night.simulated,
+        "failed": [one.verb for one in night.failed],
         "absent": list(night.absent),
         "sentences_dropped": words.dropped,
         "words_by_template": words.fallbacks,
@@ -87,6 +90,8 @@ def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
     for key in (BOOK, DAY_KEY.format(args.asof)):
         found[key] = store.digest(key) or "absent"
     found["templates"] = templates_digest()
+    found["failed"] = failures_digest(store, args.asof)
+    found["gate"] = digest_of(newest_gate(store, args.asof))
     if args.models:
         found["production"] = ports.state.pointer("production").set_digest or "absent"
     else:
@@ -122,7 +127,7 @@ def _night(ports: Ports, asof: date) -> "Night":
     }
     first = asof - timedelta(days=WINDOW_DAYS)
     tables["gold"] = gold_asof(ports, asof, columns=DAY_COLUMNS, since=first)
-    return open_night(tables, asof=asof)
+    return open_night(tables, asof=asof, failed=failed_steps(ports.store, asof))
 
 
 def _words(ports: Ports, night: "Night", *, everyone: bool) -> _Words:
@@ -169,7 +174,19 @@ def _around(ports: Ports, night: "Night", words: _Words) -> "Around":
         lineage=lineage,
         skipped={key.split("/")[1]: _skips(store, key) for key in _lineages(store, asof)},
         cards=_cards(store, asof),
+        held_back=_held_back(store, asof),
     )
+
+
+def _held_back(store: Store, asof: date) -> list[str]:
+    """Models that the newest gate did not let in, as the page says it."""
+    report = newest_gate(store, asof)
+    return [
+        f"Model {row['name']} is held back by the gate {report['gates']} of {report['asof']}: "
+        f"{'; '.join(row['why'])}. Instead: {row['instead']}."
+        for row in held_back(report)
+        if report
+    ]
 
 
 def _kept(store: Store, key: str) -> Json | None:
@@ -227,6 +244,7 @@ STEP = Step(
         "report": "key of the page to open",
         "site": "folder of the site's files",
         "sentences_dropped": "summary sentences with a figure that is in no table",
+        "failed": "steps of the night that failed",
     },
     settings=("ollama_url", "ollama_model", "ollama_symbols"),
     code=(
@@ -234,6 +252,8 @@ STEP = Step(
         "steps.report_site",
         "steps.report_models",
         "steps.reading",
+        "steps.failures",
+        "steps.held_back",
         "reports",
         "features.basis",
     ),

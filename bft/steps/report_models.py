@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from bft.domain.errors import DataError
 from bft.ports import Ports, Store, Summary
+from bft.steps.failures import failed_steps
+from bft.steps.held_back import newest_gate, verdicts
 
 if TYPE_CHECKING:
     from bft.reports.cards import Model
@@ -15,13 +17,24 @@ if TYPE_CHECKING:
 def publish_cards(ports: Ports, asof: date) -> Summary:
     """HTML cards of the production set under `reports/models_<asof>/`, and no others."""
     from bft.reports.cards import cards
+    from bft.reports.night import failure_lines
 
     digest = ports.state.pointer("production").set_digest
     if digest is None:
         raise DataError("no production set; run: bft run retrain")
     chosen = json.loads(ports.store.get(f"sets/{digest}.json"))
-    models = [_model(ports.store, entry) for entry in chosen["entries"]]
-    pages = cards(models, asof=str(asof), set_digest=digest, paper_only=chosen["paper_only"])
+    gate = newest_gate(ports.store, asof)
+    said = verdicts(gate) if gate else {}
+    models = [
+        _model(ports.store, entry, said.get(entry["name"], "")) for entry in chosen["entries"]
+    ]
+    pages = cards(
+        models,
+        asof=str(asof),
+        set_digest=digest,
+        paper_only=chosen["paper_only"],
+        failures=failure_lines(failed_steps(ports.store, asof), asof),
+    )
     folder = f"reports/models_{asof}"
     with ports.store.exclusive():
         objects = {
@@ -37,7 +50,7 @@ def publish_cards(ports: Ports, asof: date) -> Summary:
     return Summary(values=values, rows=len(pages) - 1, skipped=skipped, objects=objects)
 
 
-def _model(store: Store, entry: Mapping[str, Any]) -> "Model":
+def _model(store: Store, entry: Mapping[str, Any], gate: str) -> "Model":
     from bft.reports.cards import Model
 
     folder = f"models/{entry['digest']}"
@@ -49,6 +62,7 @@ def _model(store: Store, entry: Mapping[str, Any]) -> "Model":
         digest=str(entry["digest"] or "absent"),
         train_end=str(entry["train_end"] or ""),
         origin=str(entry["origin"]),
+        gate=gate,
         evaluation=_json(store, f"{folder}/evaluation.json") if present else {},
         about=_json(store, f"{folder}/model.json") if present else {},
         plots={key.rsplit("/", 1)[1]: store.get(key) for key in plots},

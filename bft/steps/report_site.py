@@ -31,7 +31,7 @@ def publish_site(ports: Ports, night: "Night", bullets: Mapping[str, list[str]])
     listed = site.manifest(night, {name: sha256(data) for name, data in made.items()})
     folder = f"site/{sha256(listed)}"
     made["manifest.json"] = listed
-    pointer = {"asof": str(night.asof), "digest": sha256(listed), "simulated": night.simulated}
+    pointer = {**site.head(night), "digest": sha256(listed)}
     with store.exclusive():  # another report would take these files for a version left behind
         objects = {f"{folder}/{name}": store.put(f"{folder}/{name}", made[name]) for name in made}
         before = _current(store)

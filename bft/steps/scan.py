@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from bft.domain import sessions
@@ -17,11 +16,12 @@ from bft.domain.errors import DataError, StaleDataError, UnavailableError, Usage
 from bft.domain.numbers import COUNT_OR_0, MONEY
 from bft.domain.runs import Json
 from bft.ports import Ports, Step, Store, Summary, Tick
-from bft.steps import gold_tables
+from bft.steps import failures, gold_tables
 from bft.steps.arguments import add_asof
 from bft.steps.lists import file_digest, symbols_of
 from bft.steps.quotes import KEPT_SESSIONS
 from bft.steps.record import published, run_instant, table_digests
+from bft.steps.sizes import sizes
 from bft.steps.standing import Standing, read_standing, standing_digest
 
 if TYPE_CHECKING:
@@ -91,9 +91,17 @@ def _close(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         cost_frac=inputs.facts["round_trip_cost_frac"].to_dict(),
         held=standing.held,
     )
-    terms = Terms(equity_usd=args.equity, top_n=args.top_n, standing=standing)
+    failed = failures.failed_steps(ports.store, args.asof, before="scan")
+    terms = Terms(
+        equity_usd=args.equity,
+        top_n=args.top_n,
+        standing=standing,
+        shown_only=failures.shown_only(strategies, failed),
+    )
     rows = rank(inputs, scan.signals, strategies, terms)
     values = said(inputs.view, scan, strategies, rows)
+    if failed:
+        values["warning"] = "; ".join(one.told for one in failed)
     values["ms"] = round(1000 * (time.monotonic() - began), 1)
     values["quarantined"] = len(inputs.quarantined)
     objects = {} if args.dry_run else write(ports, args.asof, "close", rows, inputs.view)
@@ -231,6 +239,7 @@ def read_stored(ports: Ports, asof: date, strategies: Sequence[Any]) -> Stored:
     from bft.strategies.facts import GOLD_COLUMNS, HISTORY_DAYS
     from bft.strategies.view import needed_columns
 
+    failures.check_data(ports.store, asof)
     manifest = ports.store.manifest("gold", asof=asof)
     if manifest is None or manifest.asof != asof:
         have = manifest.asof if manifest else "none"
@@ -313,48 +322,6 @@ def rank(
     return ranked(signals, inputs.facts, inputs.returns, book=book, top_n=terms.top_n)
 
 
-def sizes(
-    facts: "pd.DataFrame", signals: "Sequence[Signal]", *, equity_usd: float
-) -> dict[str, tuple[int, float]]:
-    """Shares and stop distance of each entry by signal id: risk sizing on its own stop."""
-    from bft.domain.trading import SignalKind
-
-    entries = [signal for signal in signals if signal.kind is SignalKind.ENTRY]
-    named = {signal.symbol for signal in entries}
-    chosen = facts.loc[facts.index.isin(named), ["adjusted_close", "atr_14", "adv_20"]]
-    about = chosen.to_dict("index")
-    return {
-        signal.signal_id: sized(
-            about[signal.symbol],
-            signal.ref_price_usd * (signal.exits.stop_frac or 0.0),
-            equity_usd=equity_usd,
-        )
-        for signal in entries
-    }
-
-
-def sized(
-    at: "Mapping[Any, Any] | pd.Series", stop_usd: float, *, equity_usd: float
-) -> tuple[int, float]:
-    """Shares at risk sizing with distance max(|ref - stop|, ATR); 0 without either."""
-    from decimal import Decimal
-
-    from bft.risk.sizing import Account, Setup, Sizing, Terms, size
-
-    atr, adv_20 = float(at["atr_14"]), float(at["adv_20"])
-    atr = 0.0 if isnan(atr) else atr
-    distance = max(stop_usd, atr)
-    equity = Decimal(str(equity_usd))
-    setup = Setup(
-        ref_price_usd=Decimal(str(at["adjusted_close"])),
-        stop_distance_usd=Decimal(str(distance)),
-        atr_14_usd=Decimal(str(atr)),
-        adv_20=None if isnan(adv_20) else Decimal(str(adv_20)),
-    )
-    account = Account(equity_usd=equity, cash_usd=equity)
-    return size(setup, account, Terms(mode=Sizing.RISK)).qty, distance
-
-
 def _quarantined(ports: Ports, asof: date) -> tuple[str, ...]:
     rows = ports.store.read("quality", asof=asof, columns=["asof", "symbol", "severity"])
     found = {
@@ -369,6 +336,7 @@ def _inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
     found = table_digests(ports.store, READS, args)
     found["watchlist"] = file_digest(args.watchlist)
     found["positions"] = standing_digest(args.positions)
+    found["failed"] = failures.failures_digest(ports.store, args.asof, before="scan")
     if _on_quotes(args):
         from bft.steps import scan_intraday
 
@@ -395,6 +363,6 @@ STEP = Step(
     settings=("strategies", "history_start"),
     code=(
         *("features", "strategies", "risk", "steps.scan", "steps.scan_intraday"),
-        *("steps.quotes", "steps.standing", "steps.gold_tables"),
+        *("steps.quotes", "steps.standing", "steps.gold_tables", "steps.failures", "steps.sizes"),
     ),
 )

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from bft.domain import sessions
 from bft.domain.errors import DataError, StaleDataError, UnavailableError, UsageError
-from bft.domain.runs import Json
+from bft.domain.runs import FailedStep, Json
 from bft.domain.trading import Signal
 from bft.ports import Ports, Source, Store, Summary, Tick
 from bft.steps import gold_tables, quotes, scan
+from bft.steps.failures import failed_steps, shown_only
 from bft.steps.scan import WATCH, Inputs, Stored, Terms
 from bft.steps.standing import Standing, read_standing
 
@@ -48,6 +49,7 @@ class Night:
     active: tuple[str, ...]
     standing: Standing
     pending: tuple[Signal, ...]
+    failed: tuple[FailedStep, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +171,7 @@ def read_night(ports: Ports, args: argparse.Namespace, strategies: Sequence[Any]
         active=active_symbols(tables, args.asof),
         standing=standing,
         pending=tuple(standing.waiting(_stored_entries(ports.store, args.asof))),
+        failed=failed_steps(ports.store, args.asof, before="screen"),
     )
 
 
@@ -234,7 +237,7 @@ def decide(
         top_n=args.top_n,
         standing=night.standing,
         pending=night.pending,
-        shown_only=cycle.shown_only(strategies),
+        shown_only={**cycle.shown_only(strategies), **shown_only(strategies, night.failed)},
     )
     rows = _pending_rows(night, cycle, strategies, (inputs.view, instead))
     waiting = {row.signal.signal_id for row in rows}
@@ -242,7 +245,8 @@ def decide(
     fired = [signal for signal in found.signals if signal.signal_id not in waiting]
     rows = [*scan.rank(inputs, fired, strategies, terms), *rows]
     said = scan.said(inputs.view, found, strategies, rows)
-    values: Json = {"warning": cycle.warning} if cycle.warning else {}
+    warnings = [cycle.warning or "", *(one.told for one in night.failed)]
+    values: Json = {"warning": "; ".join(filter(None, warnings))} if any(warnings) else {}
     values |= {"session": str(cycle.session), "slot": cycle.slot, "provisional": True, **said}
     values["pending"] = len(night.pending)
     values["held"] = len(night.standing.held)

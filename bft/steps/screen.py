@@ -14,6 +14,7 @@ from bft.domain.numbers import COUNT, COUNT_OR_0
 from bft.domain.symbols import read_list, symbol_of
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps.arguments import add_asof
+from bft.steps.failures import failed_steps, failures_digest
 from bft.steps.reading import gold_asof, need_gold, source_of
 from bft.steps.record import table_digests
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bft.reports.pdf import Book
     from bft.reports.screen import Screened
 
+READS = ("gold", "universe", "picks")
 CHECKS = "sma_cross bollinger_band rsi macd macd_zero adx cci atr pe_ratio pcr".split()
 COLUMNS = (
     *FLAGS,
@@ -44,7 +46,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--whitelist", help="symbols that need no changed flag, with commas")
     add("--skip-sectors", action="store_true", help="no sector and market charts")
     add("--skip-pdf", action="store_true", help="CSV and images only")
-    add("--max-charts", type=COUNT_OR_0, default=None, help="symbols with chart pages; 0: all")
+    add(
+        "--max-charts",
+        type=COUNT_OR_0,
+        default=None,
+        help="chart pages, picks first; 0: all",
+    )
 
 
 def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
@@ -55,14 +62,14 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         UsageError: an indicator that is none, a symbol against the pattern.
     """
     from bft.reports.pdf import book, without_sectors
-    from bft.reports.screen import charted, screen, to_csv
+    from bft.reports.screen import charted, picks_of, screen, to_csv
 
     need_gold(ports.store, args.asof)
     checks, asked = _checks(args.indicators), _asked(args)
     night = _night(ports, args)
     screened = screen(night, symbols=asked, checks=checks, whitelist=_symbols(args.whitelist) or ())
     limit = args.screen_max_charts if args.max_charts is None else args.max_charts
-    shown = charted(screened.selected, limit)
+    shown = charted(screened, limit, picks=list(picks_of(night)))
     source = source_of(ports.store, args.asof)
     pages = book(night, screened, shown, n_days=args.n_days, source=source)
     pages = without_sectors(pages) if args.skip_sectors else pages
@@ -72,10 +79,12 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
 
 
 def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
-    """Digests of gold, universe and the watchlist's content."""
+    """Digests of the tables, of the watchlist's content and of what failed."""
     listed = _read(args.watchlist) if args.watchlist else ""
     watchlist = hashlib.sha256(listed.encode()).hexdigest()
-    return {**table_digests(ports.store, ("gold", "universe"), args), "watchlist": watchlist}
+    failed = failures_digest(ports.store, args.asof, before="screen")
+    tables = table_digests(ports.store, READS, args)
+    return {**tables, "watchlist": watchlist, "failed": failed}
 
 
 def _summary(
@@ -90,7 +99,7 @@ def _summary(
     skipped = {
         "no_previous_session": screened.new,
         "no_row": absent,
-        "no_chart_page": len(screened.selected) - len(shown),
+        "no_chart_page": len(screened.selected.index.difference(shown)),
         "fund_absent": len(pages.missing),
     }
     values = {
@@ -115,7 +124,12 @@ def _night(ports: Ports, args: argparse.Namespace) -> "Night":
     since = args.asof - timedelta(days=max(args.n_days, DAYS_BEFORE))
     gold = gold_asof(ports, args.asof, columns=COLUMNS, since=since)
     universe = ports.store.read("universe", asof=args.asof)
-    return open_night({"gold": gold, "universe": universe}, asof=args.asof)
+    picks = ports.store.read("picks", asof=args.asof, since=args.asof)
+    return open_night(
+        {"gold": gold, "universe": universe, "picks": picks},
+        asof=args.asof,
+        failed=failed_steps(ports.store, args.asof, before="screen"),
+    )
 
 
 def _draw(pages: "Book", *, skip_pdf: bool, tick: Tick) -> tuple[bytes | None, dict[str, bytes]]:
@@ -201,7 +215,7 @@ STEP = Step(
     arguments=arguments,
     run=run,
     inputs=inputs,
-    reads=("gold", "universe"),
+    reads=READS,
     writes=("reports/<asof>/screener_*", "reports/<asof>/overnight_*"),
     outputs={
         "selected": "symbols selected, ascending",
@@ -209,5 +223,5 @@ STEP = Step(
         "folder": "where the files lie",
     },
     settings=("screen_max_charts",),
-    code=("steps.screen", "steps.reading", "reports", "features.basis"),
+    code=("steps.screen", "steps.reading", "steps.failures", "reports", "features.basis"),
 )

@@ -12,6 +12,8 @@ from bft.ports import Ports, Tick
 from bft.steps.training import Plan
 
 MEAN_ALPHA = 0.3  # moving mean of epoch times
+KEPT = {"best_valid_loss": "valid_loss", "best_epoch": "best_epoch"}
+"""Metric -> key of a fold's record: the epoch whose weights were kept, not the last one."""
 _ENDED = {"done", "failed"}
 
 
@@ -61,6 +63,9 @@ class TrainingLog:
             model |= {"threads": str(spec["threads"]), "device": spec["profile"]["device"]}
             tracker.start(spec["name"], run_key=task.key, tags=tags | model, parent=self.key)
             tracker.params(task.key, spec["profile"])
+            tracker.describe(task.key, self._about(spec))
+            about = {"asof": spec["asof"], "folds": len(spec["folds"]), **spec["folds"][-1]}
+            tracker.dataset(task.key, "gold", digest=spec["gold_digest"], about=about)
             self._open[task.key] = []
         return task.key
 
@@ -84,11 +89,14 @@ class TrainingLog:
         run, at_ms = self.open(task), int(at.timestamp() * 1000)
         for fold in found["folds"]:
             self._curve(task, int(fold["k"]), fold["history"], at_ms)
+        kept = {name: found["folds"][-1][key] for name, key in KEPT.items()}
+        numbers = {**found["metrics"], **{k: v for k, v in kept.items() if v is not None}}
         tests = [
-            Metric(name=name, value=value, step=0, at_ms=at_ms)
-            for name, value in found["metrics"].items()
+            Metric(name=name, value=float(value), step=0, at_ms=at_ms)
+            for name, value in numbers.items()
         ]
         self._ports.tracker.metrics(run, tests)
+        self._ports.tracker.describe(run, self._about(task.spec) + _outcome(numbers))
         if artifact is not None and (artifact / "plots").is_dir():
             self._ports.tracker.artifacts(run, artifact / "plots", to="plots")
 
@@ -103,6 +111,15 @@ class TrainingLog:
         self._store_events()
         if self._open:
             self._ports.tracker.finish(self.key, status="FINISHED" if ok else "FAILED")
+
+    def _about(self, spec: Json) -> str:
+        tags = self._plan.tags
+        kind = "**Simulated data.** " if tags["simulated"] == "true" else ""
+        return (
+            f"{kind}{spec['name']} ({spec['type']}), profile {tags['profile']}, seed "
+            f"{tags['seed']}, {len(spec['folds'])} folds on gold of {spec['asof']} "
+            f"(`{spec['gold_digest'][:12]}`)."
+        )
 
     def _curve(self, task: Task, fold: int, history: Sequence[Json], at_ms: int) -> None:
         """Epoch values to the fold's run; the newest fold's are the model's own as well."""
@@ -137,3 +154,17 @@ class TrainingLog:
 
     def _store_events(self) -> None:
         self._ports.store.put(f"runs/train-{self.key}/events.jsonl", "".join(self._lines).encode())
+
+
+def _outcome(numbers: Json) -> str:
+    """What came out, as far as it is known."""
+    said = [
+        text.format(numbers[name])
+        for name, text in (
+            ("best_epoch", " Epoch {:.0f} was kept"),
+            ("best_valid_loss", " with validation loss {:.4f};"),
+            ("test_rank_ic", " RankIC on test days {:+.4f}."),
+        )
+        if name in numbers
+    ]
+    return "".join(said)

@@ -18,6 +18,7 @@ MIN_CONFIDENCE = {Instrument.STOCK: 0.60, Instrument.CALL: 0.70, Instrument.PUT:
 KNIFE = (("ret_1d_frac", -0.10), ("ret_5d_frac", -0.15), ("ret_20d_frac", -0.30))
 MAX_PER_SECTOR, MAX_SECTOR_FRAC, MAX_CORRELATION = 2, 0.30, 0.85
 MIN_COMMON_DAYS = 40
+SHORT = "short_not_allowed"
 Facts = Mapping[Any, Any]
 """One symbol's row of facts."""
 
@@ -77,7 +78,7 @@ def ranked(
         Ranked(signal=s, score=100.0, edge=0.5, agreeing=0, tag="execute", tag_reason=None)
         for s in sorted(exits, key=lambda s: s.symbol)
     ]
-    kept, aside = _combined(scored)
+    kept, aside = _combined(scored, book)
     turnover = facts["adv_20_usd"].fillna(0.0).to_dict()
     kept.sort(key=lambda r: (-r.score, -turnover[r.signal.symbol], r.signal.symbol))
     gate = _Gates(about, returns, book, on=gates)
@@ -118,14 +119,22 @@ def shown(signal: Signal, tag: str, why: str) -> Ranked:
     return Ranked(signal=signal, score=0.0, edge=0.5, agreeing=0, tag=tag, tag_reason=why)
 
 
-def _combined(rows: Sequence[Ranked]) -> tuple[list[Ranked], list[Ranked]]:
-    """One row per symbol; agreeing ones are merged into the best, opposite ones drop out."""
+def _combined(rows: Sequence[Ranked], book: Book) -> tuple[list[Ranked], list[Ranked]]:
+    """One row per symbol; agreeing ones are merged into the best, opposite ones drop out.
+
+    A signal that cannot be executed cancels none that can.
+    """
     by_symbol: dict[str, list[Ranked]] = {}
     for row in rows:
         by_symbol.setdefault(row.signal.symbol, []).append(row)
     kept: list[Ranked] = []
     aside: list[Ranked] = []
-    for group in by_symbol.values():
+    for every in by_symbol.values():
+        group = [row for row in every if not _sold_short(row.signal, book)]
+        if group:
+            barred = [row for row in every if row not in group]
+            aside += [_tagged(row, "watch", SHORT) for row in barred]
+        group = group or every
         if len({row.signal.direction for row in group}) > 1:
             aside += [_tagged(row, "conflict", "opposite directions") for row in group]
             continue
@@ -145,6 +154,12 @@ def _combined(rows: Sequence[Ranked]) -> tuple[list[Ranked], list[Ranked]]:
     return kept, aside
 
 
+def _sold_short(signal: Signal, book: Book) -> bool:
+    """A stock sold short by a strategy that may not."""
+    sold = (signal.direction, signal.instrument) == (Direction.SHORT, Instrument.STOCK)
+    return sold and signal.strategy_id not in book.allow_short
+
+
 class _Gates:
     """The gates in order, with what was accepted so far."""
 
@@ -159,9 +174,8 @@ class _Gates:
 
     def refuses(self, signal: Signal) -> str | None:
         """First gate that refuses, or None."""
-        sold_short = (signal.direction, signal.instrument) == (Direction.SHORT, Instrument.STOCK)
-        if sold_short and signal.strategy_id not in self._book.allow_short:
-            return "short_not_allowed"
+        if _sold_short(signal, self._book):
+            return SHORT
         why = self._own(signal)
         if why is None and self._on:
             why = self._knife(signal) or self._sector_full(signal)

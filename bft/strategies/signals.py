@@ -228,7 +228,7 @@ def _signal(
         ref_price_usd=at["adjusted_close"],
         entry_order=strategy.params.entry_order,
         exits=strategy.exits,
-        evidence={name: at[name] for name in sorted(read) if np.isfinite(at[name])},
+        evidence={name: round(at[name], 6) for name in sorted(read) if np.isfinite(at[name])},
     )
 
 

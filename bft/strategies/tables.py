@@ -88,7 +88,9 @@ def signals_csv(table: pd.DataFrame) -> bytes:
     buys = (table["kind"] == SignalKind.ENTRY) & (table["direction"] == Direction.LONG)
     closes_short = (table["kind"] == SignalKind.EXIT) & (table["direction"] == Direction.SHORT)
     out["action"] = (buys | closes_short).map({True: "BUY", False: "SELL"})
-    out["symbol"], out["shares"] = table["symbol"], table["qty"]
+    out["symbol"] = table["symbol"]
+    out["shares"] = [qty or None for qty in table["qty"]]  # empty: sized when it is sent
+    out["shares"] = out["shares"].astype("Int64")
     out["price"], out["strategy"] = table["ref_price_usd"], table["strategy_id"]
     out["reason"], out["timestamp"] = table["reason"], table["decided_at"]
     out["stop_loss_pct"] = [_pct(e.stop_frac) for e in exits]
@@ -103,6 +105,14 @@ def signals_csv(table: pd.DataFrame) -> bytes:
     return text.encode()
 
 
+def picks_csv(picks: pd.DataFrame) -> bytes:
+    """The file portfolio_picks.csv: USD to 4 decimals, other numbers to 6."""
+    floats = picks.select_dtypes("floating").columns
+    places = {name: 4 if name.endswith("_usd") else 6 for name in floats}
+    text: str = picks.round(places).to_csv(index=False, lineterminator="\n")
+    return text.encode()
+
+
 def pick_rows(
     rows: Sequence[Ranked],
     facts: pd.DataFrame,
@@ -114,7 +124,10 @@ def pick_rows(
     """Rows of the table `picks`; `sized` maps a signal id to (qty, stop distance in USD)."""
     made: list[dict[str, object]] = []
     for row in rows:
+        listed = {pick["symbol"] for pick in made}  # a barred short stands in signals alone
         if row.signal.kind is SignalKind.EXIT or row.tag in {"merged", "conflict"}:
+            continue
+        if row.signal.symbol in listed:
             continue
         signal, at = row.signal, facts.loc[row.signal.symbol]
         qty, distance = sized[signal.signal_id]

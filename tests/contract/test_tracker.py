@@ -15,6 +15,7 @@ from bft.adapters.store.tables import TableStore
 from bft.adapters.tracker.mlflow import MlflowTracker
 from bft.domain.errors import UnavailableError
 from bft.domain.runs import Metric
+from bft.services.mlflow import runs_page
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of libraries that MLflow imports
 
@@ -95,6 +96,35 @@ def test_parent_child_and_nested_runs_hold_what_was_logged(
     assert child_run.data.params == {"lr": "0.002", "lookback": "20"}
     assert len(client.get_metric_history(ids["f1"], "train_loss")) == 1500
     assert [f.path for f in client.list_artifacts(ids["c1"], "plots")] == ["plots/loss.png"]
+
+
+def test_run_has_a_description_and_the_data_it_learned_from(
+    tracker: MlflowTracker, client: Any
+) -> None:
+    tracker.start("told", run_key="told", tags={})
+    tracker.describe("told", "before")
+    tracker.describe("told", "reg_3d on gold of 2025-06-30")
+    digest = hashlib.sha256(b"gold").hexdigest()
+    for _ in range(2):
+        tracker.dataset("told", "gold", digest=digest, about={"asof": "2025-06-30"})
+    tracker.finish("told")
+    run = run_of(client, "told")
+    assert run.data.tags["mlflow.note.content"] == "reg_3d on gold of 2025-06-30"
+    (given,) = run.inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest) == ("gold", digest[:36])
+    assert json.loads(given.dataset.source)["digest"] == digest
+    assert json.loads(given.dataset.profile) == {"asof": "2025-06-30"}
+    assert [(tag.key, tag.value) for tag in given.tags] == [("mlflow.data.context", "training")]
+
+
+def test_runs_page_of_the_experiment_opens_with_metric_columns(client: Any, root: Path) -> None:
+    """The shape is that of MLflow 3.17's own share button: JSON in a tag of the experiment."""
+    (experiment,) = [e for e in client.search_experiments() if e.name == "bft"]
+    view = json.loads(experiment.tags["mlflow.sharedViewState.bft"])
+    assert "metrics.`best_valid_loss`" in view["selectedColumns"]
+    assert "metrics.`test_rank_ic`" in view["selectedColumns"]
+    page = runs_page(root / "mlflow.db")
+    assert page == f"/#/experiments/{experiment.experiment_id}/runs?viewStateShareKey=bft"
 
 
 def test_repeated_metrics_count_once_also_in_a_later_process(

@@ -92,7 +92,8 @@ def test_site_pointer_names_a_complete_folder(night: FakePorts) -> None:
     pointer = json.loads(night.store.get("site/current.json"))
     folder = f"site/{pointer['digest']}"
     listed = json.loads(night.store.get(f"{folder}/manifest.json"))
-    assert pointer == {"asof": str(ASOF), "digest": pointer["digest"], "simulated": True}
+    head = {"asof": str(ASOF), "simulated": True, "failed": []}
+    assert pointer == {**head, "digest": pointer["digest"]}
     assert night.store.digest(f"{folder}/manifest.json") == pointer["digest"]
     assert {name: night.store.digest(f"{folder}/{name}") for name in listed["files"]} == listed[
         "files"
@@ -216,7 +217,9 @@ def served(night: FakePorts) -> Iterator[str]:
     (folder / "probe.html").write_text(
         '<body><iframe id="f" src="day.html" style="border:0;width:390px;height:900px"></iframe>'
         "<script>f.onload=()=>{const d=f.contentDocument.documentElement;"
-        "document.title=`${d.scrollWidth}<=${d.clientWidth}`}</script>",
+        "const cut=[...d.querySelectorAll('#ranking .scroll')];"
+        "const n=cut.filter(e=>e.scrollWidth>e.clientWidth).length;"
+        "document.title=`${d.scrollWidth}<=${d.clientWidth}<=${n}`}</script>",
         encoding="utf-8",
     )
 
@@ -241,6 +244,7 @@ def test_day_report_fits_a_phone_and_logs_nothing(served: str, tmp_path: Path) -
     words = [program, *BROWSER, f"--user-data-dir={tmp_path}", f"{served}/probe.html"]
     seen = subprocess.run(words, capture_output=True, text=True, timeout=100, check=True)
     title = seen.stdout.split("<title>")[1].split("</title>")[0]
-    wide, shown = (int(part) for part in title.split("&lt;="))
+    wide, shown, cut = (int(part) for part in title.split("&lt;="))
     assert wide <= shown == 390
+    assert cut == 0
     assert "CONSOLE" not in seen.stderr

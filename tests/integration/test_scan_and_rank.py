@@ -1,3 +1,5 @@
+import csv
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from bft.domain.errors import DataError, StaleDataError
 from bft.ports import Summary
 from bft.steps import rank, record, scan
 
+FILES = ("signals", "portfolio_picks")
 FALLEN = {"adjusted_close": 94.0, "rsi_14": 28.0, "bollinger_bands_signal": 1}
 
 
@@ -50,7 +53,7 @@ def test_scan_writes_signals_once_and_the_same_bytes_again(night: FakePorts) -> 
     assert run(scan, night).objects == summary.objects
     text = night.store.get(f"reports/{ASOF}/signals.csv").decode().splitlines()
     assert text[0].startswith("action,symbol,shares,price,strategy,reason,timestamp,stop_loss_pct")
-    assert any(line.startswith('BUY,CCC,0,100.0,ml_prediction,"ranked 0.97') for line in text)
+    assert any(line.startswith('BUY,CCC,,100.0,ml_prediction,"ranked 0.97') for line in text)
 
 
 def test_rank_picks_what_scan_found_with_sizes(night: FakePorts) -> None:
@@ -63,6 +66,16 @@ def test_rank_picks_what_scan_found_with_sizes(night: FakePorts) -> None:
     assert picks["CCC"]["qty"] == int(500 / 8.0)
     assert picks["CCC"]["stop_usd"] == pytest.approx(92.0)
     assert picks["CCC"]["sector_etf"] == "XLE"
+
+
+def test_files_hold_planned_sizes_and_no_long_floats(night: FakePorts) -> None:
+    """signals.csv has no size of its own (0: size for me), portfolio_picks.csv the planned one."""
+    run(scan, night)
+    run(rank, night)
+    texts = {name: night.store.get(f"reports/{ASOF}/{name}.csv").decode() for name in FILES}
+    assert [name for name in FILES if re.search(r"\d\.\d{7}", texts[name])] == []
+    head, *rows = csv.reader(texts["portfolio_picks"].splitlines())
+    assert {row[head.index("symbol")]: row[head.index("qty")] for row in rows}["AAA"] == "106"
 
 
 def test_pick_is_sized_by_the_stop_of_its_own_strategy(ports: FakePorts) -> None:

@@ -99,6 +99,13 @@ def test_person_sees_curves_plots_parameters_and_card(night: Any) -> None:
     assert child.data.tags["simulated"] == "true"
     assert child.data.params["epochs"] == "1"
     assert {"train_loss", "valid_loss", "test_brier_skill"} <= set(child.data.metrics)
+    curve = client.get_metric_history(child.info.run_id, "valid_loss")
+    kept = min(curve, key=lambda one: (one.value, one.step))
+    assert child.data.metrics["best_valid_loss"] == pytest.approx(kept.value)
+    assert child.data.metrics["best_epoch"] == kept.step
+    (given,) = child.inputs.dataset_inputs
+    assert given.dataset.name == "gold"
+    assert "was kept with validation loss" in child.data.tags["mlflow.note.content"]
     assert child.data.tags["gold_digest"] == ports.store.manifest("gold").digest
     assert [f.path for f in client.list_artifacts(child.info.run_id)] == ["plots"]
     nested = runs["bin_10d fold 0"]

@@ -81,6 +81,16 @@ class MlflowTracker:
         texts = {key: str(value)[:6000] for key, value in values.items()}
         self._put({"op": "params", "run": run, "values": texts})
 
+    def describe(self, run: str, text: str) -> None:
+        """Queue a run's description."""
+        self._put({"op": "describe", "run": run, "text": text})
+
+    def dataset(self, run: str, name: str, *, digest: str, about: Mapping[str, object]) -> None:
+        """Queue a run's input."""
+        self._put(
+            {"op": "dataset", "run": run, "name": name, "digest": digest} | {"about": dict(about)}
+        )
+
     def metrics(self, run: str, values: Sequence[Metric]) -> None:
         """Queue metrics."""
         rows = [(one.name, one.value, one.step, one.at_ms) for one in values]

@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from bft.domain import gold, sessions
 from bft.domain.gold import INPUTS
@@ -27,6 +28,8 @@ RANGES = {
 BY_DATE = {"day_of_week_num", "month", *gold.CONTEXT_INPUTS} - {"sector_rel_ret_1d"}
 """Inputs that are the same for all symbols of a day, or of a sector."""
 BINS, EMPTY, DRIFT = 10, 1e-4, 0.25
+NEWEST_SESSIONS = 20
+"""Sessions that do not count as usual yet, so that a lasting shift is warned of that long."""
 
 
 def null_kernels(ev: Evidence) -> list[Finding]:
@@ -78,24 +81,35 @@ def ranges_and_flags(ev: Evidence) -> list[Finding]:
 
 
 def input_drift(ev: Evidence) -> list[Finding]:
-    """Q21: the day's distribution of each input against the 252 sessions before."""
+    """Q21: the day's distribution of each input against the 252 sessions before.
+
+    One day's symbols move together, so that the PSI of a usual day is far above the limit; it
+    is warned of where it also exceeds that of every earlier day, the newest 20 left out.
+    """
     since = sessions.shift(ev.asof, -YEAR_SESSIONS)
     read = sessions.shift(since, -HISTORY_ROWS)
     rows = ev.gold.filter(pc.greater_equal(ev.gold["date"], read))
     rows = rows.drop_columns([name for name in gold.LOOKAHEAD if name in rows.schema.names])
     inputs = model_inputs(rows, macro=ev.macro)
-    now = pc.equal(rows["date"], ev.asof).to_numpy()
-    before = pc.and_(
-        pc.greater_equal(rows["date"], since), pc.less(rows["date"], ev.asof)
-    ).to_numpy()
+    day = rows["date"].to_numpy().astype("datetime64[D]")
+    now, before = day == np.datetime64(ev.asof), day >= np.datetime64(since)
+    before &= ~now & (day < np.datetime64(ev.asof))
+    usual_until = np.datetime64(sessions.shift(ev.asof, -NEWEST_SESSIONS))
     found = []
     for place, name in enumerate(INPUTS):
         if name in BY_DATE:
             continue
-        value = stability(inputs[before, place], inputs[now, place])
-        if value is not None and value > DRIFT:
-            message = f"{name}: PSI {value:.2f} against the last {YEAR_SESSIONS} sessions"
-            found += one("Q21", Severity.WARN, message, value=value, at=DRIFT)
+        expected = inputs[before, place]
+        value = stability(expected, inputs[now, place])
+        if value is None or value <= DRIFT:
+            continue
+        usual = _highest(expected, day[before], until=usual_until)
+        if value > usual:
+            message = (
+                f"{name}: PSI {value:.2f} against the last {YEAR_SESSIONS} sessions, whose own "
+                f"days reached {usual:.2f}"
+            )
+            found += one("Q21", Severity.WARN, message, value=value, at=max(DRIFT, usual))
     return found
 
 
@@ -107,9 +121,28 @@ def stability(expected: Floats, found: Floats) -> float | None:
     expected, found = expected[~np.isnan(expected)], found[~np.isnan(found)]
     if not len(expected) or not len(found):
         return None
-    edges = np.unique(np.quantile(expected, np.linspace(0, 1, BINS + 1)[1:-1]))
+    edges = _edges(expected)
     p, q = (_shares(values, edges) for values in (expected, found))
     return float(((q - p) * np.log(q / p)).sum())
+
+
+def _highest(expected: Floats, day: NDArray[np.datetime64], *, until: np.datetime64) -> float:
+    """Highest index of a single day before `until` against all days; 0 without such days."""
+    known = ~np.isnan(expected)
+    expected, day = expected[known], day[known]
+    edges = _edges(expected)
+    days, place = np.unique(day, return_inverse=True)
+    bins = len(edges) + 1
+    cells = place * bins + np.searchsorted(edges, expected)
+    counts = np.bincount(cells, minlength=len(days) * bins).reshape(len(days), bins)
+    p = _shares(expected, edges)
+    q = np.maximum(counts / counts.sum(axis=1, keepdims=True), EMPTY)
+    by_day = ((q - p) * np.log(q / p)).sum(axis=1)
+    return float(by_day[days < until].max(initial=0.0))
+
+
+def _edges(expected: Floats) -> Floats:
+    return np.unique(np.quantile(expected, np.linspace(0, 1, BINS + 1)[1:-1]))
 
 
 def _shares(values: Floats, edges: Floats) -> Floats:

@@ -159,7 +159,27 @@ def test_baseline_beaten_by_skill_and_one_that_is_absent_are_told() -> None:
     assert rows["ridge"]["interval"]["lo"] > 0
     assert not rows["oracle"]["beaten"]
     assert "not installed" in rows["lightgbm"]["absent"]
-    assert card.baseline_finding(found).startswith("**Does not beat oracle**")
+    said = card.baseline_finding(found)
+    assert said.startswith("Beats ridge: the 95 % interval of the difference in RankIC lies above")
+    assert "**Worse than oracle**" in said
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (-0.0134, 0.0864, "**Not shown to beat ridge**"),  # ahead by 0.04, yet zero is inside
+        (0.0001, 0.08, "Beats ridge"),
+        (0.0, 0.08, "**Not shown to beat ridge**"),
+        (-0.08, -0.01, "**Worse than ridge**"),
+        (None, None, "**Not compared with ridge**: too few test days"),
+    ],
+)
+def test_card_says_of_a_baseline_what_the_interval_allows(
+    low: float | None, high: float | None, words: str
+) -> None:
+    """Models specification, section 7: a difference is shown only by its interval."""
+    row = {"beaten": True, "interval": {"lo": low, "hi": high}}
+    assert card.baseline_finding({"baselines": {"ridge": row}}).startswith(words)
 
 
 def test_evaluation_needs_labels() -> None:

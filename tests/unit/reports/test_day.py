@@ -8,8 +8,10 @@ import pytest
 from market import ASOF, Market
 from market_signals import rows_to
 
+from bft.domain.runs import FailedStep
 from bft.reports.day import Around, day
 from bft.reports.night import Night, open_night
+from bft.reports.shown import tag_reason
 
 AROUND = Around(source="sim", version="1.2.3", skipped={"gold": {"short_history": 1234}})
 
@@ -38,6 +40,29 @@ def test_page_needs_no_network_and_no_script(pages: tuple[str, str]) -> None:
     assert not re.search(r"<(?:script|link rel=\"stylesheet|img|iframe)", html)
 
 
+@pytest.mark.parametrize("word", ["RSI", "ADX", "RankIC", "R", "bps", "P&amp;L", "Score", "ATR"])
+def test_abbreviations_are_explained_once(pages: tuple[str, str], word: str) -> None:
+    assert pages[0].count(f"<dt>{word}</dt>") == 1
+    assert pages[0].count('href="#words"') == 1
+
+
+def test_tag_reasons_are_told_in_words() -> None:
+    assert tag_reason("top_n") == "good, but below the top picks"
+    assert tag_reason("correlation with SPY") == "correlation with SPY"
+    assert tag_reason(None) == ""
+
+
+def test_a_failed_night_is_red_on_top_and_executes_nothing(market: Market) -> None:
+    failed = (FailedStep(verb="predict", exit_code=65, error="<b>" + "too long " * 99),)
+    html, markdown = day(open_night(market.tables(), asof=ASOF, failed=failed), AROUND)
+    text = html.decode()
+    assert text.index('class="banner failed"') < text.index('class="tiles"')
+    assert "Night failed at predict; nothing to execute" in text
+    assert '<span class="tag execute">' not in text
+    assert "&lt;b&gt;too long" in text
+    assert "This night failed at predict" in markdown.decode()
+
+
 class _Balance(HTMLParser):
     VOID = frozenset("meta link br img path line rect circle".split())
 
@@ -64,7 +89,10 @@ def test_every_section_says_simulated(pages: tuple[str, str]) -> None:
     html, markdown = pages
     heads = re.findall(r"<h2>(.*?)</h2>", html)
     assert len(heads) >= 11
-    assert [h for h in heads if "simulated" not in h] == ["Where this comes from"]
+    assert [h for h in heads if "simulated" not in h] == [
+        "Words on this page",
+        "Where this comes from",
+    ]
     assert "(simulated)</title>" in html
     assert "SIMULATED DATA" in markdown
 

@@ -1,6 +1,7 @@
 """The screener's pages: stamped, absent funds named, the same bytes in every process."""
 
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,12 @@ from market import ASOF, Market
 from matplotlib.text import Text
 from PIL import Image
 
+from bft.domain.runs import FailedStep
 from bft.reports import pages
 from bft.reports.drawing import apart, styled
 from bft.reports.night import Night, open_night
 from bft.reports.pdf import Book, book, images, pdf, without_sectors
-from bft.reports.screen import Screened, screen
+from bft.reports.screen import Screened, charted, picks_of, screen
 
 ROOT = Path(__file__).resolve().parents[3]
 SEVEN = {
@@ -94,7 +96,7 @@ from bft.reports import site
 from bft.reports.day import Around, day
 from bft.reports.night import open_night
 from bft.reports.pdf import book, images, pdf, without_sectors
-from bft.reports.screen import Screened, screen
+from bft.reports.screen import Screened, charted, picks_of, screen
 market = build_market(sessions_back=70, forecast_days=8)
 night = open_night(market.tables(), asof=ASOF)
 rows = screen(night).rows
@@ -131,3 +133,41 @@ def test_pdf_holds_no_date(night: Night) -> None:
     data = pdf(without_sectors(made(night, "ALFA")))
     assert b"CreationDate" not in data
     assert b"ModDate" not in data
+
+
+def test_every_page_of_a_failed_night_has_the_banner(market: Market) -> None:
+    failed = (FailedStep(verb="predict", exit_code=65, error="6 of 9 models usable"),)
+    drawn = made(open_night(market.tables(), asof=ASOF, failed=failed), "ALFA")
+    stock = ("ALFA", drawn.windows["ALFA"], drawn.flags.loc["ALFA"], "", drawn.about)
+    with styled():
+        figures = [
+            *pages.table_pages(drawn.rows, drawn.note, drawn.about),
+            pages.stock_page(*stock),
+            pages.funds_page({"SPY": drawn.funds["SPY"]}, drawn.about),
+            pages.market_page(drawn.funds, drawn.missing, drawn.about),
+        ]
+    for figure in figures:
+        said = " ".join(texts(figure))
+        assert "This night failed at predict" in said
+        assert "predict failed (exit code 65): 6 of 9 models usable" in said
+
+
+def test_chart_pages_begin_with_the_picks_and_none_is_empty(night: Night) -> None:
+    """One page for the table, one a stock, five of funds, one of the market; no dividers."""
+    picks = list(picks_of(night))
+    found = screen(night)
+    shown = charted(found, 2, picks=picks)
+    assert shown == picks[:2]
+    drawn = book(night, found, shown, n_days=60, source="sim")
+    assert len(re.findall(rb"/Type /Page\b", pdf(drawn))) == 1 + 2 + 5 + 1
+    assert f"Chart pages begin with the night's picks: {picks[0]}" in drawn.note
+    assert "pick 1" in drawn.names[picks[0]]
+
+
+def test_each_chart_explains_its_marks(night: Night) -> None:
+    drawn = made(night, "ALFA")
+    stock = ("ALFA", drawn.windows["ALFA"], drawn.flags.loc["ALFA"], "", drawn.about)
+    with styled():
+        said = " ".join(texts(pages.stock_page(*stock)))
+    for words in ("relative strength index", "commodity channel index", "average true range"):
+        assert words in said

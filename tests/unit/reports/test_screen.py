@@ -80,10 +80,13 @@ def test_csv_of_an_empty_selection_is_its_header(night: Night) -> None:
     assert to_csv(screen(night, symbols=["SAME"]).selected).decode().count("\n") == 1
 
 
-def test_charted_takes_the_largest_delta_in_symbol_order(night: Night) -> None:
+def test_charted_takes_picks_then_the_largest_delta(night: Night) -> None:
     found = screen(night, whitelist=list(CASES))  # |delta|: NEW 10, SAME 10, ONE 4, BEAR 3
-    assert charted(found.selected, 3) == ["NEW", "ONE", "SAME"]
-    assert charted(found.selected, 0) == ["BEAR", "NEW", "ONE", "SAME"]
+    assert charted(found, 3) == ["NEW", "SAME", "ONE"]
+    assert charted(found, 0) == ["NEW", "SAME", "ONE", "BEAR"]
+    picks = ["TWO", "ONE", "GONE"]  # TWO is not selected, GONE has no row
+    assert charted(found, 3, picks=picks) == ["TWO", "ONE", "NEW"]
+    assert charted(found, 0, picks=picks) == ["TWO", "ONE", "NEW", "SAME", "BEAR"]
 
 
 def test_screen_of_a_null_flag_reads_zero() -> None:

@@ -46,7 +46,7 @@ def test_every_symbol_has_a_file_and_a_history(files: dict[str, Any], night: Nig
 def test_symbol_file_has_the_keys_of_the_specification(files: dict[str, Any]) -> None:
     body = files["ALFA.json"]
     named = "symbol report_date quote technical news earnings signal forecast meta"
-    assert set(body) == {*named.split(), "asof", "simulated"}
+    assert set(body) == {*named.split(), "asof", "simulated", "failed"}
     quote = "price change_pct volume last_updated prev_close provisional"
     assert set(body["quote"]) == set(quote.split())
     assert set(body["technical"]) == TECHNICAL

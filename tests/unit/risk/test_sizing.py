@@ -41,12 +41,18 @@ def test_modes_by_hand(mode: Sizing, stop: str, expected: int) -> None:
 
 
 def test_volatile_names_get_less() -> None:
-    """0.10 / (0.50 x sqrt 10) = 0.063246 of 100,000, at 50.00: 126.49; unknown: position_frac."""
+    """0.10 / (0.50 x sqrt 10) = 0.063246 of 100,000, at 50.00: 126.49."""
     volatile = replace(setup(), volatility_frac=Decimal("0.50"))
     assert size(volatile, ACCOUNT, Terms(mode=Sizing.VOL)).qty == 126
-    unknown = replace(setup(), volatility_frac=None)
-    assert size(unknown, ACCOUNT, Terms(mode=Sizing.VOL, position_frac=Decimal("0.05"))).qty == 100
     assert size(volatile, ACCOUNT, Terms(mode=Sizing.FIXED)).qty == 200
+
+
+def test_unknown_volatility_gets_no_size_where_size_rests_on_it() -> None:
+    """Design, 6.3: a missing input blocks; it had given the largest size."""
+    unknown = replace(setup(), volatility_frac=None)
+    sized = size(unknown, ACCOUNT, Terms(mode=Sizing.VOL))
+    assert (sized.qty, sized.reason) == (0, "no_volatility")
+    assert size(unknown, ACCOUNT, Terms(mode=Sizing.FIXED)).qty == 200
 
 
 def test_scale_shrinks_every_mode() -> None:

@@ -112,8 +112,19 @@ def test_agreeing_strategies_merge_into_the_best_with_a_bonus() -> None:
 
 
 def test_opposite_directions_cancel_both() -> None:
-    rows = run([entry("A"), entry("A", direction=Direction.SHORT)], facts(A={}))
-    assert [row.tag for row in rows] == ["conflict", "conflict"]
+    pair = [entry("A"), entry("A", direction=Direction.SHORT)]
+    may = replace(BOOK, allow_short=frozenset({"bollinger"}))
+    assert [row.tag for row in run(pair, facts(A={}), may)] == ["conflict", "conflict"]
+
+
+def test_short_that_cannot_be_sold_cancels_no_long() -> None:
+    """Strategies specification, 2.4: it is `watch`, `short_not_allowed`, and nothing else."""
+    pair = [entry("A", direction=Direction.SHORT, confidence=0.9), entry("A")]
+    rows = run(pair, facts(A={}))
+    told = {str(row.signal.direction): (row.tag, row.tag_reason) for row in rows}
+    assert told == {"long": ("execute", None), "short": ("watch", "short_not_allowed")}
+    alone = run([entry("A", direction=Direction.SHORT)], facts(A={}))
+    assert [(row.tag, row.tag_reason) for row in alone] == [("watch", "short_not_allowed")]
 
 
 @pytest.mark.parametrize(

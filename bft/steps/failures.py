@@ -1,0 +1,102 @@
+"""Which steps of a night failed: what scan, rank, reports and execute must know.
+
+A step that fails within a run leaves `failures/<asof>/<verb>.json`; its next success removes it.
+Failed checks of the data and forecasts that a production set should have given are found in the
+tables themselves, so that a step that was killed, or called by hand, counts as well.
+"""
+
+import json
+from argparse import Namespace
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import date
+from typing import Any
+
+from bft.domain.errors import BftError, DataError
+from bft.domain.runs import FailedStep, Json
+from bft.ports import Store
+from bft.steps.record import digest_of
+
+NIGHT = ("pull", "gold", "validate", "models", "predict", "gate", "scan", "rank", "screen")
+"""Verbs whose failure makes a night a failed one, in the order in which they run."""
+REASON = "night_failed"
+"""Why an entry of a failed night is only shown."""
+PRODUCTION = "exports/production.alias"
+
+
+def settle(store: Store, verb: str, args: Namespace, line: Json, *, code: int) -> None:
+    """Note a failure within a run, or remove the note of an earlier one (code 0).
+
+    Scans of a running session, dry runs, and gates that only propose a set decide no night.
+    """
+    if verb not in NIGHT or not _decides(verb, args):
+        return
+    key = f"failures/{args.asof}/{verb}.json"
+    body = {"verb": verb, "exit_code": code, "error": str(line.get("error") or "no reason given")}
+    with suppress(BftError):  # the root may be what failed; the exit code says so
+        if code:
+            store.put(key, (json.dumps(body, sort_keys=True) + "\n").encode())
+        elif store.digest(key) is not None:
+            store.delete(key)
+
+
+def failed_steps(store: Store, asof: date, *, before: str | None = None) -> tuple[FailedStep, ...]:
+    """Steps of the night of asof that failed, in order; only those that run before a verb."""
+    verbs = NIGHT[: NIGHT.index(before)] if before else NIGHT
+    found = {
+        body["verb"]: FailedStep(**body)
+        for body in (json.loads(store.get(key)) for key in store.keys(f"failures/{asof}/"))
+    }
+    seen = {"validate": _data_failed(store, asof), "predict": _no_forecasts(store, asof)}
+    for verb, error in seen.items():
+        if error and verb not in found:
+            found[verb] = FailedStep(verb=verb, exit_code=DataError.exit_code, error=error)
+    return tuple(found[verb] for verb in verbs if verb in found)
+
+
+def failures_digest(store: Store, asof: date, *, before: str | None = None) -> str:
+    """Digest of `failed_steps`, as an input of the steps that heed them."""
+    return digest_of([one.told for one in failed_steps(store, asof, before=before)])
+
+
+def shown_only(strategies: Sequence[Any], failed: Sequence[FailedStep]) -> dict[str, str]:
+    """Why entries of strategies are only shown: the night failed. Exits go on."""
+    return dict.fromkeys((str(s.id) for s in strategies), REASON) if failed else {}
+
+
+def check_data(store: Store, asof: date) -> None:
+    """Refuse data that did not pass its checks: then a night has no signals at all.
+
+    Raises:
+        DataError: `validate` failed at asof; says what and what to do.
+    """
+    for one in failed_steps(store, asof, before="models"):
+        if one.verb == "validate":
+            raise DataError(
+                f"no signals of {asof}, its data failed: {one.error}; mend it, then: "
+                f"bft validate --asof {asof}"
+            )
+
+
+def _decides(verb: str, args: Namespace) -> bool:
+    shown = getattr(args, "dry_run", False) or getattr(args, "quotes", False)
+    return not shown and (verb != "gate" or args.live)
+
+
+def _data_failed(store: Store, asof: date) -> str | None:
+    columns = ["asof", "check", "severity", "message"]
+    rows = store.read("quality", asof=asof, columns=columns, since=asof).to_pylist()
+    failed = [row for row in rows if (row["asof"], row["severity"]) == (asof, "fail")]
+    told = "; ".join(f"{row['check']}: {row['message']}" for row in failed[:3])
+    more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
+    return f"{told}{more}; all are in reports/quality_{asof}.md" if failed else None
+
+
+def _no_forecasts(store: Store, asof: date) -> str | None:
+    """A set is in production, yet the day has no forecasts."""
+    if store.digest(PRODUCTION) is None or not store.get(PRODUCTION).strip():
+        return None
+    manifest = store.manifest("forecasts", asof=asof)
+    if manifest is not None and manifest.asof == asof:
+        return None
+    return f"a model set is in production, but there are no forecasts of {asof}"

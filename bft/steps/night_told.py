@@ -1,0 +1,61 @@
+"""What `bft run nightly` ends with on a terminal: what came out, and where it lies."""
+
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+from bft.domain.runs import Json
+from bft.ports import Store
+from bft.steps.failures import failed_steps
+from bft.steps.held_back import held_back, newest_gate
+from bft.steps.telling import wrapped
+
+PAGES = (
+    ("report", "reports/{0}/day.html"),
+    ("screener", "reports/{0}/screener_{0}.pdf"),
+    ("picks", "reports/{0}/portfolio_picks.csv"),
+    ("signals", "reports/{0}/signals.csv"),
+)
+
+
+def night_told(store: Store, line: Json, *, root: str) -> str:
+    """Failures, picks, held-back models, time, and where report, PDF and MLflow are.
+
+    Empty for another workflow, or a run that has no day.
+    """
+    if line.get("workflow") != "nightly" or not line.get("asof") or "phase" not in line:
+        return ""
+    asof = date.fromisoformat(line["asof"])
+    failed = [wrapped(f"FAILED    {one.told}") for one in failed_steps(store, asof)]
+    told = [wrapped(f"executes  {_picks(store, asof)}"), wrapped(f"models    {_held(store, asof)}")]
+    found = [(name, key.format(asof)) for name, key in PAGES]
+    paths = [f"{name:<9} {_place(root, key)}" for name, key in found if store.digest(key)]
+    serve = "bft serve mlflow" if root == "./data" else f"bft serve --root {root} mlflow"
+    return "\n".join([*failed, *told, *paths, f"MLflow    {serve}", f"time      {_time(line)}"])
+
+
+def _picks(store: Store, asof: date) -> str:
+    names = ["asof", "symbol", "rank", "tag", "tag_reason"]
+    rows = store.read("picks", asof=asof, columns=names).to_pylist()
+    today = sorted((row for row in rows if row["asof"] == asof), key=lambda row: row["rank"])
+    chosen = [row["symbol"] for row in today if row["tag"] == "execute"]
+    why = Counter(row["tag_reason"] for row in today if row["tag"] != "execute")
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(why.items()))
+    named = f" ({', '.join(chosen)})" if chosen else ""
+    watched = f" ({reasons.replace('_', ' ')})" if reasons else ""
+    return f"{len(chosen)}{named}; {sum(why.values())} to watch{watched}"
+
+
+def _held(store: Store, asof: date) -> str:
+    rows = held_back(newest_gate(store, asof))
+    told = "; ".join(f"{row['name']}: {'; '.join(row['why'])}" for row in rows)
+    return f"held back by the gate: {told or 'none'}"
+
+
+def _place(root: str, key: str) -> str:
+    return f"{root.rstrip('/')}/{key}" if "://" in root else str(Path(root).resolve() / key)
+
+
+def _time(line: Json) -> str:
+    minutes, seconds = divmod(round(line["seconds"]), 60)
+    return f"{minutes}:{seconds:02d}"

@@ -1,0 +1,179 @@
+"""What a person reads on a terminal in place of a verb's JSON line; at most 80 columns.
+
+Source: house style, section 8: stdout is one JSON line for programs, a summary for people.
+"""
+
+import json
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bft.domain.runs import Json
+from bft.steps.held_back import rule_text
+
+WIDTH = 80
+TELL_THEMSELVES = frozenset({"run", "status", "why", "execute", "workflow", "chain", "serve"})
+"""Verbs that write for people while they work."""
+HEAD = frozenset({"verb", "asof", "rows", "skipped", "seconds", "run_id", "cached", "error"})
+
+
+def told(verb: str, line: Json) -> str:
+    """The JSON line of a verb as text; empty for verbs that told it already."""
+    if verb in TELL_THEMSELVES:
+        return ""
+    text = TELLERS.get(verb, _values)(line)
+    return f"{text}\n{_foot(line)}" if text else _foot(line)
+
+
+def table(
+    heads: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()
+) -> str:
+    """Rows below their heads, columns as wide as needed; those named in `right` end flush."""
+    cells = [list(heads), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(heads))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if head in right else cell.ljust(width)
+            for cell, width, head in zip(row, widths, heads, strict=True)
+        ).rstrip()
+        for row in cells
+    )
+
+
+def wrapped(text: str, *, indent: str = "") -> str:
+    """A paragraph of at most 80 columns; words longer than that, as paths, stay whole."""
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def number(value: Any, form: str = "+.4f") -> str:
+    """A measured number, or a dash where it is unknown."""
+    return "-" if value is None else format(value, form)
+
+
+def _models(line: Json) -> str:
+    if "card" in line:
+        return _card(line["card"])
+    if "diff" in line:
+        return _diff(line["diff"])
+    digest = (line["set_digest"] or "none")[:16]
+    paper = ", paper only" if line["paper_only"] else ""
+    title = f"{line['alias']}: set {digest}, revision {line['revision']}{paper}"
+    rows = [
+        (
+            r["name"],
+            r["version"] or "-",
+            number(r["age_days"], "d"),
+            number(r["rank_ic"]),
+            r["origin"],
+        )
+        for r in line["models"]
+    ]
+    heads = ("model", "version", "age, days", "RankIC", "origin")
+    parts = [title, table(heads, rows, right=("version", "age, days", "RankIC")) if rows else ""]
+    parts += [f"missing: {', '.join(line['missing']) or 'none'}", *_held(line["held_back"])]
+    asked = line["mlflow_request"]
+    parts.append(wrapped(f"MLflow: {line['mlflow']}; asked for there: {asked}"))
+    return "\n".join(part for part in parts if part)
+
+
+def _held(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not rows:
+        return ["held back by the gate: none"]
+    said = [f"{r['name']}: {'; '.join(r['why'])}; {r['instead']}" for r in rows]
+    return ["held back by the gate:", *(wrapped(text, indent="  ") for text in said)]
+
+
+def _card(card: str) -> str:
+    """Markdown as it is; only running text is folded."""
+    rows = card.rstrip().splitlines()
+    return "\n".join(row if row.startswith(("|", "#")) else wrapped(row) for row in rows)
+
+
+def _diff(rows: Sequence[Mapping[str, Any]]) -> str:
+    if not rows:
+        return "the two sets hold the same models"
+    cells = [
+        (r["name"], *(f"{r[s]['version'] or '-'} ({r[s]['train_end'] or 'absent'})" for s in "ab"))
+        for r in rows
+    ]
+    return table(("model", "first set", "second set"), cells)
+
+
+def _gate(line: Json) -> str:
+    if "rules" not in line:
+        return _values(line)
+    title = f"{line['gates']}: {line['verdict']}; proposed set {(line['set_digest'] or '-')[:16]}"
+    chosen = [(m["name"], m["verdict"], _taken(m), m["reason"]) for m in line["models"]]
+    shown = line["rules"]
+    if line["set_digest"]:  # a dry run shows every rule (models specification, 8.2)
+        shown = [rule for rule in shown if rule["verdict"] != "pass"]
+    rules = [
+        (r["id"][:16], r["model"] or "set", _short(r["value"]), r["threshold"][:26], r["verdict"])
+        for r in shown
+    ]
+    parts = [title, table(("model", "verdict", "taken", "reason"), chosen)]
+    if rules:
+        parts.append(table(("rule", "of", "value", "wanted", "verdict"), rules, right=("value",)))
+        unknown = [rule for rule in shown if rule["value"] is None and rule["verdict"] == "fail"]
+        parts += [wrapped(rule_text(rule)) for rule in unknown]
+    parts += _held(line.get("held_back", []))
+    return "\n\n".join(parts)
+
+
+def _taken(model: Mapping[str, Any]) -> str:
+    return "none" if model["digest"] is None else f"{model['origin']}, version {model['version']}"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, int | float) else str(value)[:10]
+
+
+def _values(line: Json) -> str:
+    """Any line: every value, nested ones indented."""
+    return "\n".join(_lines({k: v for k, v in line.items() if k not in HEAD}, ""))
+
+
+def _lines(value: Any, indent: str) -> list[str]:
+    if isinstance(value, Mapping):
+        made: list[str] = []
+        for key, inner in value.items():
+            if isinstance(inner, Mapping | list) and inner and not _flat(inner):
+                made += [f"{indent}{key}:", *_lines(inner, indent + "  ")]
+            else:
+                made.append(wrapped(f"{key}: {_plain(inner)}", indent=indent))
+        return made
+    return [wrapped(f"- {_plain(one)}", indent=indent) for one in value]
+
+
+def _flat(value: Any) -> bool:
+    inner = value.values() if isinstance(value, Mapping) else value
+    return not any(isinstance(one, Mapping | list) for one in inner)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_plain(one)}" for key, one in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(_plain(one) for one in value) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _foot(line: Json) -> str:
+    """Verb, day, rows, what was skipped and why, how long it took."""
+    day = f" {line['asof']}" if line.get("asof") else ""
+    took = ", finished before" if line.get("cached") else f" in {line.get('seconds', 0):.1f} s"
+    skipped = _plain(line.get("skipped") or {})
+    text = f"{line['verb']}{day}: {line.get('rows', 0):,} rows{took}"
+    return wrapped(text + ("" if skipped == "none" else f"; skipped: {skipped}"))
+
+
+TELLERS: dict[str, Callable[[Json], str]] = {"models": _models, "gate": _gate}
