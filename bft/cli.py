@@ -159,15 +159,18 @@ def _remember(ports: "Ports", words: list[str], code: int, line: "Json", began: 
 
 
 def prepare(ports: "Ports", step: "Step", args: argparse.Namespace) -> None:
-    """Put settings on `args`; fill in and check `--asof`.
+    """Put the root's source and settings on `args`; fill in and check `--asof`.
 
     Raises:
         UsageError: asof is no closed session.
     """
     from bft import wiring
-    from bft.domain import sessions
+    from bft.domain import origin, sessions
 
     settings = wiring.settings()
+    if "source" in step.settings and args.source is None:
+        found = origin.remembered(ports.store)
+        args.source = found.spec(Path.cwd()) if found else None
     for name in step.settings:
         if getattr(args, name, None) is None:
             setattr(args, name, getattr(settings, name))

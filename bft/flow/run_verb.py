@@ -23,7 +23,7 @@ from bft.domain import sessions
 from bft.domain.errors import ConfigError, RefusedError, UsageError
 from bft.domain.numbers import AT_LEAST_0, COUNT
 from bft.domain.runs import Json
-from bft.flow import expect, graph, outcome, parameters, show
+from bft.flow import expect, graph, outcome, parameters, show, sources
 from bft.flow.arguments import instant, optional_day
 from bft.flow.context import Approver, Options
 from bft.flow.expression import depends_on
@@ -44,7 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--at", type=instant, default=None, help="pretend the run is created at this instant")
     add("--param", action="append", default=[], metavar="K=V", help="a workflow parameter")
     add("--params", type=Path, default=None, metavar="FILE", help="parameters as YAML")
-    add("--source", default=None, help="same as --param source=...")
+    add("--source", default=None, help="whose prices (the root's own, else BFT_SOURCE, else sim)")
     add("--profile", default=None, help="same as --param model-profile=...")
     add("--jobs", type=COUNT, default=None, help="nodes at once (what fits)")
     add(
@@ -87,6 +87,8 @@ def run(
         )
     root = Path(ports.store.root)
     asked = _asked(ports, args, root)
+    if "source" in asked.values and not args.json:
+        sys.stderr.write(sources.told(ports, asked.values["source"]) + "\n")
     if args.dry_run:
         return _dry_run(ports, args, asked, root)
     with only_run(root, wait_s=args.wait):
@@ -109,9 +111,10 @@ def _asked(ports: Ports, args: argparse.Namespace, root: Path) -> Asked:
     if args.day and not sessions.is_session(args.day):
         nearest = sessions.on_or_before(args.day)
         raise UsageError(f"--asof {args.day} is no XNYS session; nearest earlier: --asof {nearest}")
-    short = {"asof": str(args.day) if args.day else None, "source": args.source}
+    short = {"asof": str(args.day) if args.day else None}
     short |= {"model-profile": args.profile, "root": args.root}
     plain = given.values | {key: text for key, text in short.items() if text is not None}
+    plain |= sources.chosen(ports, args, workflow, given)
     values = parameters.resolve(workflow, plain, given.maps, absent_ok=("root",))
     if args.at and values.get("mode") == "live":
         raise RefusedError("--at pretends another time and is for paper only; mode is live")
@@ -334,7 +337,8 @@ STEP = Step(
         "ran": "nodes that did work",
         "cached": "nodes whose work was found finished",
         "failures": "nodes that failed, with exit code and reason",
+        "source": "whose prices it asked for",
         "next": "the command to go on with",
     },
-    settings=("root", "workflows_dir"),
+    settings=("root", "workflows_dir", "usual_source"),
 )

@@ -1,0 +1,41 @@
+"""Which source a run asks: the one named, the root's own, the one set up, or the file's default."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from bft.domain import origin
+from bft.flow.parameters import Given
+from bft.flow.spec import Workflow
+from bft.ports import Ports
+
+MAP = "bft-workflow"
+
+
+def chosen(
+    ports: Ports, args: argparse.Namespace, workflow: Workflow, given: Given
+) -> dict[str, str]:
+    """The parameter `source` of a run, where its workflow has one; none: the file's default.
+
+    Raises:
+        ConfigError: it is simulated and the root holds real rows, or the reverse.
+    """
+    if all(parameter.name != "source" for parameter in workflow.parameters):
+        return {"source": args.source} if args.source else {}
+    mapped: Mapping[str, str] = given.maps.get(MAP, {})
+    named = args.source or given.values.get("source") or mapped.get("source")
+    held = origin.remembered(ports.store)
+    if named and held:
+        root = args.root or "./data"
+        held.check(simulated=origin.is_simulated(named), spec=named, root=root)
+    spec = named or (held.spec(Path.cwd()) if held else args.usual_source)
+    return {"source": spec} if spec else {}
+
+
+def told(ports: Ports, spec: str) -> str:
+    """One line for people: what the prices of a run are."""
+    held = origin.remembered(ports.store)
+    if origin.is_simulated(spec):
+        own = "" if held else "; your own: --source files:PATH"
+        return f"source: {spec}, SIMULATED prices{own}"
+    return f"source: {spec}"
