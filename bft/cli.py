@@ -122,6 +122,8 @@ def _run(words: list[str]) -> int:
     except BftError as error:
         _remember(ports, words, error.exit_code, {"error": str(error)}, started)
         raise
+    except OSError as error:
+        raise wiring.fault_of_root(error, args.root or settings.root) or error from error
     line = _line(words[0], args, summary, seconds=time.monotonic() - started)
     _outputs(step, line)
     _remember(ports, words, summary.exit_code, line, started)

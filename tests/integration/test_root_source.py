@@ -90,6 +90,37 @@ def test_status_says_what_the_root_holds(root: str, tmp_path: Path) -> None:
     assert "nothing yet" in bft("status", "--root", str(tmp_path / "new"))[2]
 
 
+def test_looking_at_a_new_root_writes_nothing(prices: Path, tmp_path: Path) -> None:
+    words = ("--root", "new", "--source", f"files:{prices}")
+    code, line, _ = bft("run", "nightly", *DAY, "--dry-run", *words)
+    assert code == 0
+    assert bft("status", "--root", "new")[0] == 0
+    assert not (tmp_path / "new").exists()
+    whys = {node["node"]: node["why"] for node in line["nodes"]}
+    assert whys["night.train-missing"] == "one node for each of missing of build"
+    assert whys["night.gate-missing"] == "when missing_count of build != 0"
+    assert not [why for why in whys.values() if "{{" in why]
+
+
+@pytest.mark.parametrize("place", ["prices.csv", "prices.csv/x", "prices.csv/x/y"])
+def test_root_that_can_be_no_folder_is_told_in_a_sentence(prices: Path, place: str) -> None:
+    pull = ("pull", *DAY, "--source", f"files:{prices}")
+    for words in (("run", *DAY), pull, ("status",), ("models", *DAY)):
+        code, _, told = bft(*words, "--root", place)
+        assert (code, told.count("\n")) == (78, 1), words
+        assert "is a file; give --root the path of a folder" in told
+
+
+def test_file_where_the_root_needs_a_folder_is_told_in_a_sentence(
+    root: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine" / "runs").write_text("")
+    code, _, told = bft("run", "nightly", *DAY, "--root", root)
+    assert code == 78
+    assert f"root {root}: " in told
+    assert "Traceback" not in told
+
+
 def test_simulator_that_does_not_listen_here_is_no_matter_of_waiting(tmp_path: Path) -> None:
     with socket.socket() as taken:  # bound and not listening: refused, and nobody else's
         taken.bind(("127.0.0.1", 0))
