@@ -22,6 +22,8 @@ from bft.domain.advice import rooted
 from bft.domain.errors import BftError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from bft.domain.runs import Json
     from bft.ports import Ports, Step, Summary
 
@@ -288,6 +290,15 @@ class CommandLine:
         ports = self._ports(args)
         prepare(ports, step, args)
         return record.difference(ports, argv[0], step, args)
+
+    def preflight(self, root: str, *, source: str, profile: str, asof: "date") -> tuple[str, ...]:
+        """Sentences on whether a source's prices suffice for a profile."""
+        from bft import wiring
+        from bft.steps import preflight
+
+        folder = wiring.settings().profiles_dir
+        asked = preflight.Asked(source=source, profile=profile, asof=asof, profiles_dir=folder)
+        return preflight.look(self._ports(argparse.Namespace(root=root)), asked)
 
     def _ports(self, args: argparse.Namespace) -> "Ports":
         from bft import wiring

@@ -34,10 +34,21 @@ from bft.flow.state import Journal, Listener, RunRecord, find_run, only_run, rea
 from bft.ports import Ports, Step, Summary, Tick
 
 PREFIX = (sys.executable, "-m", "bft")
+CHOICES = """\
+workflows: nightly (prices to reports), premarket, market-hours, close (a
+  trading day), backfill (--param from=DATE --param to=DATE)
+sources: files:PATH (a CSV or Parquet file, or a folder: docs/sources.md),
+  sim[:URL] (the simulator: bft serve market-sim), alphavantage (needs
+  ALPHAVANTAGE_API_KEY), mysql:URL (an older installation)
+profiles: demo (the simulator), short (two years of a few symbols), realdata
+  (four years of twenty and more), production, production_cross (a GPU), or
+  the path of a YAML file of your own"""
+"""What `--help` says of the choices; a test compares it with what there is."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What to run, with what, which part of it, and how it is told."""
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, CHOICES
     add = parser.add_argument
     add("name", nargs="?", default=None, help="workflow (nightly)")
     add("--asof", dest="day", type=optional_day, default=None, help="session (the guard decides)")
@@ -45,7 +56,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--param", action="append", default=[], metavar="K=V", help="a workflow parameter")
     add("--params", type=Path, default=None, metavar="FILE", help="parameters as YAML")
     add("--source", default=None, help="whose prices (the root's own, else BFT_SOURCE, else sim)")
-    add("--profile", default=None, help="same as --param model-profile=...")
+    add("--profile", default=None, help="of training: demo, short, realdata, ... or a file")
     add("--jobs", type=COUNT, default=None, help="nodes at once (what fits)")
     add(
         "--from", dest="start", default=None, metavar="NODE", help="run NODE and all after it again"
@@ -87,8 +98,9 @@ def run(
         )
     root = Path(ports.store.root)
     asked = _asked(ports, args, root)
-    if "source" in asked.values and not args.json:
-        sys.stderr.write(sources.told(ports, asked.values["source"]) + "\n")
+    told = sources.told(ports, asked.values, created=asked.created)
+    if not args.json:
+        sys.stderr.write("".join(f"{line}\n" for line in told))
     if args.dry_run:
         return _dry_run(ports, args, asked, root)
     with only_run(root, wait_s=args.wait):

@@ -2,9 +2,10 @@
 
 import argparse
 from collections.abc import Mapping
+from datetime import date, datetime
 from pathlib import Path
 
-from bft.domain import origin
+from bft.domain import origin, sessions
 from bft.flow.parameters import Given
 from bft.flow.spec import Workflow
 from bft.ports import Ports
@@ -32,10 +33,22 @@ def chosen(
     return {"source": spec} if spec else {}
 
 
-def told(ports: Ports, spec: str) -> str:
-    """One line for people: what the prices of a run are."""
-    held = origin.remembered(ports.store)
+def told(ports: Ports, values: Mapping[str, str], *, created: datetime) -> tuple[str, ...]:
+    """Lines for people: what the prices of a run are, and whether they suffice to train.
+
+    Raises:
+        ConfigError: an unknown profile, key or value.
+        DataError: too little to train, or the prices end before the run's session.
+    """
+    if "source" not in values:
+        return ()
+    spec = values["source"]
     if origin.is_simulated(spec):
-        own = "" if held else "; your own: --source files:PATH"
-        return f"source: {spec}, SIMULATED prices{own}"
-    return f"source: {spec}"
+        own = "" if origin.remembered(ports.store) else "; your own: --source files:PATH"
+        return (f"source: {spec}, SIMULATED prices{own}",)
+    profile, day = values.get("model-profile"), values.get("asof")
+    if profile is None:
+        return (f"source: {spec}",)
+    asof = date.fromisoformat(day) if day else sessions.last_closed(created)
+    found = ports.commands.preflight(ports.store.root, source=spec, profile=profile, asof=asof)
+    return found or (f"source: {spec}",)

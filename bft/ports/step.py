@@ -23,6 +23,7 @@ from bft.ports.night import (
 
 if TYPE_CHECKING:
     import argparse
+    from datetime import date
 
 Effect = Literal["pure", "replace", "once"]
 
@@ -53,6 +54,12 @@ class Commands(Protocol):
 
     def stale_because(self, argv: Sequence[str]) -> str:
         """In words: which digest, argument or code differs from the last finished call."""
+
+    def preflight(self, root: str, *, source: str, profile: str, asof: date) -> tuple[str, ...]:
+        """Sentences on whether a source's prices suffice for a profile, before a run begins.
+
+        Raises ConfigError (profile), DataError (too little to train).
+        """
 
 
 class Ports(Protocol):

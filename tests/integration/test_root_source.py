@@ -5,14 +5,20 @@ import json
 import shutil
 import socket
 from contextlib import redirect_stderr, redirect_stdout
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bft import cli
+from bft.domain import sessions
 
-BARS = "symbol,date,open,high,low,close,volume\nA,2018-02-07,10,11,9,10,90\n"
+SPAN = sessions.sessions(date(2016, 8, 1), date(2018, 2, 7))
+BARS = "symbol,date,open,high,low,close,volume\n" + "".join(
+    f"{name},{day},10,11,9,10,90\n" for name in "ABC" for day in SPAN
+)
+RUN = ("run", "nightly", "--profile", "short")
 DAY = ("--asof", "2018-02-07")
 
 
@@ -39,7 +45,7 @@ def root(prices: Path, tmp_path: Path) -> str:
 
 
 def planned_pull(*words: str) -> str:
-    code, line, _ = bft("run", "nightly", *DAY, "--dry-run", *words)
+    code, line, _ = bft(*RUN, *DAY, "--dry-run", *words)
     assert code == 0
     return next(node["line"] for node in line["nodes"] if node["node"] == "night.build")
 
@@ -69,7 +75,7 @@ def test_part_of_a_night_from_elsewhere_is_not_remembered(root: str, tmp_path: P
 
 
 def test_simulated_source_is_refused_for_a_root_of_real_prices(root: str) -> None:
-    for words in (("run", "nightly"), ("run", "nightly", "--param", "source=sim"), ("pull",)):
+    for words in (RUN, (*RUN, "--param", "source=sim"), ("pull",)):
         named = () if "--param" in words else ("--source", "sim")
         code, _, told = bft(*words, *DAY, "--root", root, *named)
         assert (code, "holds real prices (files:prices.csv)" in told) == (78, True), words
@@ -78,7 +84,7 @@ def test_simulated_source_is_refused_for_a_root_of_real_prices(root: str) -> Non
 
 def test_fresh_root_takes_the_simulator_and_says_so(prices: Path) -> None:
     assert "--source sim" in planned_pull("--root", "new")
-    told = bft("run", "nightly", *DAY, "--dry-run", "--root", "new")[2]
+    told = bft(*RUN, *DAY, "--dry-run", "--root", "new")[2]
     assert told.startswith("source: sim, SIMULATED prices; your own: --source files:PATH\n")
     assert prices.exists()
 
@@ -92,7 +98,7 @@ def test_status_says_what_the_root_holds(root: str, tmp_path: Path) -> None:
 
 def test_looking_at_a_new_root_writes_nothing(prices: Path, tmp_path: Path) -> None:
     words = ("--root", "new", "--source", f"files:{prices}")
-    code, line, _ = bft("run", "nightly", *DAY, "--dry-run", *words)
+    code, line, _ = bft(*RUN, *DAY, "--dry-run", *words)
     assert code == 0
     assert bft("status", "--root", "new")[0] == 0
     assert not (tmp_path / "new").exists()
@@ -115,7 +121,7 @@ def test_file_where_the_root_needs_a_folder_is_told_in_a_sentence(
     root: str, tmp_path: Path
 ) -> None:
     (tmp_path / "mine" / "runs").write_text("")
-    code, _, told = bft("run", "nightly", *DAY, "--root", root)
+    code, _, told = bft(*RUN, *DAY, "--root", root)
     assert code == 78
     assert f"root {root}: " in told
     assert "Traceback" not in told
