@@ -276,7 +276,8 @@ class CommandLine:
             return None if None in found else _joined([line for line in found if line])
         ports = self._ports(args)
         prepare(ports, step, args)
-        line = record.cached(ports, argv[0], step, args)
+        once = step.effect == "once"
+        line = step.done(ports, args) if once else record.cached(ports, argv[0], step, args)
         return None if line is None else _head(argv[0], args) | line
 
     def stale_because(self, argv: Sequence[str]) -> str:
