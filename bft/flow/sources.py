@@ -42,13 +42,12 @@ def told(ports: Ports, values: Mapping[str, str], *, created: datetime) -> tuple
     """
     if "source" not in values:
         return ()
-    spec = values["source"]
+    spec, profile, day = values["source"], values.get("model-profile"), values.get("asof")
+    found: tuple[str, ...] = ()
+    if profile is not None:
+        asof = date.fromisoformat(day) if day else sessions.last_closed(created)
+        found = ports.commands.preflight(ports.store.root, source=spec, profile=profile, asof=asof)
     if origin.is_simulated(spec):
         own = "" if origin.remembered(ports.store) else "; your own: --source files:PATH"
         return (f"source: {spec}, SIMULATED prices{own}",)
-    profile, day = values.get("model-profile"), values.get("asof")
-    if profile is None:
-        return (f"source: {spec}",)
-    asof = date.fromisoformat(day) if day else sessions.last_closed(created)
-    found = ports.commands.preflight(ports.store.root, source=spec, profile=profile, asof=asof)
     return found or (f"source: {spec}",)

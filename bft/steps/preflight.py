@@ -4,7 +4,7 @@ Asked by `bft run` in its first moments, so that nobody waits for a pull and a g
 that training has too little to learn from.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -54,12 +54,14 @@ def look(ports: Ports, asked: Asked) -> tuple[str, ...]:
         ConfigError: an unknown profile, key or value.
         DataError: the file does not reach asof, or holds too few sessions or rows to train.
     """
+    if ports.state.pointer("production").set_digest:
+        return ()
     from bft.models.profiles import effective
 
     source, profile = asked.source, asked.profile
     folder = registry.data_folder(asked.profiles_dir, "profiles")
     wanted = {name: effective(profile, name, (), folder) for name in MODEL_NAMES}
-    if source.partition(":")[0] != "files" or ports.state.pointer("production").set_digest:
+    if source.partition(":")[0] != "files":
         return ()
     held = _history(ports, source, asked.asof)
     _reaches(held, source, asked.asof)
@@ -74,10 +76,11 @@ def look(ports: Ports, asked: Asked) -> tuple[str, ...]:
     least, most = max(int(b["symbol_min_rows"]) for b in wanted.values()), max(held.rows.values())
     if most < least:
         raise DataError(f"{told}; profile {profile} needs {least} days of a symbol, most is {most}")
-    fewest = max(int(body["min_symbols"]) for body in wanted.values())
+    # Without min_names a day there is no RankIC, and no gate passes what was not measured.
+    fewest = max(int(b[key]) for b in wanted.values() for key in ("min_symbols", "min_names"))
     if len(held.rows) < fewest:
         raise DataError(f"{told}; profile {profile} needs {fewest} symbols{_less(profile)}")
-    return (f"{told}; profile {profile} needs {need}", *_small(held.rows, wanted.values()))
+    return (f"{told}; profile {profile} needs {need}", *_no_market(held.rows))
 
 
 def _history(ports: Ports, source: str, asof: date) -> History:
@@ -114,17 +117,11 @@ def _less(profile: str) -> str:
     return "" if profile == "short" else ", or take one that needs less (--profile short)"
 
 
-def _small(rows: Mapping[str, int], profiles: Iterable[Json]) -> tuple[str, ...]:
-    """What too few symbols mean, each thing once."""
-    names = len(rows)
-    fund, members = MARKET
-    told = []
-    if names < members and fund not in rows:
-        told.append(
-            f"{names} symbols are no market ({members} are, or {fund}): beta and the "
-            "three market inputs stay unknown"
-        )
-    least = max(int(body["min_names"]) for body in profiles)
-    if names < least:
-        told.append(f"RankIC is measured on days with {least} symbols or more: not at all here")
-    return tuple(told)
+def _no_market(rows: Mapping[str, int]) -> tuple[str, ...]:
+    names, (fund, members) = len(rows), MARKET
+    if names >= members or fund in rows:
+        return ()
+    return (
+        f"{names} symbols are no market ({members} are, or {fund}): beta and the three market "
+        "inputs stay unknown",
+    )

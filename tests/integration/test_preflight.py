@@ -14,6 +14,7 @@ from bft.steps import preflight
 
 LAST = pd.Timestamp("2018-02-07").date()
 SHORT = "files:bars"
+FIVE = ("A", "B", "C", "D", "E")
 
 
 def written(folder: Path, *, days: int, names: tuple[str, ...]) -> Files:
@@ -34,43 +35,42 @@ def look(tmp_path: Path, source: Files, profile: str = "short", day: str = "") -
 
 def test_file_that_suffices_says_what_there_is_and_is_needed(tmp_path: Path) -> None:
     names = tuple(f"A{chr(65 + n)}" for n in range(20))
-    (line,) = look(tmp_path, written(tmp_path, days=358, names=names))
+    (line,) = look(tmp_path, written(tmp_path, days=443, names=names))
     assert line == (
-        f"{SHORT}: 20 symbols, 2016-09-07 to 2018-02-07 (358 sessions); profile short needs 358"
+        f"{SHORT}: 20 symbols, 2016-05-06 to 2018-02-07 (443 sessions); profile short needs 443"
     )
     assert not (tmp_path / "root").exists()
 
 
 def test_one_session_too_few_is_refused_with_dates(tmp_path: Path) -> None:
-    words = "needs 358 sessions, 2016-09-07 to 2018-02-07: load them"
-    with pytest.raises(DataError, match=f"357 sessions.*{words}$"):
-        look(tmp_path, written(tmp_path, days=357, names=("A", "B", "C")))
+    words = "needs 443 sessions, 2016-05-06 to 2018-02-07: load them"
+    with pytest.raises(DataError, match=f"442 sessions.*{words}$"):
+        look(tmp_path, written(tmp_path, days=442, names=FIVE))
     with pytest.raises(DataError, match="--profile short"):
-        look(tmp_path, written(tmp_path, days=357, names=("A", "B", "C")), "realdata")
+        look(tmp_path, written(tmp_path, days=442, names=FIVE), "realdata")
 
 
 def test_few_symbols_are_told_of_once(tmp_path: Path) -> None:
-    told = look(tmp_path, written(tmp_path, days=400, names=("A", "B", "C")))
-    assert told[1].startswith("3 symbols are no market (20 are, or SPY)")
-    assert told[2] == "RankIC is measured on days with 5 symbols or more: not at all here"
-    assert len(look(tmp_path, written(tmp_path, days=400, names=("A", "B", "C", "D", "SPY")))) == 1
+    told = look(tmp_path, written(tmp_path, days=450, names=FIVE))
+    assert told[1].startswith("5 symbols are no market (20 are, or SPY)")
+    assert len(look(tmp_path, written(tmp_path, days=450, names=(*FIVE[1:], "SPY")))) == 1
 
 
 def test_too_few_symbols_are_refused(tmp_path: Path) -> None:
     two = written(tmp_path, days=1000, names=("A", "B"))
-    with pytest.raises(DataError, match=r"2 symbols, .*; profile short needs 3 symbols$"):
+    with pytest.raises(DataError, match=r"2 symbols, .*; profile short needs 5 symbols$"):
         look(tmp_path, two)
-    with pytest.raises(DataError, match=r"realdata needs 10 symbols, .* \(--profile short\)"):
+    with pytest.raises(DataError, match=r"realdata needs 20 symbols, .* \(--profile short\)"):
         look(tmp_path, two, "realdata")
 
 
 def test_prices_that_end_before_asof_name_the_last_session(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"ends on 2018-02-07, .*give --asof 2018-02-07"):
-        look(tmp_path, written(tmp_path, days=400, names=("A",)), day="2018-02-08")
+        look(tmp_path, written(tmp_path, days=450, names=("A",)), day="2018-02-08")
     with pytest.raises(DataError, match="no bar at or before 2010-01-04"):
-        look(tmp_path, written(tmp_path, days=400, names=("A",)), day="2010-01-04")
+        look(tmp_path, written(tmp_path, days=450, names=("A",)), day="2010-01-04")
 
 
 def test_unknown_profile_is_refused_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean short"):
-        look(tmp_path, written(tmp_path, days=400, names=("A",)), "shrt")
+        look(tmp_path, written(tmp_path, days=450, names=("A",)), "shrt")

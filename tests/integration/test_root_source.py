@@ -14,9 +14,9 @@ import pytest
 from bft import cli
 from bft.domain import sessions
 
-SPAN = sessions.sessions(date(2016, 8, 1), date(2018, 2, 7))
+SPAN = sessions.sessions(date(2016, 4, 1), date(2018, 2, 7))
 BARS = "symbol,date,open,high,low,close,volume\n" + "".join(
-    f"{name},{day},10,11,9,10,90\n" for name in "ABC" for day in SPAN
+    f"{name},{day},10,11,9,10,90\n" for name in "ABCDE" for day in SPAN
 )
 RUN = ("run", "nightly", "--profile", "short")
 DAY = ("--asof", "2018-02-07")
@@ -87,6 +87,14 @@ def test_fresh_root_takes_the_simulator_and_says_so(prices: Path) -> None:
     told = bft(*RUN, *DAY, "--dry-run", "--root", "new")[2]
     assert told.startswith("source: sim, SIMULATED prices; your own: --source files:PATH\n")
     assert prices.exists()
+
+
+def test_unknown_profile_ends_a_run_before_it_begins(prices: Path, tmp_path: Path) -> None:
+    for source in ("sim", f"files:{prices}"):
+        words = ("run", *DAY, "--root", "new", "--source", source, "--profile", "shrt")
+        code, _, told = bft(*words)
+        assert (code, "did you mean short?" in told) == (78, True)
+    assert not (tmp_path / "new").exists()
 
 
 def test_status_says_what_the_root_holds(root: str, tmp_path: Path) -> None:
