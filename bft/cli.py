@@ -22,6 +22,8 @@ from bft.domain.advice import rooted
 from bft.domain.errors import BftError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from bft.domain.runs import Json
     from bft.ports import Ports, Step, Summary
 
@@ -123,6 +125,8 @@ def _run(words: list[str]) -> int:
         _remember(ports, words, error.exit_code, {"error": str(error)}, started)
         _settle(ports, words[0], args, {"error": str(error)}, error.exit_code)
         raise
+    except OSError as error:
+        raise wiring.fault_of_root(error, args.root or settings.root) or error from error
     line = _line(words[0], args, summary, seconds=time.monotonic() - started)
     _outputs(step, line)
     _remember(ports, words, summary.exit_code, line, started)
@@ -169,15 +173,18 @@ def _settle(ports: "Ports", verb: str, args: argparse.Namespace, line: "Json", c
 
 
 def prepare(ports: "Ports", step: "Step", args: argparse.Namespace) -> None:
-    """Put settings on `args`; fill in and check `--asof`.
+    """Put the root's source and settings on `args`; fill in and check `--asof`.
 
     Raises:
         UsageError: asof is no closed session.
     """
     from bft import wiring
-    from bft.domain import sessions
+    from bft.domain import origin, sessions
 
     settings = wiring.settings()
+    if "source" in step.settings and args.source is None:
+        found = origin.remembered(ports.store)
+        args.source = found.spec(Path.cwd()) if found else None
     for name in step.settings:
         if getattr(args, name, None) is None:
             setattr(args, name, getattr(settings, name))
@@ -279,7 +286,8 @@ class CommandLine:
             return None if None in found else _joined([line for line in found if line])
         ports = self._ports(args)
         prepare(ports, step, args)
-        line = record.cached(ports, argv[0], step, args)
+        once = step.effect == "once"
+        line = step.done(ports, args) if once else record.cached(ports, argv[0], step, args)
         return None if line is None else _head(argv[0], args) | line
 
     def stale_because(self, argv: Sequence[str]) -> str:
@@ -293,6 +301,15 @@ class CommandLine:
         ports = self._ports(args)
         prepare(ports, step, args)
         return record.difference(ports, argv[0], step, args)
+
+    def preflight(self, root: str, *, source: str, profile: str, asof: "date") -> tuple[str, ...]:
+        """Sentences on whether a source's prices suffice for a profile."""
+        from bft import wiring
+        from bft.steps import preflight
+
+        folder = wiring.settings().profiles_dir
+        asked = preflight.Asked(source=source, profile=profile, asof=asof, profiles_dir=folder)
+        return preflight.look(self._ports(argparse.Namespace(root=root)), asked)
 
     def _ports(self, args: argparse.Namespace) -> "Ports":
         from bft import wiring

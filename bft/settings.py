@@ -152,6 +152,11 @@ class Settings:
     smtp_url: Secret = field(default=Secret(""))  # smtp://user:password@host:587
     notify_to: str = ""
 
+    @property
+    def usual_source(self) -> str:
+        """Source of a root that remembers none: BFT_SOURCE, else what there is a key for."""
+        return self.source or ("alphavantage" if self.alphavantage_api_key else "")
+
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read and check the settings.

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from bft import wiring
@@ -73,6 +74,9 @@ class Markers:
 
     def stale_because(self, _argv: Sequence[str]) -> str:
         return "never ran"
+
+    def preflight(self, root: str, *, source: str, profile: str, asof: date) -> tuple[str, ...]:
+        return ()
 
 
 def main(words: list[str]) -> int:

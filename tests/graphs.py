@@ -6,6 +6,7 @@ counts its calls in the root, `sleep S`, `append FILE WORD`, `progress N`, `env 
 
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,9 @@ class NoCommands:
 
     def stale_because(self, argv: Sequence[str]) -> str:
         return "never ran"
+
+    def preflight(self, root: str, *, source: str, profile: str, asof: date) -> tuple[str, ...]:
+        return ()
 
 
 def step(name: str, args: str, **fields: Any) -> Json:

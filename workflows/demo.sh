@@ -23,6 +23,6 @@ A night of simulated data, 60 stocks, is in ./$root. Look at:
   nine models:       $bft serve --root $root mlflow
   what ran:          $bft status --root $root
   run it again:      make demo   (nothing is left to do)
-Your own prices, a CSV or Parquet file with symbol, date, open, high, low, close, volume:
+Your own prices, a CSV or Parquet file with symbol, date, open, high, low, close, volume (docs/sources.md):
   $bft run nightly --root mine --asof DATE --source files:PATH --profile realdata
 END

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bft.dataset.folders import publish
-from bft.dataset.labels import Bars, labels
+from bft.dataset.labels import Bars, State, labels
+from bft.dataset.members import MEMBER
 from bft.domain import sessions
 from bft.domain.errors import DataError
 from bft.domain.gold import INPUTS, MARKET_PROXY, SIMULATED
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 
-SCHEMA = "bft.arrays/1"
+SCHEMA = "bft.arrays/2"
 FEATURE_SET = hashlib.sha256("\n".join(INPUTS).encode()).hexdigest()
 """Id of the ordered input names (bft52)."""
 _FILES = ("X", "dates", "offsets", "opens", "closes", "flags", "y", "label_end", "label_state")
@@ -71,9 +72,11 @@ class Arrays:
         return np.repeat(np.arange(len(self.symbols)), np.diff(self.offsets))
 
 
-def arrays_digest(*, gold_digest: str, asof: "date", clock: str, code: str) -> str:
+def arrays_digest(
+    *, gold_digest: str, universe_digest: str, asof: "date", clock: str, code: str
+) -> str:
     """Name of the cache folder of these arrays."""
-    parts = (SCHEMA, gold_digest, asof.isoformat(), clock, code, FEATURE_SET)
+    parts = (SCHEMA, gold_digest, universe_digest, asof.isoformat(), clock, code, FEATURE_SET)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -102,7 +105,8 @@ def from_gold(
 ) -> Arrays:
     """Arrays of stored gold rows (own-day basis) and their inputs, in memory.
 
-    `inputs` are `bft.features.inputs.model_inputs(gold)`, rows in the order of `gold`.
+    `inputs` are `bft.features.inputs.model_inputs(gold)`, rows in the order of `gold`. Rows that a
+    column `member` (`bft.dataset.members`) denies have no label.
 
     Raises:
         DataError: a column is missing or text, a key repeats or is unsorted, a row lies after
@@ -122,6 +126,9 @@ def from_gold(
         flags=flags,
     )
     known = labels(bars, asof=sessions.number(asof), clock=clock)
+    if MEMBER in gold.column_names:
+        outside = ~gold[MEMBER].to_numpy()
+        known.state[outside], known.y[outside] = State.NOT_MEMBER, np.nan
     return Arrays(
         digest=digest,
         gold_digest=gold_digest,

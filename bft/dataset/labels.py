@@ -35,6 +35,7 @@ class State(IntEnum):
     NO_EXIT = 4  # a gap around label_end, trading went on later
     OUT_OF_RANGE = 5
     FLAGGED = 6  # a provisional or suspected-split row in the label span
+    NOT_MEMBER = 7  # the symbol was not of the universe at t, which is known by day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bft.domain.errors import ConfigError, DataError
 from bft.domain.forecast import HORIZONS_DAYS
 from bft.domain.runs import Json
+from bft.domain.sessions import session
 
 EDGE_SESSIONS = 5  # the newest edge moves by a week
 CPCV_GROUPS, CPCV_TEST_GROUPS = 10, 2
@@ -66,12 +67,8 @@ def walk_forward(
     Raises:
         DataError: a training block is shorter than `min_train_sessions`; says what is needed.
     """
-    test, count = profile["test_sessions"], profile["folds"]
     longest = max(HORIZONS_DAYS)
-    edges = [(newest - longest - test) // EDGE_SESSIONS * EDGE_SESSIONS]
-    while len(edges) < count:
-        edges.append((edges[-1] - test) // test * test)
-    edges.reverse()
+    edges = _edges(newest, profile)
     ends = [*(edge - 1 for edge in edges[1:]), newest - purge(horizon)]
     folds = []
     for k, (edge, end) in enumerate(zip(edges, ends, strict=True)):
@@ -82,6 +79,15 @@ def walk_forward(
             Fold(k=k, train=(train,), valid=(valid,), test=((edge, end),), normalise=(window,))
         )
     return tuple(folds)
+
+
+def spare(start: int, newest: int, profile: Mapping[str, Any]) -> int:
+    """Sessions that the oldest fold trains on beyond `min_train_sessions`; negative: lacking.
+
+    Of the longest horizon, which leaves the fewest.
+    """
+    train = _before(start, _edges(newest, profile)[0], max(HORIZONS_DAYS), profile)[0]
+    return int(train[1] - train[0] + 1 - profile["min_train_sessions"])
 
 
 def cpcv(start: int, newest: int, horizon: int, profile: Mapping[str, Any]) -> tuple[Fold, ...]:
@@ -121,6 +127,15 @@ def spans_of(value: Any) -> tuple[Span, ...]:
     return tuple((int(first), int(last)) for first, last in pairs)
 
 
+def _edges(newest: int, profile: Mapping[str, Any]) -> list[int]:
+    """First test session of each fold, oldest first."""
+    test = profile["test_sessions"]
+    edges = [(newest - max(HORIZONS_DAYS) - test) // EDGE_SESSIONS * EDGE_SESSIONS]
+    while len(edges) < profile["folds"]:
+        edges.append((edges[-1] - test) // test * test)
+    return edges[::-1]
+
+
 def _before(start: int, edge: int, horizon: int, profile: Mapping[str, Any]) -> tuple[Span, Span]:
     gap = purge(horizon) + 1
     valid_end = edge - gap
@@ -133,8 +148,9 @@ def _check(train: Span, longest: int, start: int, edge: int, profile: Mapping[st
     if have < need:
         more = need - have
         raise DataError(
-            f"{have} training sessions from {start} before the test at {edge}, need {need}: "
-            f"load {more} earlier sessions, or use fewer --folds"
+            f"{max(have, 0)} sessions to train on from {session(start)} before the first test on "
+            f"{session(edge)}, {need} are needed: load {more} earlier sessions, take a profile "
+            "that asks for less, such as --profile short, or fewer --folds"
         )
 
 

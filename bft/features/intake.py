@@ -16,7 +16,7 @@ REFUSED_FRAC, NO_SESSION_FRAC = 0.05, 0.01
 
 
 def clean_bars(bars: pd.DataFrame, *, asof: date, bulk: bool, skips: Skips) -> pd.DataFrame:
-    """Bars sorted by symbol and date without rows that are none; counts what it drops.
+    """Bars sorted by symbol and date without rows that are none; counts what it drops or moves.
 
     Raises:
         DataError: too many refused rows or non-sessions; of a `bulk` delivery, two different rows
@@ -24,6 +24,8 @@ def clean_bars(bars: pd.DataFrame, *, asof: date, bulk: bool, skips: Skips) -> p
     """
     bars = _on_sessions(bars, asof=asof, skips=skips)
     bars = _valued(bars, skips=skips)
+    if bulk:
+        _count_unsorted(bars, skips=skips)
     return _distinct(bars, bulk=bulk, skips=skips)
 
 
@@ -62,6 +64,12 @@ def _valued(bars: pd.DataFrame, *, skips: Skips) -> pd.DataFrame:
     skips.add("bad_close", keys_of(bars[bad_close]), count=int(bad_close.sum()))
     skips.add("bad_volume", keys_of(bars[bad_volume]), count=int(bad_volume.sum()))
     return bars[~refused].assign(volume=volume[~refused].round())
+
+
+def _count_unsorted(bars: pd.DataFrame, *, skips: Skips) -> None:
+    """Rows of a file that lie before the row above them of their symbol: kept, and sorted."""
+    behind = bars.groupby("symbol", sort=False)["date"].diff() < pd.Timedelta(0)
+    skips.add("sorted_rows", keys_of(bars[behind]), count=int(behind.sum()))
 
 
 def _distinct(bars: pd.DataFrame, *, bulk: bool, skips: Skips) -> pd.DataFrame:

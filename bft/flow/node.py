@@ -18,6 +18,7 @@ from typing import IO
 from bft.domain.runs import Json
 from bft.ports import Tick
 
+MESSAGE_CHARS = 2000
 LOG_BYTES = 2**20  # a log keeps its last MiB
 GRACE_S = 10.0  # between SIGTERM and SIGKILL
 LOOK_S = 0.2
@@ -230,7 +231,8 @@ def _message(text: bytes) -> str:
     lines = [line for line in text.decode(errors="replace").splitlines() if line.strip()]
     told = [line for line in lines if line.startswith("error: ")]
     said = (told or lines or [""])[-1].removeprefix("error: ")
-    return re.sub(r"\s+\[\d+\]$", "", said)[:500]  # its exit code is known
+    said = re.sub(r"\s+\[\d+\]$", "", said)  # its exit code is known
+    return said if len(said) <= MESSAGE_CHARS else said[:MESSAGE_CHARS] + "..."
 
 
 def inherited_fds() -> tuple[int, ...]:

@@ -36,6 +36,7 @@ def tell(
         "phase": str(result.phase),
         "asof": verdict.get("asof") or given.get("asof") or None,
         "reason": verdict.get("reason"),
+        **({"source": given["source"]} if "source" in given else {}),
         **{key: counts[key] for key in ("ran", "cached", "failed")},
         "failures": failed,
         "next": _next(record.run, result, code),

@@ -112,7 +112,7 @@ class Plan:
         when = substitute(task.when, values)
         open_tags = [tag for tag in tags_in(when) if tag.startswith(("tasks.", "steps."))]
         if open_tags:
-            self._say(node, "open", f"when {when}")
+            self._say(node, "open", f"when {_words(when)}")
             return None
         try:
             if task.loop is None:
@@ -128,7 +128,7 @@ class Plan:
         loop = task.loop or Loop()
         source = str(loop.param or loop.count or "")
         if tags_in(substitute(source, values)):
-            self._say(node, "open", f"one node for each of {source}")
+            self._say(node, "open", f"one node for each of {_words(source)}")
             return None
         items = graph.items_of(loop, when, values)
         if not items:
@@ -222,3 +222,9 @@ class Plan:
                 expected_s=self._expected.get(node.partition("(")[0]),
             )
         )
+
+
+def _words(text: str) -> str:
+    """A text whose open tags read `missing of build`."""
+    named = {tag: tag.split(".") for tag in tags_in(text)}
+    return substitute(text, {t: f"{p[-1]} of {p[1]}" for t, p in named.items() if len(p) > 2})

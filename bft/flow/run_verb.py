@@ -23,7 +23,7 @@ from bft.domain import sessions
 from bft.domain.errors import ConfigError, RefusedError, UsageError
 from bft.domain.numbers import AT_LEAST_0, COUNT
 from bft.domain.runs import Json
-from bft.flow import expect, graph, outcome, parameters, show
+from bft.flow import expect, graph, outcome, parameters, show, sources
 from bft.flow.arguments import instant, optional_day
 from bft.flow.context import Approver, Options
 from bft.flow.expression import depends_on
@@ -34,18 +34,29 @@ from bft.flow.state import Journal, Listener, RunRecord, find_run, only_run, rea
 from bft.ports import Ports, Step, Summary, Tick
 
 PREFIX = (sys.executable, "-m", "bft")
+CHOICES = """\
+workflows: nightly (prices to reports), premarket, market-hours, close (a
+  trading day), backfill (--param from=DATE --param to=DATE)
+sources: files:PATH (a CSV or Parquet file, or a folder: docs/sources.md),
+  sim[:URL] (the simulator: bft serve market-sim), alphavantage (needs
+  ALPHAVANTAGE_API_KEY), mysql:URL (an older installation)
+profiles: demo (the simulator), short (two years of a few symbols), realdata
+  (four years of twenty and more), production, production_cross (a GPU), or
+  the path of a YAML file of your own"""
+"""What `--help` says of the choices; a test compares it with what there is."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What to run, with what, which part of it, and how it is told."""
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, CHOICES
     add = parser.add_argument
     add("name", nargs="?", default=None, help="workflow (nightly)")
     add("--asof", dest="day", type=optional_day, default=None, help="session (the guard decides)")
     add("--at", type=instant, default=None, help="pretend the run is created at this instant")
     add("--param", action="append", default=[], metavar="K=V", help="a workflow parameter")
     add("--params", type=Path, default=None, metavar="FILE", help="parameters as YAML")
-    add("--source", default=None, help="same as --param source=...")
-    add("--profile", default=None, help="same as --param model-profile=...")
+    add("--source", default=None, help="whose prices (the root's own, else BFT_SOURCE, else sim)")
+    add("--profile", default=None, help="of training: demo, short, realdata, ... or a file")
     add("--jobs", type=COUNT, default=None, help="nodes at once (what fits)")
     add(
         "--from", dest="start", default=None, metavar="NODE", help="run NODE and all after it again"
@@ -87,6 +98,9 @@ def run(
         )
     root = Path(ports.store.root)
     asked = _asked(ports, args, root)
+    told = sources.told(ports, asked.values, created=asked.created)
+    if not args.json:
+        sys.stderr.write("".join(f"{line}\n" for line in told))
     if args.dry_run:
         return _dry_run(ports, args, asked, root)
     with only_run(root, wait_s=args.wait):
@@ -109,9 +123,10 @@ def _asked(ports: Ports, args: argparse.Namespace, root: Path) -> Asked:
     if args.day and not sessions.is_session(args.day):
         nearest = sessions.on_or_before(args.day)
         raise UsageError(f"--asof {args.day} is no XNYS session; nearest earlier: --asof {nearest}")
-    short = {"asof": str(args.day) if args.day else None, "source": args.source}
+    short = {"asof": str(args.day) if args.day else None}
     short |= {"model-profile": args.profile, "root": args.root}
     plain = given.values | {key: text for key, text in short.items() if text is not None}
+    plain |= sources.chosen(ports, args, workflow, given)
     values = parameters.resolve(workflow, plain, given.maps, absent_ok=("root",))
     if args.at and values.get("mode") == "live":
         raise RefusedError("--at pretends another time and is for paper only; mode is live")
@@ -334,7 +349,8 @@ STEP = Step(
         "ran": "nodes that did work",
         "cached": "nodes whose work was found finished",
         "failures": "nodes that failed, with exit code and reason",
+        "source": "whose prices it asked for",
         "next": "the command to go on with",
     },
-    settings=("root", "workflows_dir"),
+    settings=("root", "workflows_dir", "usual_source"),
 )

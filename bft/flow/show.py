@@ -37,6 +37,8 @@ SIGNS = {
 _STATES = {"queued": "queued", "started": "running", "retried": "retrying"}
 _STATES |= {"suspended": "suspended", "cached": "cached"}
 BAR_CELLS = 12
+PROGRESS_EVERY_S = 10.0
+"""How often plain lines tell how far a node is."""
 
 
 @dataclass
@@ -197,7 +199,7 @@ def shown(tree: Tree, *, quiet: bool) -> Iterator[tuple[Listener, Callable[[], N
         with _live(tree) as pause:
             yield tree.take, pause
     else:
-        yield _say, (lambda: None)
+        yield Lines().take, (lambda: None)
 
 
 @contextmanager
@@ -228,19 +230,44 @@ def console() -> "Console":
     return Console(stderr=True, highlight=False)
 
 
-def _say(line: Json) -> None:
-    if line["event"] in {"progress", "queued"} or not line["node"]:
-        return
-    at = datetime.fromisoformat(line["at"]).astimezone(UTC)
+class Lines:
+    """Plain lines: one for each transition, and how far a node is once in a while."""
+
+    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._told_s: dict[str, float] = {}
+
+    def take(self, line: Json) -> None:
+        """Tell of one event, or leave it."""
+        node = line["node"]
+        if line["event"] == "queued" or not node:
+            return
+        now, progress = self._now(), line["event"] == "progress"
+        if progress and now - self._told_s.get(node, now) < PROGRESS_EVERY_S:
+            return
+        self._told_s[node] = now
+        sys.stderr.write((_far if progress else _ended)(line) + "\n")
+        sys.stderr.flush()
+
+
+def _far(line: Json) -> str:
+    told = f"{line['done']}/{line['total']}  {line.get('reason') or ''}"
+    return f"{_at(line)}  {line['node']:<28}  {'running':<9}  {told}".rstrip()
+
+
+def _ended(line: Json) -> str:
     event = line.get("phase") if line["event"] == "finished" else line["event"]
     code = line.get("exit_code")
     parts = [
-        f"{at:%H:%M:%S}",
+        _at(line),
         f"{line['node']:<28}",
         f"{event or '':<9}".lower(),
         clock_text(line["seconds"]) if line.get("seconds") else "",
         f"[{code}]" if code else "",
         str(line.get("reason") or ""),
     ]
-    sys.stderr.write("  ".join(part for part in parts if part).rstrip() + "\n")
-    sys.stderr.flush()
+    return "  ".join(part for part in parts if part).rstrip()
+
+
+def _at(line: Json) -> str:
+    return f"{datetime.fromisoformat(line['at']).astimezone(UTC):%H:%M:%S}"

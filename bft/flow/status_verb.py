@@ -5,7 +5,7 @@ import sys
 from datetime import date, datetime
 from pathlib import Path
 
-from bft.domain import sessions
+from bft.domain import origin, sessions
 from bft.domain.advice import rooted
 from bft.domain.runs import Json
 from bft.flow import executor, records
@@ -36,10 +36,15 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     found = _runs(ports)
     missing = _missing(ports, asof)
     after = f"bft run nightly --asof {asof}" if missing else ""
+    held = origin.remembered(ports.store)
     values: Json = {"asof": str(asof), "missing": missing, "next": after}
+    values["source"] = held.source if held else None
+    values["simulated"] = held.simulated if held else None
     values["runs"] = [_told(record) for record in found[-SHOWN:]]
     values["executor"] = told = executor.standing(ports.executor(args.api_url))
     if not args.json:
+        holds = held.words if held else "nothing yet"
+        sys.stderr.write(f"root {args.root or './data'}: {holds}\n")
         _say(found[-SHOWN:], missing, rooted(after, args.root), now)
         executor.say(told)
     if args.check:
@@ -106,6 +111,8 @@ STEP = Step(
     arguments=arguments,
     run=run,
     outputs={
+        "source": "of the root's pulls, once there was one",
+        "simulated": "whether its rows are simulated",
         "runs": "the last runs",
         "missing": "what is not done",
         "next": "a command",

@@ -87,8 +87,10 @@ def fold_data(job: Job, fold: Mapping[str, Any]) -> FoldData:
     dead = normalised.statistics.dead
     if len(dead) > profile["max_dead_features"]:
         raise DataError(
-            f"{name}: {len(dead)} inputs have no training data ({', '.join(dead)}), at most "
-            f"{profile['max_dead_features']} may; load them or set max_dead_features"
+            f"{name}: {len(dead)} inputs have no training data, at most "
+            f"{profile['max_dead_features']} may; load them (docs/sources.md), take --profile "
+            f"short, or set max_dead_features in a profile of your own; without data: "
+            f"{', '.join(dead)}"
         )
     NETS[profile["type"]].check(arrays.features, dead)
     ready = usable(arrays, name, profile, dead)

@@ -1,4 +1,4 @@
-"""Profiles: every number of a training run, read from `mlflow/profiles/NAME.yaml`.
+"""Profiles: every number of a training run, of `mlflow/profiles/NAME.yaml` or a file of your own.
 
 A file has `common` values and `models`: ordered patterns of model names (`bin_*`, `*_30d`) whose
 values go over the common ones. `effective` is the flat result for one model, checked whole.
@@ -74,6 +74,7 @@ _INTEGERS: dict[str, tuple[int, int, int]] = {  # default, low, high
     "train_start_offset": (0, -100_000, 100_000),
     "symbol_min_rows": (252, 2, 100_000),
     "max_dead_features": (8, 0, 52),
+    "min_symbols": (10, 2, 10_000),
     "min_names": (20, 2, 10_000),
     "top_names": (10, 1, 10_000),
     "bootstrap_draws": (2000, 10, 1_000_000),
@@ -117,6 +118,12 @@ def profiles_folder(setting: str = "") -> Path:
     return Path(setting) if setting else Path(__file__).parents[2] / "mlflow" / "profiles"
 
 
+def profile_file(profile: str, folder: Path) -> Path:
+    """File of a profile: a name of the folder, or the path of a file of your own."""
+    own = profile.endswith((".yaml", ".yml")) or "/" in profile
+    return Path(profile) if own else folder / f"{profile}.yaml"
+
+
 def effective(profile: str, model: str, overrides: Iterable[str], folder: Path) -> Json:
     """Flat profile of one model, with `K=V` overrides on top, every key present.
 
@@ -127,13 +134,15 @@ def effective(profile: str, model: str, overrides: Iterable[str], folder: Path) 
     if model not in MODEL_NAMES:
         raise ConfigError(f"unknown model {model}{_near(model, MODEL_NAMES)}")
     document = _read(profile, folder)
-    values: Json = defaults() | {"profile": profile}
-    layers = [document.get("common", {})]
-    layers += [
-        part for pattern, part in document.get("models", {}).items() if fnmatch(model, pattern)
-    ]
-    for layer in layers:
-        values |= {name: _checked(name, value, profile) for name, value in layer.items()}
+    values: Json = defaults() | {"profile": profile_file(profile, folder).stem}
+    layers = {"common": document.get("common") or {}}
+    patterns = document.get("models") or {}
+    layers |= {f"models.{p}": part or {} for p, part in patterns.items() if fnmatch(model, p)}
+    for place, layer in layers.items():
+        where = f"profile {profile}, {place}"
+        if not isinstance(layer, Mapping):
+            raise ConfigError(f"{where}: a mapping of keys to values is expected")
+        values |= {name: _checked(name, value, where) for name, value in layer.items()}
     for text in overrides:
         name, _, value = text.partition("=")
         try:
@@ -151,8 +160,10 @@ def defaults() -> Json:
 
 
 def _read(profile: str, folder: Path) -> Json:
-    file = folder / f"{profile}.yaml"
+    file = profile_file(profile, folder)
     if not file.is_file():
+        if file.parent != folder:
+            raise ConfigError(f"--profile {profile}: no such file; copy one of {folder}")
         known = sorted(path.stem for path in folder.glob("*.yaml"))
         raise ConfigError(f"unknown profile {profile} in {folder}{_near(profile, known)}")
     try:
@@ -164,7 +175,10 @@ def _read(profile: str, folder: Path) -> Json:
     unknown = sorted(set(document) - {"schema", "profile", "common", "models"})
     if unknown:
         raise ConfigError(f"{file}: unknown key {unknown[0]}; known: common, models")
-    unused = [p for p in document.get("models", {}) if not any(fnmatch(m, p) for m in MODEL_NAMES)]
+    patterns = document.get("models") or {}
+    if not isinstance(patterns, Mapping):
+        raise ConfigError(f"{file}: models is no mapping of patterns, such as reg_*, to values")
+    unused = [p for p in patterns if not any(fnmatch(m, p) for m in MODEL_NAMES)]
     if unused:
         raise ConfigError(f"{file}: {unused[0]} matches no model{_near(unused[0], MODEL_NAMES)}")
     return dict(document)

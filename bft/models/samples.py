@@ -19,7 +19,6 @@ from bft.models.calibrate import classes
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-SYMBOLS_MIN = 10
 OUT_OF_RANGE_MAX = 0.001  # share of labels; more of them are a fault of the data
 
 
@@ -94,11 +93,15 @@ def label_facts(name: ModelName, train: Samples, profile: Mapping[str, Any]) -> 
     """The `label` part of model.json, from training samples only.
 
     Raises:
-        DataError: fewer than 10 symbols, one class only, equal quantile edges, no spread.
+        DataError: fewer than `min_symbols`, one class only, equal quantile edges, no spread.
     """
     count = len(np.unique(train.symbol))
-    if count < SYMBOLS_MIN:
-        raise DataError(f"{name}: {count} symbols have training samples, need {SYMBOLS_MIN}")
+    least = profile["min_symbols"]
+    if count < least:
+        raise DataError(
+            f"{name}: {count} symbols have training samples, {least} are needed; load more, or "
+            "take a profile that asks for fewer (min_symbols), such as --profile short"
+        )
     y = train.y
     q01, q99 = (float(q) for q in np.quantile(y, [0.01, 0.99]))
     facts: Json = {

@@ -23,6 +23,7 @@ from bft.ports.night import (
 
 if TYPE_CHECKING:
     import argparse
+    from datetime import date
 
 Effect = Literal["pure", "replace", "once"]
 
@@ -53,6 +54,12 @@ class Commands(Protocol):
 
     def stale_because(self, argv: Sequence[str]) -> str:
         """In words: which digest, argument or code differs from the last finished call."""
+
+    def preflight(self, root: str, *, source: str, profile: str, asof: date) -> tuple[str, ...]:
+        """Sentences on whether a source's prices suffice for a profile, before a run begins.
+
+        Raises ConfigError (profile), DataError (too little to train).
+        """
 
 
 class Ports(Protocol):
@@ -96,7 +103,8 @@ class Step:
     are of another class. `outputs` are keys of the JSON line that
     workflows may read. `settings` are names of Settings that are put on `args` before `run`.
     `code` lists the packages whose source is part of the marker key. `inputs` returns the digests
-    a re-run compares, or None: never cached.
+    a re-run compares, or None: never cached. `done` is the line of a `once` step that would
+    change nothing, or None: a re-run workflow need not start it.
     """
 
     effect: Effect
@@ -104,6 +112,7 @@ class Step:
     arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[Ports, argparse.Namespace, Tick], Summary]
     inputs: Callable[[Ports, argparse.Namespace], Mapping[str, str] | None] = lambda _p, _a: None
+    done: Callable[[Ports, argparse.Namespace], Json | None] = lambda _p, _a: None
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)

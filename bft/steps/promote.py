@@ -79,6 +79,18 @@ def promote(ports: Ports, args: argparse.Namespace, digest: str | None, report: 
     return _promoted(ports, args.asof, there, moved, already=already)
 
 
+def done(ports: Ports, args: argparse.Namespace) -> Json | None:
+    """What the day's promotion came to, where its models are those in production."""
+    asked = (args.set, args.from_mlflow, args.approve, args.accept_inconclusive, args.dry_run)
+    _, current = registry.production(ports)
+    if any(asked) or args.expect is not None or current is None:
+        return None
+    digest = registry.newest_report(ports.store, str(args.asof))["set_digest"]
+    if digest is None or read_set(ports.store, digest).digests() != current.digests():
+        return None
+    return {"status": "not_promoted", "reasons": ["unchanged"]}
+
+
 def read_policy(args: argparse.Namespace) -> Json:
     """What promotion asks for in this mode.
 
@@ -190,6 +202,7 @@ STEP = Step(
     summary="move a gated set of models into production",
     arguments=arguments,
     run=run,
+    done=done,
     reads=("sets", "gates"),
     writes=("model_pointer", "audit"),
     outputs={

@@ -9,9 +9,10 @@ import argparse
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bft.domain import sessions
+from bft.domain import origin, sessions
 from bft.domain.delivery import TOPICS
 from bft.domain.errors import DataError, UnavailableError
 from bft.domain.market import RAW_TABLES
@@ -33,7 +34,9 @@ COMPLETE_FRAC = 0.98
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     add_asof(parser)
-    parser.add_argument("--source", help="alphavantage, sim[:URL], files:PATH or mysql:URL")
+    parser.add_argument(
+        "--source", help="alphavantage, sim[:URL], files:PATH or mysql:URL (the root's)"
+    )
     parser.add_argument("--symbols", help="only these, as AAPL,MSFT")
     parser.add_argument("--universe", metavar="FILE", help="symbol file")
     parser.add_argument("--watchlist", metavar="FILE|all", help="symbols to follow the news of")
@@ -55,14 +58,17 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     from bft.steps import pull_bulk, pull_vendor
 
     source = ports.source(args.source)
+    _check_kind(ports, args, simulated=source.name == "sim")
     night = _night(ports, source, args)
     notes: list[str] = []
     collect = pull_bulk.collect if source.bulk else pull_vendor.collect
     coverage = collect(night, source, args, tick, notes)
+    _check_kind(ports, args, simulated=night.source == "sim")  # a vendor's address may simulate
     exit_code, error = _outcome(night, coverage)
     objects: Mapping[str, str] = {}
     if not error:
         with ports.store.exclusive():  # another pull of this day may hold other symbols
+            _remember(ports, args, night)
             objects = night.publish()
     stored, revisions = ({}, 0) if error else (dict(sorted(night.rows.items())), night.revisions)
     doubts: list[str] = []
@@ -92,6 +98,27 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         exit_code=exit_code,
         error=error,
     )
+
+
+def _check_kind(ports: Ports, args: argparse.Namespace, *, simulated: bool) -> None:
+    """Refuse to mix simulated rows with real ones.
+
+    Raises:
+        ConfigError: the root holds the other kind.
+    """
+    before = origin.remembered(ports.store)
+    if before:
+        spec = args.source or "alphavantage"
+        before.check(simulated=simulated, spec=spec, root=ports.store.root)
+
+
+def _remember(ports: Ports, args: argparse.Namespace, night: "Night") -> None:
+    """Note the source that later runs use; a part of a night changes no note."""
+    if night.partial and origin.remembered(ports.store):
+        return
+    spec, simulated = args.source or "alphavantage", night.source == "sim"
+    made = origin.origin_of(spec, Path.cwd(), simulated=simulated)
+    ports.store.put(origin.KEY, origin.encoded(made))
 
 
 def _doubts(

@@ -26,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `bft train`."""
     add_asof(parser)
     parser.add_argument("name", metavar="NAME", help="one of the nine models, or all")
-    parser.add_argument("--profile", default="demo", help="file of the profiles folder")
+    parser.add_argument("--profile", default="demo", help="demo, short, realdata, ... or a file")
     parser.add_argument("--type", help="net (the profile's)")
     parser.add_argument("--folds", type=COUNT, help="walk-forward folds (the profile's)")
     parser.add_argument("--train-start", type=day, help="first training session")
@@ -54,7 +54,9 @@ def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str] | None:
     """Gold and the profile decide what a training gives."""
     if args.dry_run or args.no_resume:
         return None
-    file = registry.data_folder(args.profiles_dir, "profiles") / f"{args.profile}.yaml"
+    from bft.models.profiles import profile_file
+
+    file = profile_file(args.profile, registry.data_folder(args.profiles_dir, "profiles"))
     text = file.read_text(encoding="utf-8") if file.exists() else "absent"
     tables = table_digests(ports.store, ("gold", "macro", "universe"), args)
     return {**tables, "profile": digest_of(text)}

@@ -18,6 +18,7 @@ from bft.domain.runs import Json, Needs, Task
 from bft.models.model_set import digest_of
 from bft.ports import Manifest, Ports, Store
 from bft.steps import registry
+from bft.steps.gold_tables import known_facts
 from bft.steps.record import PACKAGE, code_digest
 
 if TYPE_CHECKING:
@@ -145,16 +146,25 @@ def arrays_folder(ports: Ports, asof: date, *, clock: str = "next_open") -> Path
 
 def _arrays(store: Store, manifest: Manifest, clock: str) -> Path:
     from bft.dataset.arrays import arrays_digest, build, cached_arrays
+    from bft.dataset.members import with_members
     from bft.features.inputs import model_inputs
 
     code = code_digest(ARRAY_CODE)
     asof = manifest.asof
-    digest = arrays_digest(gold_digest=manifest.digest, asof=asof, clock=clock, code=code)
+    listed = store.manifest("universe", asof=asof)
+    digest = arrays_digest(
+        gold_digest=manifest.digest,
+        universe_digest=listed.digest if listed else "absent",
+        asof=asof,
+        clock=clock,
+        code=code,
+    )
 
     def make(folder: Path) -> None:
         gold = store.read("gold", asof=asof)
         inputs = model_inputs(gold, macro=store.read("macro", asof=asof))
-        build(gold, inputs, folder, asof=asof, gold_digest=manifest.digest, clock=clock)
+        held = with_members(gold, known_facts(store, asof, ("universe",))["universe"])
+        build(held, inputs, folder, asof=asof, gold_digest=manifest.digest, clock=clock)
 
     return cached_arrays(store.path("cache/arrays"), digest, make)
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from bft.domain.errors import ConfigError
 from bft.ports import Commands, Tick
 from bft.settings import Settings, read_settings, token_secrets
+from bft.wiring.roots import check_folder, fault_of_root
 
 if TYPE_CHECKING:
     from bft.ports import (
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
         Tracker,
     )
 
+
+__all__ = ["Wired", "book_url", "fault_of_root", "progress", "settings", "tables", "wire"]
 
 TABLES_WAIT_S = 300.0
 """How long a publication waits for another one; the longest, of gold, takes minutes."""
@@ -224,7 +227,12 @@ class Wired:
 
 
 def wire(values: Settings, *, root: str | None, commands: Commands, json_only: bool) -> Wired:
-    """Ports for one command line."""
+    """Ports for one command line.
+
+    Raises:
+        ConfigError: the root cannot be a folder.
+    """
+    check_folder(root or values.root)
     return Wired(values, root=root or values.root, commands=commands, silent=json_only)
 
 
@@ -259,6 +267,8 @@ def book_url(values: Settings, root: str) -> str:
 
     if not values.state_url and "://" in root:
         raise ConfigError("BFT_STATE_URL: name a PostgreSQL database for a bucket root")
+    if not values.state_url:
+        Path(root).mkdir(parents=True, exist_ok=True)
     return values.state_url or folder_url(Path(root))
 
 

@@ -206,3 +206,27 @@ def test_password_in_the_query_is_hidden_as_well() -> None:
     with pytest.raises(UnavailableError) as caught:
         SqlState("postgresql://127.0.0.1:1/x?password=hunter2", clock=FixedClock())
     assert "hunter2" not in str(caught.value)
+
+
+def test_file_that_is_not_there_reads_as_empty_until_something_is_written(tmp_path: Path) -> None:
+    state = SqlState(folder_url(tmp_path / "root"), clock=FixedClock(AT))
+    assert state.pointer("production").revision == 0
+    assert state.audit() == []
+    assert state.charged("calls", day=DAY) == 0
+    assert state.approvals("x") == []
+    assert not (tmp_path / "root").exists()
+    assert state.charge("calls", day=DAY, limit=0)
+    assert state.charged("calls", day=DAY) == 1
+    other = SqlState(folder_url(tmp_path / "root"), clock=FixedClock(AT))
+    assert other.charged("calls", day=DAY) == 1
+    for each in (state, other):
+        each.close()
+
+
+def test_file_that_another_process_makes_is_seen(tmp_path: Path) -> None:
+    first, other = (SqlState(folder_url(tmp_path), clock=FixedClock(AT)) for _ in range(2))
+    assert first.charged("calls", day=DAY) == 0
+    assert other.charge("calls", day=DAY, limit=0)
+    assert first.charged("calls", day=DAY) == 1
+    for each in (first, other):
+        each.close()

@@ -10,6 +10,7 @@ from graphs import dag, step, task, write
 
 from bft import cli
 from bft.domain.errors import UsageError
+from bft.flow import run_verb
 from bft.flow.expression import substitute
 from bft.flow.load import load
 from bft.flow.spec import Template
@@ -315,3 +316,12 @@ def test_verbs_of_flow_load_nothing_heavy() -> None:
 def test_unknown_verb_in_a_node_is_a_usage_error() -> None:
     with pytest.raises(UsageError):
         cli.parse(["nobody"])
+
+
+def test_help_of_run_names_every_workflow_source_and_profile() -> None:
+    told = run_verb.CHOICES
+    profiles = RENDERED.parents[1] / "mlflow" / "profiles"
+    names = [path.stem for folder in (RENDERED, profiles) for path in folder.glob("*.yaml")]
+    for name in [*names, "files:", "sim[", "alphavantage", "mysql:"]:
+        assert name in told
+    assert told in cli.parser("run", run_verb.STEP).format_help()

@@ -133,10 +133,11 @@ def test_silent_server_is_an_attempt(tmp_path: Path) -> None:
         assert len(desk.waits) == 4
 
 
-def test_nobody_there_is_unavailable(desk: Desk, vendor: Vendor) -> None:
+def test_nobody_listening_on_this_machine_is_a_setting_at_fault(desk: Desk, vendor: Vendor) -> None:
     vendor.url = "http://127.0.0.1:9/query"
-    with pytest.raises(UnavailableError, match="ConnectError"):
+    with pytest.raises(ConfigError, match=r"nobody listens on .* check BFT_AV_URL"):
         desk.pull("--topics", "earnings_calendar")
+    assert desk.waits == []
 
 
 def test_unknown_symbol_is_missing_and_counted(desk: Desk, vendor: Vendor) -> None:

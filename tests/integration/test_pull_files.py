@@ -212,6 +212,14 @@ def test_rows_that_cannot_be_are_refused_and_counted(ports: FakePorts, tmp_path:
     assert kept[["open", "high", "volume"]].isna().to_numpy().tolist() == [[True, False, True]]
 
 
+def test_rows_out_of_order_are_sorted_and_counted(ports: FakePorts, tmp_path: Path) -> None:
+    turned = HEAD + "A,2018-02-07,10,11,9,10,90\nA,2018-02-06,10,11,9,10,90\n"
+    summary = run(ports, files(tmp_path / "in", bars=turned))
+    assert summary.skipped == {"sorted_rows": 1}
+    assert summary.values["names"]["sorted_rows"] == ["A 2018-02-06"]
+    assert [str(day) for day in stored(ports, "bars")["date"]] == ["2018-02-06", "2018-02-07"]
+
+
 @pytest.mark.parametrize(
     ("texts", "words"),
     [

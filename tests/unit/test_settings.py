@@ -79,3 +79,10 @@ def test_no_step_is_handed_a_secret() -> None:
 def test_secret_file_absent_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="BFT_MYSQL_PASSWORD_FILE"):
         read_settings({"BFT_MYSQL_PASSWORD_FILE": str(tmp_path / "none")})
+
+
+def test_source_of_a_root_without_one_is_what_is_set_up() -> None:
+    assert read_settings({}).usual_source == ""
+    keyed = {"ALPHAVANTAGE_API_KEY": "k"}
+    assert read_settings(keyed).usual_source == "alphavantage"
+    assert read_settings({**keyed, "BFT_SOURCE": "files:a.csv"}).usual_source == "files:a.csv"

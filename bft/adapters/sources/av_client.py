@@ -10,7 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import httpx
@@ -124,7 +126,8 @@ class Client:
 
         Raises:
             UnavailableError: the attempts, the day's calls or the pauses are used up, or `stop`.
-            ConfigError: a demo key, a refused address, or daily series that the plan lacks.
+            ConfigError: a demo key, a refused address, nobody listening on this machine, or daily
+                series that the plan lacks.
             DataError: daily series of another symbol, twice.
         """
         if unit.function in self._premium:
@@ -170,6 +173,8 @@ class Client:
         try:
             status, text, headers = self._get(unit, asof)
         except (httpx.HTTPError, httpx.StreamError) as error:
+            if _refused(error) and _loopback(self._url):
+                raise ConfigError(self._nobody()) from error
             return _broken(type(error).__name__), None
         simulated = "x-simulated" in headers
         if status == 429 or status >= 500:
@@ -234,6 +239,15 @@ class Client:
         digest = hashlib.sha256(f"{unit.words} {attempt}".encode()).digest()
         return WAITS_S[attempt - 1] * (0.8 + 0.4 * digest[0] / 255)
 
+    def _nobody(self) -> str:
+        """On this machine nobody begins to listen by waiting: somebody must start the server."""
+        if not self._sim:
+            return f"nobody listens on {self._url}; check BFT_AV_URL"
+        return (
+            f"no simulator listens on {self._url}; start one in another terminal with bft serve "
+            "market-sim, or take your own prices with --source files:PATH; then run this again"
+        )
+
     def _retry_after(self, text: str | None) -> float | None:
         if text is None:
             return None
@@ -245,6 +259,21 @@ class Client:
             except (TypeError, ValueError):
                 return None
         return min(max(seconds, 0.0), RETRY_AFTER_MAX_S)
+
+
+def _refused(error: BaseException | None) -> bool:
+    """Whether a connection was refused; two libraries wrap the cause, one of them implicitly."""
+    while error is not None and not isinstance(error, ConnectionRefusedError):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _broken(detail: str) -> Reply:

@@ -22,6 +22,7 @@ from bft.ports import Clock, Pointer
 
 LEASE_TTL_S, LEASE_RENEW_S = 60.0, 20.0  # platform specification, section 1.5
 GENESIS = "0" * 64
+_FORBIDDEN = ("unable to open database file", "readonly database")
 
 _METADATA = sa.MetaData()
 _LEASES = sa.Table(
@@ -79,20 +80,25 @@ _GUARDS = {
 
 
 class SqlState:
-    """The State port over SQLAlchemy; `url` names SQLite or PostgreSQL."""
+    """The State port over SQLAlchemy; `url` names SQLite or PostgreSQL.
+
+    An SQLite file that is not there is made by the first write; until then it reads as empty.
+    """
 
     def __init__(self, url: str, *, clock: Clock) -> None:
         self._clock = clock
         self._url = url
         self._engine = _engine(url)
-        with self._transaction(exclusive="schema") as connection:
-            _METADATA.create_all(connection)
-            for statement in _GUARDS[self._engine.dialect.name]:
-                connection.exec_driver_sql(statement)
+        self._empty: sa.Engine | None = None
+        self._made = False
+        if not self._absent():
+            self._make()
 
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
+        if self._empty is not None:
+            self._empty.dispose()
 
     @contextmanager
     def lease(self, name: str, *, wait_s: float = 0) -> Iterator[Callable[[], None]]:
@@ -191,16 +197,43 @@ class SqlState:
     @contextmanager
     def _transaction(self, *, exclusive: str | None = None) -> Iterator[sa.Connection]:
         """One transaction; `exclusive` names what only one writer at a time may touch."""
+        engine = self._opened(writes=exclusive is not None)
         try:
-            with self._engine.begin() as connection:
-                if exclusive and self._engine.dialect.name == "postgresql":
+            with engine.begin() as connection:
+                if exclusive and engine.dialect.name == "postgresql":
                     number = int.from_bytes(hashlib.sha256(exclusive.encode()).digest()[:7])
                     connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({number})"))
                 yield connection
         except (OperationalError, DBAPIError) as error:
             reason = str(error.orig).strip().splitlines()[0]
             text = masked(f"state {self._url}: {reason}", self._url)
+            if any(words in reason for words in _FORBIDDEN):
+                raise ConfigError(f"{text}; give --root a folder you may write to") from error
             raise UnavailableError(text) from error
+
+    def _absent(self) -> bool:
+        name = self._engine.url.database
+        return self._engine.dialect.name == "sqlite" and not Path(name or "").exists()
+
+    def _opened(self, *, writes: bool) -> sa.Engine:
+        """The database; for reading one that is not there, an empty one in memory."""
+        if not self._made and (writes or not self._absent()):
+            self._make()
+        if self._made:
+            return self._engine
+        if self._empty is None:
+            self._empty = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+            _METADATA.create_all(self._empty)
+        return self._empty
+
+    def _make(self) -> None:
+        if self._absent():
+            Path(str(self._engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        self._made = True
+        with self._transaction(exclusive="schema") as connection:
+            _METADATA.create_all(connection)
+            for statement in _GUARDS[self._engine.dialect.name]:
+                connection.exec_driver_sql(statement)
 
     def _acquire(self, name: str, *, wait_s: float) -> int:
         give_up = time.monotonic() + wait_s
@@ -257,8 +290,7 @@ class SqlState:
 
 
 def folder_url(root: Path) -> str:
-    """SQLite in a root folder."""
-    root.mkdir(parents=True, exist_ok=True)
+    """SQLite in a root folder, which need not be there yet."""
     return f"sqlite:///{root.resolve() / 'state.db'}"
 
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from bft.domain import sessions
 from bft.domain.market import EXCLUDED, MACRO_SERIES
+from bft.features.context import CONTEXT_FUNDS, MARKET_FUND, MARKET_MEMBERS
 from bft.features.facts import days, seconds, spans
 from bft.features.known import MACRO_RELEASE_DAYS
 from bft.features.quality.evidence import RECENT_SESSIONS, Evidence
@@ -67,8 +68,23 @@ def chains_now(ev: Evidence) -> list[Finding]:
     return share("Q19", lacking, len(had), fail(0.60), warn(0.20), what="symbols without a chain")
 
 
-def survivors_only(ev: Evidence) -> list[Finding]:
-    """Q24: a universe without from and to holds today's survivors only."""
+def universe(ev: Evidence) -> list[Finding]:
+    """Q24: a universe without from and to holds survivors only; a small one is no market."""
+    return [*_survivors_only(ev), *_no_market(ev)]
+
+
+def _no_market(ev: Evidence) -> list[Finding]:
+    names = [symbol for symbol in ev.active if symbol not in CONTEXT_FUNDS]
+    if len(names) >= MARKET_MEMBERS or MARKET_FUND in ev.active:
+        return []
+    message = (
+        f"no market: neither {MARKET_FUND} nor {MARKET_MEMBERS} symbols to stand in for it, but "
+        f"{len(names)}; beta and the three market inputs are unknown"
+    )
+    return one("Q24", Severity.INFO, message, value=len(names), at=MARKET_MEMBERS)
+
+
+def _survivors_only(ev: Evidence) -> list[Finding]:
     universe = ev.tables["universe"]
     if universe["from"].null_count < len(universe) or universe["to"].null_count < len(universe):
         return []

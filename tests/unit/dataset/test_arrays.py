@@ -7,6 +7,8 @@ import pytest
 from synthetic import LAST, gold_table, make_arrays, names_of, random_gold
 
 from bft.dataset.arrays import Arrays, arrays_digest, build, cached_arrays, open_arrays
+from bft.dataset.labels import State
+from bft.dataset.members import with_members
 from bft.domain import sessions
 from bft.domain.errors import DataError
 from bft.domain.gold import INPUTS, SIMULATED
@@ -97,6 +99,28 @@ def test_empty_gold_is_refused(tmp_path: Path) -> None:
         made(table().slice(0, 0), tmp_path)
 
 
+def test_rows_outside_their_membership_have_no_label(tmp_path: Path) -> None:
+    """Constituents by day: a joiner's earlier rise, and a leaver's later fall, are not learned."""
+    spans = [("AAA", None, DAYS[1]), ("AAA", DAYS[2], None), ("ZZZ", None, None)]
+    universe = pa.table(
+        {
+            "symbol": [symbol for symbol, _, _ in spans],
+            "from": pa.array([first for _, first, _ in spans], pa.date32()),
+            "to": pa.array([last for _, _, last in spans], pa.date32()),
+        }
+    )
+    free = made(table(), tmp_path / "free")
+    held = made(with_members(table(), universe), tmp_path / "held")
+    mine, then = held.owner == held.symbols.index("AAA"), sessions.number(DAYS[1])
+    own = np.flatnonzero(mine & (held.dates == then))
+    others = np.setdiff1d(np.arange(len(held.dates)), own)
+    assert len(own) == 1
+    assert (held.label_state[own] == State.NOT_MEMBER).all()
+    assert np.isnan(held.y[own]).all()
+    assert np.array_equal(held.label_state[others], free.label_state[others])
+    assert np.array_equal(held.y[others], free.y[others], equal_nan=True)
+
+
 def test_a_damaged_cache_is_built_again(tmp_path: Path) -> None:
     calls = []
 
@@ -104,7 +128,9 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path) -> None:
         calls.append(folder)
         build(table(), INPUT, folder, asof=LAST, gold_digest="g")
 
-    digest = arrays_digest(gold_digest="g", asof=LAST, clock="next_open", code="c")
+    digest = arrays_digest(
+        gold_digest="g", universe_digest="u", asof=LAST, clock="next_open", code="c"
+    )
     folder = cached_arrays(tmp_path, digest, build_folder)
     cached_arrays(tmp_path, digest, build_folder)
     assert len(calls) == 1
@@ -116,17 +142,19 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path) -> None:
 
 
 def test_the_digest_depends_on_each_of_its_parts() -> None:
-    base = {"gold_digest": "g", "asof": LAST, "clock": "next_open", "code": "c"}
+    base = {"gold_digest": "g", "universe_digest": "u", "asof": LAST, "clock": "next_open"}
+    base |= {"code": "c"}
     changed = [
         {**base, key: value}
         for key, value in (
             ("gold_digest", "h"),
+            ("universe_digest", "v"),
             ("asof", DAYS[0]),
             ("clock", "close"),
             ("code", "d"),
         )
     ]
-    assert len({arrays_digest(**parts) for parts in [base, *changed]}) == 5  # type: ignore[arg-type]
+    assert len({arrays_digest(**parts) for parts in [base, *changed]}) == 6  # type: ignore[arg-type]
 
 
 def test_synthetic_arrays_have_the_shape_tests_rely_on(tmp_path: Path) -> None:

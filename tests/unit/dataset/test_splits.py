@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bft.dataset.splits import cpcv, cpcv_paths, embargo, purge, spans_of, train_start, walk_forward
+from bft.dataset.splits import (
+    cpcv,
+    cpcv_paths,
+    embargo,
+    purge,
+    spans_of,
+    spare,
+    train_start,
+    walk_forward,
+)
 from bft.domain.errors import DataError
 from bft.domain.forecast import HORIZONS_DAYS
 from bft.models.profiles import effective, profiles_folder
@@ -41,8 +50,18 @@ def test_older_edges_are_multiples_of_the_test_length_and_stay_for_weeks() -> No
 
 
 def test_too_short_a_history_says_what_is_needed() -> None:
-    with pytest.raises(DataError, match=r"need 400: load \d+ earlier"):
+    with pytest.raises(DataError, match=r"400 are needed: load \d+ earlier.* --profile short"):
         walk_forward(4600, 5000, 3, REALDATA)
+    with pytest.raises(DataError, match="from 2000-01-03 before the first test on 2001-10-08"):
+        walk_forward(0, 700, 3, REALDATA)
+
+
+@pytest.mark.parametrize("profile", [REALDATA, DEMO])
+def test_spare_sessions_are_those_that_folds_can_lose(profile: dict[str, object]) -> None:
+    left = spare(2000, 5000, profile)
+    walk_forward(2000 + left, 5000, 30, profile)
+    with pytest.raises(DataError, match="load 1 earlier"):
+        walk_forward(2000 + left + 1, 5000, 30, profile)
 
 
 def test_train_start_counts_from_the_first_or_the_newest_session() -> None:

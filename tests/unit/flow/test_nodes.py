@@ -287,3 +287,12 @@ def test_approved_node_lets_the_run_go_on(tmp_path: Path) -> None:
 
 
 # --- finished work -----------------------------------------------------------------------------
+
+
+def test_reason_of_a_failure_is_told_whole_and_a_cut_shows(tmp_path: Path) -> None:
+    advice = f"{'x' * 900};load-them"
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    assert alone(tmp_path / "a", f"exit 65 {advice}").result.reason == advice
+    cut = alone(tmp_path / "b", f"exit 65 {'x' * 3000}").result.reason
+    assert (len(cut), cut[-5:]) == (2003, "xx...")

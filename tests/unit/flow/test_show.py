@@ -8,7 +8,7 @@ from graphs import dag, execute, step, task, write
 from rich.console import Console
 
 from bft.flow.load import load
-from bft.flow.show import Tree, clock_text
+from bft.flow.show import Lines, Tree, clock_text
 
 
 def small(folder: Path) -> Tree:
@@ -85,3 +85,18 @@ def test_without_terminal_each_transition_is_a_line(
     assert "started" in told[0]
     assert told[1].split()[:3] == ["23:30:00", "a", "failed"]
     assert told[1].endswith("[65]  because")
+
+
+def test_without_terminal_progress_is_a_line_once_in_a_while(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now_s = 0.0
+    lines = Lines(now=lambda: now_s)
+    lines.take(event("night.train", "started"))
+    for now_s in (1.0, 9.0, 11.0, 12.0, 22.0):
+        lines.take(event("night.train", "progress", done=int(now_s), total=72, reason="reg_3d"))
+    assert [line.split()[2:] for line in capsys.readouterr().err.splitlines()] == [
+        ["started"],
+        ["running", "11/72", "reg_3d"],
+        ["running", "22/72", "reg_3d"],
+    ]

@@ -241,7 +241,7 @@ def test_too_many_dead_inputs_are_refused(home: Path, tmp_path: Path) -> None:
 def test_too_few_symbols_are_refused(tmp_path: Path) -> None:
     made = make_arrays(tmp_path / "arrays", symbols=9, days=460)
     spec: Any = training_spec(tmp_path, made, "reg_3d", *QUICK)
-    with pytest.raises(DataError, match="9 symbols have training samples, need 10"):
+    with pytest.raises(DataError, match="9 symbols have training samples, 10 are needed"):
         fit_model(spec, lambda _event: None)
 
 

@@ -11,7 +11,7 @@ FOLDER = profiles_folder()
 
 
 def test_every_profile_gives_every_model_every_key() -> None:
-    for profile in ("demo", "realdata", "production", "production_cross"):
+    for profile in ("demo", "short", "realdata", "production", "production_cross"):
         for model in MODEL_NAMES:
             assert set(effective(profile, model, (), FOLDER)) == {*KEYS, "profile"}
 
@@ -74,6 +74,26 @@ def test_unknown_profile_model_and_file_faults_are_named(tmp_path: Path) -> None
         (tmp_path / "x.yaml").write_text(text)
         with pytest.raises(ConfigError, match=message):
             effective("x", "bin_3d", (), tmp_path)
+
+
+def test_file_of_your_own_is_a_profile_and_its_faults_name_file_place_and_key(
+    tmp_path: Path,
+) -> None:
+    own = tmp_path / "mine.yaml"
+    own.write_text("schema: bft.profile/1\ncommon: {epochs: 7}\nmodels: {bin_*: {lr: 0.1}}")
+    found = effective(str(own), "bin_3d", (), FOLDER)
+    assert (found["epochs"], found["lr"], found["profile"]) == (7, 0.1, "mine")
+    for text, message in (
+        ("common: {epochs: many}", r"mine.yaml, common: epochs='many', expected a whole number"),
+        ("models: {bin_*: {epoch: 7}}", r"mine.yaml, models.bin_\*: unknown key epoch.*epochs"),
+        ("models: {bin_*: 7}", r"mine.yaml, models.bin_\*: a mapping"),
+        ("models: [bin_3d]", "models is no mapping"),
+    ):
+        own.write_text(f"schema: bft.profile/1\n{text}")
+        with pytest.raises(ConfigError, match=message):
+            effective(str(own), "bin_3d", (), FOLDER)
+    with pytest.raises(ConfigError, match=r"none.yaml: no such file; copy one of"):
+        effective(str(tmp_path / "none.yaml"), "bin_3d", (), FOLDER)
 
 
 def test_plot_names_are_those_that_can_be_drawn() -> None:

@@ -88,6 +88,24 @@ def test_equal_nine_digests_are_unchanged(ports: FakePorts) -> None:
     assert (status(done), done.values["reasons"]) == (("not_promoted", 0), ["unchanged"])
 
 
+def test_rerun_finds_a_promotion_done_where_its_models_are_in_production(
+    ports: FakePorts,
+) -> None:
+    def found(*words: str) -> Any:
+        return promote.STEP.done(ports, arguments(promote.STEP, *words, asof=DAY))
+
+    put_set(ports, "a", absent=["buck_3d"])  # held back: missing, and judged every night
+    assert found() is None
+    call(ports, promote)
+    assert found() == {"status": "not_promoted", "reasons": ["unchanged"]}
+    put_set(ports, "a", absent=["buck_3d"], note="judged again")
+    assert found() == {"status": "not_promoted", "reasons": ["unchanged"]}
+    for words in (["--dry-run"], ["--expect", "0"], ["--from-mlflow"], ["--approve"]):
+        assert found(*words) is None
+    put_set(ports, "b")
+    assert found() is None
+
+
 def test_dry_run_moves_nothing(ports: FakePorts) -> None:
     put_set(ports, "a")
     assert status(call(ports, promote, "--dry-run")) == ("not_promoted", 0)

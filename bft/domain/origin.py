@@ -1,0 +1,95 @@
+"""Where a root's rows come from: the source of its pulls, remembered beside its tables.
+
+A root holds simulated rows or real ones, never both: a model trained on a mixture, or a
+portfolio ranked from it, would look real.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bft.domain.errors import ConfigError
+
+KEY = "source.json"
+PULLS = "lineage/pull/"
+
+
+class Objects(Protocol):
+    """What of a store is read here."""
+
+    def get(self, key: str) -> bytes:
+        """Bytes of an object."""
+
+    def keys(self, prefix: str) -> Sequence[str]:
+        """Keys that begin so, ascending."""
+
+    def digest(self, key: str) -> str | None:
+        """None where there is no such object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A root's source as it was given, the path of a file source in full, what its rows are."""
+
+    source: str
+    simulated: bool
+    path: str = ""
+
+    def spec(self, here: Path) -> str:
+        """`--source` as a call from the folder `here` must give it.
+
+        The words of the first call while they mean the same file, for finished work is found by
+        them.
+        """
+        kind, _, given = self.source.partition(":")
+        if kind != "files" or not self.path or str((here / given).resolve()) == self.path:
+            return self.source
+        return f"files:{self.path}"
+
+    @property
+    def words(self) -> str:
+        """What the root holds, for people."""
+        return f"{'simulated' if self.simulated else 'real'} prices ({self.source})"
+
+    def check(self, *, simulated: bool, spec: str, root: str) -> None:
+        """Refuse a source of the other kind.
+
+        Raises:
+            ConfigError: simulated rows for a root of real ones, or the reverse.
+        """
+        if simulated is self.simulated:
+            return
+        other = "simulated" if simulated else "real"
+        raise ConfigError(
+            f"root {root} holds {self.words}; --source {spec} would mix {other} ones in: give "
+            "another --root for it, or leave --source away to go on with what the root holds"
+        )
+
+
+def is_simulated(spec: str) -> bool:
+    """Whether a `--source` names the simulator."""
+    return spec.partition(":")[0] == "sim"
+
+
+def origin_of(spec: str, here: Path, *, simulated: bool) -> Origin:
+    """The origin that a call from the folder `here` gives a root."""
+    kind, _, given = spec.partition(":")
+    path = str((here / given).resolve()) if kind == "files" else ""
+    return Origin(source=spec, simulated=simulated, path=path)
+
+
+def encoded(origin: Origin) -> bytes:
+    """The object a root keeps under `KEY`."""
+    return (json.dumps(asdict(origin), sort_keys=True) + "\n").encode()
+
+
+def remembered(store: Objects) -> Origin | None:
+    """What a root's pulls were given: its note, else (older roots) its newest pull's lineage."""
+    if store.digest(KEY) is not None:
+        return Origin(**json.loads(store.get(KEY)))
+    for key in reversed(store.keys(PULLS)):
+        spec = str(json.loads(store.get(key))["args"].get("source") or "alphavantage")
+        return Origin(source=spec, simulated=is_simulated(spec))
+    return None

@@ -1,0 +1,53 @@
+"""Which source a run asks: the one named, the root's own, the one set up, or the file's default."""
+
+import argparse
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+
+from bft.domain import origin, sessions
+from bft.flow.parameters import Given
+from bft.flow.spec import Workflow
+from bft.ports import Ports
+
+MAP = "bft-workflow"
+
+
+def chosen(
+    ports: Ports, args: argparse.Namespace, workflow: Workflow, given: Given
+) -> dict[str, str]:
+    """The parameter `source` of a run, where its workflow has one; none: the file's default.
+
+    Raises:
+        ConfigError: it is simulated and the root holds real rows, or the reverse.
+    """
+    if all(parameter.name != "source" for parameter in workflow.parameters):
+        return {"source": args.source} if args.source else {}
+    mapped: Mapping[str, str] = given.maps.get(MAP, {})
+    named = args.source or given.values.get("source") or mapped.get("source")
+    held = origin.remembered(ports.store)
+    if named and held:
+        root = args.root or "./data"
+        held.check(simulated=origin.is_simulated(named), spec=named, root=root)
+    spec = named or (held.spec(Path.cwd()) if held else args.usual_source)
+    return {"source": spec} if spec else {}
+
+
+def told(ports: Ports, values: Mapping[str, str], *, created: datetime) -> tuple[str, ...]:
+    """Lines for people: what the prices of a run are, and whether they suffice to train.
+
+    Raises:
+        ConfigError: an unknown profile, key or value.
+        DataError: too little to train, or the prices end before the run's session.
+    """
+    if "source" not in values:
+        return ()
+    spec, profile, day = values["source"], values.get("model-profile"), values.get("asof")
+    found: tuple[str, ...] = ()
+    if profile is not None:
+        asof = date.fromisoformat(day) if day else sessions.last_closed(created)
+        found = ports.commands.preflight(ports.store.root, source=spec, profile=profile, asof=asof)
+    if origin.is_simulated(spec):
+        own = "" if origin.remembered(ports.store) else "; your own: --source files:PATH"
+        return (f"source: {spec}, SIMULATED prices{own}",)
+    return found or (f"source: {spec}",)

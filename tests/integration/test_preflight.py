@@ -1,0 +1,76 @@
+"""What `bft run` says of a file before anything runs: too short, too few, not up to asof."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from fakes import FixedClock, make_ports
+
+from bft.adapters.sources.files import Files
+from bft.adapters.store.state import SqlState, folder_url
+from bft.domain import sessions
+from bft.domain.errors import ConfigError, DataError
+from bft.steps import preflight
+
+LAST = pd.Timestamp("2018-02-07").date()
+SHORT = "files:bars"
+FIVE = ("A", "B", "C", "D", "E")
+
+
+def written(folder: Path, *, days: int, names: tuple[str, ...]) -> Files:
+    span = sessions.sessions(sessions.shift(LAST, 1 - days), LAST)
+    rows = [f"{name},{day},10,11,9,10,90" for name in names for day in span]
+    file = folder / "bars.csv"
+    file.write_text("symbol,date,open,high,low,close,volume\n" + "\n".join(rows) + "\n")
+    return Files(file)
+
+
+def look(tmp_path: Path, source: Files, profile: str = "short", day: str = "") -> tuple[str, ...]:
+    state = SqlState(folder_url(tmp_path / "root"), clock=FixedClock())
+    ports = make_ports(tmp_path / "root", sources={SHORT: source}, state=state)
+    asof = pd.Timestamp(day).date() if day else LAST
+    asked = preflight.Asked(source=SHORT, profile=profile, asof=asof, profiles_dir="")
+    return preflight.look(ports, asked)
+
+
+def test_file_that_suffices_says_what_there_is_and_is_needed(tmp_path: Path) -> None:
+    names = tuple(f"A{chr(65 + n)}" for n in range(20))
+    (line,) = look(tmp_path, written(tmp_path, days=443, names=names))
+    assert line == (
+        f"{SHORT}: 20 symbols, 2016-05-06 to 2018-02-07 (443 sessions); profile short needs 443"
+    )
+    assert not (tmp_path / "root").exists()
+
+
+def test_one_session_too_few_is_refused_with_dates(tmp_path: Path) -> None:
+    words = "needs 443 sessions, 2016-05-06 to 2018-02-07: load them"
+    with pytest.raises(DataError, match=f"442 sessions.*{words}$"):
+        look(tmp_path, written(tmp_path, days=442, names=FIVE))
+    with pytest.raises(DataError, match="--profile short"):
+        look(tmp_path, written(tmp_path, days=442, names=FIVE), "realdata")
+
+
+def test_few_symbols_are_told_of_once(tmp_path: Path) -> None:
+    told = look(tmp_path, written(tmp_path, days=450, names=FIVE))
+    assert told[1].startswith("5 symbols are no market (20 are, or SPY)")
+    assert len(look(tmp_path, written(tmp_path, days=450, names=(*FIVE[1:], "SPY")))) == 1
+
+
+def test_too_few_symbols_are_refused(tmp_path: Path) -> None:
+    two = written(tmp_path, days=1000, names=("A", "B"))
+    with pytest.raises(DataError, match=r"2 symbols, .*; profile short needs 5 symbols$"):
+        look(tmp_path, two)
+    with pytest.raises(DataError, match=r"realdata needs 20 symbols, .* \(--profile short\)"):
+        look(tmp_path, two, "realdata")
+
+
+def test_prices_that_end_before_asof_name_the_last_session(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"ends on 2018-02-07, .*give --asof 2018-02-07"):
+        look(tmp_path, written(tmp_path, days=450, names=("A",)), day="2018-02-08")
+    with pytest.raises(DataError, match="no bar at or before 2010-01-04"):
+        look(tmp_path, written(tmp_path, days=450, names=("A",)), day="2010-01-04")
+
+
+def test_unknown_profile_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean short"):
+        look(tmp_path, written(tmp_path, days=450, names=("A",)), "shrt")

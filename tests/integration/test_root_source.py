@@ -1,0 +1,144 @@
+"""A root remembers whose prices it holds: pull, run, status on the real command line."""
+
+import io
+import json
+import shutil
+import socket
+from contextlib import redirect_stderr, redirect_stdout
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bft import cli
+from bft.domain import sessions
+
+SPAN = sessions.sessions(date(2016, 4, 1), date(2018, 2, 7))
+BARS = "symbol,date,open,high,low,close,volume\n" + "".join(
+    f"{name},{day},10,11,9,10,90\n" for name in "ABCDE" for day in SPAN
+)
+RUN = ("run", "nightly", "--profile", "short")
+DAY = ("--asof", "2018-02-07")
+
+
+def bft(*words: str) -> tuple[int, dict[str, Any], str]:
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = cli.main(list(words))
+    lines = out.getvalue().splitlines()
+    return code, json.loads(lines[-1]) if lines else {}, err.getvalue()
+
+
+@pytest.fixture
+def prices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "prices.csv"
+    file.write_text(BARS)
+    return file
+
+
+@pytest.fixture
+def root(prices: Path, tmp_path: Path) -> str:
+    assert bft("pull", *DAY, "--root", "mine", "--source", "files:prices.csv")[0] == 0
+    return str(tmp_path / "mine")
+
+
+def planned_pull(*words: str) -> str:
+    code, line, _ = bft(*RUN, *DAY, "--dry-run", *words)
+    assert code == 0
+    return next(node["line"] for node in line["nodes"] if node["node"] == "night.build")
+
+
+def test_run_and_pull_go_on_with_the_source_of_the_root(
+    root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "--source files:prices.csv" in planned_pull("--root", root)
+    assert bft("pull", *DAY, "--root", root)[1]["cached"] is True
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert f"--source files:{tmp_path.resolve()}/prices.csv" in planned_pull("--root", root)
+
+
+def test_named_source_of_the_same_kind_is_taken_and_remembered(root: str, tmp_path: Path) -> None:
+    shutil.copy(tmp_path / "prices.csv", tmp_path / "newer.csv")
+    assert "--source files:newer.csv" in planned_pull("--root", root, "--source", "files:newer.csv")
+    assert bft("pull", *DAY, "--root", root, "--source", "files:newer.csv")[0] == 0
+    assert "--source files:newer.csv" in planned_pull("--root", root)
+
+
+def test_part_of_a_night_from_elsewhere_is_not_remembered(root: str, tmp_path: Path) -> None:
+    shutil.copy(tmp_path / "prices.csv", tmp_path / "newer.csv")
+    words = ("--root", root, "--source", "files:newer.csv", "--symbols", "A")
+    assert bft("pull", *DAY, *words)[0] == 0
+    assert "--source files:prices.csv" in planned_pull("--root", root)
+
+
+def test_simulated_source_is_refused_for_a_root_of_real_prices(root: str) -> None:
+    for words in (RUN, (*RUN, "--param", "source=sim"), ("pull",)):
+        named = () if "--param" in words else ("--source", "sim")
+        code, _, told = bft(*words, *DAY, "--root", root, *named)
+        assert (code, "holds real prices (files:prices.csv)" in told) == (78, True), words
+    assert not list((Path(root) / "runs").glob("*/state.jsonl"))
+
+
+def test_fresh_root_takes_the_simulator_and_says_so(prices: Path) -> None:
+    assert "--source sim" in planned_pull("--root", "new")
+    told = bft(*RUN, *DAY, "--dry-run", "--root", "new")[2]
+    assert told.startswith("source: sim, SIMULATED prices; your own: --source files:PATH\n")
+    assert prices.exists()
+
+
+def test_unknown_profile_ends_a_run_before_it_begins(prices: Path, tmp_path: Path) -> None:
+    for source in ("sim", f"files:{prices}"):
+        words = ("run", *DAY, "--root", "new", "--source", source, "--profile", "shrt")
+        code, _, told = bft(*words)
+        assert (code, "did you mean short?" in told) == (78, True)
+    assert not (tmp_path / "new").exists()
+
+
+def test_status_says_what_the_root_holds(root: str, tmp_path: Path) -> None:
+    code, line, told = bft("status", "--root", root)
+    assert (code, line["source"], line["simulated"]) == (0, "files:prices.csv", False)
+    assert f"root {root}: real prices (files:prices.csv)\n" in told
+    assert "nothing yet" in bft("status", "--root", str(tmp_path / "new"))[2]
+
+
+def test_looking_at_a_new_root_writes_nothing(prices: Path, tmp_path: Path) -> None:
+    words = ("--root", "new", "--source", f"files:{prices}")
+    code, line, _ = bft(*RUN, *DAY, "--dry-run", *words)
+    assert code == 0
+    assert bft("status", "--root", "new")[0] == 0
+    assert not (tmp_path / "new").exists()
+    whys = {node["node"]: node["why"] for node in line["nodes"]}
+    assert whys["night.train-missing"] == "one node for each of missing of build"
+    assert whys["night.gate-missing"] == "when missing_count of build != 0"
+    assert not [why for why in whys.values() if "{{" in why]
+
+
+@pytest.mark.parametrize("place", ["prices.csv", "prices.csv/x", "prices.csv/x/y"])
+def test_root_that_can_be_no_folder_is_told_in_a_sentence(prices: Path, place: str) -> None:
+    pull = ("pull", *DAY, "--source", f"files:{prices}")
+    for words in (("run", *DAY), pull, ("status",), ("models", *DAY)):
+        code, _, told = bft(*words, "--root", place)
+        assert (code, told.count("\n")) == (78, 1), words
+        assert "is a file; give --root the path of a folder" in told
+
+
+def test_file_where_the_root_needs_a_folder_is_told_in_a_sentence(
+    root: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine" / "runs").write_text("")
+    code, _, told = bft(*RUN, *DAY, "--root", root)
+    assert code == 78
+    assert f"root {root}: " in told
+    assert "Traceback" not in told
+
+
+def test_simulator_that_does_not_listen_here_is_no_matter_of_waiting(tmp_path: Path) -> None:
+    with socket.socket() as taken:  # bound and not listening: refused, and nobody else's
+        taken.bind(("127.0.0.1", 0))
+        address = f"sim:http://127.0.0.1:{taken.getsockname()[1]}"
+        code, _, told = bft("pull", *DAY, "--root", str(tmp_path / "r"), "--source", address)
+    assert code == 78
+    assert "bft serve market-sim" in told
