@@ -127,6 +127,7 @@ class Inbox:
             "priceSizeTick": self.feed.price,
             "tickSize": self.feed.size,
             "tickGeneric": self.feed.generic,
+            "tickOptionComputation": self.feed.computed,
             "tcpDataProcessed": self._processed,
         }
 

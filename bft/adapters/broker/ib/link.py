@@ -15,6 +15,7 @@ import ib_async
 
 from bft.adapters.broker.ib import contracts, orders
 from bft.adapters.broker.ib.client import GatewayClient, Handler
+from bft.adapters.broker.ib.figures import generic_ticks
 from bft.adapters.broker.ib.identity import DONE
 from bft.adapters.broker.ib.inbox import NO_CODE, Inbox
 from bft.adapters.broker.ib.pacer import Pacer
@@ -293,7 +294,7 @@ class Link:
     def ask_quotes(self, number: int, contract: Contract) -> None:
         """Begin a line of market data."""
         wanted = contracts.named(contract)
-        kind = {"genericTickList": "", "mktDataOptions": []}
+        kind = {"genericTickList": generic_ticks(contract), "mktDataOptions": []}
         send = self._sender(self.client.reqMktData, **kind)
         send(number, wanted, snapshot=False, regulatorySnapshot=False)
 

@@ -1,4 +1,4 @@
-"""Tradable contracts: stocks, options and index futures."""
+"""Contracts: stocks, options, index futures, and the index that is only looked at."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ class SecType(StrEnum):
     STOCK = "STK"
     OPTION = "OPT"
     FUTURE = "FUT"
+    INDEX = "IND"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,24 @@ def option(under: Contract, expiry: str, right: str, strike: Decimal) -> Contrac
         strike=strike,
         right=right,
         multiplier=100,
+    )
+
+
+INDICES = {"VIX": "CBOE Volatility Index"}
+
+
+def index(symbol: str) -> Contract:
+    """An index of the CBOE."""
+    return Contract(
+        con_id=con_id(f"IND:{symbol}"),
+        symbol=symbol,
+        sec_type=SecType.INDEX,
+        exchange="CBOE",
+        primary="",
+        local_symbol=symbol,
+        trading_class=symbol,
+        name=INDICES[symbol],
+        rule=26,
     )
 
 
