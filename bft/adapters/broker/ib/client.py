@@ -27,7 +27,7 @@ from ib_async.decoder import Decoder
 
 LARGEST_FRAME = 16 * 1024 * 1024
 Handler = Callable[..., None]
-USED = (1, 2, 3, 4, 5, 6, 9, 10, 11, 15, 21, 45, 49, 52, 53, 54, 55, 58, 59, 61, 62, 101, 102)
+USED = (1, 2, 3, 4, 5, 6, 9, 10, 11, 15, 21, 45, 49, 52, 53, 54, 55, 58, 59, 61, 62, 93, 101, 102)
 
 
 class StrictDecoder(Decoder):

@@ -1,0 +1,87 @@
+"""Option orders at the gateway simulator: what the night stores, a signal, a market to trade in."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from executors import DAY, NIGHT, OPEN, signal, usd
+from scenes import WireScene, wired
+
+from bft.domain.orders import OrderRequest
+from bft.domain.trading import ExitPolicy, Instrument
+from bft.risk.profiles import OPTIONS
+from bft.services.executor.chains import Chain
+
+EXPIRY = date(2026, 2, 20)
+START_AT = OPEN + timedelta(minutes=6)
+
+
+def occ(right: str = "C", strike: object = 100, expiry: date = EXPIRY, root: str = "AAPL") -> str:
+    """OCC symbol: root, YYMMDD, C or P, strike in thousandths."""
+    return f"{root:<6}{expiry:%y%m%d}{right}{int(usd(strike) * 1000):08d}"
+
+
+CALL, PUT = occ("C"), occ("P")
+
+
+def volatilities(count: int = 60, *, low: str = "0.10", high: str = "1.00") -> Chain:
+    """A chain whose history runs from low to high and says nothing of today's rows."""
+    days = [NIGHT - timedelta(days=back) for back in range(count - 1, -1, -1)]
+    level = {0: usd(low), count - 1: usd(high)}
+    told = tuple((day, level.get(n, usd("0.30"))) for n, day in enumerate(days))
+    return Chain(symbol="AAPL", asof=NIGHT, volatilities=told)
+
+
+@dataclass
+class OptionScene(WireScene):
+    """A WireScene under the options profile; `chain` is what the night stored of AAPL."""
+
+    chain: Chain = field(default_factory=volatilities)
+
+    async def start(self, **changes: Any) -> Any:
+        return await super().start(**{"load_chains": self._chains, **changes})
+
+    async def _chains(self, symbols: frozenset[str]) -> Mapping[str, Chain]:
+        return {
+            symbol: self.chain if symbol == "AAPL" else Chain(symbol=symbol) for symbol in symbols
+        }
+
+    def vix(self, level: object) -> None:
+        self.sim.tick("VIX", bid=level, ask=level, last=level)
+
+    def under(self, bid: object) -> None:
+        """Move the underlying, and with it every option that is watched."""
+        self.price("AAPL", bid)
+
+
+def option_signal(symbol: str = CALL, **changes: Any) -> OrderRequest:
+    """A signal for an option, sized by risk, whose levels lie 7 and 12 % from the underlying."""
+    right = Instrument.CALL if symbol[-9] == "C" else Instrument.PUT
+    values: Mapping[str, Any] = {
+        "signal_id": f"sig-{symbol}",
+        "instrument": right,
+        "limit_price_usd": None,
+        "confidence": usd("0.8"),
+        "exits": ExitPolicy(stop_frac=0.07, target_frac=0.12),
+    }
+    return signal(symbol, **{**values, **changes})
+
+
+def optioned(
+    folder: Path, story: Callable[[Any], Awaitable[None]], *, calm: bool = True, **given: Any
+) -> None:
+    """Run a story with options at a gateway: AAPL at 100.00, VIX at 17."""
+
+    async def begun(scene: Any) -> None:
+        if given.get("vix", 17) is not None:
+            scene.vix(given.get("vix", 17))
+        await story(scene)
+
+    more = {key: value for key, value in given.items() if key != "vix"}
+    wired(folder, begun, calm=calm, kind=OptionScene, profile=OPTIONS, **more)
+
+
+__all__ = ["CALL", "DAY", "PUT", "Decimal", "OptionScene", "occ", "option_signal", "optioned"]
