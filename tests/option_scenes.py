@@ -31,7 +31,7 @@ def volatilities(count: int = 60, *, low: str = "0.10", high: str = "1.00") -> C
     """A chain whose history runs from low to high and says nothing of today's rows."""
     days = [NIGHT - timedelta(days=back) for back in range(count - 1, -1, -1)]
     level = {0: usd(low), count - 1: usd(high)}
-    told = tuple((day, level.get(n, usd("0.30"))) for n, day in enumerate(days))
+    told = tuple((day, level.get(n, usd(low))) for n, day in enumerate(days))
     return Chain(symbol="AAPL", asof=NIGHT, volatilities=told)
 
 

@@ -19,6 +19,7 @@ from bft.ledger.days import trading_day
 from bft.risk.context import OptionFacts
 from bft.services.executor.chains import Chain, iv_rank
 from bft.services.executor.desk import Desk
+from bft.services.executor.underlying import stock_of
 
 VIX = Contract(con_id=0, symbol="VIX", sec_type="IND", exchange="CBOE")
 FIGURES_WAIT_S = 3.0
@@ -61,7 +62,7 @@ class OptionDesk:
         if contract.sec_type != "OPT":
             return
         self._wanted.add(contract.symbol)
-        await asyncio.gather(self._follow(underlying(contract)), self._follow(VIX))
+        await asyncio.gather(self._follow(stock_of(contract)), self._follow(VIX))
         if contract.symbol not in self._chains:
             with suppress(BftError):
                 await self.refresh()
@@ -95,7 +96,7 @@ class OptionDesk:
         """Watch the underlyings of options that are held; others are passed over."""
         for contract in contracts:
             if contract.sec_type == "OPT":
-                await self._follow(underlying(contract))
+                await self._follow(stock_of(contract))
 
     async def _follow(self, wanted: Contract) -> None:
         """Watch what was resolved, once; what cannot be had is missing later."""
@@ -211,11 +212,6 @@ class OptionDesk:
         if level is None or at is None:
             return None, None, (("vix", f"{self._desk.broker.name} tells no VIX"),)
         return level, (self._desk.now - at).total_seconds(), ()
-
-
-def underlying(contract: Contract) -> Contract:
-    """The stock an option is on, as it is asked for."""
-    return Contract(con_id=0, symbol=contract.symbol)
 
 
 def expires_at(contract: Contract) -> datetime | None:

@@ -193,8 +193,8 @@ class Inbox:
     def _exec_details(
         self, number: int, contract: ib_async.Contract, fill: ib_async.Execution
     ) -> None:
-        if not self._ours(fill.acctNumber):
-            return
+        if not self._ours(fill.acctNumber) or contract.secType == "BAG":
+            return  # a combination's own fill moves nothing: those of its legs come beside it
         live = number < 0
         source = FillSource.LIVE if live else FillSource.RECOVERED
         made = orders.execution(self._known(contract), fill, source)

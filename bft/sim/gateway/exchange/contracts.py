@@ -16,11 +16,24 @@ class SecType(StrEnum):
     OPTION = "OPT"
     FUTURE = "FUT"
     INDEX = "IND"
+    COMBO = "BAG"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """One contract of a combination: how many of it for each, and on which side."""
+
+    con_id: int
+    ratio: int
+    action: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """One contract; `expiry` is YYYYMMDD, empty for stocks. Prices and strike in USD."""
+    """One contract; `expiry` is YYYYMMDD, empty for stocks. Prices and strike in USD.
+
+    `legs` are those of a combination.
+    """
 
     con_id: int
     symbol: str
@@ -35,6 +48,7 @@ class Contract:
     strike: Decimal = ZERO
     right: str = ""
     multiplier: int = 1
+    legs: tuple[Leg, ...] = ()
 
     @property
     def increments(self) -> Sequence[tuple[Decimal, Decimal]]:
@@ -118,6 +132,25 @@ def index(symbol: str) -> Contract:
         trading_class=symbol,
         name=INDICES[symbol],
         rule=26,
+    )
+
+
+def combo(under: Contract, legs: Sequence[Leg]) -> Contract:
+    """A combination of contracts on a stock, as it is named in orders."""
+    parts = ",".join(
+        f"{leg.con_id}|{leg.ratio * (1 if leg.action == 'BUY' else -1)}" for leg in legs
+    )
+    return Contract(
+        con_id=con_id(f"BAG:{parts}"),
+        symbol=under.symbol,
+        sec_type=SecType.COMBO,
+        exchange="SMART",
+        primary="",
+        local_symbol=parts,
+        trading_class="COMB",
+        name=under.name,
+        rule=26,
+        legs=tuple(legs),
     )
 
 
