@@ -3,12 +3,11 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from executors import DAY, NIGHT, OPEN, signal, usd
-from scenes import WireScene, wired
+from executors import NIGHT, signal, usd
+from scenes import Scene, WireScene, papered, wired
 
 from bft.domain.orders import OrderRequest
 from bft.domain.trading import ExitPolicy, Instrument
@@ -16,7 +15,6 @@ from bft.risk.profiles import OPTIONS
 from bft.services.executor.chains import Chain
 
 EXPIRY = date(2026, 2, 20)
-START_AT = OPEN + timedelta(minutes=6)
 
 
 def occ(right: str = "C", strike: object = 100, expiry: date = EXPIRY, root: str = "AAPL") -> str:
@@ -36,8 +34,8 @@ def volatilities(count: int = 60, *, low: str = "0.10", high: str = "1.00") -> C
 
 
 @dataclass
-class OptionScene(WireScene):
-    """A WireScene under the options profile; `chain` is what the night stored of AAPL."""
+class Chained(Scene):
+    """A Scene whose night stored `chain` of AAPL."""
 
     chain: Chain = field(default_factory=volatilities)
 
@@ -49,12 +47,27 @@ class OptionScene(WireScene):
             symbol: self.chain if symbol == "AAPL" else Chain(symbol=symbol) for symbol in symbols
         }
 
+
+@dataclass
+class OptionScene(Chained, WireScene):
+    """Options at the gateway."""
+
     def vix(self, level: object) -> None:
         self.sim.tick("VIX", bid=level, ask=level, last=level)
 
     def under(self, bid: object) -> None:
         """Move the underlying, and with it every option that is watched."""
         self.price("AAPL", bid)
+
+
+def on_paper(folder: Path, story: Callable[[Any], Awaitable[None]], chain: Chain) -> None:
+    """Run a story with options on the paper broker: AAPL at 100.00, VIX at 17, no option yet."""
+
+    async def begun(scene: Any) -> None:
+        scene.price("VIX", "17")
+        await story(scene)
+
+    papered(folder, begun, kind=Chained, profile=OPTIONS, chain=chain)
 
 
 def option_signal(symbol: str = CALL, **changes: Any) -> OrderRequest:
@@ -82,6 +95,3 @@ def optioned(
 
     more = {key: value for key, value in given.items() if key != "vix"}
     wired(folder, begun, calm=calm, kind=OptionScene, profile=OPTIONS, **more)
-
-
-__all__ = ["CALL", "DAY", "PUT", "Decimal", "OptionScene", "occ", "option_signal", "optioned"]

@@ -278,12 +278,13 @@ def papered(
     *,
     at: datetime = START_AT,
     calm: bool = True,
+    kind: type[Scene] = Scene,
     **given: Any,
 ) -> None:
     """The same with the paper broker."""
 
     async def main() -> None:
-        scene = Scene(folder=folder, clock=LoopClock(at), **given)
+        scene = kind(folder=folder, clock=LoopClock(at), **given)
         await scene.start()
         await scene.until_armed()
         scene.price("AAPL", "100.00")

@@ -76,10 +76,10 @@ def chain_rows(facts: OptionFacts, touch: Touch) -> list[Row]:
 def lacking(facts: OptionFacts | None, name: str) -> str:
     """A fact or row that is missing, with what is known of why."""
     if facts is None:
-        return f"{name}: nothing is known of the contract"
+        return f"{name} of the contract"
     told = dict(facts.lacks)
     why = [told[field] for field in _FIELDS.get(name, (name,)) if field in told]
-    return f"{name}: {'; '.join(why)}" if why else name
+    return f"{name} ({'; '.join(why)})" if why else name
 
 
 def expiry_row(facts: OptionFacts, at: datetime, strategy_type: str) -> Row:

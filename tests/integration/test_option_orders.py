@@ -8,13 +8,23 @@ from typing import Any
 
 import pytest
 from executors import reference, usd
-from option_scenes import CALL, PUT, OptionScene, occ, option_signal, optioned, volatilities
+from option_scenes import (
+    CALL,
+    EXPIRY,
+    PUT,
+    OptionScene,
+    occ,
+    on_paper,
+    option_signal,
+    optioned,
+    volatilities,
+)
 from scenes import guarded
 
 from bft.domain import sessions
 from bft.domain.orders import IntentState, Leg, OrderType
 from bft.domain.trading import ExitPolicy
-from bft.services.executor.chains import Chain
+from bft.services.executor.chains import Chain, ChainRow
 from bft.services.executor.covers import Cover
 from bft.services.executor.reference import DayBar
 
@@ -95,11 +105,11 @@ def stale() -> Chain:
 @pytest.mark.parametrize(
     ("given", "reason", "detail"),
     [
-        ({"vix": None}, "size", "vix: ib tells no VIX"),
+        ({"vix": None}, "size", "vix (ib tells no VIX)"),
         ({"vix": 45}, "size", "leaves none"),
-        ({"chain": Chain(symbol="AAPL")}, "options", "iv_rank: no implied volatility of AAPL"),
-        ({"chain": replace(volatilities(), unread=7)}, "options", "iv_rank: 7 stored days"),
-        ({"chain": stale()}, "options", "iv_rank: the newest stored volatility is of 2025-12-03"),
+        ({"chain": Chain(symbol="AAPL")}, "options", "iv_rank (no implied volatility of AAPL"),
+        ({"chain": replace(volatilities(), unread=7)}, "options", "iv_rank (7 stored days"),
+        ({"chain": stale()}, "options", "iv_rank (the newest stored volatility is of 2025-12-03"),
         ({"chain": volatilities(low="0.05", high="0.06")}, "options", "iv_rank"),
         ({"symbol": occ("C", 90)}, "options", "option_delta"),
         ({"symbol": occ("P", 95)}, "options", "option_delta"),
@@ -276,6 +286,42 @@ def test_a_guard_that_was_gapped_over_is_sold_at_the_touch(tmp_path: Path) -> No
         assert (sold.order_type, sold.limit_price_usd) == (OrderType.LIMIT, usd("0.80"))
 
     optioned(tmp_path, story)
+
+
+STORED = ChainRow(
+    expiry=EXPIRY,
+    right="C",
+    strike_usd=usd(100),
+    delta=usd("0.52"),
+    implied_volatility=usd("0.3"),
+    volume=400,
+    open_interest=900,
+)
+
+
+def test_paper_trades_what_the_night_knows_and_is_priced(tmp_path: Path) -> None:
+    async def story(scene: Any) -> None:
+        scene.price(CALL.replace(" ", ""), "3.10", "3.20")
+        opened = await scene.submit(option_signal())
+        assert opened.decision.allowed, opened.decision.detail
+        scene.price(CALL.replace(" ", ""), "3.05", "3.10")
+        await scene.wait(lambda: scene.entry().state is IntentState.FILLED, within_s=5)
+        await scene.wait(lambda: guarded(scene) == scene.entry().qty, within_s=5)
+        scene.price("AAPL", "92.90")
+        await scene.wait(lambda: scene.executor.guard.covers == {}, within_s=25)
+        assert exits(scene) == [("stop", 10)]
+
+    on_paper(tmp_path, story, replace(volatilities(), rows=(STORED,)))
+
+
+def test_paper_denies_what_the_night_does_not_hold(tmp_path: Path) -> None:
+    async def story(scene: Any) -> None:
+        scene.price(CALL.replace(" ", ""), "3.10", "3.20")
+        refused = await scene.submit(option_signal())
+        assert refused.decision.reason == "liquidity"
+        assert "is not in the chain of 2026-01-02" in refused.decision.detail
+
+    on_paper(tmp_path, story, volatilities())
 
 
 EVE = date(2026, 2, 19)  # the expiry is Friday the 20th

@@ -61,7 +61,7 @@ class OptionDesk:
         """Watch contract, underlying and VIX, read the chain; wait a moment for what is to come."""
         if contract.sec_type != "OPT":
             return
-        self._wanted.add(contract.symbol)
+        self.want(contract.symbol)
         await asyncio.gather(self._follow(stock_of(contract)), self._follow(VIX))
         if contract.symbol not in self._chains:
             with suppress(BftError):
@@ -86,6 +86,10 @@ class OptionDesk:
         if ask is None:
             return contract
         return replace(contract, tick_usd=contract.tick_at(ask * TARGET_TIMES))
+
+    def want(self, symbol: str) -> None:
+        """Read the chain of an underlying from now on."""
+        self._wanted.add(symbol)
 
     async def refresh(self) -> None:
         """Read the chains of underlyings that were asked for; a fault leaves the old ones."""
@@ -224,7 +228,7 @@ def expires_at(contract: Contract) -> datetime | None:
 def _level(quote: Quote, now: datetime) -> tuple[Decimal | None, datetime]:
     if quote.last_usd and not quote.frozen:
         return quote.last_usd, quote.at
-    return quote.close_usd or quote.last_usd, sessions.close_at(sessions.last_closed(now))
+    return quote.close_usd or quote.last_usd or None, sessions.close_at(sessions.last_closed(now))
 
 
 def _today(at: datetime | None, now: datetime) -> bool:
