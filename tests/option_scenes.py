@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from executors import NIGHT, signal, usd
-from scenes import Scene, WireScene, papered, wired
+from scenes import Scene, WireScene, guarded, papered, wired
 
-from bft.domain.orders import OrderRequest
+from bft.domain.orders import IntentState, Leg, OrderRequest
 from bft.domain.trading import ExitPolicy, Instrument
 from bft.risk.profiles import OPTIONS
 from bft.services.executor.chains import Chain
+from bft.services.executor.covers import Cover
 
 EXPIRY = date(2026, 2, 20)
 
@@ -95,3 +96,26 @@ def optioned(
 
     more = {key: value for key, value in given.items() if key != "vix"}
     wired(folder, begun, calm=calm, kind=OptionScene, profile=OPTIONS, **more)
+
+
+def premium(scene: OptionScene, bid: object, symbol: str = CALL, *, wide: str = "0.05") -> None:
+    """Hold the option's own market at a price, whatever its underlying does."""
+    low = usd(bid)
+    scene.sim.tick(symbol, bid=low, ask=low + usd(wide), last=low)
+
+
+async def held(scene: OptionScene, symbol: str = CALL, **changes: Any) -> Cover:
+    """A signal became a filled option position under its guards; the market stays at 3.00."""
+    opened = await scene.submit(option_signal(symbol, **changes))
+    assert opened.decision.allowed, opened.decision.detail
+    state = scene.executor.desk.state.intents
+    name = opened.intent_id or ""
+    premium(scene, (state[name].limit_price_usd or 0) - usd("0.05"), symbol)
+    await scene.wait(lambda: state[name].state is IntentState.FILLED, within_s=5)
+    premium(scene, "3.00", symbol)
+    await scene.wait(lambda: guarded(scene) == scene.executor.guard.covers[name].open_qty > 0)
+    return scene.executor.guard.covers[name]
+
+
+def exits(scene: Scene) -> list[tuple[str, int]]:
+    return [(e.reason, e.filled_qty) for e in scene.intents(Leg.EXIT)]

@@ -10,46 +10,22 @@ import pytest
 from executors import reference, usd
 from option_scenes import (
     CALL,
-    EXPIRY,
     PUT,
     OptionScene,
+    exits,
+    held,
     occ,
-    on_paper,
     option_signal,
     optioned,
+    premium,
     volatilities,
 )
-from scenes import guarded
 
 from bft.domain import sessions
 from bft.domain.orders import IntentState, Leg, OrderType
 from bft.domain.trading import ExitPolicy
-from bft.services.executor.chains import Chain, ChainRow
-from bft.services.executor.covers import Cover
+from bft.services.executor.chains import Chain
 from bft.services.executor.reference import DayBar
-
-
-def premium(scene: OptionScene, bid: object, symbol: str = CALL, *, wide: str = "0.05") -> None:
-    """Hold the option's own market at a price, whatever its underlying does."""
-    low = usd(bid)
-    scene.sim.tick(symbol, bid=low, ask=low + usd(wide), last=low)
-
-
-async def held(scene: OptionScene, symbol: str = CALL, **changes: Any) -> Cover:
-    """A signal became a filled option position under its guards; the market stays at 3.00."""
-    opened = await scene.submit(option_signal(symbol, **changes))
-    assert opened.decision.allowed, opened.decision.detail
-    state = scene.executor.desk.state.intents
-    name = opened.intent_id or ""
-    premium(scene, (state[name].limit_price_usd or 0) - usd("0.05"), symbol)
-    await scene.wait(lambda: state[name].state is IntentState.FILLED, within_s=5)
-    premium(scene, "3.00", symbol)
-    await scene.wait(lambda: guarded(scene) == scene.executor.guard.covers[name].open_qty > 0)
-    return scene.executor.guard.covers[name]
-
-
-def exits(scene: OptionScene) -> list[tuple[str, int]]:
-    return [(e.reason, e.filled_qty) for e in scene.intents(Leg.EXIT)]
 
 
 def test_an_option_goes_out_at_the_mid_with_guards_on_its_premium(tmp_path: Path) -> None:
@@ -132,6 +108,17 @@ def test_what_is_missing_or_out_of_bounds_is_named(
         assert scene.intents() == []
 
     optioned(tmp_path, story, **given)
+
+
+def test_one_option_position_for_each_underlying(tmp_path: Path) -> None:
+    async def story(scene: OptionScene) -> None:
+        await held(scene)
+        opened = await scene.submit(option_signal(PUT))
+        rules = {r.rule: (str(r.verdict), r.note, r.value) for r in opened.decision.rules}
+        assert rules["option_rules"][:2] == ("block", "one_per_symbol")
+        assert rules["ticker_limit"][2] == 1  # counted by the underlying, as the ledger does
+
+    optioned(tmp_path, story)
 
 
 def test_few_observations_pass_as_the_rank_does_not_exist_yet(tmp_path: Path) -> None:
@@ -286,42 +273,6 @@ def test_a_guard_that_was_gapped_over_is_sold_at_the_touch(tmp_path: Path) -> No
         assert (sold.order_type, sold.limit_price_usd) == (OrderType.LIMIT, usd("0.80"))
 
     optioned(tmp_path, story)
-
-
-STORED = ChainRow(
-    expiry=EXPIRY,
-    right="C",
-    strike_usd=usd(100),
-    delta=usd("0.52"),
-    implied_volatility=usd("0.3"),
-    volume=400,
-    open_interest=900,
-)
-
-
-def test_paper_trades_what_the_night_knows_and_is_priced(tmp_path: Path) -> None:
-    async def story(scene: Any) -> None:
-        scene.price(CALL.replace(" ", ""), "3.10", "3.20")
-        opened = await scene.submit(option_signal())
-        assert opened.decision.allowed, opened.decision.detail
-        scene.price(CALL.replace(" ", ""), "3.05", "3.10")
-        await scene.wait(lambda: scene.entry().state is IntentState.FILLED, within_s=5)
-        await scene.wait(lambda: guarded(scene) == scene.entry().qty, within_s=5)
-        scene.price("AAPL", "92.90")
-        await scene.wait(lambda: scene.executor.guard.covers == {}, within_s=25)
-        assert exits(scene) == [("stop", 10)]
-
-    on_paper(tmp_path, story, replace(volatilities(), rows=(STORED,)))
-
-
-def test_paper_denies_what_the_night_does_not_hold(tmp_path: Path) -> None:
-    async def story(scene: Any) -> None:
-        scene.price(CALL.replace(" ", ""), "3.10", "3.20")
-        refused = await scene.submit(option_signal())
-        assert refused.decision.reason == "liquidity"
-        assert "is not in the chain of 2026-01-02" in refused.decision.detail
-
-    on_paper(tmp_path, story, volatilities())
 
 
 EVE = date(2026, 2, 19)  # the expiry is Friday the 20th

@@ -197,3 +197,34 @@ def test_an_option_that_is_not_listed_is_named(tmp_path: Path) -> None:
             await desk.broker.contract(option(strike="100.37"))
 
     play(story, tmp_path)
+
+
+def test_an_option_carries_the_price_steps_of_its_market_rule(tmp_path: Path) -> None:
+    """Rule 110: 0.01 below 3 USD, 0.05 from there on; ib_async tells the same."""
+
+    async def story(desk: Desk) -> None:
+        contract = await desk.broker.contract(option())
+        assert contract.increments == ((usd(0), usd("0.01")), (usd(3), usd("0.05")))
+        steps = [contract.tick_at(usd(price)) for price in ("0.5", "2.99", "3", "80")]
+        assert steps == [usd("0.01"), usd("0.01"), usd("0.05"), usd("0.05")]
+        ib = IB()
+        await ib.connectAsync("127.0.0.1", desk.venue.port, clientId=91)
+        rule = await ib.reqMarketRuleAsync(110)
+        assert rule is not None
+        told = tuple((usd(step.lowEdge), usd(step.increment)) for step in rule)
+        assert told == contract.increments
+        stock = await desk.aapl()
+        assert (stock.increments, stock.tick_at(usd(500))) == ((), usd("0.01"))
+        ib.disconnect()
+
+    play(story, tmp_path)
+
+
+def test_without_an_answer_the_smallest_step_stands(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        desk.fault("drop", when={"msg": "marketRule"})
+        contract = await desk.broker.contract(option())
+        assert (contract.increments, contract.tick_at(usd(9))) == ((), usd("0.01"))
+        assert desk.broker.state is SessionState.ARMED
+
+    play(story, tmp_path)
