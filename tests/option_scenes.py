@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from executors import NIGHT, signal, usd
+from executors import NIGHT, World, signal, usd
 from scenes import Scene, WireScene, guarded, papered, wired
 
 from bft.domain.orders import IntentState, Leg, OrderRequest
@@ -35,8 +35,8 @@ def volatilities(count: int = 60, *, low: str = "0.10", high: str = "1.00") -> C
 
 
 @dataclass
-class Chained(Scene):
-    """A Scene whose night stored `chain` of AAPL."""
+class Chained(World):
+    """A World whose night stored `chain` of AAPL."""
 
     chain: Chain = field(default_factory=volatilities)
 
@@ -47,6 +47,11 @@ class Chained(Scene):
         return {
             symbol: self.chain if symbol == "AAPL" else Chain(symbol=symbol) for symbol in symbols
         }
+
+
+@dataclass
+class PaperOptions(Chained, Scene):
+    """Options on the paper broker."""
 
 
 @dataclass
@@ -68,7 +73,7 @@ def on_paper(folder: Path, story: Callable[[Any], Awaitable[None]], chain: Chain
         scene.price("VIX", "17")
         await story(scene)
 
-    papered(folder, begun, kind=Chained, profile=OPTIONS, chain=chain)
+    papered(folder, begun, kind=PaperOptions, profile=OPTIONS, chain=chain)
 
 
 def option_signal(symbol: str = CALL, **changes: Any) -> OrderRequest:
