@@ -206,6 +206,17 @@ def test_a_named_level_on_the_wrong_side_of_the_underlying_is_denied(tmp_path: P
     optioned(tmp_path, story)
 
 
+def test_an_underlying_that_is_silent_is_told(tmp_path: Path) -> None:
+    async def story(scene: OptionScene) -> None:
+        await held(scene)
+        await scene.sleep(100)
+        assert "QuoteStale" in scene.alerts()
+        text = " ".join(e.message for e in scene.executor.desk.state.events)
+        assert "no quote of AAPL, by which" in text
+
+    optioned(tmp_path, story)
+
+
 def test_a_level_reached_holds_although_the_price_comes_back(tmp_path: Path) -> None:
     async def story(scene: OptionScene) -> None:
         await held(scene)

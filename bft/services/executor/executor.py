@@ -243,7 +243,7 @@ class Executor:
     async def _arm(self) -> None:
         for position in self.desk.state.positions.values():
             self.desk.broker.watch(position.contract)
-        await self.options.follow(cover.contract for cover in self.guard.covers.values())
+        self.options.follow(self.guard.covers.values())
         try:
             await self._sample_clock()
             self._check_peer()

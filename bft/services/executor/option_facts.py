@@ -18,6 +18,7 @@ from bft.domain.orders import Contract
 from bft.ledger.days import trading_day
 from bft.risk.context import OptionFacts
 from bft.services.executor.chains import Chain, iv_rank
+from bft.services.executor.covers import Cover
 from bft.services.executor.desk import Desk
 from bft.services.executor.underlying import stock_of
 
@@ -67,10 +68,9 @@ class OptionDesk:
             with suppress(BftError):
                 await self.refresh()
         if self._desk.broker.name == "ib":
-            vix = self._desk.contracts.get(VIX)
-            told = [self._until(contract, self._figured)]
-            told += [self._until(vix, self._levelled)] if vix is not None else []
-            await asyncio.gather(*told)
+            others = map(self._desk.contracts.get, (VIX, stock_of(contract)))
+            waits = [self._until(one, self._quoted) for one in others if one is not None]
+            await asyncio.gather(self._until(contract, self._figured), *waits)
 
     async def _until(self, contract: Contract, told: Callable[[Contract], bool]) -> None:
         """Wait a moment until what is wanted of a contract has been told."""
@@ -96,11 +96,12 @@ class OptionDesk:
         if self._wanted:
             self._chains |= await self._load(frozenset(self._wanted))
 
-    async def follow(self, contracts: Iterable[Contract]) -> None:
-        """Watch the underlyings of options that are held; others are passed over."""
-        for contract in contracts:
-            if contract.sec_type == "OPT":
-                await self._follow(stock_of(contract))
+    def follow(self, covers: Iterable[Cover]) -> None:
+        """Watch the underlyings whose levels are to be judged, after a start."""
+        for cover in covers:
+            if cover.under is not None:
+                self._desk.contracts.setdefault(stock_of(cover.contract), cover.under.contract)
+                self._desk.broker.watch(cover.under.contract)
 
     async def _follow(self, wanted: Contract) -> None:
         """Watch what was resolved, once; what cannot be had is missing later."""
@@ -115,7 +116,7 @@ class OptionDesk:
         told = self._desk.broker.option_figures(contract)
         return told is not None and None not in (told.delta, told.volume, told.open_interest)
 
-    def _levelled(self, contract: Contract) -> bool:
+    def _quoted(self, contract: Contract) -> bool:
         return self._desk.quote(contract) is not None
 
     # facts

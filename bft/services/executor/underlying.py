@@ -19,6 +19,7 @@ from bft.services.executor.covers import Under
 from bft.services.executor.desk import Desk
 
 QUOTE_AGE_S = 15.0  # an older quote judges nothing
+ENTRY_QUOTE_AGE_S = 120.0  # nor does an older one set levels; strategies specification, section 7
 MAX_SPREAD_FRAC = Decimal("0.01")  # nor does a wider one
 _PASSED = {  # a quote that runs through the session passes a level; it gaps over none
     exits.Reason.STOP_GAP: exits.Reason.STOP,
@@ -46,9 +47,10 @@ def under_of(
     if contract.sec_type != "OPT":
         return None
     stock = desk.contracts.get(stock_of(contract))
-    price = None if stock is None else _price(desk, stock)
+    quote = None if stock is None else desk.quote(stock)
+    price = quote.mid_usd if quote and _usable(quote, desk.now, ENTRY_QUOTE_AGE_S) else None
     if stock is None or price is None:
-        raise DataError(f"no price of {contract.symbol} is known to set the option's levels by")
+        raise DataError(f"{contract.symbol} has no live quote to set the option's levels by")
     long = order.instrument is Instrument.CALL
     _check_side(order, price, sign=1 if long else -1)
     session = sessions.on_or_before(desk.now.astimezone(sessions.NEW_YORK).date())
@@ -90,15 +92,6 @@ def expires_soon(contract: Contract, now: datetime) -> bool:
     return now >= sessions.close_at(last) - BEFORE_CLOSE
 
 
-def _price(desk: Desk, stock: Contract) -> Decimal | None:
-    """A live mid, else the last close of gold."""
-    quote = desk.quote(stock)
-    row = desk.reference.symbols.get(stock.symbol)
-    if quote is not None and _usable(quote, desk.now):
-        return quote.mid_usd
-    return row.bar.close_usd if row and row.bar else None
-
-
 def _check_side(order: OrderRequest, price: Decimal, *, sign: int) -> None:
     stop, target = order.stop_price_usd, order.target_price_usd
     if stop is not None and sign * (price - stop) <= 0:
@@ -107,20 +100,20 @@ def _check_side(order: OrderRequest, price: Decimal, *, sign: int) -> None:
         raise DataError(f"target {target} is not on the winning side of the underlying's {price}")
 
 
-def _usable(quote: Quote, now: datetime) -> bool:
+def _usable(quote: Quote, now: datetime, age_s: float) -> bool:
     """Live, fresh and no wider than a price can be read from."""
     live = not (quote.frozen or quote.delayed or quote.halted)
     mid, bid, ask = quote.mid_usd, quote.bid_usd, quote.ask_usd
     if not live or mid is None or bid is None or ask is None:
         return False
-    fresh = (now - quote.at).total_seconds() <= QUOTE_AGE_S
+    fresh = (now - quote.at).total_seconds() <= age_s
     return fresh and ask - bid <= MAX_SPREAD_FRAC * mid
 
 
 def _bar(desk: Desk, under: Under) -> exits.Bar | None:
     """The side of the underlying's quote that leaving would meet, as a bar of equal prices."""
     now, quote = desk.now, desk.quote(under.contract)
-    if quote is None or not _usable(quote, now) or not sessions.is_open(now):
+    if quote is None or not _usable(quote, now, QUOTE_AGE_S) or not sessions.is_open(now):
         return None
     price = quote.bid_usd if under.state.sign > 0 else quote.ask_usd
     if price is None:
