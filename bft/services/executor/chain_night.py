@@ -39,6 +39,7 @@ class ChainNight:
 
     def __init__(self, root: str, folder: Path) -> None:
         self._root, self._cache = root, folder / "option-volatilities.json"
+        self._turn = asyncio.Lock()  # two children at once would write one file
         self._read: tuple[object, frozenset[str], Mapping[str, Chain]] | None = None
 
     async def __call__(self, symbols: frozenset[str]) -> Mapping[str, Chain]:
@@ -51,7 +52,8 @@ class ChainNight:
         mark = fingerprint(self._root, ("options",))
         if self._read is not None and mark is not None and self._read[:2] == (mark, symbols):
             return self._read[2]
-        found = {chain.symbol: chain for chain in await self._asked(symbols)}
+        async with self._turn:
+            found = {chain.symbol: chain for chain in await self._asked(symbols)}
         whole = not any(chain.unread for chain in found.values())
         self._read = (mark, symbols, found) if whole else None
         return found

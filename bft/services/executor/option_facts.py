@@ -55,6 +55,7 @@ class OptionDesk:
         self._desk, self._load = desk, load
         self._chains: dict[str, Chain] = {}
         self._wanted: set[str] = set()
+        self._fault = ""
 
     # before a decision
 
@@ -93,8 +94,14 @@ class OptionDesk:
 
     async def refresh(self) -> None:
         """Read the chains of underlyings that were asked for; a fault leaves the old ones."""
-        if self._wanted:
+        if not self._wanted:
+            return
+        try:
             self._chains |= await self._load(frozenset(self._wanted))
+        except BftError as error:
+            self._fault = str(error)
+            raise
+        self._fault = ""
 
     def follow(self, covers: Iterable[Cover]) -> None:
         """Watch the underlyings whose levels are to be judged, after a start."""
@@ -174,7 +181,7 @@ class OptionDesk:
         """The night's row, if it is of the last session."""
         last = sessions.last_closed(self._desk.now)
         if chain.asof is None:
-            return _lacking(f"no chain of {chain.symbol} is stored; run: bft pull --asof {last}")
+            return _lacking(self._absent(f"no chain of {chain.symbol}"))
         if chain.asof < last:
             return _lacking(f"the chain of {chain.symbol} is of {chain.asof}, not of {last}")
         found = chain.row(contract)
@@ -197,8 +204,7 @@ class OptionDesk:
         if chain.unread:
             return None, None, ((name, f"{chain.unread} stored days are still to be read"),)
         if not chain.volatilities:
-            last = sessions.last_closed(self._desk.now)
-            text = f"no implied volatility of {chain.symbol} is stored; run: bft pull --asof {last}"
+            text = self._absent(f"no implied volatility of {chain.symbol}")
             return None, None, ((name, text),)
         newest = chain.volatilities[-1][0]
         if newest < sessions.shift(sessions.last_closed(self._desk.now), -STALE_SESSIONS):
@@ -208,6 +214,13 @@ class OptionDesk:
             why = dict(row.lacks).get("delta", "the contract has no implied volatility")
             return None, len(history), (("iv_rank", why),)
         return iv_rank(row.volatility, history), len(history), ()
+
+    def _absent(self, what: str) -> str:
+        """What is not stored, or could not be read."""
+        if self._fault:
+            return f"the night's option chains cannot be read: {self._fault}"
+        last = sessions.last_closed(self._desk.now)
+        return f"{what} is stored; run: bft pull --asof {last}"
 
     def _vix(self) -> tuple[Decimal | None, float | None, tuple[tuple[str, str], ...]]:
         """VIX and its age in seconds; the level of a close is as old as that close."""

@@ -98,14 +98,19 @@ def test_f21_shares_cover_short_calls(tmp_path: Path) -> None:
     wired(tmp_path, story)
 
 
-def test_f21_short_leg_is_closed_after_a_restart(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_f21_short_leg_is_closed_after_a_restart(tmp_path: Path, cancelled: bool) -> None:
+    """Cancelled in the meantime, the combination is among the completed orders alone."""
+
     async def story(scene: WireScene) -> None:
         await scene.crash()
-        spread(scene, short=3, long=1)
+        spread(scene, short=3, long=0)
+        if cancelled:
+            scene.sim.cancel_all()
         await scene.start()
         await scene.rearmed()
-        await scene.wait(lambda: held(scene, SHORT) == -1, within_s=3)
-        assert [e.filled_qty for e in exits(scene)] == [2]
+        await scene.wait(lambda: held(scene, SHORT) == 0, within_s=3)
+        assert [e.filled_qty for e in exits(scene)] == [3]
 
     wired(tmp_path, story)
 

@@ -1,6 +1,7 @@
 """Facts of options: what is missing or too old is None and says why."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from bft.domain.broker import OptionFigures, Quote
+from bft.domain.errors import UnavailableError
 from bft.domain.orders import Contract
 from bft.risk.context import OptionFacts
 from bft.services.executor.chains import Chain, ChainRow
@@ -181,3 +183,33 @@ def test_an_option_ends_with_its_last_session() -> None:
     """Good Friday 2026 is no session: the day before is the last."""
     easter = replace(CALL, expiry=date(2026, 4, 3))
     assert expires_at(easter) == datetime(2026, 4, 2, 20, 0, tzinfo=UTC)
+
+
+def test_chains_that_cannot_be_read_say_so_and_the_old_ones_stay() -> None:
+    desk: Any = SimpleNamespace(
+        now=NOW,
+        contracts={},
+        broker=SimpleNamespace(name="paper", option_figures=lambda _: None),
+        quote=lambda _: None,
+    )
+    answers: list[Any] = [UnavailableError("the root is away"), {"AAPL": CHAIN}]
+    answers.append(UnavailableError("again"))
+
+    async def load(_: frozenset[str]) -> dict[str, Chain]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        found: dict[str, Chain] = answer
+        return found
+
+    made = OptionDesk(desk, load)
+    made.want("AAPL")
+    seen = []
+    for _ in range(3):
+        with suppress(UnavailableError):
+            asyncio.run(made.refresh())
+        found = made.facts(CALL)
+        assert found is not None
+        seen.append((found.delta, dict(found.lacks).get("delta", "")))
+    assert seen[0] == (None, "the night's option chains cannot be read: the root is away")
+    assert seen[1:] == [(D("0.45"), "")] * 2
