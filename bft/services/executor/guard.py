@@ -200,7 +200,7 @@ class Guard:
 
     def _on_underlying(self, cover: Cover) -> exits.Reason | None:
         """Why an option has to go: a level its underlying reached, or the expiry that comes."""
-        if expires_soon(cover.contract, self._desk.now):
+        if expires_soon(cover, self._desk.now):
             return exits.Reason.FLATTEN
         if cover.under is None:
             return None

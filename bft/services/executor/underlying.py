@@ -15,7 +15,7 @@ from bft.domain.broker import Quote
 from bft.domain.errors import DataError
 from bft.domain.orders import Contract, OrderRequest
 from bft.domain.trading import Direction, ExitPolicy, Instrument
-from bft.services.executor.covers import Under
+from bft.services.executor.covers import Cover, Under
 from bft.services.executor.desk import Desk
 
 QUOTE_AGE_S = 15.0  # an older quote judges nothing
@@ -81,14 +81,16 @@ def judged(desk: Desk, under: Under) -> Under:
     return replace(under, reached=_PASSED.get(reason, reason))
 
 
-def expires_soon(contract: Contract, now: datetime) -> bool:
+def expires_soon(cover: Cover, now: datetime) -> bool:
     """Whether an option has to go: the end of the session before its expiry has begun.
 
-    Source: executor specification, section 6, end of day.
+    Trades of one session end with it, also that of the expiry. Source: executor specification,
+    section 6, end of day.
     """
-    if contract.sec_type != "OPT" or contract.expiry is None:
+    expiry = cover.contract.expiry if cover.contract.sec_type == "OPT" else None
+    if expiry is None or cover.policy.same_session:
         return False
-    last = sessions.shift(sessions.on_or_before(contract.expiry), -1)
+    last = sessions.shift(sessions.on_or_before(expiry), -1)
     return now >= sessions.close_at(last) - BEFORE_CLOSE
 
 

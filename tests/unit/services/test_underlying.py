@@ -12,8 +12,8 @@ from executors import signal, usd
 from bft.domain.broker import Quote
 from bft.domain.errors import DataError
 from bft.domain.orders import Contract
-from bft.domain.trading import ExitPolicy, Instrument
-from bft.services.executor.covers import Under
+from bft.domain.trading import Direction, ExitPolicy, Instrument
+from bft.services.executor.covers import Cover, Under
 from bft.services.executor.underlying import expires_soon, judged, stock_of, under_of
 
 NOW = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)  # Monday, 10:00 New York
@@ -118,6 +118,18 @@ def test_old_dead_wide_and_after_hours_quotes_judge_nothing(
     assert judged(desk(low, now=at), made(quote())).reached is None
 
 
+def cover(contract: Contract, *, same_session: bool = False) -> Cover:
+    return Cover(
+        entry="e",
+        account="DU1",
+        contract=contract,
+        direction=Direction.LONG,
+        policy=ExitPolicy(same_session=same_session),
+        strategy_id="s",
+        opened_at=NOW,
+    )
+
+
 @pytest.mark.parametrize(
     ("expiry", "now", "soon"),
     [
@@ -132,5 +144,7 @@ def test_options_end_ten_minutes_before_the_close_of_the_session_before(
     expiry: date | None, now: datetime, *, soon: bool
 ) -> None:
     """Thanksgiving lies between: Wednesday is the session before Friday the 28th."""
-    assert expires_soon(replace(OPTION, expiry=expiry), now) is soon
-    assert not expires_soon(replace(STOCK, expiry=expiry), now)
+    option, stock = (replace(one, expiry=expiry) for one in (OPTION, STOCK))
+    assert expires_soon(cover(option), now) is soon
+    assert not expires_soon(cover(option, same_session=True), now)
+    assert not expires_soon(cover(stock), now)
