@@ -103,9 +103,9 @@ def armed(folder: Path, then: Callable[[Api], Awaitable[None]], **changes: Any) 
 
     async def main() -> None:
         about = changes.pop("about", {})
-        reads = changes.pop("open_reads", False)
+        reads, kind = changes.pop("open_reads", False), changes.pop("kind", World)
         clock = LoopClock(OPEN + timedelta(minutes=6))
-        api = Api(World(folder=folder, clock=clock, **changes), about, open_reads=reads)
+        api = Api(kind(folder=folder, clock=clock, **changes), about, open_reads=reads)
         await api.up()
         await api.world.until_armed()
         api.service.tick_at = api.service.desk.timer()

@@ -248,12 +248,13 @@ def wired(
     *,
     at: datetime = START_AT,
     calm: bool = True,
+    kind: type[WireScene] = WireScene,
     **given: Any,
 ) -> None:
     """Run a story at a gateway, armed, AAPL at 100.00 to 100.02; the invariants hold at its end."""
 
     async def main() -> None:
-        scene = WireScene(folder=folder, clock=LoopClock(at), **given)
+        scene = kind(folder=folder, clock=LoopClock(at), **given)
         await scene.serve()
         try:
             scene.price("AAPL", "100.00")
@@ -277,12 +278,13 @@ def papered(
     *,
     at: datetime = START_AT,
     calm: bool = True,
+    kind: type[Scene] = Scene,
     **given: Any,
 ) -> None:
     """The same with the paper broker."""
 
     async def main() -> None:
-        scene = Scene(folder=folder, clock=LoopClock(at), **given)
+        scene = kind(folder=folder, clock=LoopClock(at), **given)
         await scene.start()
         await scene.until_armed()
         scene.price("AAPL", "100.00")

@@ -180,6 +180,26 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OptionFigures:
+    """What the feed says of a watched option beside its touch; None is unknown.
+
+    `delta` and `implied_volatility` (a fraction a year) are those of the broker's model, `volume`
+    and `open_interest` contracts; each `_at` is the arrival, by the executor's clock. `live` is
+    False where the feed says frozen or delayed.
+    """
+
+    contract: Contract
+    delta: Decimal | None = None
+    implied_volatility: Decimal | None = None
+    model_at: datetime | None = None
+    volume: int | None = None
+    volume_at: datetime | None = None
+    open_interest: int | None = None
+    open_interest_at: datetime | None = None
+    live: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """Positions and all open orders, each with its end marker, of one epoch and account.
 

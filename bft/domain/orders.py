@@ -139,8 +139,9 @@ class Reason(StrEnum):
 class Contract:
     """What is traded at the broker; `con_id` 0 is not resolved yet.
 
-    `sec_type` is STK, OPT or FUT; `multiplier` is units of the quote per contract; `tick_usd` the
-    price step. `right` is C or P.
+    `sec_type` is STK, OPT, FUT or IND; `multiplier` is units of the quote per contract; `tick_usd`
+    the price step. `increments` are (from this price on, step) where steps differ by price, lowest
+    first. `right` is C or P.
     """
 
     con_id: int
@@ -156,6 +157,12 @@ class Contract:
     currency: str = "USD"
     local_symbol: str = ""
     trading_class: str = ""
+    increments: tuple[tuple[Decimal, Decimal], ...] = ()
+
+    def tick_at(self, price_usd: Decimal) -> Decimal:
+        """Step of prices at and around a price."""
+        steps = [step for low, step in self.increments if low <= price_usd]
+        return steps[-1] if steps else self.tick_usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

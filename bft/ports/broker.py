@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from bft.domain.broker import (
     AccountValues,
     BrokerOrder,
+    OptionFigures,
     PlacedOrder,
     Priority,
     Quote,
@@ -138,3 +139,9 @@ class Broker(Protocol):
 
     def quote(self, contract: Contract) -> Quote | None:
         """Newest quote of a watched contract, or None."""
+
+    def option_figures(self, contract: Contract) -> OptionFigures | None:
+        """Newest figures of a watched option; None before the first, or where none are told.
+
+        What changes them is reported as a quote of the contract.
+        """

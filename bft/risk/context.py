@@ -168,7 +168,10 @@ class BookFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionFacts:
-    """Rules 14 and 31: the chain row of the contract, IV rank 0..1, VIX with its age."""
+    """Rules 14 and 31: the chain row of the contract, IV rank 0..1, VIX with its age.
+
+    `lacks` tells of facts that are None, by field name, what is missing or too old.
+    """
 
     delta: Decimal | None
     volume: int | None
@@ -178,6 +181,7 @@ class OptionFacts:
     vix: Decimal | None
     vix_age_s: float | None
     expires_at: datetime | None
+    lacks: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from bft.domain.orders import OrderType
+from bft.risk import options
 from bft.risk.case import Case
 from bft.risk.finding import PASSED, Finding, blocked, judged, missing, passed
 from bft.risk.numbers import number, positive
@@ -40,7 +41,8 @@ def liquidity(case: Case) -> Finding:
         return wide
     for name, value, limit, holds in _volumes(case):
         if value is None:
-            return missing(name, limit)
+            told = case.context.option
+            return missing(name if name == "adv_20" else options.lacking(told, name), limit)
         if not holds:
             return blocked(f"{name} too low", value, limit)
     return wide

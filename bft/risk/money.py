@@ -30,7 +30,7 @@ def sized(case: Case) -> Finding:
     Where the book, the day or the cash leave nothing, the rule of that cap says so.
     """
     if case.sized is None or case.notional_usd is None or case.unit_usd is None:
-        return missing("an input of sizing")
+        return missing(_not_sized(case))
     if case.sized.reason == "no_volatility":
         return missing("volatility, which this sizing rests on")
     qty, wanted, least = case.sized.qty, case.sized.wanted, case.profile.min_order_usd
@@ -115,7 +115,7 @@ def option_rules(case: Case) -> Finding:
         return missing("option chain")
     for name, holds in _option_rows(case, facts):
         if holds is None:
-            return missing(name)
+            return missing(options.lacking(facts, name))
         if not holds:
             return blocked(name)
     return PASSED
@@ -137,6 +137,14 @@ def margin(case: Case) -> Finding:
         return missing("what-if margin or equity with loan")
     cap = equity * MARGIN_FRAC
     return judged(after <= cap, after, cap, "initial margin above 90 % of equity with loan")
+
+
+def _not_sized(case: Case) -> str:
+    """Which input of sizing is missing, where that can be told."""
+    facts = case.context.option
+    if case.order.instrument.is_option and options.vix_factor(facts) is None:
+        return options.lacking(facts, "vix")
+    return "an input of sizing"
 
 
 def _capped_elsewhere(case: Case) -> frozenset[str]:

@@ -25,6 +25,14 @@ VIX_AGE_S = 24 * 3600.0
 _VIX = ((D(12), D("0.8")), (D(20), D(1)), (D(30), D("0.5")), (D(40), D("0.25")))
 _BUYING_POWER = ((D(2_000), 1), (D(5_000), 3), (D(25_000), 5))
 
+_FIELDS = {  # row -> the facts it is made of
+    "option_delta": ("delta",),
+    "option_liquidity": ("volume", "open_interest"),
+    "option volume": ("volume",),
+    "open interest": ("open_interest",),
+    "iv_rank": ("iv_observations", "iv_rank"),
+}
+
 Row = tuple[str, bool | None]
 
 
@@ -63,6 +71,15 @@ def chain_rows(facts: OptionFacts, touch: Touch) -> list[Row]:
         ("option_liquidity", _liquid(facts)),
         ("iv_rank", _iv_rank_holds(facts)),
     ]
+
+
+def lacking(facts: OptionFacts | None, name: str) -> str:
+    """A fact or row that is missing, with what is known of why."""
+    if facts is None:
+        return f"{name} of the contract"
+    told = dict(facts.lacks)
+    why = [told[field] for field in _FIELDS.get(name, (name,)) if field in told]
+    return f"{name} ({'; '.join(why)})" if why else name
 
 
 def expiry_row(facts: OptionFacts, at: datetime, strategy_type: str) -> Row:

@@ -260,6 +260,19 @@ def test_quotes_of_watched_contracts_are_reported(play: Play) -> None:
     play(story, needs="quotes")
 
 
+def test_what_is_no_option_has_no_figures(play: Play) -> None:
+    async def story(seat: Seat) -> None:
+        await seat.at(OPEN)
+        contract = await seat.aapl()
+        assert seat.broker.option_figures(contract) is None
+        seat.broker.watch(contract)
+        await seat.price(102, "102.02")
+        await seat.expect(QuoteReport, lambda r: r.quote.bid_usd == 102)
+        assert seat.broker.option_figures(contract) is None
+
+    play(story, needs="quotes")
+
+
 def test_errors_name_an_order_of_ours(play: Play) -> None:
     async def story(seat: Seat) -> None:
         seat.broker.cancel(999_999)

@@ -23,11 +23,21 @@ _LEVELS = {Leg.TARGET: exits.Reason.TARGET}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Under:
+    """The underlying of an option and the exits on it; `reached` is why the option has to go."""
+
+    contract: Contract
+    state: exits.ExitState
+    reached: exits.Reason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cover:
     """`stop_usd`, `target_usd`: levels that the order named, in place of the policy's.
 
     `planned_stop_usd` went out with the entry, reckoned from the price expected then; the fill
-    settles the level, and only a stop still at the planned one may loosen to it.
+    settles the level, and only a stop still at the planned one may loosen to it. `under` holds
+    the exits of an option that are judged on its underlying.
 
     `state` is None before the first fill. `entry_qty`, `entry_cost_usd` and `exit_qty` are what
     was counted so far; `cut_qty` was sold or bought back by others.
@@ -44,6 +54,7 @@ class Cover:
     stop_usd: Decimal | None = None
     target_usd: Decimal | None = None
     planned_stop_usd: Decimal | None = None
+    under: Under | None = None
     state: exits.ExitState | None = None
     entry_qty: int = 0
     entry_cost_usd: Decimal = Decimal(0)

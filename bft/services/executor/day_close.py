@@ -5,6 +5,7 @@ when the night has built it, else from what the quotes of the day showed.
 Source: executor specification, section 6; strategies specification, section 3.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -12,6 +13,7 @@ from decimal import Decimal
 from bft import exits
 from bft.domain import sessions
 from bft.domain.broker import Quote
+from bft.domain.orders import Contract
 from bft.services.executor.covers import Cover
 from bft.services.executor.desk import Desk
 from bft.services.executor.guard import Guard
@@ -66,9 +68,11 @@ class DayClose:
         """Same-session policies decide on bars of one minute."""
         minute = self._minutes.get(con_id)
         if minute is not None and now - minute.started >= MINUTE:
-            for cover in self._guard.of(con_id):
-                if cover.policy.same_session:
+            for cover in [c for c in self._guard.covers.values() if c.policy.same_session]:
+                if cover.contract.con_id == con_id:
                     self._close(cover, _bar(minute, now), ends_session=False)
+                elif cover.under is not None and cover.under.contract.con_id == con_id:
+                    self._close_under(cover, _bar(minute, now), ends_session=False)
             minute = None
         if minute is None:
             self._minutes[con_id] = Range(session, now, price, price, price, price)
@@ -83,31 +87,34 @@ class DayClose:
             state = cover.state
             if state is None or state.entry.session > last:
                 continue
-            done = state.closed_at is not None and state.closed_at >= sessions.close_at(last)
-            if not done:
-                self._catch_up(cover, last)
+            for bar in self._missed(cover.contract, state, last):
+                self._close(self._guard.covers[cover.entry], bar, ends_session=True)
+            if cover.under is not None:
+                for bar in self._missed(cover.under.contract, cover.under.state, last):
+                    self._close_under(self._guard.covers[cover.entry], bar, ends_session=True)
 
-    def _catch_up(self, cover: Cover, last: date) -> None:
-        """All sessions since the last one closed, in order; stops at one whose bar is unknown."""
-        state = cover.state
-        if state is None:
+    def _missed(
+        self, contract: Contract, state: exits.ExitState, last: date
+    ) -> Iterator[exits.Bar]:
+        """Sessions not closed yet, in order; stops at one whose bar is unknown."""
+        if state.closed_at is not None and state.closed_at >= sessions.close_at(last):
             return
         since = state.closed_at or state.entry.at
         first = sessions.on_or_after(since.astimezone(sessions.NEW_YORK).date())
         for session in sessions.sessions(first, last):
             if state.closed_at and sessions.close_at(session) <= state.closed_at:
                 continue
-            bar = self._day_bar(cover, session)
+            bar = self._day_bar(contract, session)
             if bar is None:
                 return
-            self._close(self._guard.covers[cover.entry], bar, ends_session=True)
+            yield bar
 
-    def _day_bar(self, cover: Cover, session: date) -> exits.Bar | None:
-        known = self._desk.reference.bars.get(cover.contract.symbol, ())
+    def _day_bar(self, contract: Contract, session: date) -> exits.Bar | None:
+        known = self._desk.reference.bars.get(contract.symbol, ())
         gold = next((bar for bar in known if bar.session == session), None)
-        if gold is not None and cover.contract.sec_type == "STK":
+        if gold is not None and contract.sec_type == "STK":
             return _gold_bar(gold)
-        seen = self._days.get(cover.contract.con_id)
+        seen = self._days.get(contract.con_id)
         following = sessions.open_at(sessions.shift(session, 1))
         late = self._desk.now >= following - FALLBACK_BEFORE_OPEN
         if seen is not None and seen.session == session and late:
@@ -122,8 +129,25 @@ class DayClose:
         if state != cover.state:
             self._guard.put(replace(cover, state=state))
         if reason is not None:
-            text = f"{cover.contract.symbol} leaves at the next open: {reason}"
-            self._desk.event("POSITION", "INFO", "exit_scheduled", text)
+            self._told(cover, reason)
+
+    def _close_under(self, cover: Cover, bar: exits.Bar, *, ends_session: bool) -> None:
+        """A bar of an option's underlying: its trail moves, and what it decides is scheduled."""
+        if cover.under is None or cover.state is None:
+            return
+        row = exits.Close(bar=bar, ends_session=ends_session)
+        under, reason = exits.at_close(exits.observed(cover.under.state, bar), row)
+        state = cover.state if reason is None else exits.schedule(cover.state, reason)
+        if reason is not None and state.closed_at is None:  # it leaves at the next open
+            state = replace(state, closed_at=bar.ends_at)
+        cover = replace(cover, state=state, under=replace(cover.under, state=under))
+        self._guard.put(cover)
+        if reason is not None:
+            self._told(cover, reason)
+
+    def _told(self, cover: Cover, reason: exits.Reason) -> None:
+        text = f"{cover.contract.symbol} leaves at the next open: {reason}"
+        self._desk.event("POSITION", "INFO", "exit_scheduled", text)
 
 
 def _gold_bar(bar: DayBar) -> exits.Bar:

@@ -39,8 +39,9 @@ class Desk:
     end of a reconciliation until the session is lost. `beat` is the monitor's last turn by
     `timer`, seconds; `heard_on` the day of the newest signal. `broker_qty` is what the newest
     valid snapshot said, by con id; `disputed` symbols in which it, with its executions, and the
-    book differ: nothing opens there until they agree or a person resumes. `fatal` ends the
-    process: what memory holds may not be what the book holds. `took` hears how long things take,
+    book differ: nothing opens there until they agree or a person resumes. `combos` are permIds of
+    orders that combine contracts. `fatal` ends the process: what memory holds may not be what the
+    book holds. `took` hears how long things take,
     in seconds: commit, send, reconcile, monitor_loop; `heard_code` each code of the broker.
     """
 
@@ -64,6 +65,7 @@ class Desk:
     heard_on: date | None = None
     beat: float | None = None
     contracts: dict[Contract, Contract] = field(default_factory=dict)
+    combos: set[int] = field(default_factory=set)
     broker_qty: dict[int, Decimal] = field(default_factory=dict)
     disputed: frozenset[str] = frozenset()
     throttle: Throttle = field(default_factory=Throttle)

@@ -27,6 +27,7 @@ from bft.risk.context import Context
 from bft.services.executor.brackets import LegTerms, closing_leg
 from bft.services.executor.covers import Cover
 from bft.services.executor.desk import Desk
+from bft.services.executor.underlying import under_of
 
 _PREMIUM_STOP, _PREMIUM_TARGET = 0.60, 0.80  # strategies specification, section 7
 
@@ -120,6 +121,7 @@ def _cover(desk: Desk, order: OrderRequest, entry: Intent, context: Context) -> 
     policy = order.exits or ExitPolicy()
     if order.strategy_type == "day_trade" and not policy.same_session:
         policy = replace(policy, same_session=True)
+    under = under_of(desk, order, entry.contract, context.symbol.atr_14_usd)
     return Cover(
         entry=entry.intent_id,
         account=entry.account,
@@ -129,8 +131,9 @@ def _cover(desk: Desk, order: OrderRequest, entry: Intent, context: Context) -> 
         strategy_id=order.strategy_id,
         opened_at=desk.now,
         atr_usd=context.symbol.atr_14_usd,
-        stop_usd=order.stop_price_usd,
-        target_usd=order.target_price_usd,
+        stop_usd=None if under else order.stop_price_usd,
+        target_usd=None if under else order.target_price_usd,
+        under=under,
     )
 
 
@@ -156,10 +159,10 @@ def trade_facts(
 
 
 def has_target(order: OrderRequest) -> bool:
-    """Whether a target goes out with the entry."""
+    """Whether a target goes out with the entry; options always have a guard on their premium."""
     policy = order.exits or ExitPolicy()
     named = policy.target_frac or policy.target_atr or policy.target_risk
-    return bool(order.target_price_usd or named)
+    return bool(order.target_price_usd or named or order.instrument.is_option)
 
 
 def _premium_guards(policy: ExitPolicy, instrument: Instrument) -> ExitPolicy:

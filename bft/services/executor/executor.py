@@ -36,6 +36,7 @@ from bft.services.executor.lifetimes import Lifetimes
 from bft.services.executor.live_lock import Route, check_route, lock_problem, peer_problem
 from bft.services.executor.marker import Process, SendMarker
 from bft.services.executor.opening import Opening
+from bft.services.executor.option_facts import LoadChains, OptionDesk, no_chains
 from bft.services.executor.reconcile import Reconciler
 from bft.services.executor.recovery import recovered, restored, restored_halt, whole
 from bft.services.executor.reference import Reference
@@ -70,6 +71,7 @@ class Parts:
     holder: str
     load_reference: Load
     offload: Offload[Any]
+    load_chains: LoadChains = no_chains
     aside: Offload[Any] | None = None
     config_map: Path | None = None
     restart_at: time | None = None
@@ -124,7 +126,8 @@ class Executor:
         desk.poke, desk.touch = self.guard.poke, self.guard.touch
         self.hearing = Hearing(desk, self)
         self.reconciler = Reconciler(desk, self.hearing, Splits(desk, self.guard))
-        self.facts = Facts(desk, self.guard.covers)
+        self.options = OptionDesk(desk, self._parts.load_chains)
+        self.facts = Facts(desk, self.guard.covers, self.options)
         self.opening = Opening(desk, self.sender, self.guard, self.facts)
         self.closing = Closing(desk, self.sender, self.guard, self.leaving)
         self.killing = Killing(desk, self.sender, self.guard, self.sources)
@@ -154,6 +157,7 @@ class Executor:
             (self._renew(), "lease"),
             (self._every(RESERVE_S, desk.writer.mend), "reserve"),
             (self._every_async(REFERENCE_S, self.refresh), "reference"),
+            (self._every_async(REFERENCE_S, self.options.refresh), "option chains"),
             (self._every_async(SKEW_S, self._sample_clock), "clock"),
             (self._every_async(OUTBOX_S, self._deliver), "outbox"),
             (self._every_async(PRUNE_S, self._prune), "prune"),
@@ -239,6 +243,7 @@ class Executor:
     async def _arm(self) -> None:
         for position in self.desk.state.positions.values():
             self.desk.broker.watch(position.contract)
+        self.options.follow(self.guard.covers.values())
         try:
             await self._sample_clock()
             self._check_peer()

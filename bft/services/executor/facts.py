@@ -30,6 +30,7 @@ from bft.risk.context import (
 )
 from bft.services.executor.covers import Cover
 from bft.services.executor.desk import Desk
+from bft.services.executor.option_facts import OptionDesk
 from bft.services.executor.restart import in_restart_window
 
 TWIN_S = 10.0
@@ -49,8 +50,8 @@ class Asked:
 class Facts:
     """Makes contexts from the desk."""
 
-    def __init__(self, desk: Desk, covers: dict[str, Cover]) -> None:
-        self._desk, self._covers = desk, covers
+    def __init__(self, desk: Desk, covers: dict[str, Cover], options: OptionDesk) -> None:
+        self._desk, self._covers, self.options = desk, covers, options
         self._twins: dict[tuple[str, str], float] = {}
 
     def context(
@@ -67,9 +68,10 @@ class Facts:
             skews_s=desk.skew.samples_s,
             symbol=self._symbol(order, underlying, contract, matches),
             data=self._data(order, underlying),
-            book=self.book(order.symbol),
+            book=self.book(contract.symbol if contract else order.symbol),
             quote=desk.quote(contract) if contract else None,
             account=desk.broker.account_values(),
+            option=self.options.facts(contract),
         )
 
     def twin(self, subject: str, body_hash: str) -> bool:
@@ -210,9 +212,11 @@ class Facts:
         return total
 
     def _price(self, contract: Contract) -> Decimal | None:
-        """Mid, else last, else the last close of gold."""
+        """Mid, else last, else of a stock the last close of gold."""
         quote = self._desk.quote(contract)
         found = (quote.mid_usd or quote.last_usd) if quote else None
+        if contract.sec_type == "OPT":  # gold's close is that of the underlying
+            return found
         row = self._desk.reference.symbols.get(contract.symbol)
         return found or (row.bar.close_usd if row and row.bar else None)
 

@@ -29,7 +29,9 @@ from bft.services.executor.desk import Desk
 from bft.services.executor.leaving import Leave, Leaving
 from bft.services.executor.resting import Resting
 from bft.services.executor.sending import Sender
+from bft.services.executor.short_legs import ShortLegs
 from bft.services.executor.surplus import excess, orphans, surplus
+from bft.services.executor.underlying import expires_soon, judged
 
 TURN_S, BREATH_S = 1.0, 0.01
 BREACH_S, QUOTE_AGE_S = 10.0, 15.0  # a level passed so long closes; an older quote judges nothing
@@ -50,6 +52,7 @@ class Guard:
         self._touched: set[int] | None = None  # None: everything
         self._whole_at = float("-inf")
         self._breached: dict[str, float] = {}
+        self._short_legs = ShortLegs(desk)
 
     # covers
 
@@ -176,9 +179,11 @@ class Guard:
             text = f"{wanted.contract.symbol}: {wanted.qty} units that no order asked for"
             self._desk.alert("Overfill", wanted.contract.symbol, f"{text}; they are closed")
             self._leaving.leave(wanted)
-        for wanted in list(uncovered(self._desk)) if only is None else ():
-            text = f"{wanted.contract.symbol}: {wanted.qty} assigned shares are short, uncovered"
-            self._desk.alert("ProtectionMissing", wanted.contract.symbol, f"{text}; closing")
+        short = [] if only is not None else [*uncovered(self._desk), *self._short_legs.uncovered()]
+        for wanted in short:
+            name = wanted.contract.local_symbol or wanted.contract.symbol
+            text = f"{name}: {wanted.qty} are short, uncovered ({wanted.reason}); closing"
+            self._desk.alert("ProtectionMissing", wanted.contract.symbol, text)
             self._leaving.leave(wanted)
 
     def _among(self, only: Collection[int] | None) -> list[Cover]:
@@ -202,10 +207,24 @@ class Guard:
         if state != cover.state:
             cover = replace(cover, state=state)
             self._put(self.covers[cover.entry], cover)
+        reached = self._on_underlying(cover)
         if reason is not None and self._due(cover):
             self.leave(cover, reason)
+        elif reached is not None:
+            self.leave(cover, reached)
         else:
             self._watch_levels(cover)
+
+    def _on_underlying(self, cover: Cover) -> exits.Reason | None:
+        """Why an option has to go: a level its underlying reached, or the expiry that comes."""
+        if expires_soon(cover, self._desk.now):
+            return exits.Reason.FLATTEN
+        if cover.under is None:
+            return None
+        under = judged(self._desk, cover.under)
+        if under != cover.under:
+            self.put(replace(cover, under=under))
+        return under.reached
 
     def _watch_levels(self, cover: Cover) -> None:
         """The second guarantee: a price beyond a level for 10 s closes what the orders did not."""
@@ -216,7 +235,7 @@ class Guard:
             return
         since = self._breached.setdefault(cover.entry, self._desk.timer())
         if self._desk.timer() - since >= BREACH_S:
-            self.leave(cover, fills[0].reason)
+            self.leave(cover, fills[0].reason, pressing=True)
 
     def _quote_bar(self, cover: Cover) -> exits.Bar | None:
         """A fresh quote as a bar of four equal prices; the side that closing would meet."""
@@ -252,8 +271,8 @@ class Guard:
             self.put(replace(cover, state=exits.schedule(cover.state, reason)))
             self.poke()
 
-    def leave(self, cover: Cover, reason: exits.Reason | str) -> None:
-        """Close all of a cover."""
+    def leave(self, cover: Cover, reason: exits.Reason | str, *, pressing: bool = False) -> None:
+        """Close all of a cover; `pressing` as in `Leave`."""
         self._leaving.leave(
             Leave(
                 signal_id=self._desk.state.intents[cover.entry].signal_id,
@@ -264,6 +283,7 @@ class Guard:
                 strategy_id=cover.strategy_id,
                 parent_id=cover.entry,
                 group=cover.oca_group,
+                pressing=pressing,
             )
         )
 

@@ -214,6 +214,8 @@ class Hearing:
         if order.order_ref.startswith(REF_PREFIX):
             self._followers.stranger(order.order_ref, f"open order, permId {order.perm_id}")
             return
+        if order.contract.sec_type == "BAG":
+            self._desk.combos.add(order.perm_id)
         key = (order.client_id, order.perm_id or order.order_id)
         if key in self._foreign:
             return

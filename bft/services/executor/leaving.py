@@ -34,7 +34,10 @@ AUCTION = timedelta(minutes=45)  # closing orders may rest so long before the op
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leave:
-    """What has to be closed and why; `group` None: no bracket rests."""
+    """What has to be closed and why; `group` None: no bracket rests.
+
+    `pressing`: an option is not tried at the mid first, but at the touch.
+    """
 
     signal_id: str
     contract: Contract
@@ -44,6 +47,7 @@ class Leave:
     strategy_id: str = "manual"
     parent_id: str | None = None
     group: str | None = None
+    pressing: bool = False
 
 
 class Leaving:
@@ -181,10 +185,12 @@ class Leaving:
         """Options begin at the mid, once; what has a deep market is sold into it at once."""
         option = wanted.contract.sec_type == "OPT" and not at_market
         quote = self._desk.quote(wanted.contract) if option else None
-        mid = quote.mid_usd if quote else None
-        if mid is None:
+        price = quote.mid_usd if quote else None
+        if price is not None and quote is not None and wanted.pressing:
+            price = _touch(quote, wanted.side)
+        if price is None:
             return OrderType.MARKET, None
-        return OrderType.LIMIT, entry_on_tick(mid, wanted.contract.tick_usd, wanted.side)
+        return OrderType.LIMIT, entry_on_tick(price, wanted.contract.tick_usd, wanted.side)
 
     def _hurry(self, exit_: Intent) -> None:
         """An exit that does not fill: nearer to the market every 10 s, a page after 5 min."""

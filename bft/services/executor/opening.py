@@ -86,6 +86,8 @@ class Opening:
         contract, matches = await self._resolve(order)
         if contract is not None:
             await self._quoted(order, contract)
+            await self._facts.options.prepare(contract)
+            contract = self._facts.options.stepped(contract)
         first = self._context(order, asked, contract, matches)
         decision = decide.evaluate(order, first)
         if decide.needs_what_if(decision) and contract is not None:

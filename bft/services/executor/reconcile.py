@@ -98,6 +98,8 @@ class Reconciler:
         desk, was = self._desk, dict(self._desk.state.intents)
         for told in snapshot.executions or ():
             self._hearing.execution(_recovered(told), epoch=snapshot.epoch)
+        combined = (o.perm_id for o in snapshot.completed or () if o.contract.sec_type == "BAG")
+        desk.combos.update(combined)
         for order in snapshot.open_orders:
             self._listed(order, before, epoch=snapshot.epoch)
         differences = self._positions(snapshot, asked)

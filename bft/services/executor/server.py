@@ -31,6 +31,7 @@ from bft.services.executor.api.app import build, build_health
 from bft.services.executor.api.auth import Keyring
 from bft.services.executor.api.health import PROBE_S, TICK_S, probe
 from bft.services.executor.api.service import About, Service
+from bft.services.executor.chain_night import ChainNight
 from bft.services.executor.clocks import clock_for
 from bft.services.executor.executor import LEASE_TTL_S, Executor, Parts
 from bft.services.executor.live_lock import check_route
@@ -115,6 +116,7 @@ class _Life:
             boot_id=machine_boot_id(),
             holder=f"bft serve executor, pid {os.getpid()} on {socket.gethostname()}",
             load_reference=Night(ports.store.root),
+            load_chains=ChainNight(ports.store.root, folder),
             offload=self._offload,
             aside=self._aside,
             config_map=Path(values.kill_config_map) if values.kill_config_map else None,

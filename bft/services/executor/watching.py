@@ -3,14 +3,16 @@
 Source: executor specification, sections 7.1 and 14.
 """
 
+from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 
 from bft.domain import sessions
 from bft.domain.broker import SessionNote, SessionReport, SessionState
-from bft.domain.orders import IntentState, Leg
+from bft.domain.orders import Contract, IntentState, Leg
 from bft.ledger.days import trading_day
 from bft.services.executor.desk import Desk
 from bft.services.executor.restart import in_restart_window
+from bft.services.executor.underlying import stock_of
 
 DOWN_S, QUOTE_S, MONITOR_S = 60.0, 60.0, 5.0
 SIGNALS_BY = time(10)
@@ -62,15 +64,22 @@ class Watching:
             desk.alert("BrokerDown", desk.account, text)
 
     def _quotes(self) -> None:
-        """Held symbols whose quote does not move."""
-        for position in self._desk.state.positions.values():
-            quote = self._desk.quote(position.contract)
+        """Held symbols whose quote does not move, and underlyings that options are judged by."""
+        for contract, name in self._judged_by():
+            quote = self._desk.quote(contract)
             at, now = quote.at if quote else None, self._desk.timer()
-            known = self._quoted.get(position.con_id)
+            known = self._quoted.get(contract.con_id)
             if known is None or known[0] != at:
-                self._quoted[position.con_id] = (at, now)
+                self._quoted[contract.con_id] = (at, now)
             elif now - known[1] > QUOTE_S:
-                self._desk.alert("QuoteStale", position.symbol, f"no quote of {position.symbol}")
+                self._desk.alert("QuoteStale", name, f"no quote of {name}")
+
+    def _judged_by(self) -> Iterator[tuple[Contract, str]]:
+        for position in self._desk.state.positions.values():
+            yield position.contract, position.symbol
+            under = self._desk.contracts.get(stock_of(position.contract))
+            if position.contract.sec_type == "OPT" and under is not None:
+                yield under, f"{under.symbol}, by which {position.symbol} is judged"
 
     def _signals(self) -> None:
         desk = self._desk

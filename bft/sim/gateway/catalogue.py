@@ -1,4 +1,4 @@
-"""Which contracts there are: listed stocks, their option chains, index futures."""
+"""Which contracts there are: listed stocks, their option chains, index futures, the VIX."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -11,9 +11,11 @@ from bft.domain import sessions
 from bft.domain.symbols import read_list
 from bft.sim.gateway.exchange.contracts import (
     FUTURES,
+    INDICES,
     Contract,
     SecType,
     future,
+    index,
     option,
     stock,
 )
@@ -46,6 +48,7 @@ class Catalogue:
     def __init__(self, names: Sequence[tuple[str, str]]) -> None:
         self._by_id: dict[int, Contract] = {}
         self._stocks: dict[str, Contract] = {}
+        self._indices = [self.know(index(symbol)) for symbol in INDICES]
         for symbol, name in names:
             made = self.know(stock(symbol, name=name))
             self._stocks[symbol] = made
@@ -84,8 +87,9 @@ class Catalogue:
         if wanted.sec_type == SecType.STOCK:
             known = self._stocks.get(wanted.symbol or wanted.local_symbol)
             return [known] if known is not None and wanted.exchange in _EXCHANGES else []
-        if wanted.sec_type == SecType.FUTURE:
-            return [self.know(one) for one in _futures(today) if _fits(one, wanted)]
+        if wanted.sec_type in {SecType.FUTURE, SecType.INDEX}:
+            listed = self._indices if wanted.sec_type == SecType.INDEX else _futures(today)
+            return [self.know(one) for one in listed if _fits(one, wanted)]
         if wanted.sec_type == SecType.OPTION and near is not None:
             return [self.know(one) for one in self._options(wanted, today, near)]
         return []

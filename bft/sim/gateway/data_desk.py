@@ -1,13 +1,13 @@
 """Requests about the market as it is: ticks, depth, real-time bars."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from bft.sim.gateway.exchange import hours
-from bft.sim.gateway.exchange.contracts import Contract
+from bft.sim.gateway.exchange.contracts import ZERO, Contract, SecType
 from bft.sim.gateway.exchange.orders import Quote, is_option
 from bft.sim.gateway.prices.intraday import draw
 from bft.sim.gateway.reference_desk import NO_DEFINITION
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_TICKERS, MOST_BOOKS = 100, 3  # market data lines of an account, depth requests
 BAR_S = 5
 _GREEKS = 21
+NO_PRICE = Decimal(-1)
 Key = tuple[Session, int]
 
 
@@ -180,6 +181,8 @@ class DataDesk:
 
     def _ticks(self, req_id: int, ticker: Ticker, quote: Quote) -> Iterator[Sequence[object]]:
         contract, at = ticker.contract, self.gateway.now()
+        if contract.sec_type is SecType.INDEX:  # it has a level, and nobody bids for it
+            quote = replace(quote, bid=NO_PRICE, ask=NO_PRICE, bid_size=ZERO, ask_size=ZERO)
         trading = hours.session_of(contract, at) is not None
         yield from ticks.of(req_id, quote, kind=ticker.kind, trading=trading)
         yield from ticks.generic(req_id, quote, ticker.generic, contract.right)

@@ -186,12 +186,12 @@ class GatewaySim:
         return made
 
     def contract(self, symbol: str) -> Contract:
-        """A contract by symbol, OCC option symbol or future such as NQZ6.
+        """A contract by symbol, OCC option symbol future such as NQZ6, or VIX.
 
         Raises:
             UsageError: there is none, or several.
         """
-        for sec_type in ("STK", "FUT", "OPT"):
+        for sec_type in ("STK", "FUT", "OPT", "IND"):
             wanted = Wanted(sec_type=sec_type, local_symbol=symbol)
             found = self.market.find(wanted, self.now())
             if len(found) == 1:

@@ -10,11 +10,13 @@ from bft.sim.gateway.catalogue import Catalogue, Wanted
 from bft.sim.gateway.exchange import hours
 from bft.sim.gateway.exchange.contracts import ZERO, Contract, SecType, stock
 from bft.sim.gateway.exchange.orders import Quote, is_option
+from bft.sim.gateway.prices.control import ControlPrices
 from bft.sim.gateway.prices.greeks import Greeks, greeks
 from bft.sim.gateway.prices.intraday import draw
 from bft.sim.gateway.prices.source import Bar, Prices
 
 Span = tuple[datetime, datetime]
+_LOWEST_VIX, _VIX_REACH = 14.0, 10.0  # percent a year: an ordinary year of the index
 
 
 class Market:
@@ -45,6 +47,8 @@ class Market:
         given = self.prices.quote(contract, at)
         if given is None and is_option(contract):
             return self._option_quote(contract, at)
+        if given is None and contract.sec_type is SecType.INDEX:
+            return self._index_quote(contract, at)
         return given
 
     def bars(self, contract: Contract, spans: Sequence[Span]) -> list[Bar]:
@@ -99,6 +103,30 @@ class Market:
             high=middle + half,
             low=max(middle - half, ZERO),
             previous=middle,
+        )
+
+    def _index_quote(self, contract: Contract, at: datetime) -> Quote | None:
+        """An index that the source of prices does not know; prices by hand stay by hand."""
+        if isinstance(self.prices, ControlPrices):
+            return None
+        day = sessions.on_or_before(at.astimezone(sessions.NEW_YORK).date())
+        level, before = (
+            contract.rounded(_LOWEST_VIX + _VIX_REACH * draw(contract.symbol, session.isoformat()))
+            for session in (day, sessions.shift(day, -1))
+        )
+        return Quote(
+            at=at,
+            bid=ZERO,
+            ask=ZERO,
+            last=level,
+            bid_size=ZERO,
+            ask_size=ZERO,
+            last_size=ZERO,
+            volume=ZERO,
+            open=level,
+            high=level,
+            low=level,
+            previous=before,
         )
 
 

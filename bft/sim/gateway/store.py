@@ -12,12 +12,12 @@ from typing import Any
 from bft.domain.errors import DataError, UnavailableError
 from bft.sim.gateway.exchange.accounts import Account, Position
 from bft.sim.gateway.exchange.books import Ids
-from bft.sim.gateway.exchange.contracts import Contract, SecType
+from bft.sim.gateway.exchange.contracts import Contract, Leg, SecType
 from bft.sim.gateway.exchange.orders import Execution, Order, Side, Status, Terms
 
 Record = tuple[str, str, Any]
 """Kind, key, and the value; None deletes."""
-_TYPES = {t.__name__: t for t in (Account, Position, Ids, Contract, Execution, Order, Terms)}
+_TYPES = {t.__name__: t for t in (Account, Position, Ids, Contract, Leg, Execution, Order, Terms)}
 _WORDS = {t.__name__: t for t in (SecType, Side, Status)}
 
 

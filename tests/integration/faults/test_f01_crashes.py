@@ -8,6 +8,7 @@ Where the faults of executor specification, section 12, are provoked:
 | F2 F3 | test_f02_sessions, test_evidence |
 | F4 F5 F6 F17 F18 F19 F22 | test_f04_state, test_turns |
 | F7 F13 F14 F20 F21 | test_f07_market |
+| F21 | test_f21_legs |
 | F8 F9 F12 F16 | test_f08_fills |
 | F15 | test_f15_protection |
 | F10 F11 | test_f10_codes |

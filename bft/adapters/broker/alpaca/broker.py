@@ -23,6 +23,7 @@ from bft.domain.broker import (
     BrokerOrder,
     ErrorKind,
     ErrorReport,
+    OptionFigures,
     PlacedOrder,
     Priority,
     Quote,
@@ -362,6 +363,9 @@ class Alpaca:
         """Newest quote of a watched contract."""
         watched = contract.symbol in self._quotes.watched
         return self._quotes.newest.get(contract.symbol) if watched else None
+
+    def option_figures(self, contract: Contract) -> OptionFigures | None:
+        """None: only stocks are traded here."""
 
     async def _ask(self, question: Coroutine[Any, Any, T]) -> T:
         try:

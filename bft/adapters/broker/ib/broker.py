@@ -14,6 +14,7 @@ from bft.adapters.broker.ib.settings import EXECUTOR_ID, IbSettings
 from bft.domain.broker import (
     AccountValues,
     BrokerOrder,
+    OptionFigures,
     PlacedOrder,
     Priority,
     Quote,
@@ -186,6 +187,10 @@ class Ib:
     def quote(self, contract: Contract) -> Quote | None:
         """Newest quote of a watched contract."""
         return self._session.feed.quote(contract)
+
+    def option_figures(self, contract: Contract) -> OptionFigures | None:
+        """Newest figures of a watched option."""
+        return self._session.feed.option_figures(contract)
 
     # small things ------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ three things: framing, the layouts of requests, the layouts of answers. `Gateway
 - no throttle: bft's own pacer decides, the library never queues;
 - what cannot be decoded is told to the receiver (`malformed`) instead of logged and forgotten, as
   are frames over 16 MiB; what the receiver itself raises counts as that too;
-- an empty tick price reaches the receiver as None instead of being dropped;
+- an empty tick price, or number of an option computation, reaches the receiver as None;
 - `open` connects without the library's waiting, logging and closing.
 
 Messages that bft does not use are skipped. Pinned to ib_async 2.1 (pyproject).
@@ -27,7 +27,7 @@ from ib_async.decoder import Decoder
 
 LARGEST_FRAME = 16 * 1024 * 1024
 Handler = Callable[..., None]
-USED = (1, 2, 3, 4, 5, 6, 9, 10, 11, 15, 45, 49, 52, 53, 54, 55, 58, 59, 61, 62, 101, 102)
+USED = (1, 2, 3, 4, 5, 6, 9, 10, 11, 15, 21, 45, 49, 52, 53, 54, 55, 58, 59, 61, 62, 93, 101, 102)
 
 
 class StrictDecoder(Decoder):
@@ -37,6 +37,7 @@ class StrictDecoder(Decoder):
         super().__init__(receiver, 0)  # type: ignore[arg-type]
         self.handlers = {number: self.handlers[number] for number in USED}
         self.handlers[1] = self._tick_price
+        self.handlers[21] = self._tick_option
 
     def interpret(self, fields: list[str]) -> None:
         """Decode one message and hand it over; raises whatever is wrong with it."""
@@ -58,6 +59,11 @@ class StrictDecoder(Decoder):
         _, _, req_id, kind, price, size, _ = fields
         told = float(price) if price else None
         self.wrapper.priceSizeTick(int(req_id), int(kind), told, float(size or 0))  # type: ignore[arg-type]
+
+    def _tick_option(self, fields: list[str]) -> None:
+        _, req_id, kind, _attributes, *texts = fields
+        told = [float(text) if text else None for text in texts]
+        self.wrapper.tickOptionComputation(int(req_id), int(kind), *told)  # type: ignore[arg-type]
 
 
 class GatewayClient(Client):

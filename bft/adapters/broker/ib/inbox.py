@@ -15,6 +15,7 @@ import ib_async
 from bft.adapters.broker.ib import codes, contracts, orders
 from bft.adapters.broker.ib.client import Handler
 from bft.adapters.broker.ib.identity import OrderTable, Status
+from bft.adapters.broker.ib.increments import MarketRules
 from bft.adapters.broker.ib.quotes import Feed
 from bft.adapters.broker.ib.requests import REQUEST_IDS_FROM, PacedError, Requests, Slot
 from bft.adapters.broker.ib.values import Values
@@ -79,6 +80,7 @@ class Inbox:
         self.requests, self.feed = requests, feed
         self.orders = OrderTable(client_id)
         self.values = Values(account)
+        self.rules = MarketRules()
         self.known = known  # contracts by con_id, as looked up or placed; outlives connections
         self.fees: dict[str, Decimal] = {}
         self.fills_of_answer: set[str] = set()  # executions that a question brings just now
@@ -123,10 +125,12 @@ class Inbox:
             "contractDetails": self.requests.numbered_item,
             "contractDetailsEnd": self.requests.numbered_end,
             "currentTime": self._current_time,
+            "marketRule": self.rules.told,
             "marketDataType": self.feed.kind,
             "priceSizeTick": self.feed.price,
             "tickSize": self.feed.size,
             "tickGeneric": self.feed.generic,
+            "tickOptionComputation": self.feed.computed,
             "tcpDataProcessed": self._processed,
         }
 
@@ -189,8 +193,8 @@ class Inbox:
     def _exec_details(
         self, number: int, contract: ib_async.Contract, fill: ib_async.Execution
     ) -> None:
-        if not self._ours(fill.acctNumber):
-            return
+        if not self._ours(fill.acctNumber) or contract.secType == "BAG":
+            return  # a combination's own fill moves nothing: those of its legs come beside it
         live = number < 0
         source = FillSource.LIVE if live else FillSource.RECOVERED
         made = orders.execution(self._known(contract), fill, source)

@@ -15,8 +15,10 @@ import ib_async
 
 from bft.adapters.broker.ib import contracts, orders
 from bft.adapters.broker.ib.client import GatewayClient, Handler
+from bft.adapters.broker.ib.figures import generic_ticks
 from bft.adapters.broker.ib.identity import DONE
 from bft.adapters.broker.ib.inbox import NO_CODE, Inbox
+from bft.adapters.broker.ib.increments import Steps, rule_of
 from bft.adapters.broker.ib.pacer import Pacer
 from bft.adapters.broker.ib.quotes import Feed
 from bft.adapters.broker.ib.requests import Requests, Slot
@@ -33,6 +35,7 @@ from bft.domain.broker import (
 from bft.domain.errors import UnavailableError
 from bft.domain.orders import Contract, Execution
 
+RULE_S = 2.0  # a market rule is waited for so long
 AMEND_RETRY_S, AMEND_RETRIES = 1.0, 3  # of 2102 (executor specification, section 7.1)
 
 
@@ -240,8 +243,19 @@ class Link:
         send = self._sender(self.client.reqContractDetails, contracts.asked(wanted))
         rows: list[ib_async.ContractDetails] = await self.requests.numbered(send, timeout_s)
         found = [one for one in map(contracts.resolved, rows) if one is not None]
+        if len(found) == 1 and found[0].sec_type == "OPT":
+            found = [replace(found[0], increments=await self._increments(rows[0]))]
         self.inbox.known.update({one.con_id: one for one in found})
         return found
+
+    async def _increments(self, details: ib_async.ContractDetails) -> Steps:
+        """Price steps of an option; its smallest step alone would have orders refused (110)."""
+        number = rule_of(details)
+        if number is None:
+            return ()
+        await self._pacer.token(Priority.QUERY)
+        ask = self._sender(self.client.reqMarketRule)
+        return await self.inbox.rules.steps(number, ask, RULE_S)
 
     async def ask_what_if(self, order: PlacedOrder, timeout_s: float) -> Any:
         """State of an order that is only tried."""
@@ -293,7 +307,7 @@ class Link:
     def ask_quotes(self, number: int, contract: Contract) -> None:
         """Begin a line of market data."""
         wanted = contracts.named(contract)
-        kind = {"genericTickList": "", "mktDataOptions": []}
+        kind = {"genericTickList": generic_ticks(contract), "mktDataOptions": []}
         send = self._sender(self.client.reqMktData, **kind)
         send(number, wanted, snapshot=False, regulatorySnapshot=False)
 

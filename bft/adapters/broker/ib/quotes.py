@@ -11,9 +11,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
+from bft.adapters.broker.ib import figures
 from bft.adapters.broker.ib.contracts import decimal_of
 from bft.adapters.broker.ib.pacer import Bucket, Pacer
-from bft.domain.broker import Priority, Quote, QuoteReport
+from bft.domain.broker import OptionFigures, Priority, Quote, QuoteReport
 from bft.domain.errors import UnavailableError
 from bft.domain.orders import Contract
 
@@ -46,6 +47,7 @@ class _Line:
     """A watched contract; `number` is its request on this connection, None before."""
 
     quote: Quote
+    figures: OptionFigures
     number: int | None = None
 
 
@@ -70,7 +72,8 @@ class Feed:
         """Follow a contract from now on."""
         key = _key(contract)
         if key not in self._lines:
-            self._lines[key] = _Line(Quote(contract=contract, at=self._now()))
+            quote = Quote(contract=contract, at=self._now())
+            self._lines[key] = _Line(quote, OptionFigures(contract=contract))
             self._work.put_nowait(key)
 
     def unwatch(self, contract: Contract) -> None:
@@ -84,6 +87,13 @@ class Feed:
         """Newest quote; None before the first tick."""
         line = self._lines.get(_key(contract))
         return line.quote if line is not None and _priced(line.quote) else None
+
+    def option_figures(self, contract: Contract) -> OptionFigures | None:
+        """Newest figures of an option; None before the first."""
+        line = self._lines.get(_key(contract))
+        if line is None or line.figures == OptionFigures(contract=line.figures.contract):
+            return None
+        return replace(line.figures, live=not (line.quote.frozen or line.quote.delayed))
 
     # the connection's side ---------------------------------------------------------------
 
@@ -151,6 +161,18 @@ class Feed:
         """A size tick."""
         if tick in _SIZES:
             self._change(number, **{_SIZES[tick]: _units(size)})
+            return
+        line = self._by_number.get(number)
+        if line is not None:
+            self._figured(line, figures.counted(line.figures, tick, _units(size), self._now()))
+
+    def computed(self, number: int, tick: int, *values: float | None) -> None:
+        """A computation of an option: implied volatility, delta, and others that are not kept."""
+        line = self._by_number.get(number)
+        if line is not None:
+            volatility, delta, *_rest = values
+            made = figures.computed(line.figures, tick, (volatility, delta), self._now())
+            self._figured(line, made)
 
     def generic(self, number: int, tick: int, value: float) -> None:
         """A generic tick: 1 and 2 say halted, 0 not, -1 not known."""
@@ -177,6 +199,11 @@ class Feed:
         changed, self._changed = self._changed, {}
         for line in changed.values():
             self._report(QuoteReport(quote=line.quote))
+
+    def _figured(self, line: _Line, made: OptionFigures) -> None:
+        if made != line.figures and line.number is not None:
+            line.figures = made
+            self._changed[line.number] = line
 
     def _change(self, number: int, **fields: Decimal | int | bool | None) -> None:
         line = self._by_number.get(number)

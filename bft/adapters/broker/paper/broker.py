@@ -27,6 +27,7 @@ from bft.domain.broker import (
     AccountReport,
     AccountValues,
     BrokerOrder,
+    OptionFigures,
     PlacedOrder,
     Priority,
     Quote,
@@ -290,6 +291,9 @@ class Paper:
     def quote(self, contract: Contract) -> Quote | None:
         """Newest quote of a watched contract."""
         return self._board.quote(contract)
+
+    def option_figures(self, contract: Contract) -> OptionFigures | None:
+        """None: a source of prices tells no greeks; the night's chain does."""
 
     def tick(
         self,

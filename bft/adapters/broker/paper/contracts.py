@@ -1,4 +1,4 @@
-"""Contracts the paper account can trade: any stock, any option, index futures by their code."""
+"""Contracts the paper account knows: any stock, any option, index futures by code, the VIX."""
 
 import hashlib
 import re
@@ -29,7 +29,7 @@ def resolved(wanted: Contract) -> Contract:
     Raises:
         DataError: it names no single contract; says what is missing.
     """
-    kinds = {"STK": _stock, "OPT": _option, "FUT": _future}
+    kinds = {"STK": _stock, "OPT": _option, "FUT": _future, "IND": _index}
     if wanted.sec_type not in kinds:
         raise DataError(f"{wanted.symbol}: paper trades STK, OPT and FUT, not {wanted.sec_type}")
     found = kinds[wanted.sec_type](wanted)
@@ -42,6 +42,12 @@ def resolved(wanted: Contract) -> Contract:
 def _stock(wanted: Contract) -> Contract:
     if symbol_of(wanted.symbol) != wanted.symbol:
         raise DataError(f"{wanted.symbol!r} is no stock symbol such as AAPL or BRK-B")
+    return replace(wanted, multiplier=Decimal(1), local_symbol=wanted.symbol)
+
+
+def _index(wanted: Contract) -> Contract:
+    if wanted.symbol != "VIX":
+        raise DataError(f"index {wanted.symbol}: paper knows VIX")
     return replace(wanted, multiplier=Decimal(1), local_symbol=wanted.symbol)
 
 

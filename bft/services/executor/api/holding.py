@@ -14,7 +14,7 @@ from bft.domain.orders import Intent, Leg
 from bft.ledger.records import Position
 from bft.services.executor.api.service import Service
 from bft.services.executor.api.views import money, resting_price
-from bft.services.executor.covers import Cover
+from bft.services.executor.covers import Cover, Under
 from bft.services.executor.protection import protected_qty
 
 
@@ -24,7 +24,9 @@ class ExitView(BaseModel):
     `stop` and `target` are where the live orders rest, null where there is none; `stop_level` and
     `target_level` are what the exit policy wants; a resting stop is never loosened to it.
     `protected_quantity` lies under its live stops; `flat_by_close` says that its policy wants the
-    position flat by the end of the running session.
+    position flat by the end of the running session. The `underlying` levels are those of an option
+    that lie on its underlying, null for everything else; `underlying_reached` names the one that
+    was reached.
     """
 
     entry: str
@@ -40,6 +42,10 @@ class ExitView(BaseModel):
     max_hold_days: int | None
     scheduled: str | None
     flat_by_close: bool
+    underlying_stop: str | None
+    underlying_target: str | None
+    underlying_trail: str | None
+    underlying_reached: str | None
 
 
 def exits_of(service: Service, held: Position) -> list[dict[str, Any]]:
@@ -66,6 +72,18 @@ def _view(service: Service, cover: Cover) -> dict[str, Any]:
         "max_hold_days": cover.policy.max_hold_days,
         "scheduled": str(state.scheduled) if state and state.scheduled else None,
         "flat_by_close": flat_by_close(cover, service.now),
+        **_on_underlying(cover.under),
+    }
+
+
+def _on_underlying(under: Under | None) -> dict[str, str | None]:
+    state = under.state if under else None
+    reached = under.reached if under else None
+    return {
+        "underlying_stop": money(state.stop_usd) if state else None,
+        "underlying_target": money(state.target_usd) if state else None,
+        "underlying_trail": money(state.trail_usd) if state else None,
+        "underlying_reached": str(reached) if reached else None,
     }
 
 

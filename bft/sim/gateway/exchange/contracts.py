@@ -1,4 +1,4 @@
-"""Tradable contracts: stocks, options and index futures."""
+"""Contracts: stocks, options, index futures, and the index that is only looked at."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +15,25 @@ class SecType(StrEnum):
     STOCK = "STK"
     OPTION = "OPT"
     FUTURE = "FUT"
+    INDEX = "IND"
+    COMBO = "BAG"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """One contract of a combination: how many of it for each, and on which side."""
+
+    con_id: int
+    ratio: int
+    action: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """One contract; `expiry` is YYYYMMDD, empty for stocks. Prices and strike in USD."""
+    """One contract; `expiry` is YYYYMMDD, empty for stocks. Prices and strike in USD.
+
+    `legs` are those of a combination.
+    """
 
     con_id: int
     symbol: str
@@ -34,6 +48,7 @@ class Contract:
     strike: Decimal = ZERO
     right: str = ""
     multiplier: int = 1
+    legs: tuple[Leg, ...] = ()
 
     @property
     def increments(self) -> Sequence[tuple[Decimal, Decimal]]:
@@ -99,6 +114,43 @@ def option(under: Contract, expiry: str, right: str, strike: Decimal) -> Contrac
         strike=strike,
         right=right,
         multiplier=100,
+    )
+
+
+INDICES = {"VIX": "CBOE Volatility Index"}
+
+
+def index(symbol: str) -> Contract:
+    """An index of the CBOE."""
+    return Contract(
+        con_id=con_id(f"IND:{symbol}"),
+        symbol=symbol,
+        sec_type=SecType.INDEX,
+        exchange="CBOE",
+        primary="",
+        local_symbol=symbol,
+        trading_class=symbol,
+        name=INDICES[symbol],
+        rule=26,
+    )
+
+
+def combo(under: Contract, legs: Sequence[Leg]) -> Contract:
+    """A combination of contracts on a stock, as it is named in orders."""
+    parts = ",".join(
+        f"{leg.con_id}|{leg.ratio * (1 if leg.action == 'BUY' else -1)}" for leg in legs
+    )
+    return Contract(
+        con_id=con_id(f"BAG:{parts}"),
+        symbol=under.symbol,
+        sec_type=SecType.COMBO,
+        exchange="SMART",
+        primary="",
+        local_symbol=parts,
+        trading_class="COMB",
+        name=under.name,
+        rule=26,
+        legs=tuple(legs),
     )
 
 

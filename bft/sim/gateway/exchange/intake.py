@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from bft.sim.gateway.exchange import accounts
 from bft.sim.gateway.exchange.books import Books
-from bft.sim.gateway.exchange.contracts import ZERO
+from bft.sim.gateway.exchange.contracts import ZERO, SecType
 from bft.sim.gateway.exchange.orders import (
     LIFETIMES,
     LIMIT,
@@ -26,7 +26,8 @@ _FUNDS = (
 
 def check_form(books: Books, terms: Terms) -> Refusal | None:
     """Type, lifetime, account, quantity, prices: what can be told without the market."""
-    if terms.kind not in TYPES or terms.tif not in LIFETIMES:
+    traded = terms.contract.sec_type is not SecType.INDEX
+    if not traded or terms.kind not in TYPES or terms.tif not in LIFETIMES:
         text = f"Unsupported order type for this exchange and security type: {terms.kind}"
         return Refusal(387, f"{text} {terms.tif}")
     if terms.account not in books.accounts:

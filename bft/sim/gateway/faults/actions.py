@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from bft.domain.errors import UsageError
-from bft.sim.gateway.faults import corporate
+from bft.sim.gateway.faults import combos, corporate
 
 if TYPE_CHECKING:
     from bft.sim.gateway.gateway import GatewaySim
@@ -119,6 +119,9 @@ class Actions:
         self.gateway.agenda.after(params.get("s", 10), show)
 
     def _enter(self, params: Params, *, client: int) -> None:
+        if "legs" in params:
+            combos.enter(self.gateway, params)
+            return
         order = {**params, "client": client}
         if client:
             order["order_id"] = self.gateway.next_id(client)

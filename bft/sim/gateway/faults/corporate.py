@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bft.domain.errors import UsageError
 from bft.sim.gateway.exchange import accounts, matching
@@ -87,7 +87,7 @@ def assign(gateway: "GatewaySim", symbol: str) -> None:
         shares = held.qty * option.multiplier * (1 if option.right == "C" else -1)
         side = Side.BUY if shares > 0 else Side.SELL
         _flatten(gateway, held)
-        _book(gateway, held.account, under, side, abs(shares), option.strike)
+        book(gateway, held.account, Moving(under, side, abs(shares), option.strike))
     gateway.settle()
 
 
@@ -116,19 +116,21 @@ def _holdings(gateway: "GatewaySim", contract: Contract) -> list[Position]:
 
 def _flatten(gateway: "GatewaySim", held: Position) -> None:
     side = Side.SELL if held.qty > 0 else Side.BUY
-    _book(gateway, held.account, held.contract, side, abs(held.qty), ZERO)
+    book(gateway, held.account, Moving(held.contract, side, abs(held.qty), ZERO))
 
 
-def _book(
-    gateway: "GatewaySim",
-    account: str,
-    contract: Contract,
-    side: Side,
-    qty: Decimal,
-    price: Decimal,
-) -> None:
-    """Book what no order brought about, as the broker's own execution."""
-    books = gateway.exchange.books
+class Moving(NamedTuple):
+    """What changes hands, and at which price."""
+
+    contract: Contract
+    side: Side
+    qty: Decimal
+    price: Decimal
+
+
+def book(gateway: "GatewaySim", account: str, what: Moving, *, perm_id: int | None = None) -> None:
+    """Book what no order of one contract brought about, as the broker's own execution."""
+    books, (contract, side, qty, price) = gateway.exchange.books, what
     held = books.position(account, contract)
     moved = Fill(side=side, qty=qty, price=price, fee=ZERO)
     realised = accounts.book(books.accounts[account], held, moved)
@@ -137,7 +139,7 @@ def _book(
         revision=1,
         client_id=MANUAL,
         order_id=MANUAL,
-        perm_id=books.new_perm_id(),
+        perm_id=books.new_perm_id() if perm_id is None else perm_id,
         contract=contract,
         account=account,
         side=side,

@@ -61,7 +61,7 @@ vanish action s:number
 clock_skew action s!:number
 accounts action list!:list
 positions_empty action s:number
-manual_order action {_ORDER} account:text
+manual_order action {_ORDER} account:text legs:list
 manual_close action symbol!:text
 foreign_client action {_ORDER} account:text client:number
 correction action price!:number

@@ -10,7 +10,7 @@ from bft.sim.gateway.prices.intraday import DayBar
 from bft.sim.market.draws import key, normal, uniform
 
 FIRST = date(2016, 1, 4)
-_START_USD = {"NQ": 17_000.0, "MNQ": 17_000.0, "ES": 4_900.0, "MES": 4_900.0}
+_START_USD = {"NQ": 17_000.0, "MNQ": 17_000.0, "ES": 4_900.0, "MES": 4_900.0, "VIX": 17.0}
 _YEARS = 24  # drawn at once; later sessions would need a longer stretch
 _SD, _PULL = 0.013, 0.004  # daily; the walk is drawn back, or a decade would leave pennies
 

@@ -18,7 +18,7 @@ def c11(contract: Contract, *, primary: bool = False) -> Sequence[object]:
         contract.expiry,
         float(contract.strike),
         contract.right,
-        "" if contract.sec_type is SecType.STOCK else contract.multiplier,
+        "" if contract.sec_type in {SecType.STOCK, SecType.INDEX} else contract.multiplier,
         (contract.primary or contract.exchange) if primary else contract.exchange,
         "USD",
         contract.local_symbol,
@@ -28,7 +28,7 @@ def c11(contract: Contract, *, primary: bool = False) -> Sequence[object]:
 
 def details(contract: Contract, hours: str, under_id: int) -> Sequence[object]:
     """Give contractDetails (10) from the symbol on; `hours` are those of the next sessions."""
-    is_stock = contract.sec_type is SecType.STOCK
+    is_stock = contract.sec_type in {SecType.STOCK, SecType.INDEX}
     month = contract.expiry[:6]
     return (
         *(contract.symbol, contract.sec_type, contract.expiry, float(contract.strike)),
@@ -55,7 +55,7 @@ def least_increment(contract: Contract) -> Decimal:
 
 
 def _exchanges(contract: Contract) -> str:
-    if contract.sec_type is SecType.FUTURE:
+    if contract.sec_type in {SecType.FUTURE, SecType.INDEX}:
         return contract.exchange
     return ",".join(dict.fromkeys(("SMART", contract.primary or "CBOE")))
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from bft.domain import sessions
+from bft.sim.gateway.exchange.contracts import Contract
 from bft.sim.gateway.exchange.orders import Execution, Order
 from bft.sim.gateway.wire.contract_fields import TIME_ZONE, c11
 from bft.sim.gateway.wire.frames import UNSET
@@ -42,7 +43,7 @@ def open_order(order: Order, tried: WhatIf | None = None) -> Sequence[object]:
         *("0", "0", "", terms.parent_id, terms.trigger_method, "", "", "None", ""),
         *("0", "", "", "", "", "0", "0", ""),  # of the delta neutral leg
         *("0", "0", order.stop if terms.kind == "TRAIL" else "", terms.trail_percent),
-        *("", "", "", 0, 0, 0, "", "", "", "", "0", echo("clearingAccount")),
+        *("", "", "", *_legs(terms.contract), 0, 0, "", "", "", "", "0", echo("clearingAccount")),
         *(echo("clearingIntent") or "IB", echo("notHeld", "0"), 0, ""),
         *(echo("solicited", "0"), terms.what_if, order.status),
         *(tried.fields if tried else _NO_MARGIN),
@@ -64,7 +65,8 @@ def completed_order(order: Order) -> Sequence[object]:
         *(echo("settlingFirm"), *_short(echo), *_volatility(echo), echo("displaySize")),
         *(echo("sweepToFill", "0"), echo("allOrNone", "0"), echo("minQty"), terms.oca_type),
         *(terms.trigger_method, "", "", "", "", "0", "0"),
-        *(order.stop if terms.kind == "TRAIL" else "", terms.trail_percent, "", 0, 0, 0),
+        *(order.stop if terms.kind == "TRAIL" else "", terms.trail_percent, ""),
+        *(*_legs(terms.contract), 0, 0),
         *("", "", "", "", echo("clearingAccount"), echo("clearingIntent") or "IB"),
         *(echo("notHeld", "0"), 0, "", echo("solicited", "0"), order.status, "0", "0", 0),
         *(order.stop if terms.kind == "TRAIL" else "", "", echo("cashQty"), "0", "0", ""),
@@ -101,6 +103,12 @@ def commission(made: Execution) -> Sequence[object]:
 def stamp(at: datetime) -> str:
     """An instant as exchange time with its zone."""
     return f"{at.astimezone(sessions.NEW_YORK):%Y%m%d %H:%M:%S} {TIME_ZONE}"
+
+
+def _legs(contract: Contract) -> Sequence[object]:
+    """How many legs, and eight fields for each."""
+    told = [(leg.con_id, leg.ratio, leg.action, "SMART", 0, 0, "", -1) for leg in contract.legs]
+    return (len(told), *(value for leg in told for value in leg))
 
 
 class _Echo:

@@ -8,18 +8,33 @@ from typing import Any
 import pytest
 from api_world import Api, armed
 from executors import DAY, OPEN, usd
+from option_scenes import EXPIRY, Chained, occ, volatilities
 
 from bft.domain import sessions
 from bft.domain.orders import Contract
 from bft.domain.trading import Direction, ExitPolicy
+from bft.risk.profiles import OPTIONS
 from bft.services.executor.api.holding import flat_by_close
+from bft.services.executor.chains import ChainRow
 from bft.services.executor.covers import Cover
+
+CALL = occ().replace(" ", "")
+STORED = ChainRow(
+    expiry=EXPIRY,
+    right="C",
+    strike_usd=usd(100),
+    delta=usd("0.52"),
+    implied_volatility=usd("0.3"),
+    volume=400,
+    open_interest=900,
+)
 
 
 async def held(api: Api, **changes: Any) -> dict[str, Any]:
     made = await api.order(**changes)
     assert made.status_code == 201, made.text
-    await api.world.wait(lambda: api.world.protected() == api.world.qty() > 0)
+    held_qty = changes.get("quantity", 10)
+    await api.world.wait(lambda: api.world.protected() == held_qty)
     found = (await api.ask("GET", "/v1/positions")).json()["positions"]
     assert len(found) == 1
     row: dict[str, Any] = found[0]
@@ -84,3 +99,31 @@ def test_option_is_due_one_session_before_it_expires(expiry: date | None, due: b
     assert flat_by_close(cover, OPEN) is due
     shares = replace(cover, contract=replace(contract, sec_type="STK", expiry=expiry))
     assert flat_by_close(shares, OPEN) is False
+
+
+def test_an_option_ordered_over_http_shows_its_levels_on_the_underlying(tmp_path: Path) -> None:
+    async def story(api: Api) -> None:
+        api.world.price("VIX", "17")
+        api.world.price(CALL, "3.10", "3.20")
+        row = await held(api, symbol=CALL, quantity=2, price=3.20, stop_price=93, target_price=112)
+        (exit_,) = row["exits"]
+        assert (row["sec_type"], row["quantity"], row["underlying"]) == ("OPT", "2", "AAPL")
+        assert (exit_["underlying_stop"], exit_["underlying_target"]) == ("93", "112")
+        levels = (exit_["stop_level"], exit_["target_level"])
+        assert levels == ("1.28", "5.76")  # 40 and 180 % of the premium of 3.20
+        assert (exit_["underlying_trail"], exit_["underlying_reached"]) == (None, None)
+
+    chain = replace(volatilities(), rows=(STORED,))
+    armed(tmp_path, story, kind=Chained, chain=chain, profile=OPTIONS)
+
+
+def test_an_option_without_a_chain_is_refused_over_http_by_name(tmp_path: Path) -> None:
+    async def story(api: Api) -> None:
+        api.world.price("VIX", "17")
+        api.world.price(CALL, "3.10", "3.20")
+        made = await api.order(symbol=CALL, quantity=2, price=3.20, stop_price=93, target_price=112)
+        assert made.status_code == 400
+        assert made.json()["error"] == "liquidity"
+        assert "is not in the chain of 2026-01-02" in made.text
+
+    armed(tmp_path, story, kind=Chained, profile=OPTIONS)
