@@ -12,6 +12,8 @@ from decimal import Decimal
 from bft import exits
 from bft.domain import sessions
 from bft.domain.broker import Quote
+from bft.domain.orders import Contract
+from bft.ledger import entries
 from bft.services.executor.covers import Cover
 from bft.services.executor.desk import Desk
 from bft.services.executor.guard import Guard
@@ -37,6 +39,11 @@ class Range:
         self.high_usd = max(self.high_usd, price)
         self.low_usd = min(self.low_usd, price)
         self.close_usd = price
+
+    def last(self) -> "Range":
+        """Its last price alone: what came before may be older than a position."""
+        price = self.close_usd
+        return Range(self.session, self.started, price, price, price, price)
 
 
 class DayClose:
@@ -67,8 +74,10 @@ class DayClose:
         minute = self._minutes.get(con_id)
         if minute is not None and now - minute.started >= MINUTE:
             for cover in self._guard.of(con_id):
-                if cover.policy.same_session:
-                    self._close(cover, _bar(minute, now), ends_session=False)
+                if cover.policy.same_session and cover.state is not None:
+                    began_before = minute.started < cover.state.entry.at
+                    seen = minute.last() if began_before else minute
+                    self._close(cover, _bar(seen, now), ends_session=False)
             minute = None
         if minute is None:
             self._minutes[con_id] = Range(session, now, price, price, price, price)
@@ -79,6 +88,7 @@ class DayClose:
         """Close sessions that are over for every cover that has not seen their close."""
         now = self._desk.now
         last = sessions.last_closed(now)
+        self._mark(last)
         for cover in list(self._guard.covers.values()):
             state = cover.state
             if state is None or state.entry.session > last:
@@ -87,8 +97,45 @@ class DayClose:
             if not done:
                 self._catch_up(cover, last)
 
+    def _mark(self, last: date) -> None:
+        """Note what each position was worth at the newest close: the day's loss counts from it."""
+        closed = sessions.close_at(last)
+        for position in list(self._desk.state.positions.values()):
+            at = position.marked_at
+            known = position.mark_usd if at is not None and at >= closed else None
+            price = self._close_usd(position.contract, last)
+            if price is None or price == known or position.opened_at >= closed:
+                continue
+            account, con_id = position.account, position.con_id
+            made = entries.mark(self._desk.now, account=account, con_id=con_id, price_usd=price)
+            self._desk.note(made)
+
+    def _close_usd(self, contract: Contract, session: date) -> Decimal | None:
+        """Gold's close, until it is built the last quote; on the basis of splits booked since."""
+        gold = self._gold(contract, session)
+        seen = self._days.get(contract.con_id)
+        price = gold.close_usd if gold else None
+        if price is None and seen is not None and seen.session == session:
+            price = seen.close_usd
+        closed = sessions.close_at(session)
+        for split in self._desk.state.adjustments.values():
+            mine = split.contract.con_id == contract.con_id and split.at >= closed
+            if price is not None and split.ratio is not None and mine:
+                price /= split.ratio
+        return price
+
+    def _gold(self, contract: Contract, session: date) -> DayBar | None:
+        """Gold's bar of a share; it knows no other contract."""
+        if contract.sec_type != "STK":
+            return None
+        known = self._desk.reference.bars.get(contract.symbol, ())
+        return next((bar for bar in known if bar.session == session), None)
+
     def _catch_up(self, cover: Cover, last: date) -> None:
-        """All sessions since the last one closed, in order; stops at one whose bar is unknown."""
+        """All sessions since the last one closed, in order.
+
+        One without a bar that a later one follows was missing: held stands still for it.
+        """
         state = cover.state
         if state is None:
             return
@@ -98,14 +145,12 @@ class DayClose:
             if state.closed_at and sessions.close_at(session) <= state.closed_at:
                 continue
             bar = self._day_bar(cover, session)
-            if bar is None:
-                return
-            self._close(self._guard.covers[cover.entry], bar, ends_session=True)
+            if bar is not None:
+                self._close(self._guard.covers[cover.entry], bar, ends_session=True)
 
     def _day_bar(self, cover: Cover, session: date) -> exits.Bar | None:
-        known = self._desk.reference.bars.get(cover.contract.symbol, ())
-        gold = next((bar for bar in known if bar.session == session), None)
-        if gold is not None and cover.contract.sec_type == "STK":
+        gold = self._gold(cover.contract, session)
+        if gold is not None:
             return _gold_bar(gold)
         seen = self._days.get(cover.contract.con_id)
         following = sessions.open_at(sessions.shift(session, 1))

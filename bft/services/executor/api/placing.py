@@ -10,7 +10,17 @@ from typing import Any
 
 from bft.domain.encoding import decode
 from bft.domain.errors import RefusedError
-from bft.domain.orders import Decision, Intent, IntentState, Leg, OrderRequest, Reason, Verdict
+from bft.domain.orders import (
+    Decision,
+    Intent,
+    IntentState,
+    Leg,
+    OrderRequest,
+    OrderType,
+    Reason,
+    Side,
+    Verdict,
+)
 from bft.domain.trading import SignalKind
 from bft.ledger import entries
 from bft.ledger.records import Trade
@@ -22,6 +32,7 @@ from bft.services.executor.api.problems import Problem
 from bft.services.executor.api.service import Service
 from bft.services.executor.api.translate import Received, order_of
 from bft.services.executor.api.views import backfill_view, order_view
+from bft.services.executor.contracts import name_of
 from bft.services.executor.facts import Asked
 from bft.services.executor.opening import KeyClaim, Opened
 
@@ -114,7 +125,7 @@ class Placing:
         if late or body.features.get("is_backfill") is True:
             return await self._backfill(order, body, claim)
         if order.kind is SignalKind.EXIT:
-            return self._exit(order, body, claim)
+            return self._exit(order, caller, asking, claim)
         return await self._open(order, caller, asking, claim)
 
     # opening
@@ -168,22 +179,22 @@ class Placing:
         """Units that an order of the other side would close."""
         positions = self._service.desk.state.positions.values()
         del strategy
-        return sum(
-            int(held.qty)
-            for held in positions
-            if symbol in {held.symbol, held.contract.local_symbol.replace(" ", "")}
-        )
+        return sum(int(held.qty) for held in positions if name_of(held.contract) == symbol)
 
     # exits
 
-    def _exit(self, order: OrderRequest, body: OrderBody, claim: KeyClaim | None) -> Answer:
-        """Have positions leave; a part of a position is not sold, the whole of it is."""
+    def _exit(
+        self, order: OrderRequest, caller: Caller, asking: Asking, claim: KeyClaim | None
+    ) -> Answer:
+        """Have positions leave, or the part that is asked for."""
         desk = self._service.desk
-        held = abs(self._held(order.symbol, order.strategy_id))
-        if 0 < order.qty < held and not order.is_signal:
-            text = f"{order.qty} of {held} held: bft closes a position whole; use POST /v1/close"
-            raise Problem(400, Reason.VALIDATION, text)
-        del body
+        twin = not asking.given and self._service.executor.facts.twin(
+            caller.subject, asking.request_hash
+        )
+        if twin:
+            raise Problem(409, Reason.DUPLICATE, "an equal body within 10 s; send a key to repeat")
+        if not order.is_signal:
+            self._check_price(order)
         closed = self._service.executor.closing.on_signal(order)
         made = [entries.signal(desk.now, request=order, request_hash=order.signal_id)]
         made += [claim_entry(claim, desk.now, None)] if claim else []
@@ -205,6 +216,24 @@ class Placing:
                 "decision": None,
             },
         )
+
+    def _check_price(self, order: OrderRequest) -> None:
+        """Closing orders go to the market: a price that the market is worse than is a promise."""
+        if order.order_type is OrderType.MARKET:
+            return
+        desk, limit = self._service.desk, order.limit_price_usd
+        held = desk.state.positions.values()
+        quote = next(
+            (desk.quote(p.contract) for p in held if name_of(p.contract) == order.symbol), None
+        )
+        touch = (
+            None if quote is None else quote.bid_usd if order.side is Side.SELL else quote.ask_usd
+        )
+        met = limit and touch and order.side.sign * (limit - touch) >= 0
+        if order.order_type is not OrderType.LIMIT or not met:
+            text = f"{order.order_type} at {limit}: bft closes at the market, now {touch}; "
+            text += "leave the price out, or let the position's stop and target do it"
+            raise Problem(400, Reason.VALIDATION, text)
 
     # backfill
 
