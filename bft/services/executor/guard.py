@@ -162,7 +162,8 @@ class Guard:
     def _protect(self, cover: Cover) -> None:
         cover = self.covers.get(cover.entry, cover)
         entry = self._desk.state.intents[cover.entry]
-        problem = self._resting.protect(cover, entry, self.legs(cover.entry))
+        shown = self._leaving.left_to_protect(cover)
+        problem = self._resting.protect(shown, entry, self.legs(cover.entry))
         if problem and cover.open_qty:
             self._desk.alert("ProtectionMissing", cover.contract.symbol, f"{problem}; closing")
             self.leave(cover, exits.Reason.RISK)
