@@ -224,9 +224,11 @@ class Guard:
         )
 
     def _due(self, cover: Cover) -> bool:
-        """An exit decided at a close waits for the next open; others leave at once."""
+        """Of daily policies an exit decided at a close waits for the next open."""
         state = cover.state
         if state is None or state.closed_at is None or state.scheduled not in _AT_OPEN:
+            return True
+        if state.policy.same_session:
             return True
         decided = state.closed_at.astimezone(sessions.NEW_YORK).date()
         return self._desk.now.astimezone(sessions.NEW_YORK).date() > decided
