@@ -35,6 +35,13 @@ def test_order_is_placed_once_and_shown(tmp_path: Path) -> None:
     armed(tmp_path, then)
 
 
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
 BAD_ORDERS: list[tuple[dict[str, Any], int]] = [
     ({"quantity": 1.5}, 422),
     ({"quantity": -1}, 422),
@@ -55,6 +62,7 @@ BAD_ORDERS: list[tuple[dict[str, Any], int]] = [
     ({"notes": "x" * 2001}, 422),
     ({"client_order_id": "x" * 65}, 422),
     ({"features": {"x": "y" * 17_000}}, 422),
+    ({"features": nested(400)}, 422),
     ({"notes": "\x00"}, 422),
     ({"instrument": "call"}, 422),
     ({"entered_at": "2026-01-06T15:00:00"}, 400),
