@@ -127,16 +127,16 @@ def _check_text(value: Any, depth: int = 0) -> None:
     if depth > DEPTH:
         raise shape(f"nested deeper than {DEPTH}")
     if isinstance(value, str):
-        if "\x00" in value:
-            raise shape("text holds a NUL character")
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise shape("text holds half a surrogate pair") from error
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check_text(key, depth)
+        _check_storable(value)
+    elif isinstance(value, dict | list):
+        for item in [*value, *value.values()] if isinstance(value, dict) else value:
             _check_text(item, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check_text(item, depth + 1)
+
+
+def _check_storable(text: str) -> None:
+    if "\x00" in text:
+        raise shape("text holds a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise shape("text holds half a surrogate pair") from error
