@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from books import ACCOUNT, AT, booked, bracket_orders, fill
 from executors import usd
@@ -149,7 +149,6 @@ def case(*told: Entry, at: datetime = AT, **given: Any) -> Case:
     """A desk at an instant, after what was told; inside a loop its tasks are real ones."""
     clock, broker, writer = Clock(at), FakeBroker(), FakeWriter()
     route = Route(mode="paper", account=ACCOUNT, broker="ib", profile="equities")
-    marker = cast("Any", _Marker())
     values: dict[str, Any] = {
         "route": route,
         "folder": Path(),
@@ -157,7 +156,7 @@ def case(*told: Entry, at: datetime = AT, **given: Any) -> Case:
         "writer": writer,
         "broker": broker,
         "clock": clock,
-        "marker": marker,
+        "marker": FakeMarker(),
         "profile": EQUITIES,
         "timer": clock.timer,
         "skew": Skew(timer=clock.timer),
@@ -177,11 +176,13 @@ def case(*told: Entry, at: datetime = AT, **given: Any) -> Case:
     return made
 
 
-class _Marker:
-    """A marker file that holds nothing."""
+@dataclass
+class FakeMarker:
+    """A marker file: which orders it proves unsent, which it names that nobody knows."""
 
-    process = Process(boot_id="boot", lease_token=1)
     unsent: frozenset[str] = frozenset()
+    unknown: tuple[str, ...] = ()
+    process: Process = field(default_factory=lambda: Process(boot_id="boot", lease_token=1))
 
     def mark(self, _ids: object) -> None:
         return None
@@ -192,7 +193,7 @@ class _Marker:
 
     def strangers(self, known: object) -> list[str]:
         del known
-        return []
+        return list(self.unknown)
 
 
 def bought(
