@@ -175,9 +175,7 @@ class Facts:
         day = trading_day(desk.now)
         account = self._limits("account", desk.account, day)
         per_symbol = self._limits("symbol", f"{desk.account}/{symbol}", day)
-        recent = [
-            i.sent_at for i in desk.state.intents.values() if i.leg is Leg.ENTRY and i.sent_at
-        ]
+        recent = [at for i in desk.state.intents.values() if (at := _left_at(i)) is not None]
         return BookFacts(
             positions=tuple(self._positions()),
             pending=tuple(self._pending()),
@@ -309,6 +307,13 @@ def instrument_of(contract: Contract) -> Instrument:
     if contract.sec_type == "OPT":
         return Instrument.CALL if contract.right == "C" else Instrument.PUT
     return Instrument.FUTURE if contract.sec_type == "FUT" else Instrument.STOCK
+
+
+def _left_at(intent: Intent) -> datetime | None:
+    """When an entry was sent, or was committed to be: those of one commit count to each other."""
+    if intent.leg is not Leg.ENTRY:
+        return None
+    return intent.sent_at or (None if intent.state.terminal else intent.created_at)
 
 
 def _within(instants: Iterable[datetime], now: datetime, seconds: int) -> int:

@@ -92,6 +92,16 @@ def test_entries_in_an_option_count_to_its_underlying() -> None:
     assert (book.entries_today, book.entries_today_symbol) == (1, 1)
 
 
+def test_entries_that_wait_for_their_commit_count_to_the_rate() -> None:
+    """Ten in one transaction are ten new orders, although none is sent yet; lapsed ones are not."""
+    orders = [intent(signal=f"s{n}") for n in range(11)]
+    held = case(entries.intents(AT, intents=orders, facts=None), reference=reference("AAPL"))
+    held.desk.note(entries.lapsed(AT, intent_ids=[orders[0].intent_id], reason="fence"))
+    book = context(held, equity_signal(), orders[0].contract).book
+    assert (book.orders_1s, book.orders_60s) == (10, 10)
+    assert results(held, equity_signal(), orders[0].contract)[19].startswith("block")
+
+
 @pytest.mark.parametrize(
     ("digest", "paper_only", "told"), [("d", True, True), ("d", False, False), ("old", False, None)]
 )
