@@ -3,6 +3,7 @@
 Source: executor specification, sections 1.2, 1.3 and 4.
 """
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -37,6 +38,8 @@ from bft.services.executor.facts import Asked
 from bft.services.executor.opening import KeyClaim, Opened
 
 AHEAD, BACKFILL = timedelta(seconds=5), timedelta(hours=1)
+EXIT = "exit:"  # what the key of an exit protects: its signal
+STORED_S = 1.0  # a closing order is told of before it is stored, where the book takes longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +100,8 @@ class Placing:
 
     async def recall(self, intent_id: str) -> Answer:
         """The answer that an entry gives: after a crash there is no other."""
+        if intent_id.startswith(EXIT):
+            return await self._recall_exit(intent_id.removeprefix(EXIT))
         intent = self._service.desk.state.intents.get(intent_id)
         if intent is None:
             rows = await self._service.rows("intents", where={"intent_id": intent_id})
@@ -104,6 +109,14 @@ class Placing:
                 return await self._recall_trade(intent_id)
             intent = decode(Intent, rows[0])
         return self._of_intent(intent)
+
+    async def _recall_exit(self, signal_id: str) -> Answer:
+        """An exit that a dead process began: its parts are stored, and go on by themselves."""
+        rows = await self._service.rows("signals", where={"signal_id": signal_id})
+        if not rows:
+            raise Problem(503, Reason.OTHER, f"exit {signal_id} of this key is not in the book")
+        body = rows[0]["body"]
+        return self._closing(body["symbol"], body["side"], signal_id, None)
 
     async def _recall_trade(self, trade_id: str) -> Answer:
         rows = await self._service.rows("trades", where={"id": trade_id})
@@ -125,7 +138,7 @@ class Placing:
         if late or body.features.get("is_backfill") is True:
             return await self._backfill(order, body, claim)
         if order.kind is SignalKind.EXIT:
-            return self._exit(order, caller, asking, claim)
+            return await self._exit(order, caller, asking, claim)
         return await self._open(order, caller, asking, claim)
 
     # opening
@@ -183,7 +196,7 @@ class Placing:
 
     # exits
 
-    def _exit(
+    async def _exit(
         self, order: OrderRequest, caller: Caller, asking: Asking, claim: KeyClaim | None
     ) -> Answer:
         """Have positions leave, or the part that is asked for."""
@@ -197,19 +210,26 @@ class Placing:
             self._check_price(order)
         closed = self._service.executor.closing.on_signal(order)
         made = [entries.signal(desk.now, request=order, request_hash=order.signal_id)]
-        made += [claim_entry(claim, desk.now, None)] if claim else []
-        desk.note(*made)
+        made += [claim_entry(claim, desk.now, EXIT + order.signal_id)] if claim else []
+        await asyncio.wait({desk.note(*made)}, timeout=STORED_S)
         told = [{"symbol": c.symbol, "quantity": c.qty, "entry": c.entry} for c in closed]
+        return self._closing(order.symbol, order.side.value, order.signal_id, told)
+
+    def _closing(
+        self, symbol: str, side: str, signal_id: str, told: list[dict[str, Any]] | None
+    ) -> Answer:
+        """What an exit is told; None: what left was told to a caller before."""
+        desk, held = self._service.desk, told is None or bool(told)
         return Answer(
             status=202,
             body={
                 "id": None,
-                "status": "SUBMITTED" if told else "CANCELLED",
-                "state": "CLOSING" if told else "NOTHING_HELD",
-                "symbol": order.symbol,
-                "side": order.side.value,
-                "signal_id": order.signal_id,
-                "closing": told,
+                "status": "SUBMITTED" if held else "CANCELLED",
+                "state": "CLOSING" if held else "NOTHING_HELD",
+                "symbol": symbol,
+                "side": side,
+                "signal_id": signal_id,
+                "closing": told or [],
                 "mode": desk.route.mode,
                 "simulated": desk.broker.simulated,
                 "is_backfill": False,
