@@ -15,7 +15,7 @@ from bft.services.executor.desk import Desk
 from bft.services.executor.kill_sources import KillSources
 from bft.services.executor.sending import Sender
 
-REPEAT_S, STORED_S = 2.0, 1.0
+REPEAT_S = 2.0
 
 
 class Killing:
@@ -24,7 +24,6 @@ class Killing:
     def __init__(self, desk: Desk, sender: Sender, closing: Closing, sources: KillSources) -> None:
         self._desk, self._sender, self._closing, self._sources = desk, sender, closing, sources
         self._cancelling: asyncio.Task[None] | None = None
-        self._durable: asyncio.Future[None] | None = None
 
     def latch(self, source: str, *, by: str, reason: str = "", flatten: bool = False) -> None:
         """Let no opening order pass from this tick on; a repeat changes nothing."""
@@ -33,15 +32,10 @@ class Killing:
         desk.killed = True
         if new:
             made = entries.kill(desk.now, source=source, by=by, reason=reason, flatten=flatten)
-            durable = self._durable = desk.note(made, gives_up=True)
+            durable = desk.note(made, gives_up=True)
             durable.add_done_callback(lambda _: self._keep(by, durable.exception()))
             desk.alert("KillLatched", source, f"kill switch pulled by {by} ({source}) {reason}")
         self.resume()
-
-    async def stored(self) -> None:
-        """Wait, for a moment, until the newest latch would survive this process."""
-        if self._durable is not None:
-            await asyncio.wait({self._durable}, timeout=STORED_S)
 
     def resume(self) -> None:
         """Go on cancelling, also in a new process that finds the switch latched."""

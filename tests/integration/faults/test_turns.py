@@ -74,7 +74,7 @@ def test_kill_with_flatten_closes_all_even_after_a_crash(tmp_path: Path) -> None
     async def story(scene: WireScene) -> None:
         await bought(scene)
         scene.executor.killing.latch("api", by="ada", flatten=True)
-        await scene.executor.killing.stored()
+        await scene.executor.desk.writer.flush()
         await scene.crash()
         assert scene.intents(Leg.EXIT) == []
         await scene.start()

@@ -213,6 +213,7 @@ async def post_close(request: Request, subject: Trades, mode: Mode = None) -> JS
     else:
         _check_part(service, body, subject.name)
         closed = service.executor.closing.close_part(selection, body.quantity)
+    await service.stored()
     told = [
         {"symbol": c.symbol, "quantity": c.qty, "entry": c.entry, "what": c.what} for c in closed
     ]

@@ -107,7 +107,7 @@ async def post_kill(request: Request, subject: Trades) -> JSONResponse:
     service = service_of(request)
     body = await read_optional(request, KillBody)
     service.executor.killing.latch("api", by=subject.name, reason=body.reason, flatten=body.flatten)
-    await service.executor.killing.stored()
+    await service.stored()
     return JSONResponse(kill_view(service))
 
 

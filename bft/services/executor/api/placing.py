@@ -3,7 +3,6 @@
 Source: executor specification, sections 1.2, 1.3 and 4.
 """
 
-import asyncio
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -39,7 +38,6 @@ from bft.services.executor.opening import KeyClaim, Opened
 
 AHEAD, BACKFILL = timedelta(seconds=5), timedelta(hours=1)
 EXIT = "exit:"  # what the key of an exit protects: its signal
-STORED_S = 1.0  # a closing order is told of before it is stored, where the book takes longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +209,8 @@ class Placing:
         closed = self._service.executor.closing.on_signal(order)
         made = [entries.signal(desk.now, request=order, request_hash=order.signal_id)]
         made += [claim_entry(claim, desk.now, EXIT + order.signal_id)] if claim else []
-        await asyncio.wait({desk.note(*made)}, timeout=STORED_S)
+        desk.note(*made)
+        await self._service.stored()
         told = [{"symbol": c.symbol, "quantity": c.qty, "entry": c.entry} for c in closed]
         return self._closing(order.symbol, order.side.value, order.signal_id, told)
 
