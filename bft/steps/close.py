@@ -121,7 +121,7 @@ def _meant(held: Sequence[Held], args: argparse.Namespace) -> list[Held]:
     return [
         row
         for row in held
-        if (not symbols or row["underlying"] in symbols)
+        if (not symbols or symbols & {row["underlying"], row["name"]})
         and (not args.strategy or args.strategy in {e["strategy_id"] for e in row["exits"]})
         and (not args.shares or row["sec_type"] != OPTION)
         and (not args.options or row["sec_type"] == OPTION)
@@ -134,9 +134,9 @@ def _due(row: Held) -> bool:
 
 
 def _by_position(meant: Sequence[Held]) -> list[dict[str, Any]]:
-    """One body for each symbol and strategy that is due; what else is held in it stays."""
+    """One body for each contract and strategy that is due; what else is held stays."""
     pairs = {
-        (row["underlying"], exit_["strategy_id"])
+        (row["name"], exit_["strategy_id"])
         for row in meant
         for exit_ in row["exits"]
         if exit_["flat_by_close"]
