@@ -28,6 +28,7 @@ from bft.risk.context import (
     SessionFacts,
     SymbolFacts,
 )
+from bft.risk.numbers import positive
 from bft.services.executor.contracts import name_of, underlying_of
 from bft.services.executor.covers import Cover
 from bft.services.executor.day_change import unrealised_change_usd
@@ -221,15 +222,17 @@ class Facts:
         """As `_price`; while the market is open a close of yesterday is no price."""
         if not sessions.is_open(self._desk.now):
             return self._price(contract)
+        return self._quoted(contract)
+
+    def _quoted(self, contract: Contract) -> Decimal | None:
+        """Mid, else last; a price that is not above zero is none."""
         quote = self._desk.quote(contract)
-        return (quote.mid_usd or quote.last_usd) if quote else None
+        return (quote.mid_usd or positive(quote.last_usd)) if quote else None
 
     def _price(self, contract: Contract) -> Decimal | None:
         """Mid, else last, else the last close of gold."""
-        quote = self._desk.quote(contract)
-        found = (quote.mid_usd or quote.last_usd) if quote else None
         row = self._desk.reference.symbols.get(contract.symbol)
-        return found or (row.bar.close_usd if row and row.bar else None)
+        return self._quoted(contract) or (row.bar.close_usd if row and row.bar else None)
 
     def _positions(self) -> Iterator[Holding]:
         for position in self._desk.state.positions.values():

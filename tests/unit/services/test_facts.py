@@ -10,6 +10,7 @@ from desk_cases import Case, case
 from executors import TRADER, reference, usd
 from executors import signal as equity_signal
 
+from bft.domain.broker import Quote
 from bft.domain.orders import Contract, OrderRequest
 from bft.domain.trading import Instrument
 from bft.ledger import entries
@@ -120,6 +121,9 @@ def test_quote_that_is_missing_in_the_session_leaves_the_day_loss_unknown() -> N
     contract = Contract(con_id=265598, symbol="AAPL")
     held = case(booked(fill(None, 10, "100", id="f.01")), reference=reference("AAPL"))
     held.equity(100_000)
+    assert results(held, equity_signal("MSFT"), contract)[21].startswith("missing day loss")
+    zero = {"bid_usd": usd(0), "ask_usd": usd(0), "last_usd": usd(0)}
+    held.broker.quotes[contract.con_id] = Quote(contract=contract, at=AT, **zero)
     assert results(held, equity_signal("MSFT"), contract)[21].startswith("missing day loss")
     held.price(contract, 99)
     assert context(held, equity_signal("MSFT"), contract).book.unrealised_change_usd == -10
