@@ -12,7 +12,9 @@ from bft.domain import sessions
 from bft.domain.orders import Contract
 from bft.ledger.days import trading_day
 from bft.ledger.records import Lot, Position
+from bft.ledger.state import BookState
 from bft.services.executor.desk import Desk
+from bft.services.executor.surplus import campaign
 
 Price = Callable[[Contract], Decimal | None]
 
@@ -29,16 +31,22 @@ def unrealised_change_usd(desk: Desk, price_of: Price) -> Decimal | None:
 
 
 def unsettled(desk: Desk, position: Position) -> bool:
-    """Book and market may count in different units: a dispute, or a split not yet in the book."""
+    """Book and market may count in different units: a dispute, or a split not yet in the book.
+
+    Only on its ex-date: from then on what differs is in dispute.
+    """
     contract, today = position.contract, trading_day(desk.now)
     if contract.symbol in desk.disputed:
         return True
-    return any(
-        split.symbol == contract.symbol
-        and trading_day(position.opened_at) < split.ex_date <= today
-        and f"split:{contract.con_id}:{split.ex_date}" not in desk.state.adjustments
-        for split in desk.reference.splits
-    )
+    splits = any(s.symbol == contract.symbol and s.ex_date == today for s in desk.reference.splits)
+    return splits and trading_day(position.opened_at) < today and not _adjusted(desk, contract)
+
+
+def _adjusted(desk: Desk, contract: Contract) -> bool:
+    """Whether the book took the split over, or a person changed it, since the last close."""
+    since = sessions.close_at(sessions.shift(trading_day(desk.now), -1))
+    made = desk.state.adjustments.values()
+    return any(a.contract.con_id == contract.con_id and a.at >= since for a in made)
 
 
 def marked_for(position: Position, now: datetime) -> Decimal | None:
@@ -55,7 +63,7 @@ def _change(desk: Desk, position: Position, price_of: Price) -> Decimal | None:
         return None
     sec_type, total = position.contract.sec_type, Decimal(0)
     today = trading_day(desk.now, sec_type=sec_type)
-    for lot in _open_lots(desk.state.lots.values(), position):
+    for lot in _open_lots(desk.state, position):
         units = lot.open_qty * lot.multiplier
         if trading_day(lot.opened_at, sec_type=sec_type) >= today:
             total += lot.direction * (price * units - lot.cost_left_usd)
@@ -66,6 +74,7 @@ def _change(desk: Desk, position: Position, price_of: Price) -> Decimal | None:
     return total
 
 
-def _open_lots(lots: Iterable[Lot], position: Position) -> Iterable[Lot]:
-    place = (position.account, position.con_id)
-    return (lot for lot in lots if lot.open_qty and (lot.account, lot.con_id) == place)
+def _open_lots(state: BookState, position: Position) -> Iterable[Lot]:
+    line = state.lines[position.account, position.con_id]
+    found = (state.lots.get(event.event_id) for event in campaign(line))
+    return (lot for lot in found if lot is not None and lot.open_qty)

@@ -10,6 +10,7 @@ from executors import usd
 
 from bft.domain import sessions
 from bft.ledger import entries
+from bft.ledger.records import Adjustment
 from bft.services.executor.day_change import unrealised_change_usd
 from bft.services.executor.reference import Reference, Split
 
@@ -66,5 +67,18 @@ def test_split_not_yet_in_the_book_is_no_loss() -> None:
     split = Split(symbol="AAPL", ex_date=TUESDAY.date(), ratio=usd(4))
     held = case(*bought()[0], mark("100"), at=TUESDAY, reference=Reference(splits=(split,)))
     assert change(held, 25) is None
+    assert change(case(*bought()[0], mark("100"), at=TUESDAY), 25) == -7500
+    by_hand = Adjustment(
+        adjustment_id="a",
+        at=TUESDAY,
+        account=ACCOUNT,
+        contract=AAPL,
+        by="ada",
+        note="split",
+        ratio=usd(4),
+    )
+    told = [*bought()[0], mark("100"), entries.split(by_hand)]
+    held = case(*told, at=TUESDAY, reference=Reference(splits=(split,)))
+    assert change(held, 25) == 0
     held = case(*bought()[0], mark("100"), at=TUESDAY, disputed=frozenset({"AAPL"}))
     assert change(held, 25) is None
