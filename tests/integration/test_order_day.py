@@ -176,7 +176,7 @@ def test_close_workflow_ends_the_day_with_its_books(day: Running) -> None:
     report = (day.root / "reports" / str(DAY) / "day.md").read_text()
     assert "- Account before: $100,000.00" in report
     assert "| AAPL | bollinger | BUY | 49 | $100.00 |" in report
-    assert "2 fills" in report
+    assert "3 fills" in report
     assert (day.root / "ledger" / "trades.csv").exists()
 
 
