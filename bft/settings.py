@@ -139,6 +139,9 @@ class Settings:
     # the executor's API
     api_url: str = field(default="http://127.0.0.1:9001", metadata={"kind": "address"})
     token_file: str = ""  # what command lines show to the API
+    api_ca_file: str = ""  # who signed the API's certificate; empty: the system's authorities
+    api_cert_file: str = ""  # certificate that command lines show, where --client-ca asks for one
+    api_key_file: str = ""  # its key
     api_allow_plaintext: bool = False
     api_open_reads: bool = False
     jwt_secret: Secret = field(default=Secret(""), metadata={"older": "JWT_SECRET"})

@@ -154,9 +154,12 @@ def resume(at: datetime, *, halt_id: str, by: str, note: str = "") -> Entry:
     return _entry("resume", at, halt_id=halt_id, by=by, note=note)
 
 
-def kill(at: datetime, *, source: str, by: str, reason: str) -> Entry:
-    """The kill switch was pulled; a second source joins the same generation."""
-    return _entry("kill", at, source=source, by=by, reason=reason)
+def kill(at: datetime, *, source: str, by: str, reason: str, flatten: bool = False) -> Entry:
+    """The kill switch was pulled; a second source joins the same generation.
+
+    `flatten`: all positions are closed too; asked for once, it holds until the switch is cleared.
+    """
+    return _entry("kill", at, source=source, by=by, reason=reason, flatten=flatten)
 
 
 def unkill(at: datetime, *, by: str, generation: int) -> Entry:

@@ -92,10 +92,10 @@ def resume(state: BookState, changes: Changes, body: Body, at: datetime) -> None
 
 def kill(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
     """Latch; while latched, another source joins the generation."""
-    now = state.kill
+    now, flatten = state.kill, body.get("flatten", False)
     if now.latched:
         sources = tuple(dict.fromkeys((*now.sources, body["source"])))
-        state.kill = replace(now, sources=sources)
+        state.kill = replace(now, sources=sources, flatten=now.flatten or flatten)
     else:
         state.kill = Kill(
             latched=True,
@@ -104,6 +104,7 @@ def kill(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
             by=body["by"],
             reason=body["reason"],
             at=at,
+            flatten=flatten,
         )
     changes.put("kill_switch", state.kill)
 

@@ -317,7 +317,10 @@ class Cooldown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
-    """The kill switch; `generation` counts latches and is what clearing must confirm."""
+    """The kill switch; `generation` counts latches and is what clearing must confirm.
+
+    `flatten`: all positions are closed too, until it is cleared.
+    """
 
     name: str = "kill"
     latched: bool = False
@@ -326,6 +329,7 @@ class Kill:
     by: str = ""
     reason: str = ""
     at: datetime | None = None
+    flatten: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from bft.domain import sessions, xnys
 from bft.domain.broker import Quote
+from bft.domain.encoding import money_text
 from bft.risk.case import Case
 from bft.risk.finding import PASSED, Finding, blocked, judged, missing, passed
 from bft.risk.numbers import positive, seconds
@@ -71,7 +72,7 @@ def quote(case: Case) -> Finding:
     found, limit_s = case.context.quote, case.profile.max_quote_age_s
     if case.pre_open:
         mid = case.touch.mid
-        return passed("pre_open", None if mid is None else str(mid))
+        return passed("pre_open", None if mid is None else money_text(mid))
     if found is None:
         return missing("quote")
     problem = _quote_problem(case, found)

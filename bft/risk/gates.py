@@ -31,7 +31,8 @@ def mode(case: Case) -> Finding:
     if not problem and facts.requested_mode not in {None, facts.mode}:
         problem = f"request says mode {facts.requested_mode}"
     if not problem and order.paper is not None and order.paper != (facts.mode == PAPER):
-        problem = f"paper {order.paper} on a {facts.mode} server"
+        wanted = PAPER if order.paper else LIVE
+        problem = f"an order for {wanted} on a {facts.mode} server; send it to a {wanted} server"
     if problem:
         return blocked(problem, facts.mode)
     if facts.connected_account is None and case.context.session.state is SessionState.ARMED:

@@ -6,6 +6,7 @@ Source: executor specification, section 4.
 from collections.abc import Iterator
 from decimal import Decimal
 
+from bft.domain.encoding import money_text as shown
 from bft.domain.orders import OrderType
 from bft.risk import options
 from bft.risk.case import Case
@@ -75,21 +76,24 @@ def model_gate(case: Case) -> Finding:
 
 def _distances(case: Case, anchor: Decimal) -> Iterator[tuple[Decimal, str]]:
     """How far prices lie on the adverse side, as fractions."""
-    order, sign = case.order, case.order.side.sign
+    order, sign, at = case.order, case.order.side.sign, shown(anchor)
     ref, given = positive(order.ref_price_usd), positive(order.limit_price_usd)
     if order.order_type is OrderType.STOP:
         trigger = positive(order.trigger_price_usd) or given
         if trigger is not None:
-            yield sign * (trigger / anchor - 1), f"trigger {trigger} against {anchor}"
+            yield sign * (trigger / anchor - 1), f"trigger {shown(trigger)} against {at}"
     elif case.limit is None:
         if ref is not None:
-            yield max(ref / anchor, anchor / ref) - 1, f"signal price {ref} against {anchor}"
+            yield max(ref / anchor, anchor / ref) - 1, f"signal price {shown(ref)} against {at}"
     elif ref is None or not order.is_signal:
-        yield sign * (case.limit / anchor - 1), f"limit {case.limit} against {anchor}"
+        yield sign * (case.limit / anchor - 1), f"limit {shown(case.limit)} against {at}"
     else:
-        yield sign * (ref / anchor - 1), f"signal price {ref} against {anchor}"
+        yield sign * (ref / anchor - 1), f"signal price {shown(ref)} against {at}"
         if given is not None:
-            yield sign * (given / ref - 1), f"limit {given} against signal price {ref}"
+            yield (
+                sign * (given / ref - 1),
+                f"limit {shown(given)} against signal price {shown(ref)}",
+            )
 
 
 def _spread(case: Case) -> Finding:

@@ -6,6 +6,7 @@ Source: executor specification, section 4.
 from collections.abc import Iterator
 from decimal import Decimal
 
+from bft.domain.encoding import money_text as shown
 from bft.domain.orders import OrderRequest, OrderType, Side
 from bft.domain.trading import Instrument, SignalKind
 from bft.risk.case import Case
@@ -61,7 +62,7 @@ def _price_band(case: Case) -> Finding:
     low, high = case.profile.min_price_usd, case.profile.max_price_usd
     if low is None and high is None:
         return PASSED
-    band = f"{low}-{high}"
+    band = "-".join("" if end is None else shown(end) for end in (low, high))
     if case.price is None:
         return missing("price", band)
     below = low is not None and case.price < low
@@ -95,7 +96,7 @@ def _prices(order: OrderRequest) -> Iterator[tuple[str, Decimal]]:
 def _bad_number(order: OrderRequest) -> str:
     for name, value in (*_prices(order), ("ref_price", order.ref_price_usd)):
         if value is not None and positive(value) is None:
-            return f"{name} {value} is no price"
+            return f"{name} {shown(value)} is no price"
     if order.order_type is OrderType.LIMIT and not order.is_signal and not order.limit_price_usd:
         return "LIMIT without price"
     if order.order_type is OrderType.STOP and not (
@@ -136,7 +137,7 @@ def _off_tick(order: OrderRequest, tick: Decimal) -> str:
         named = list(_prices(order))
     for name, value in named:
         if value is not None and value % tick:
-            return f"{name} {value} is off the tick of {tick}"
+            return f"{name} {shown(value)} is off the tick of {shown(tick)}"
     return ""
 
 
@@ -146,8 +147,8 @@ def _wrong_side(case: Case) -> str:
         return ""  # levels of options lie on the underlying
     stop = case.stop if case.stop is not None else order.stop_price_usd
     if stop is not None and sign * (price - stop) <= 0:
-        return f"stop {stop} is not on the losing side of {price}"
+        return f"stop {shown(stop)} is not on the losing side of {shown(price)}"
     target = order.target_price_usd
     if target is not None and sign * (target - price) <= 0:
-        return f"target {target} is not on the winning side of {price}"
+        return f"target {shown(target)} is not on the winning side of {shown(price)}"
     return ""

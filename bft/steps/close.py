@@ -9,10 +9,11 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from bft.domain.errors import UnavailableError, UsageError
-from bft.domain.numbers import AT_LEAST_0
+from bft.domain.numbers import AT_LEAST_0, COUNT
 from bft.ports import ExecutorApi, Ports, Step, Summary, Tick
 from bft.steps.arguments import day
 from bft.steps.asking import about, add_api, add_mode, answer, connect
@@ -31,6 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--asof", dest="session", type=day, help="session of --due and --reconcile, for the record")
     add("--all", action="store_true", help="every position; needs --confirm")
     add("--symbol", nargs="+", metavar="S", help="positions in these")
+    add("--qty", type=COUNT, metavar="N", help="so many units of the one --symbol, not all")
     add("--strategy", metavar="X", help="positions of this strategy")
     add("--shares", action="store_true", help="positions in shares")
     add("--options", action="store_true", help="positions in options")
@@ -65,7 +67,8 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         for item in closing:
             sys.stderr.write(f"{item['what']:<12}  {item['quantity']} {item['symbol']}\n")
     gone = {_name(row) for row in meant}
-    left = _wait(api, gone, args.wait if closing else 0.0, tick)
+    kept = sum(_units(row) for row in meant) - args.qty if args.qty else 0
+    left = _wait(api, gone, (args.wait if closing else 0.0, max(0, kept)), tick)
     error = None
     if left:
         names = ", ".join(sorted({name for name, _ in left}))
@@ -83,6 +86,8 @@ def _wanted(args: argparse.Namespace) -> dict[str, Any]:
     if args.shares and args.options:
         raise UsageError("--shares and --options together are --all")
     chosen = bool(args.symbol or args.strategy or args.shares or args.options)
+    if args.qty and (not args.symbol or len(args.symbol) != 1):
+        raise UsageError("--qty: of which one --symbol")
     if args.all + args.due + args.reconcile + chosen != 1:
         raise UsageError(
             "name one of --all, --symbol (--strategy, --shares, --options), --due, --reconcile"
@@ -95,6 +100,7 @@ def _wanted(args: argparse.Namespace) -> dict[str, Any]:
         "symbols": [symbol.upper() for symbol in args.symbol] if args.symbol else None,
         "strategy": args.strategy,
         "instrument": "stock" if args.shares else "option" if args.options else None,
+        "quantity": args.qty,
     }
     return {name: value for name, value in body.items() if value is not None}
 
@@ -115,7 +121,7 @@ def _meant(held: Sequence[Held], args: argparse.Namespace) -> list[Held]:
     return [
         row
         for row in held
-        if (not symbols or row["underlying"] in symbols)
+        if (not symbols or symbols & {row["underlying"], row["name"]})
         and (not args.strategy or args.strategy in {e["strategy_id"] for e in row["exits"]})
         and (not args.shares or row["sec_type"] != OPTION)
         and (not args.options or row["sec_type"] == OPTION)
@@ -128,9 +134,9 @@ def _due(row: Held) -> bool:
 
 
 def _by_position(meant: Sequence[Held]) -> list[dict[str, Any]]:
-    """One body for each symbol and strategy that is due; what else is held in it stays."""
+    """One body for each contract and strategy that is due; what else is held stays."""
     pairs = {
-        (row["underlying"], exit_["strategy_id"])
+        (row["name"], exit_["strategy_id"])
         for row in meant
         for exit_ in row["exits"]
         if exit_["flat_by_close"]
@@ -147,13 +153,20 @@ def _name(row: Held) -> tuple[str, int]:
     return row["symbol"], row["con_id"]
 
 
+def _units(row: Held) -> int:
+    return abs(int(Decimal(row["quantity"])))
+
+
 def _wait(
-    api: ExecutorApi, gone: set[tuple[str, int]], wait_s: float, tick: Tick
+    api: ExecutorApi, gone: set[tuple[str, int]], until: tuple[float, int], tick: Tick
 ) -> set[tuple[str, int]]:
-    """Positions of `gone` that are still there when the time is up."""
-    end, first = time.monotonic() + wait_s, len(gone)
+    """Positions of `gone` still there when the time is up; `until`: seconds, units that stay."""
+    (wait_s, kept), first = until, len(gone)
+    end = time.monotonic() + wait_s
     while True:
-        left = gone & {_name(row) for row in _positions(api)}
+        rows = [row for row in _positions(api) if _name(row) in gone]
+        there = not kept or sum(map(_units, rows)) > kept
+        left = {_name(row) for row in rows} if there else set()
         tick(first - len(left), first, "closed")
         if not left or time.monotonic() >= end:
             return left

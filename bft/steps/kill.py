@@ -15,6 +15,7 @@ from bft.ports import ExecutorApi, Ports, Step, Summary, Tick
 from bft.steps.asking import add_api, answer
 
 FILE = "KILL"
+NO_FLATTEN = ". The file closes no position: run bft kill --flatten again once it answers"
 ASK_S = 5.0
 
 
@@ -77,7 +78,7 @@ def _by_file(ports: Ports, args: argparse.Namespace, error: UnavailableError) ->
         return UnavailableError(f"{error}; {path}: {fault.strerror}; stop the executor by hand")
     return UnavailableError(
         f"{error}; wrote {path} instead: an executor with that folder latches at once or when it "
-        "starts; make sure that it does"
+        "starts; make sure that it does" + (NO_FLATTEN if args.flatten else "")
     )
 
 

@@ -158,9 +158,11 @@ class Wired:
 
     def executor(self, url: str, *, mode: str | None = None) -> "ExecutorApi":
         """The executor at an address, asked as the token of `BFT_TOKEN_FILE`."""
-        from bft.adapters.executor.http import HttpExecutor
+        from bft.adapters.executor.http import HttpExecutor, Tls
 
-        return HttpExecutor(url, token=_token(self.settings.token_file), mode=mode)
+        values = self.settings
+        tls = Tls(ca=values.api_ca_file, cert=values.api_cert_file, key=values.api_key_file)
+        return HttpExecutor(url, token=_token(values.token_file), mode=mode, tls=tls)
 
     def _need_state_url(self) -> None:
         if not self.settings.state_url and "://" in self.root:

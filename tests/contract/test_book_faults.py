@@ -3,12 +3,13 @@
 import hashlib
 import resource
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -250,7 +251,7 @@ def test_weak_durability_is_refused(server: PostgresServer, database: str) -> No
 def test_postgresql_is_not_migrated_unasked(database: str) -> None:
     with pytest.raises(ConfigError, match="run: bft ledger migrate"):
         SqlBook(database, at=AT)
-    assert migrate_book(database, at=AT) == [1]
+    assert migrate_book(database, at=AT) == [1, 2]
     assert migrate_book(database, at=AT) == []
     with opened(database) as book:
         assert book.rows("intents") == []
@@ -261,7 +262,7 @@ def upgraded(folder: Path, *, second: str) -> Path:
     folder.mkdir()
     for path in SHIPPED.glob("*.sql"):
         (folder / path.name).write_bytes(path.read_bytes())
-    (folder / "0002_more.sql").write_text(second)
+    (folder / "0003_more.sql").write_text(second)
     return folder
 
 
@@ -276,15 +277,28 @@ def test_upgrade_keeps_a_copy_and_every_row(tmp_path: Path) -> None:
         SqlBook(url, at=AT, migrations=folder)
     with opened(url) as book:  # the failed upgrade left nothing
         assert compare([row.entry for row in book.journal()], book.rows) == []
-    (folder / "0002_more.sql").write_text("CREATE TABLE more (x TEXT)\n")
+    (folder / "0003_more.sql").write_text("CREATE TABLE more (x TEXT)\n")
     SqlBook(url, at=AT, migrations=folder).close()
-    with opened(f"sqlite:///{tmp_path / 'state.db.bak-1'}") as copy:
+    with opened(f"sqlite:///{tmp_path / 'state.db.bak-2'}") as copy:
         assert len(list(copy.journal())) == len(pages)
-    with pytest.raises(ConfigError, match="schema 2 is newer than this bft knows"):
+    with pytest.raises(ConfigError, match="schema 3 is newer than this bft knows"):
         SqlBook(url, at=AT)
     (folder / "0001_book.sql").write_text("-- other\n")
     with pytest.raises(ConfigError, match="another text"):
         SqlBook(url, at=AT, migrations=folder)
+
+
+def test_kill_pulled_before_the_upgrade_holds_and_asks_for_no_more(tmp_path: Path) -> None:
+    url, folder = f"sqlite:///{tmp_path / 'state.db'}", tmp_path / "m"
+    folder.mkdir()
+    (folder / "0001_book.sql").write_bytes((SHIPPED / "0001_book.sql").read_bytes())
+    SqlBook(url, at=AT, migrations=folder).close()
+    pulled = "INSERT INTO kill_switch (name, latched, generation, sources) VALUES (?, 1, 3, '[]')"
+    with closing(sqlite3.connect(tmp_path / "state.db")) as raw, raw:
+        raw.execute(pulled, ("kill",))
+    with opened(url) as book:
+        (row,) = book.rows("kill_switch")
+    assert (row["latched"], row["generation"], row["flatten"]) == (True, 3, False)
 
 
 def test_book_and_state_share_a_database(database: str, tmp_path: Path) -> None:

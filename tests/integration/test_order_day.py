@@ -139,9 +139,14 @@ def test_close_needs_the_account_and_ends_flat(day: Running) -> None:
     assert wrong[0] == 77
     code, line, _ = day.bft("close", "--due", "--asof", DAY, "--root", day.root)
     assert (code, line["closing"]) == (0, [])  # a daily strategy stays overnight
+    assert day.bft("close", "--all", "--qty", 9, "--confirm", "PAPER", "--root", day.root)[0] == 2
+    code, line, _ = day.bft("close", "--symbol", "AAPL", "--qty", 9, "--root", day.root)
+    assert (code, [(c["symbol"], c["quantity"]) for c in line["closing"]]) == (0, [("AAPL", 9)])
+    with client(day) as api:
+        until(lambda: api.get("/v1/positions").json()["positions"][0]["protected_quantity"] == 40)
     code, line, _ = day.bft("close", "--all", "--confirm", "PAPER", "--root", day.root)
     assert (code, line["left"]) == (0, 0)
-    assert [(c["symbol"], c["quantity"]) for c in line["closing"]] == [("AAPL", 49)]
+    assert [(c["symbol"], c["quantity"]) for c in line["closing"]] == [("AAPL", 40)]
     _, line, _ = day.bft("ledger", "trades", "--root", day.root)
     assert [t["outcome"] for t in line["trades"]] == ["manual_exit"]
     code, line, _ = day.bft("close", "--reconcile", "--root", day.root)
@@ -171,7 +176,7 @@ def test_close_workflow_ends_the_day_with_its_books(day: Running) -> None:
     report = (day.root / "reports" / str(DAY) / "day.md").read_text()
     assert "- Account before: $100,000.00" in report
     assert "| AAPL | bollinger | BUY | 49 | $100.00 |" in report
-    assert "2 fills" in report
+    assert "3 fills" in report
     assert (day.root / "ledger" / "trades.csv").exists()
 
 

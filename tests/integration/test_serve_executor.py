@@ -13,6 +13,8 @@ from executor_process import Process, running
 from servers import free_port, wait_for
 
 from bft.adapters.broker.ib import login_of
+from bft.adapters.executor.http import HttpExecutor, Tls
+from bft.domain.errors import UnavailableError
 
 
 def test_executor_lives_through_a_restart(tmp_path: Path) -> None:
@@ -108,6 +110,11 @@ def test_clients_show_certificates_and_probes_need_none(tmp_path: Path) -> None:
         api = one.url.replace("http:", "https:")
         with pytest.raises(httpx.TransportError):
             httpx.get(f"{api}/v1/health/live", verify=trust)
+        files = {"ca": "ca.pem", "cert": "client.pem", "key": "client.key"}
+        tls = Tls(**{name: str(tmp_path / file) for name, file in files.items()})
+        assert HttpExecutor(api, tls=tls).ask("GET", "/v1/health").body["mode"] == "paper"
+        with pytest.raises(UnavailableError):
+            HttpExecutor(api, tls=Tls(ca=tls.ca)).ask("GET", "/v1/health")
         trust.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
         assert httpx.get(f"{api}/v1/health/live", verify=trust).status_code == 200
     finally:

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,10 +15,43 @@ CONNECT_S = 5.0
 AGENT = "bft-cli"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Files in PEM, empty where there is none: whom to trust, and what to show who asks."""
+
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+
+    def context(self) -> ssl.SSLContext:
+        """Both sides of TLS.
+
+        Raises:
+            ConfigError: half a pair, or a file that is absent or no such thing.
+        """
+        if bool(self.cert) != bool(self.key):
+            raise ConfigError("BFT_API_CERT_FILE and BFT_API_KEY_FILE belong together; set both")
+        names = ", ".join(name for name in (self.ca, self.cert, self.key) if name)
+        try:
+            made = ssl.create_default_context(cafile=self.ca or None)
+            if self.cert:
+                made.load_cert_chain(self.cert, self.key, password=_no_password)
+        except (OSError, ValueError) as error:
+            text = f"certificates of BFT_API_CA_FILE, _CERT_FILE, _KEY_FILE ({names}): {error}"
+            raise ConfigError(text) from error
+        return made
+
+
+SYSTEM = Tls()
+"""The machine's own authorities, no certificate of ours."""
+
+
 class HttpExecutor:
     """An ExecutorApi; `token` empty asks without one, `mode` is what the caller believes."""
 
-    def __init__(self, url: str, *, token: str = "", mode: str | None = None) -> None:
+    def __init__(
+        self, url: str, *, token: str = "", mode: str | None = None, tls: Tls = SYSTEM
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             example = "http://127.0.0.1:9001"
@@ -26,7 +60,7 @@ class HttpExecutor:
         self._headers = {"User-Agent": AGENT}
         self._headers |= {"Authorization": f"Bearer {token}"} if token else {}
         self._headers |= {"X-BFT-Mode": mode} if mode else {}
-        self._secure = ssl.create_default_context() if parts.scheme == "https" else False
+        self._secure = tls.context() if parts.scheme == "https" else False
 
     def ask(
         self,
@@ -56,6 +90,11 @@ class HttpExecutor:
         )
         _check(f"executor {self.url}, {method} {path}", reply)
         return reply
+
+
+def _no_password() -> str:
+    """Never ask a terminal for the password of a key."""
+    raise ValueError("the key is encrypted; give one that is not, readable by its owner alone")
 
 
 def _body(got: httpx.Response) -> Any:

@@ -58,7 +58,7 @@ COLUMNS: Mapping[str, str] = {
     "fees_usd streak:int day_start_equity_usd peak_equity_usd",
     "halts": "halt_id scope key rule reason set_by set_at until cleared_by cleared_at note",
     "cooldowns": "account symbol strategy until reason",
-    "kill_switch": "name latched:bool generation:int sources:json by reason at",
+    "kill_switch": "name latched:bool generation:int sources:json by reason at flatten:bool",
     "overrides": "name value:json by at",
     "contracts": "con_id:int symbol contract:json at",
     "broker_snapshots": "snapshot_id body:json at",

@@ -1,40 +1,53 @@
 """Closing positions on request: by symbol, strategy, instrument or all; and exit signals.
 
-Source: executor specification, sections 1.1 (POST /v1/close) and 6.
+Parts leave oldest entry first, as the lots do. Source: executor specification, sections 1.1 (POST
+/v1/close) and 6; decision record 0044.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from bft import exits
-from bft.domain.orders import Leg, OrderRequest, Side
-from bft.services.executor.covers import Cover
+from bft.domain import sessions
+from bft.domain.orders import Contract, Leg, OrderRequest, Side
+from bft.ledger.records import Position
+from bft.services.executor.contracts import name_of
+from bft.services.executor.covers import Cover, parted
 from bft.services.executor.desk import Desk
 from bft.services.executor.guard import Guard
 from bft.services.executor.leaving import Leave, Leaving
 from bft.services.executor.sending import Sender
 
+NOBODY = "manual"  # the strategy of units that no entry of ours opened
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What to close; empty selects nothing, `everything` all. `instrument`: stock or option."""
+    """What to close; empty selects nothing, `everything` all. `instrument`: stock or option.
+
+    A symbol is a contract's own name or its underlying's.
+    """
 
     symbols: tuple[str, ...] = ()
     strategy: str | None = None
     instrument: str | None = None
     everything: bool = False
 
-    def takes(self, symbol: str, strategy: str, sec_type: str) -> bool:
+    def takes(self, contract: Contract, strategy: str) -> bool:
         """Whether a position is meant."""
         if self.everything:
             return True
+        names, option = {contract.symbol, name_of(contract)}, contract.sec_type == "OPT"
         tests = [
-            symbol in self.symbols if self.symbols else None,
+            not names.isdisjoint(self.symbols) if self.symbols else None,
             strategy == self.strategy if self.strategy else None,
-            (sec_type == "OPT") == (self.instrument == "option") if self.instrument else None,
+            option == (self.instrument == "option") if self.instrument else None,
         ]
         named = [test for test in tests if test is not None]
         return bool(named) and all(named)
+
+
+ALL = Selection(everything=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,73 +65,169 @@ class Closing:
 
     def __init__(self, desk: Desk, sender: Sender, guard: Guard, leaving: Leaving) -> None:
         self._desk, self._sender, self._guard, self._leaving = desk, sender, guard, leaving
+        self._kept: dict[int, int] = {}  # units without a bracket that stay, by con id
 
-    def close(self, selection: Selection) -> list[Closed]:
+    def turn(self) -> None:
+        """Go on with parts and with units that no bracket holds until they are gone."""
+        for cover in list(self._guard.covers.values()):
+            if cover.part is not None and cover.part_qty and not _leaves_whole(cover):
+                self._leaving.leave(self._leave(cover, cover.part_qty, cover.part.reason))
+        for con_id, kept in list(self._kept.items()):
+            position = self._desk.state.positions.get((self._desk.account, con_id))
+            left = abs(self._bare_qty(position)) - kept if position else 0
+            if position is None or left <= 0:
+                del self._kept[con_id]
+            else:
+                self._leave_bare(position, left)
+
+    # on request
+
+    def close(
+        self, selection: Selection, reason: exits.Reason = exits.Reason.MANUAL
+    ) -> list[Closed]:
         """Close what is selected; asked again, nothing is doubled."""
-        done = [*self._covers(selection), *self._entries(selection), *self._bare(selection)]
+        done = [
+            *self._covers(selection, reason),
+            *self._entries(selection),
+            *self._bare(selection),
+        ]
         self._guard.poke()
         return done
 
-    def _covers(self, selection: Selection) -> Iterable[Closed]:
+    def flatten(self, reason: exits.Reason) -> None:
+        """Have every position leave; entries are the caller's to cancel."""
+        if [*self._covers(ALL, reason), *self._bare(ALL)]:
+            self._guard.poke()
+
+    def close_part(self, selection: Selection, qty: int) -> list[Closed]:
+        """Close so many of the selected units, oldest entries first; asked again, more of them."""
+        mine = self._oldest_first(lambda c: selection.takes(c.contract, c.strategy_id))
+        done = list(self._parts(mine, qty, exits.Reason.MANUAL))
+        rest = qty - sum(closed.qty for closed in done)
+        done += self._bare(selection, rest) if rest else []
+        self._guard.poke()
+        return done
+
+    def on_signal(self, order: OrderRequest) -> list[Closed]:
+        """An exit: positions of its strategy in its symbol leave, minimum hold kept.
+
+        `order.qty` units of them, oldest first; 0, or as many as there are, is all. What a person
+        asks for also takes units that no bracket holds.
+        """
+        sign, by_hand = -order.side.sign, order.strategy_id == NOBODY
+        mine = self._oldest_first(
+            lambda c: (
+                name_of(c.contract) == order.symbol
+                and c.sign == sign
+                and (by_hand or (order.strategy_id == c.strategy_id and matured(c, order)))
+            )
+        )
+        reason = exits.Reason.MANUAL if by_hand else exits.Reason.RULE
+        held = sum(cover.open_qty for cover in mine)
+        done = list(self._parts(mine, min(order.qty or held, held), reason))
+        rest = order.qty - sum(closed.qty for closed in done)
+        if by_hand and (rest > 0 or not order.qty):
+            done += self._bare(Selection(symbols=(order.symbol,)), rest if order.qty else None)
+        self._guard.poke()
+        return done
+
+    def _oldest_first(self, meant: Callable[[Cover], bool]) -> list[Cover]:
+        found = (c for c in self._guard.covers.values() if c.open_qty and meant(c))
+        return sorted(found, key=lambda cover: (cover.opened_at, cover.entry))
+
+    def _parts(self, covers: Iterable[Cover], qty: int, reason: exits.Reason) -> Iterator[Closed]:
+        """`qty` units of the covers, the last one in part."""
+        for cover in covers:
+            less = min(qty, cover.open_qty - cover.part_qty)
+            qty -= less
+            if less == cover.open_qty - cover.part_qty and less:
+                self._guard.schedule(cover, reason)
+            elif less:
+                part = parted(cover, less, reason)
+                self._guard.put(part)
+                self._leaving.leave(self._leave(part, part.part_qty, reason))
+            if less:
+                yield _closed(cover, less, "exit")
+
+    def _covers(self, selection: Selection, reason: exits.Reason) -> Iterable[Closed]:
         for cover in list(self._guard.covers.values()):
-            contract = cover.contract
-            taken = selection.takes(contract.symbol, cover.strategy_id, contract.sec_type)
-            if taken and cover.open_qty:
-                self._guard.schedule(cover, exits.Reason.MANUAL)
-                yield _closed(cover, "exit")
+            if selection.takes(cover.contract, cover.strategy_id) and cover.open_qty:
+                self._guard.schedule(cover, reason)
+                yield _closed(cover, cover.open_qty, "exit")
 
     def _entries(self, selection: Selection) -> Iterable[Closed]:
         for intent in list(self._desk.state.live_intents()):
-            contract = intent.contract
-            taken = selection.takes(contract.symbol, intent.strategy_id, contract.sec_type)
+            taken = selection.takes(intent.contract, intent.strategy_id)
             if intent.leg is Leg.ENTRY and taken:
                 self._desk.spawn(self._sender.cancel(intent, why="close"), "close")
                 yield Closed(
-                    symbol=contract.symbol,
+                    symbol=intent.contract.symbol,
                     qty=intent.remaining_qty,
                     entry=intent.intent_id,
                     what="cancel entry",
                 )
 
-    def _bare(self, selection: Selection) -> Iterable[Closed]:
-        """Units of a position that others opened: no bracket holds them."""
-        for position in list(self._desk.state.positions.values()):
-            held = sum(cover.sign * cover.open_qty for cover in self._guard.of(position.con_id))
-            bare = int(position.qty) - held
-            contract = position.contract
-            if not bare or not selection.takes(contract.symbol, "manual", contract.sec_type):
-                continue
-            self._leaving.leave(
-                Leave(
-                    signal_id=f"close:{contract.con_id}",
-                    contract=contract,
-                    side=Side.SELL if bare > 0 else Side.BUY,
-                    qty=abs(bare),
-                    reason="manual",
-                )
-            )
-            yield Closed(symbol=contract.symbol, qty=abs(bare), entry=None, what="exit")
+    # units that no bracket holds
 
-    def on_signal(self, order: OrderRequest) -> list[Closed]:
-        """An exit signal: the positions of its strategy in its symbol leave, minimum hold kept."""
-        sign = 1 if order.side is Side.SELL else -1
-        done = []
-        for cover in list(self._guard.covers.values()):
-            mine = cover.contract.symbol == order.symbol and cover.sign == sign
-            mine = mine and order.strategy_id in {cover.strategy_id, "manual"}
-            if mine and cover.open_qty and matured(cover, order):
-                rule = order.strategy_id == cover.strategy_id
-                reason = exits.Reason.RULE if rule else exits.Reason.MANUAL
-                self._guard.schedule(cover, reason)
-                done.append(_closed(cover, "exit"))
-        return done
+    def _bare(self, selection: Selection, qty: int | None = None) -> Iterable[Closed]:
+        """So many units (all) of positions that others opened; `turn` goes on with them."""
+        for position in list(self._desk.state.positions.values()):
+            contract, bare = position.contract, abs(self._bare_qty(position))
+            kept = bare if qty is None else min(self._kept.get(contract.con_id, bare), bare)
+            less = kept if qty is None else min(qty, kept)
+            if not less or not selection.takes(contract, NOBODY):
+                continue
+            qty = None if qty is None else qty - less
+            self._kept[contract.con_id] = kept - less
+            self._leave_bare(position, bare - kept + less)
+            yield Closed(symbol=contract.symbol, qty=less, entry=None, what="exit")
+
+    def _bare_qty(self, position: Position) -> int:
+        """Signed units of a position that no cover holds; never of the other side."""
+        held = sum(cover.sign * cover.open_qty for cover in self._guard.of(position.con_id))
+        bare = int(position.qty) - held
+        return bare if bare * position.qty > 0 else 0
+
+    def _leave_bare(self, position: Position, qty: int) -> None:
+        self._leaving.leave(
+            Leave(
+                signal_id=f"close:{position.con_id}",
+                contract=position.contract,
+                side=Side.SELL if self._bare_qty(position) > 0 else Side.BUY,
+                qty=qty,
+                reason="manual",
+            )
+        )
+
+    def _leave(self, cover: Cover, qty: int, reason: exits.Reason) -> Leave:
+        return Leave(
+            signal_id=self._desk.state.intents[cover.entry].signal_id,
+            contract=cover.contract,
+            side=Side.SELL if cover.sign > 0 else Side.BUY,
+            qty=qty,
+            reason=str(reason),
+            strategy_id=cover.strategy_id,
+            parent_id=cover.entry,
+            group=cover.oca_group,
+        )
 
 
 def matured(cover: Cover, order: OrderRequest) -> bool:
-    """A strategy's own exit waits for the minimum hold; a person's does not."""
-    held = cover.state.held_days if cover.state else 0
-    return order.strategy_id == "manual" or held >= cover.policy.min_hold_days
+    """A strategy's own exit waits for the minimum hold, in sessions completed by its decision.
+
+    Whether or not the bar of the newest one has been read: the decision has seen it.
+    """
+    if cover.state is None:
+        return False
+    at = order.decided_at or order.created_at
+    last = order.asof if order.close_decided and order.asof else sessions.last_closed(at)
+    completed = len(sessions.sessions(cover.state.entry.session, last))
+    return max(cover.state.held_days, completed) >= cover.policy.min_hold_days
 
 
-def _closed(cover: Cover, what: str) -> Closed:
-    return Closed(symbol=cover.contract.symbol, qty=cover.open_qty, entry=cover.entry, what=what)
+def _leaves_whole(cover: Cover) -> bool:
+    return cover.state is not None and cover.state.scheduled is not None
+
+
+def _closed(cover: Cover, qty: int, what: str) -> Closed:
+    return Closed(symbol=cover.contract.symbol, qty=qty, entry=cover.entry, what=what)

@@ -20,6 +20,23 @@ def wanted_contract(order: OrderRequest) -> Contract:
     return Contract(con_id=0, symbol=order.symbol)
 
 
+def name_of(contract: Contract) -> str:
+    """The symbol by which orders name a contract: `AAPL`, `AAPL260116C00150000`, `NQZ5`."""
+    if contract.sec_type == "FUT":
+        return contract.local_symbol or contract.symbol
+    if contract.sec_type != "OPT" or contract.expiry is None or contract.strike_usd is None:
+        return contract.symbol
+    strike = f"{int(contract.strike_usd * 1000):08d}"
+    return f"{contract.symbol}{contract.expiry:%y%m%d}{contract.right}{strike}"
+
+
+def underlying_of(order: OrderRequest) -> str:
+    """Symbol whose bars, sector and counters count: an option's root, a future's root."""
+    if order.instrument in {Instrument.CALL, Instrument.PUT, Instrument.FUTURE}:
+        return wanted_contract(order).symbol
+    return order.symbol
+
+
 def _option(symbol: str) -> Contract:
     root, tail = symbol[:-OCC_TAIL].strip(), symbol[-OCC_TAIL:]
     return Contract(

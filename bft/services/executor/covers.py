@@ -32,6 +32,14 @@ class Under:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of a cover that has to leave: until so many of its units were closed in all."""
+
+    until_qty: int
+    reason: exits.Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cover:
     """`stop_usd`, `target_usd`: levels that the order named, in place of the policy's.
 
@@ -40,7 +48,7 @@ class Cover:
     the exits of an option that are judged on its underlying.
 
     `state` is None before the first fill. `entry_qty`, `entry_cost_usd` and `exit_qty` are what
-    was counted so far; `cut_qty` was sold or bought back by others.
+    was counted so far; `cut_qty` was sold or bought back by others. `part` leaves, the rest stays.
     """
 
     entry: str
@@ -60,6 +68,13 @@ class Cover:
     entry_cost_usd: Decimal = Decimal(0)
     exit_qty: int = 0
     cut_qty: int = 0
+    part: Part | None = None
+
+    @property
+    def part_qty(self) -> int:
+        """Units of the part that still have to leave."""
+        left = self.part.until_qty - self.exit_qty if self.part else 0
+        return max(0, min(self.open_qty, left))
 
     @property
     def open_qty(self) -> int:
@@ -117,6 +132,12 @@ def cut(cover: Cover, qty: int, *, at: datetime) -> Cover:
     return replace(cover, state=state, cut_qty=cover.cut_qty + qty)
 
 
+def parted(cover: Cover, qty: int, reason: exits.Reason) -> Cover:
+    """The cover once `qty` more of its units have to leave, beyond what leaves already."""
+    until = cover.exit_qty + min(cover.open_qty, cover.part_qty + qty)
+    return replace(cover, part=Part(until_qty=until, reason=reason))
+
+
 def rescaled(cover: Cover, ratio: Decimal, *, key: str) -> Cover:
     """The cover after a split of `ratio` new units per old one; `key` acts once."""
     if cover.state is None:
@@ -125,6 +146,8 @@ def rescaled(cover: Cover, ratio: Decimal, *, key: str) -> Cover:
         cover,
         state=exits.split(cover.state, ratio, key=key),
         cut_qty=int(cover.cut_qty * ratio),
+        part=cover.part
+        and replace(cover.part, until_qty=cover.exit_qty + int(cover.part_qty * ratio)),
     )
 
 

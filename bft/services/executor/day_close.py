@@ -14,6 +14,7 @@ from bft import exits
 from bft.domain import sessions
 from bft.domain.broker import Quote
 from bft.domain.orders import Contract
+from bft.ledger import entries
 from bft.services.executor.covers import Cover
 from bft.services.executor.desk import Desk
 from bft.services.executor.guard import Guard
@@ -39,6 +40,11 @@ class Range:
         self.high_usd = max(self.high_usd, price)
         self.low_usd = min(self.low_usd, price)
         self.close_usd = price
+
+    def last(self) -> "Range":
+        """Its last price alone: what came before may be older than a position."""
+        price = self.close_usd
+        return Range(self.session, self.started, price, price, price, price)
 
 
 class DayClose:
@@ -69,10 +75,14 @@ class DayClose:
         minute = self._minutes.get(con_id)
         if minute is not None and now - minute.started >= MINUTE:
             for cover in [c for c in self._guard.covers.values() if c.policy.same_session]:
+                if cover.state is None:
+                    continue
+                began_before = minute.started < cover.state.entry.at
+                bar = _bar(minute.last() if began_before else minute, now)
                 if cover.contract.con_id == con_id:
-                    self._close(cover, _bar(minute, now), ends_session=False)
+                    self._close(cover, bar, ends_session=False)
                 elif cover.under is not None and cover.under.contract.con_id == con_id:
-                    self._close_under(cover, _bar(minute, now), ends_session=False)
+                    self._close_under(cover, bar, ends_session=False)
             minute = None
         if minute is None:
             self._minutes[con_id] = Range(session, now, price, price, price, price)
@@ -83,6 +93,7 @@ class DayClose:
         """Close sessions that are over for every cover that has not seen their close."""
         now = self._desk.now
         last = sessions.last_closed(now)
+        self._mark(last)
         for cover in list(self._guard.covers.values()):
             state = cover.state
             if state is None or state.entry.session > last:
@@ -93,10 +104,47 @@ class DayClose:
                 for bar in self._missed(cover.under.contract, cover.under.state, last):
                     self._close_under(self._guard.covers[cover.entry], bar, ends_session=True)
 
+    def _mark(self, last: date) -> None:
+        """Note what each position was worth at the newest close: the day's loss counts from it."""
+        closed = sessions.close_at(last)
+        for position in list(self._desk.state.positions.values()):
+            at = position.marked_at
+            known = position.mark_usd if at is not None and at >= closed else None
+            price = self._close_usd(position.contract, last)
+            if price is None or price == known or position.opened_at >= closed:
+                continue
+            account, con_id = position.account, position.con_id
+            made = entries.mark(self._desk.now, account=account, con_id=con_id, price_usd=price)
+            self._desk.note(made)
+
+    def _close_usd(self, contract: Contract, session: date) -> Decimal | None:
+        """Gold's close, until it is built the last quote; on the basis of splits booked since."""
+        gold = self._gold(contract, session)
+        seen = self._days.get(contract.con_id)
+        price = gold.close_usd if gold else None
+        if price is None and seen is not None and seen.session == session:
+            price = seen.close_usd
+        closed = sessions.close_at(session)
+        for split in self._desk.state.adjustments.values():
+            mine = split.contract.con_id == contract.con_id and split.at >= closed
+            if price is not None and split.ratio is not None and mine:
+                price /= split.ratio
+        return price
+
+    def _gold(self, contract: Contract, session: date) -> DayBar | None:
+        """Gold's bar of a share; it knows no other contract."""
+        if contract.sec_type != "STK":
+            return None
+        known = self._desk.reference.bars.get(contract.symbol, ())
+        return next((bar for bar in known if bar.session == session), None)
+
     def _missed(
         self, contract: Contract, state: exits.ExitState, last: date
     ) -> Iterator[exits.Bar]:
-        """Sessions not closed yet, in order; stops at one whose bar is unknown."""
+        """Bars of sessions not closed yet, in order.
+
+        A session without a bar that a later one follows was missing: held stands still for it.
+        """
         if state.closed_at is not None and state.closed_at >= sessions.close_at(last):
             return
         since = state.closed_at or state.entry.at
@@ -105,14 +153,12 @@ class DayClose:
             if state.closed_at and sessions.close_at(session) <= state.closed_at:
                 continue
             bar = self._day_bar(contract, session)
-            if bar is None:
-                return
-            yield bar
+            if bar is not None:
+                yield bar
 
     def _day_bar(self, contract: Contract, session: date) -> exits.Bar | None:
-        known = self._desk.reference.bars.get(contract.symbol, ())
-        gold = next((bar for bar in known if bar.session == session), None)
-        if gold is not None and contract.sec_type == "STK":
+        gold = self._gold(contract, session)
+        if gold is not None:
             return _gold_bar(gold)
         seen = self._days.get(contract.con_id)
         following = sessions.open_at(sessions.shift(session, 1))

@@ -10,29 +10,41 @@ from bft.domain.orders import Reason
 from bft.ledger import entries
 from bft.ledger.days import trading_day
 from bft.risk.losses import day_loss_cap_usd, day_loss_usd, flatten_loss_usd
+from bft.services.executor.closing import ALL, Closing
 from bft.services.executor.desk import Desk
 from bft.services.executor.facts import Facts
-from bft.services.executor.guard import Guard
 from bft.services.executor.opening import loss_halt
 
 PEAK_EVERY_S = 60.0
+REPEAT_S = 2.0  # cancels of entries are repeated while the loss lasts
 NEAR = Decimal("0.75")
 
 
 class Equity:
     """Keeps the limits rows and watches the day's loss; a turn a second."""
 
-    def __init__(self, desk: Desk, facts: Facts, guard: Guard) -> None:
-        self._desk, self._facts, self._guard = desk, facts, guard
-        self._peak_at = float("-inf")
+    def __init__(self, desk: Desk, facts: Facts, closing: Closing) -> None:
+        self._desk, self._facts, self._closing = desk, facts, closing
+        self._peak_at = self._flattened_at = float("-inf")
 
     def turn(self) -> None:
         """Note a day's first equity and new peaks; act on the loss."""
-        values = self._desk.broker.account_values()
-        equity = values.equity_usd if values else None
-        if equity is not None and equity.is_finite() and equity > 0:
+        equity = self._known()
+        if equity is not None:
             self._note(equity)
         self._watch_loss()
+
+    def start_anew(self) -> None:
+        """A person ended a drawdown halt: the peak is what the account is worth now."""
+        equity = self._known()
+        if equity is not None:
+            self._tell(equity, first=False, higher=True)
+
+    def _known(self) -> Decimal | None:
+        values = self._desk.broker.account_values()
+        equity = values.equity_usd if values else None
+        usable = equity is not None and equity.is_finite() and equity > 0
+        return equity if usable else None
 
     def _note(self, equity_usd: Decimal) -> None:
         desk, day = self._desk, trading_day(self._desk.now)
@@ -41,14 +53,18 @@ class Equity:
         higher = row.peak_equity_usd is None or equity_usd > row.peak_equity_usd
         if first or (higher and desk.timer() - self._peak_at >= PEAK_EVERY_S):
             self._peak_at = desk.timer()
-            made = entries.equity(
-                desk.now,
-                scope=("account", desk.account),
-                trading_day=day,
-                day_start_usd=equity_usd if first else None,
-                peak_usd=equity_usd if higher else None,
-            )
-            desk.note(made)
+            self._tell(equity_usd, first=first, higher=higher)
+
+    def _tell(self, equity_usd: Decimal, *, first: bool, higher: bool) -> None:
+        now = self._desk.now
+        made = entries.equity(
+            now,
+            scope=("account", self._desk.account),
+            trading_day=trading_day(now),
+            day_start_usd=equity_usd if first else None,
+            peak_usd=equity_usd if higher else None,
+        )
+        self._desk.note(made)
 
     def _watch_loss(self) -> None:
         desk, book = self._desk, self._facts.book("")
@@ -67,5 +83,6 @@ class Equity:
         if Reason.DAILY_LOSS.value not in held:
             desk.note(entries.halt(loss_halt(Reason.DAILY_LOSS, desk.account, desk.now)))
             desk.alert("DayLossHalt", desk.account, f"day loss {loss_usd:.2f} USD: all is closed")
-        for cover in list(self._guard.covers.values()):
-            self._guard.schedule(cover, exits.Reason.RISK)
+        if desk.timer() - self._flattened_at >= REPEAT_S:
+            self._flattened_at = desk.timer()
+            self._closing.close(ALL, exits.Reason.RISK)

@@ -130,8 +130,8 @@ class Executor:
         self.facts = Facts(desk, self.guard.covers, self.options)
         self.opening = Opening(desk, self.sender, self.guard, self.facts)
         self.closing = Closing(desk, self.sender, self.guard, self.leaving)
-        self.killing = Killing(desk, self.sender, self.guard, self.sources)
-        self.equity = Equity(desk, self.facts, self.guard)
+        self.killing = Killing(desk, self.sender, self.closing, self.sources)
+        self.equity = Equity(desk, self.facts, self.closing)
         self.day_close = DayClose(desk, self.guard)
         self.watching = Watching(desk)
         self.lifetimes = Lifetimes(desk, self.sender)
@@ -301,6 +301,7 @@ class Executor:
         if desk.broker.state.may_close:
             self.equity.turn()
             self.day_close.turn()
+            self.closing.turn()
             self.lifetimes.turn()
         if not desk.writer.writable:
             desk.alert("StateNotWritable", "state", desk.writer.problem or "")

@@ -10,12 +10,14 @@ from datetime import date, timedelta
 from decimal import Decimal
 from itertools import islice
 
+from bft.domain import sessions
 from bft.domain.broker import WhatIf
-from bft.domain.orders import Contract, Intent, IntentState, Leg, OrderRequest
+from bft.domain.orders import Contract, Intent, IntentState, Leg, OrderRequest, Reason
 from bft.domain.trading import Instrument
 from bft.ledger.days import trading_day
 from bft.ledger.records import Limits
 from bft.ledger.state import KEPT
+from bft.risk.case import FUTURES_MARGIN_FRAC
 from bft.risk.context import (
     BookFacts,
     Context,
@@ -28,7 +30,10 @@ from bft.risk.context import (
     SessionFacts,
     SymbolFacts,
 )
+from bft.risk.numbers import positive
+from bft.services.executor.contracts import name_of, underlying_of
 from bft.services.executor.covers import Cover
+from bft.services.executor.day_change import unrealised_change_usd
 from bft.services.executor.desk import Desk
 from bft.services.executor.option_facts import OptionDesk
 from bft.services.executor.restart import in_restart_window
@@ -68,7 +73,7 @@ class Facts:
             skews_s=desk.skew.samples_s,
             symbol=self._symbol(order, underlying, contract, matches),
             data=self._data(order, underlying),
-            book=self.book(contract.symbol if contract else order.symbol),
+            book=self.book(underlying),
             quote=desk.quote(contract) if contract else None,
             account=desk.broker.account_values(),
             option=self.options.facts(contract),
@@ -86,6 +91,7 @@ class Facts:
     def _mode(self, order: OrderRequest, asked: Asked) -> ModeFacts:
         desk, values = self._desk, self._desk.broker.account_values()
         forecast = desk.reference.forecasts.get(underlying_of(order))
+        known = forecast is not None and forecast.set_digest == order.set_digest
         return ModeFacts(
             mode=desk.route.mode,
             broker=desk.route.broker,
@@ -94,7 +100,7 @@ class Facts:
             account_type=values.account_type if values else None,
             problem=desk.lock_broken or "",
             requested_mode=asked.mode,
-            set_paper_only=forecast.paper_only if order.set_digest and forecast else None,
+            set_paper_only=forecast.paper_only if known and forecast else None,
         )
 
     def _session(self) -> SessionFacts:
@@ -133,16 +139,19 @@ class Facts:
         desk, row = self._desk, self._desk.reference.symbols.get(underlying)
         quote = desk.quote(contract) if contract else None
         known = desk.reference.gold_asof is not None
-        day = trading_day(desk.now)
+        action = desk.reference.action_open(underlying, trading_day(desk.now)) if known else None
+        suspected = row.suspected_split if row else None
+        if order.instrument is Instrument.FUTURE:  # an index neither splits nor pays
+            action = suspected = False
         return SymbolFacts(
             underlying=underlying,
             in_universe=underlying in desk.reference.universe if known else None,
             restricted=underlying in desk.restricted,
             contract=contract,
             contract_matches=matches,
-            action_open=desk.reference.action_open(underlying, day) if known else None,
+            action_open=action,
             halted=quote.halted if quote else False,
-            suspected_split=row.suspected_split if row else None,
+            suspected_split=suspected,
             sector=row.sector if row else None,
             adv_20=row.adv_20 if row else None,
             last_close_usd=row.bar.close_usd if row and row.bar else None,
@@ -166,7 +175,7 @@ class Facts:
     # the book
 
     def book(self, symbol: str) -> BookFacts:
-        """Positions, pending entries and the day's counters; those of `symbol` for rule 17."""
+        """Positions, pending entries, the day's counters; those of an underlying for rule 17."""
         desk = self._desk
         day = trading_day(desk.now)
         account = self._limits("account", desk.account, day)
@@ -178,8 +187,8 @@ class Facts:
             entries_today=account.entries,
             orders_today=account.orders,
             entries_today_symbol=per_symbol.entries,
-            orders_1s=_sent_within(desk, 1),
-            orders_60s=_sent_within(desk, 60),
+            orders_1s=_left_within(desk, 1),
+            orders_60s=_left_within(desk, 60),
             opening_notional_today_usd=account.notional_usd,
             realised_usd=account.realised_usd,
             unrealised_change_usd=self.unrealised_change_usd(),
@@ -192,40 +201,47 @@ class Facts:
         return self._desk.state.limits_of(scope, key, day, at=self._desk.now)
 
     def peak_equity_usd(self, day: date) -> Decimal | None:
-        """Highest equity of the last 20 trading days known."""
-        limits, days = self._desk.state.limits, (day - timedelta(days=n) for n in range(KEPT.days))
-        places = (("account", self._desk.account, each) for each in days)
+        """Highest equity of the last 20 trading days known, none before a drawdown was resumed."""
+        limits, since = self._desk.state.limits, self._resumed_on()
+        days = (day - timedelta(days=n) for n in range(KEPT.days))
+        places = (("account", self._desk.account, each) for each in days if each >= since)
         newest = islice((limits[place] for place in places if place in limits), PEAK_SESSIONS)
         return max((row.peak_equity_usd for row in newest if row.peak_equity_usd), default=None)
 
+    def _resumed_on(self) -> date:
+        """Trading day of the last drawdown halt that a person ended."""
+        halts = self._desk.state.halts.values()
+        ended = [h.cleared_at for h in halts if h.rule == Reason.DRAWDOWN.value and h.cleared_at]
+        return trading_day(max(ended)) if ended else date.min
+
     def unrealised_change_usd(self) -> Decimal | None:
-        """Change of open positions since the prior close; a price that is missing makes it None."""
-        total = Decimal(0)
-        for position in self._desk.state.positions.values():
-            price = self._price(position.contract)
-            since = position.mark_usd
-            if since is None or position.opened_at.date() == self._desk.now.date():
-                since = position.average_cost_usd
-            if price is None:
-                return None
-            total += (price - since) * position.qty * position.multiplier
-        return total
+        """Change of open positions since the prior close; None where a price or mark is missing."""
+        return unrealised_change_usd(self._desk, self._price_now)
+
+    def _price_now(self, contract: Contract) -> Decimal | None:
+        """As `_price`; while the market is open a close of yesterday is no price."""
+        if not sessions.is_open(self._desk.now):
+            return self._price(contract)
+        return self._quoted(contract)
+
+    def _quoted(self, contract: Contract) -> Decimal | None:
+        """Mid, else last; a price that is not above zero is none."""
+        quote = self._desk.quote(contract)
+        return (quote.mid_usd or positive(quote.last_usd)) if quote else None
 
     def _price(self, contract: Contract) -> Decimal | None:
-        """Mid, else last, else of a stock the last close of gold."""
-        quote = self._desk.quote(contract)
-        found = (quote.mid_usd or quote.last_usd) if quote else None
+        """Mid, else last, else of anything but an option the last close of gold."""
         if contract.sec_type == "OPT":  # gold's close is that of the underlying
-            return found
+            return self._quoted(contract)
         row = self._desk.reference.symbols.get(contract.symbol)
-        return found or (row.bar.close_usd if row and row.bar else None)
+        return self._quoted(contract) or (row.bar.close_usd if row and row.bar else None)
 
     def _positions(self) -> Iterator[Holding]:
         for position in self._desk.state.positions.values():
             price = self._price(position.contract)
             worth = None if price is None else abs(position.qty) * price * position.multiplier
             yield Holding(
-                symbol=position.symbol,
+                symbol=name_of(position.contract),
                 underlying=position.contract.symbol,
                 instrument=instrument_of(position.contract),
                 qty=int(position.qty),
@@ -252,13 +268,13 @@ class Facts:
             units = intent.remaining_qty * intent.contract.multiplier
             worth = None if price is None else units * price
             yield Holding(
-                symbol=intent.contract.symbol,
+                symbol=name_of(intent.contract),
                 underlying=intent.contract.symbol,
                 instrument=instrument_of(intent.contract),
                 qty=intent.side.sign * intent.remaining_qty,
                 notional_usd=worth,
                 risk_usd=self._pending_risk(intent, price),
-                cost_usd=worth,
+                cost_usd=worth and worth * cost_frac(intent.contract),
                 sector=self._sector(intent.contract.symbol),
             )
 
@@ -286,12 +302,9 @@ def with_what_if(context: Context, what_if: WhatIf) -> Context:
     return replace(context, what_if=what_if)
 
 
-def underlying_of(order: OrderRequest) -> str:
-    """Symbol whose bars and sector count: of an OCC option symbol its root."""
-    head = order.symbol.split(" ")[0]
-    if order.instrument in {Instrument.CALL, Instrument.PUT} and len(order.symbol) > 15:
-        return order.symbol[:-15].strip()
-    return head
+def cost_frac(contract: Contract) -> Decimal:
+    """Part of its notional that an entry takes from available funds; of a future the margin."""
+    return FUTURES_MARGIN_FRAC if contract.sec_type == "FUT" else Decimal(1)
 
 
 def instrument_of(contract: Contract) -> Instrument:
@@ -301,5 +314,12 @@ def instrument_of(contract: Contract) -> Instrument:
     return Instrument.FUTURE if contract.sec_type == "FUT" else Instrument.STOCK
 
 
-def _sent_within(desk: Desk, seconds: int) -> int:
-    return desk.state.intents.sent_after(desk.now - timedelta(seconds=seconds))
+def _left_within(desk: Desk, seconds: int) -> int:
+    """Entries that were sent, or are committed to be: those of one commit count to each other."""
+    since = desk.now - timedelta(seconds=seconds)
+    waiting = (
+        i.created_at
+        for i in desk.state.live_intents()
+        if i.leg is Leg.ENTRY and i.sent_at is None and i.created_at is not None
+    )
+    return desk.state.intents.sent_after(since) + sum(at > since for at in waiting)

@@ -194,7 +194,8 @@ class Guard:
     def _protect(self, cover: Cover) -> None:
         cover = self.covers.get(cover.entry, cover)
         entry = self._desk.state.intents[cover.entry]
-        problem = self._resting.protect(cover, entry, self.legs(cover.entry))
+        shown = self._leaving.left_to_protect(cover)
+        problem = self._resting.protect(shown, entry, self.legs(cover.entry))
         if problem and cover.open_qty:
             self._desk.alert("ProtectionMissing", cover.contract.symbol, f"{problem}; closing")
             self.leave(cover, exits.Reason.RISK)
@@ -258,9 +259,11 @@ class Guard:
         )
 
     def _due(self, cover: Cover) -> bool:
-        """An exit decided at a close waits for the next open; others leave at once."""
+        """Of daily policies an exit decided at a close waits for the next open."""
         state = cover.state
         if state is None or state.closed_at is None or state.scheduled not in _AT_OPEN:
+            return True
+        if state.policy.same_session:
             return True
         decided = state.closed_at.astimezone(sessions.NEW_YORK).date()
         return self._desk.now.astimezone(sessions.NEW_YORK).date() > decided

@@ -28,7 +28,7 @@ class KillSources:
         try:
             if self._file.exists():
                 return "file"
-            if self._key is not None and self._key.exists() and self._key.read_text().strip():
+            if self._key is not None and self._key.exists() and self._key.read_bytes().strip():
                 return "configmap"
         except OSError:
             return "unreadable"

@@ -10,8 +10,8 @@ from bft import exits
 from bft.domain.errors import BftError, RefusedError, UnavailableError
 from bft.domain.orders import Intent, IntentState, Leg
 from bft.ledger import entries
+from bft.services.executor.closing import Closing
 from bft.services.executor.desk import Desk
-from bft.services.executor.guard import Guard
 from bft.services.executor.kill_sources import KillSources
 from bft.services.executor.sending import Sender
 
@@ -21,19 +21,17 @@ REPEAT_S = 2.0
 class Killing:
     """Latches, cancels, flattens where asked, and is cleared by a person only."""
 
-    def __init__(self, desk: Desk, sender: Sender, guard: Guard, sources: KillSources) -> None:
-        self._desk, self._sender, self._guard, self._sources = desk, sender, guard, sources
-        self._flatten = False
+    def __init__(self, desk: Desk, sender: Sender, closing: Closing, sources: KillSources) -> None:
+        self._desk, self._sender, self._closing, self._sources = desk, sender, closing, sources
         self._cancelling: asyncio.Task[None] | None = None
 
     def latch(self, source: str, *, by: str, reason: str = "", flatten: bool = False) -> None:
         """Let no opening order pass from this tick on; a repeat changes nothing."""
-        desk = self._desk
-        new = source not in desk.state.kill.sources or not desk.state.kill.latched
+        desk, kill = self._desk, self._desk.state.kill
+        new = source not in kill.sources or not kill.latched or (flatten and not kill.flatten)
         desk.killed = True
-        self._flatten |= flatten
         if new:
-            made = entries.kill(desk.now, source=source, by=by, reason=reason)
+            made = entries.kill(desk.now, source=source, by=by, reason=reason, flatten=flatten)
             durable = desk.note(made, gives_up=True)
             durable.add_done_callback(lambda _: self._keep(by, durable.exception()))
             desk.alert("KillLatched", source, f"kill switch pulled by {by} ({source}) {reason}")
@@ -58,7 +56,7 @@ class Killing:
         if source:
             raise RefusedError(f"the kill source {source} still says kill; clear it first")
         self._desk.note(entries.unkill(self._desk.now, by=by, generation=generation))
-        self._desk.killed, self._flatten = False, False
+        self._desk.killed = False
 
     def _keep(self, by: str, fault: BaseException | None) -> None:
         """A book that cannot be written must not lose the kill: the file holds it."""
@@ -71,13 +69,13 @@ class Killing:
     async def _cancel_all(self) -> None:
         """Cancel every opening order that is or may be live, until all are over."""
         while self._desk.killed:
-            if self._flatten:
-                for cover in list(self._guard.covers.values()):
-                    self._guard.schedule(cover, exits.Reason.RISK)
+            flatten = self._desk.state.kill.flatten
+            if flatten and self._desk.broker.state.may_close:
+                self._closing.flatten(exits.Reason.RISK)
             live = self._openings()
             if live and self._desk.broker.state.may_cancel:
                 await asyncio.gather(*(self._cancel(intent) for intent in live))
-            if not live and not self._flatten:
+            if not live and not flatten:
                 return
             await asyncio.sleep(REPEAT_S)
 

@@ -22,6 +22,7 @@ from bft.domain.orders import (
 from bft.ledger.days import trading_day
 from bft.risk.prices import entry_on_tick
 from bft.services.executor.brackets import next_attempt
+from bft.services.executor.covers import Cover
 from bft.services.executor.desk import Desk
 from bft.services.executor.sending import Sender
 
@@ -29,6 +30,8 @@ STEP_S = 10.0  # limit, marketable limit, market
 STUCK_S = 300.0
 GIVEN_UP = float("-inf")
 DOUBT_S = 5.0  # an unknown exit is cancelled and followed by another after so long
+TARGET_S = 2.0  # so long a target may keep an exit outside its group waiting
+LATELY_S = 3.0  # an exit that is still wanted is asked for each second
 AUCTION = timedelta(minutes=45)  # closing orders may rest so long before the open
 
 
@@ -58,6 +61,8 @@ class Leaving:
         self._first: dict[str, float] = {}
         self._doubted: dict[str, float] = {}
         self._starting: set[tuple[str, int]] = set()
+        self._apart: dict[str, float] = {}
+        self._freed: dict[str, float] = {}
 
     def may_leave(self, contract: Contract) -> bool:
         """Whether a closing order for it can work now, or rest for the opening auction."""
@@ -66,21 +71,67 @@ class Leaving:
     def leave(self, wanted: Leave) -> None:
         """See to it that an exit for what is open is in flight; more than that never is."""
         place = (wanted.parent_id or wanted.signal_id, wanted.contract.con_id)
-        flying = self.flying(wanted)
+        flying, ended = self.flying(wanted), self._ended(wanted)
+        alone = self._refused(wanted.parent_id, ended)
         missing = wanted.qty - sum(exit_.remaining_qty for exit_ in flying)
         for exit_ in flying:
             if exit_.state is not IntentState.UNKNOWN:
                 self._hurry(exit_)
         if missing <= 0 or place in self._starting or not self.may_leave(wanted.contract):
             return
-        ended = self._ended(wanted)
         if self._waits(ended):
             return
-        if ended and ended[-1].state is IntentState.REJECTED:
-            wanted = replace(wanted, group=None)  # perhaps the group was what was refused
+        if alone and wanted.parent_id is not None:
+            if self._targets_rest(wanted.parent_id):
+                return
+            wanted = replace(wanted, group=None)
         self._starting.add(place)
         order = self._intent(wanted, missing, at_market=bool(ended))
         self._desk.spawn(self._send(order, place), f"exit {wanted.contract.symbol}")
+
+    def left_to_protect(self, cover: Cover) -> Cover:
+        """The cover as its resting orders shall hold it while an exit outside its group leaves.
+
+        The group refused the exit: the target goes first, the stop last, when the exit works.
+        """
+        state = cover.state
+        if state is None or not self._apart_now(cover.entry):
+            return cover
+        working = sum(
+            exit_.remaining_qty
+            for exit_ in self._desk.state.live_intents()
+            if exit_.parent_id == cover.entry
+            and exit_.leg is Leg.EXIT
+            and exit_.oca_group is None
+            and exit_.state in {IntentState.ACKED, IntentState.PARTIAL}
+        )
+        left = max(Decimal(0), state.open_qty - working)
+        return replace(cover, state=replace(state, target_usd=None, open_qty=left))
+
+    def _refused(self, entry: str | None, ended: list[Intent]) -> bool:
+        """Whether the bracket's group has refused an exit."""
+        refused = any(e.state is IntentState.REJECTED and e.oca_group for e in ended)
+        if refused and entry is not None:
+            if not self._apart_now(entry):
+                self._freed.pop(entry, None)
+            self._apart[entry] = self._desk.timer()
+        return refused
+
+    def _apart_now(self, entry: str) -> bool:
+        """Whether an exit outside the group was wanted a moment ago."""
+        return self._desk.timer() - self._apart.get(entry, GIVEN_UP) <= LATELY_S
+
+    def _targets_rest(self, entry: str) -> bool:
+        """Cancel targets of a bracket; whether one still rests, asked for less than 2 s."""
+        now, since = self._desk.timer(), self._freed.setdefault(entry, self._desk.timer())
+        rest = [
+            leg
+            for leg in self._desk.state.live_intents()
+            if leg.parent_id == entry and leg.leg is Leg.TARGET
+        ]
+        for leg in rest if now == since else ():
+            self._desk.spawn(self._sender.cancel(leg, why="makes room for an exit"), "exit")
+        return bool(rest) and now - since < TARGET_S
 
     def flying(self, wanted: Leave) -> list[Intent]:
         """Exits of the same bracket or position that may still fill."""

@@ -87,7 +87,7 @@ def _broker_problem(route: Route) -> str | None:
         return None
     if route.broker != "ib":
         return f"mode live with --broker {route.broker}, which only knows paper; use --broker ib"
-    if route.profile == "paper-small":
+    if "paper-small" in {name.strip() for name in route.profile.split(",")}:
         return "mode live with profile paper-small, which is for paper only"
     if route.clock != "system":
         return f"mode live with --clock {route.clock}; only the system clock may trade money"

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from bft.domain.orders import Contract
 from bft.ledger import entries
+from bft.ledger.days import trading_day
 from bft.ledger.records import Adjustment
 from bft.services.executor.covers import Cover, rescaled
 from bft.services.executor.desk import Desk
@@ -31,11 +32,16 @@ class Splits:
 
     def explains(self, contract: Contract, *, book: Decimal, broker: Decimal) -> bool:
         """Apply a confirmed split whose ratio fits; tell whether there was one."""
-        today = self._desk.now.date()
+        desk, today = self._desk, self._desk.now.date()
+        held = desk.state.positions.get((desk.account, contract.con_id))
+        if held is None:
+            return False
+        since = trading_day(held.opened_at)
         for split in self._desk.reference.splits:
             name = f"split:{contract.con_id}:{split.ex_date}"
-            fits = split.symbol == contract.symbol and split.ex_date <= today
-            if not fits or name in self._desk.state.adjustments or book * split.ratio != broker:
+            # what was bought on the ex-date or later is in new units already
+            fits = split.symbol == contract.symbol and since < split.ex_date <= today
+            if not fits or name in desk.state.adjustments or book * split.ratio != broker:
                 continue
             self._apply(contract, split.ratio, name)
             return True

@@ -7,6 +7,7 @@ from executors import signal
 from scenes import WireScene, bought, guarded, wired
 
 from bft.domain.orders import IntentState, Leg
+from bft.domain.trading import ExitPolicy
 from bft.services.executor.closing import Selection
 
 SETTLED_S = 2.5  # 2 s, and the turn of the monitor that begins them
@@ -77,6 +78,26 @@ def test_f15_refused_exit_is_tried_again_in_steps(tmp_path: Path) -> None:
         assert len(scene.intents(Leg.EXIT)) == 2
         await scene.wait(lambda: scene.qty() == 0, within_s=16)
         assert 3 <= len(scene.intents(Leg.EXIT)) <= 4
+
+    wired(tmp_path, story)
+
+
+def test_f15_exit_refused_in_its_group_leaves_without_it(tmp_path: Path) -> None:
+    """Target first, stop last: the sum of stop and exit is above the position for a moment."""
+
+    async def story(scene: WireScene) -> None:
+        await bought(scene, exits=ExitPolicy(stop_frac=0.07, target_frac=0.12))
+        scene.fault("reject", when={"msg": "placeOrder", "times": 1})
+        scene.price("AAPL", "100.00", size=9)
+        scene.executor.closing.close(Selection(symbols=("AAPL",)))
+        await scene.wait(lambda: scene.qty() == 40, within_s=4)
+        refused, alone = scene.intents(Leg.EXIT)
+        assert (refused.state, alone.oca_group) == (IntentState.REJECTED, None)
+        await scene.sleep(2)
+        live = [leg for leg in scene.intents() if scene.at_broker(leg)]
+        assert [(leg.leg, leg.remaining_qty) for leg in live] == [(Leg.EXIT, 40)]
+        scene.price("AAPL", "100.00")
+        await scene.wait(lambda: scene.qty() == 0, within_s=3)
 
     wired(tmp_path, story)
 

@@ -1,5 +1,6 @@
 """Kill, day loss and day close over restarts: what was decided holds in the next process."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from bft.domain import sessions
 from bft.domain.errors import RefusedError
 from bft.domain.orders import IntentState, Leg
 from bft.domain.trading import ExitPolicy
+from bft.risk.profiles import EQUITIES
+from bft.services.executor.reference import DayBar
 
 
 def test_kill_cancels_openings_and_keeps_protection(tmp_path: Path) -> None:
@@ -71,33 +74,52 @@ def test_kill_with_flatten_closes_all_even_after_a_crash(tmp_path: Path) -> None
     async def story(scene: WireScene) -> None:
         await bought(scene)
         scene.executor.killing.latch("api", by="ada", flatten=True)
+        await scene.executor.desk.writer.flush()
         await scene.crash()
+        assert scene.intents(Leg.EXIT) == []
         await scene.start()
         await scene.rearmed()
-        scene.executor.killing.latch("api", by="ada", flatten=True)
         await scene.wait(lambda: scene.qty() == 0, within_s=5)
+        assert exits(scene) == [("AAPL", "SELL", "MARKET", 49, "risk", "FILLED")]
         scene.executor.killing.clear(by="ada", generation=scene.executor.desk.state.kill.generation)
 
     wired(tmp_path, story)
 
 
+def exits(scene: Scene) -> list[tuple[str, str, str, int, str, str]]:
+    """Every closing order that was ever made."""
+    return [
+        (i.contract.symbol, i.side.value, i.order_type.value, i.filled_qty, i.reason, i.state.value)
+        for i in scene.intents(Leg.EXIT)
+    ]
+
+
 def test_loss_at_the_flatten_figure_closes_everything(tmp_path: Path) -> None:
+    """8 shares each at 100.02, stop 60 % away; at 41.00 944.32 USD are lost, of 500 allowed."""
+
     async def story(scene: WireScene) -> None:
         policy = ExitPolicy(stop_frac=0.60)
         for symbol in ("AAPL", "MSFT"):
             scene.price(symbol, "100.00")
             await scene.submit(signal(symbol, exits=policy, qty=0))
+        scene.price("NVDA", "101.00")
+        await scene.submit(signal("NVDA", exits=policy, limit_price_usd=usd("100.50")))
         await scene.sleep(1)
-        held = scene.qty("AAPL") + scene.qty("MSFT")
-        assert held > 0
+        assert (scene.qty("AAPL"), scene.qty("MSFT"), scene.qty("NVDA")) == (8, 8, 0)
         for symbol in ("AAPL", "MSFT"):
             scene.price(symbol, "41.00")
         await scene.sleep(5)
-        lost = held * 59
-        flat = scene.qty("AAPL") + scene.qty("MSFT") == 0
-        assert flat == (lost >= 5000) or "DayLossNear" in scene.alerts()
+        assert sorted(exits(scene)) == [
+            ("AAPL", "SELL", "MARKET", 8, "risk", "FILLED"),
+            ("MSFT", "SELL", "MARKET", 8, "risk", "FILLED"),
+        ]
+        rest = next(i for i in scene.intents(Leg.ENTRY) if i.contract.symbol == "NVDA")
+        assert rest.state is IntentState.CANCELLED
+        assert "DayLossHalt" in scene.alerts()
+        refused = await scene.submit(signal("NVDA", signal_id="later"))
+        assert refused.decision.reason == "halted"
 
-    wired(tmp_path, story)
+    wired(tmp_path, story, profile=replace(EQUITIES, flatten_loss_frac=usd("0.005")))
 
 
 @pytest.mark.parametrize("crashes", [False, True])
@@ -122,21 +144,28 @@ def test_day_trade_is_gone_five_minutes_before_the_close(tmp_path: Path, crashes
 
 
 def test_exit_decided_at_the_close_leaves_at_the_next_open_after_a_crash(tmp_path: Path) -> None:
+    """Of gold's bar of the day, read by the next process; the order rests for the auction."""
+
     async def story(scene: Scene) -> None:
         policy = ExitPolicy(stop_frac=0.07, max_hold_days=1)
         opened = await scene.submit(signal(exits=policy, decided_at=scene.clock.now()))
         assert opened.decision.allowed, opened.decision.detail
         await scene.sleep(1)
-        assert scene.qty() > 0
+        assert scene.qty() == 49
         await scene.crash()
+        prices = dict.fromkeys(("open_usd", "high_usd", "low_usd", "close_usd"), usd("101"))
+        scene.night = replace(scene.night, bars={"AAPL": (DayBar(session=DAY, **prices),)})
         morning = sessions.open_at(sessions.shift(DAY, 1))
         await scene.at(morning - timedelta(minutes=50))
         await scene.start()
         await scene.rearmed()
+        assert scene.intents(Leg.EXIT) == []
+        await scene.at(morning - timedelta(minutes=44))
+        assert exits(scene) == [("AAPL", "SELL", "MARKET", 0, "time", "ACKED")]
         await scene.at(morning + timedelta(seconds=5))
         scene.price("AAPL", "100.00")
         await scene.sleep(5)
-        assert scene.qty() >= 0
-        assert guarded(scene) == scene.qty()
+        assert exits(scene) == [("AAPL", "SELL", "MARKET", 49, "time", "FILLED")]
+        assert scene.qty() == guarded(scene) == 0
 
     papered(tmp_path, story, at=OPEN + timedelta(minutes=6))

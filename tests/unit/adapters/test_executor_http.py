@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bft.adapters.executor.http import HttpExecutor
+from bft.adapters.executor.http import HttpExecutor, Tls
 from bft.domain.errors import BftError, ConfigError, RefusedError, UnavailableError
 
 SHOWN = ".".join("abc")
@@ -45,6 +45,23 @@ def url() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"cert": "c.pem"}, "belong together"),
+        ({"key": "c.key"}, "belong together"),
+        ({"ca": "none.pem"}, "none.pem"),
+        ({"cert": "none.pem", "key": "none.key"}, "none.key"),
+    ],
+)
+def test_certificates_that_cannot_work_are_a_misconfiguration(
+    files: dict[str, str], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        HttpExecutor("https://127.0.0.1:1", tls=Tls(**files))
+    HttpExecutor("http://127.0.0.1:1", tls=Tls(**files))  # nobody needs them there
 
 
 def test_question_carries_token_mode_and_body(url: str) -> None:

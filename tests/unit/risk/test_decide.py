@@ -240,13 +240,7 @@ def test_odd_inputs_never_raise_and_stored_ones_replay(case: tuple[OrderRequest,
     assert decision.allowed is all(r.verdict is Verdict.PASS for r in decision.rules)
     stored = json.loads(canonical_json(encode({"order": asked, "context": seen})))
     again = evaluate(decode(OrderRequest, stored["order"]), decode(Context, stored["context"]))
-    assert _meant(again) == _meant(decision)  # text may differ: a stored number has no "1.10"
-    canonical_json(encode(decision))
-
-
-def _meant(decision: Decision) -> tuple[object, ...]:
-    verdicts = tuple((rule.number, rule.verdict, rule.reason) for rule in decision.rules)
-    return decision.allowed, decision.qty, decision.reason, decision.http_code, verdicts
+    assert canonical_json(encode(again)) == canonical_json(encode(decision))
 
 
 @settings(max_examples=200, deadline=None)

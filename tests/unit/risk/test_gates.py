@@ -327,3 +327,12 @@ def test_pre_open_says_so_and_measures_from_the_last_close() -> None:
 def test_every_rule_of_the_first_half_is_covered() -> None:
     for table in (BLOCKS, MISSES, PASSES):
         assert {number for number, _, _ in table} == set(range(1, 17))
+
+
+@pytest.mark.parametrize(
+    ("paper", "contexts", "meant"), [(True, LIVE, "paper"), (False, {}, "live")]
+)
+def test_order_for_the_other_money_is_told_where_to_go(
+    paper: bool, contexts: dict[str, Any], meant: str
+) -> None:
+    assert decided({"paper": paper}, contexts).detail.endswith(f"send it to a {meant} server")

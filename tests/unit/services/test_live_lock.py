@@ -43,6 +43,7 @@ def test_agreeing_settings_and_lock_pass(tmp_path: Path) -> None:
         ({"broker": "paper"}, "only knows paper"),
         ({"broker": "alpaca"}, "only knows paper"),
         ({"profile": "paper-small"}, "paper-small"),
+        ({"profile": "equities, paper-small"}, "paper-small"),
         ({"clock": "gateway"}, "--clock gateway"),
     ],
 )

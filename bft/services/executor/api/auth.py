@@ -93,7 +93,10 @@ class Keyring:
         if not isinstance(roles, list) or not isinstance(name, str) or not name:
             raise denied("claims roles and username have another form")
         held = [ROLES.index(role) + 1 for role in roles if role in ROLES]
-        lifetime_s = claims["exp"] - claims["iat"]
+        ends, made = claims["exp"], claims["iat"]
+        if not (isinstance(ends, int | float) and isinstance(made, int | float)):
+            raise denied("claims exp and iat are numbers of seconds")
+        lifetime_s = ends - made
         service = claims.get("service") is True
         longest = LONGEST_SERVICE if service else LONGEST
         if lifetime_s > longest.total_seconds():

@@ -20,6 +20,7 @@ from bft.risk.windows import Hours
 from bft.services.executor.api import fields as f
 from bft.services.executor.api.auth import Admins, Reads, Trades
 from bft.services.executor.api.documents import body_of, errors
+from bft.services.executor.api.idempotency import hash_of
 from bft.services.executor.api.json_body import read
 from bft.services.executor.api.orders import Mode
 from bft.services.executor.api.placing import check_mode
@@ -67,7 +68,7 @@ class ConfigBody(BaseModel):
 
 
 class CloseBody(BaseModel):
-    """What is closed; `all` needs `confirm`, the account's id."""
+    """What is closed; `all` needs `confirm`, the account's id; `quantity` needs one symbol."""
 
     model_config = Strict
     symbols: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=500)] | None = (
@@ -76,6 +77,7 @@ class CloseBody(BaseModel):
     strategy: f.Word | None = None
     instrument: Literal["stock", "option"] | None = None
     all: bool = False
+    quantity: Annotated[int, Field(ge=1, le=99_999_999)] | None = None
     confirm: Annotated[str, Field(max_length=64)] | None = None
 
 
@@ -187,8 +189,12 @@ def _windows(hours: Hours) -> list[str]:
     openapi_extra=body_of(CloseBody),
     responses=errors(409, 413, 415),
 )
-async def post_close(request: Request, _: Trades, mode: Mode = None) -> JSONResponse:
-    """Have positions leave and cancel entries that still work; again doubles nothing."""
+async def post_close(request: Request, subject: Trades, mode: Mode = None) -> JSONResponse:
+    """Have positions leave and cancel entries that still work; again doubles nothing.
+
+    With `quantity` so many units leave, oldest entries first; the rest stays under its stop and
+    target, and entries go on. The same again within 10 s is refused, later it is more of them.
+    """
     service = service_of(request)
     check_mode(service, mode)
     body = await read(request, CloseBody)
@@ -202,11 +208,26 @@ async def post_close(request: Request, _: Trades, mode: Mode = None) -> JSONResp
         instrument=body.instrument,
         everything=body.all,
     )
-    closed = service.executor.closing.close(selection)
+    if body.quantity is None:
+        closed = service.executor.closing.close(selection)
+    else:
+        _check_part(service, body, subject.name)
+        closed = service.executor.closing.close_part(selection, body.quantity)
+    await service.stored()
     told = [
         {"symbol": c.symbol, "quantity": c.qty, "entry": c.entry, "what": c.what} for c in closed
     ]
     return JSONResponse({"closing": told}, 202)
+
+
+def _check_part(service: Service, body: CloseBody, name: str) -> None:
+    """Refuse a part of more than one symbol, and the same part again within 10 s."""
+    if body.all or len(body.symbols or ()) != 1:
+        raise shape("quantity: of which one symbol; without it the whole is closed")
+    if service.executor.facts.twin(name, hash_of(body.model_dump())):
+        raise Problem(
+            409, Reason.DUPLICATE, "the same part within 10 s; look at the position first"
+        )
 
 
 @router.post("/v1/reconcile", status_code=202, response_model=Accepted, responses=errors(409, 429))

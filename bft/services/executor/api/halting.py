@@ -32,6 +32,7 @@ class KillState(BaseModel):
     pulled_now: str | None
     by: str
     reason: str
+    flatten: bool
     at: datetime | None
 
 
@@ -106,6 +107,7 @@ async def post_kill(request: Request, subject: Trades) -> JSONResponse:
     service = service_of(request)
     body = await read_optional(request, KillBody)
     service.executor.killing.latch("api", by=subject.name, reason=body.reason, flatten=body.flatten)
+    await service.stored()
     return JSONResponse(kill_view(service))
 
 
@@ -141,6 +143,7 @@ def kill_view(service: Service) -> dict[str, Any]:
         "pulled_now": service.executor.sources.pulled(),
         "by": kill.by,
         "reason": kill.reason,
+        "flatten": kill.flatten,
         "at": kill.at.isoformat() if kill.at else None,
     }
 
@@ -209,5 +212,8 @@ async def post_resume(request: Request, subject: Admins) -> JSONResponse:
     if not halt.active(service.now):
         raise Problem(409, Reason.OTHER, f"halt {halt.halt_id} is over already")
     told = entries.resume(service.now, halt_id=halt.halt_id, by=subject.name, note=body.note)
-    await service.desk.note(told)
+    durable = service.desk.note(told)
+    if halt.rule == Reason.DRAWDOWN.value:
+        service.executor.equity.start_anew()
+    await durable
     return JSONResponse(encode(service.desk.state.halts[halt.halt_id]))

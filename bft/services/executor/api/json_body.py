@@ -14,6 +14,7 @@ from bft.domain.orders import Reason
 from bft.services.executor.api.problems import Problem, shape
 
 BODY_BYTES = 256 * 1024
+DEPTH = 32  # objects and lists in one another; what reads them further calls itself
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -47,7 +48,7 @@ def strict_json(raw: bytes) -> Any:
     """The value of a JSON text; fractions become Decimals.
 
     Raises:
-        Problem: 415 no JSON; 422 a repeated key, NaN, infinities, text that is no UTF-8.
+        Problem: 415 no JSON; 422 a repeated key, NaN, infinities, no UTF-8, nested too deep.
     """
     try:
         value = json.loads(
@@ -122,18 +123,20 @@ def _no_number(word: str) -> NoReturn:
     raise shape(f"{word} is no number")
 
 
-def _check_text(value: Any) -> None:
+def _check_text(value: Any, depth: int = 0) -> None:
+    if depth > DEPTH:
+        raise shape(f"nested deeper than {DEPTH}")
     if isinstance(value, str):
-        if "\x00" in value:
-            raise shape("text holds a NUL character")
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise shape("text holds half a surrogate pair") from error
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check_text(key)
-            _check_text(item)
-    elif isinstance(value, list):
-        for item in value:
-            _check_text(item)
+        _check_storable(value)
+    elif isinstance(value, dict | list):
+        for item in [*value, *value.values()] if isinstance(value, dict) else value:
+            _check_text(item, depth + 1)
+
+
+def _check_storable(text: str) -> None:
+    if "\x00" in text:
+        raise shape("text holds a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise shape("text holds half a surrogate pair") from error

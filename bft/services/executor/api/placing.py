@@ -10,7 +10,17 @@ from typing import Any
 
 from bft.domain.encoding import decode
 from bft.domain.errors import RefusedError
-from bft.domain.orders import Decision, Intent, IntentState, Leg, OrderRequest, Reason, Verdict
+from bft.domain.orders import (
+    Decision,
+    Intent,
+    IntentState,
+    Leg,
+    OrderRequest,
+    OrderType,
+    Reason,
+    Side,
+    Verdict,
+)
 from bft.domain.trading import SignalKind
 from bft.ledger import entries
 from bft.ledger.records import Trade
@@ -22,10 +32,12 @@ from bft.services.executor.api.problems import Problem
 from bft.services.executor.api.service import Service
 from bft.services.executor.api.translate import Received, order_of
 from bft.services.executor.api.views import backfill_view, order_view
+from bft.services.executor.contracts import name_of
 from bft.services.executor.facts import Asked
 from bft.services.executor.opening import KeyClaim, Opened
 
 AHEAD, BACKFILL = timedelta(seconds=5), timedelta(hours=1)
+EXIT = "exit:"  # what the key of an exit protects: its signal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +98,8 @@ class Placing:
 
     async def recall(self, intent_id: str) -> Answer:
         """The answer that an entry gives: after a crash there is no other."""
+        if intent_id.startswith(EXIT):
+            return await self._recall_exit(intent_id.removeprefix(EXIT))
         intent = self._service.desk.state.intents.get(intent_id)
         if intent is None:
             rows = await self._service.rows("intents", where={"intent_id": intent_id})
@@ -93,6 +107,14 @@ class Placing:
                 return await self._recall_trade(intent_id)
             intent = decode(Intent, rows[0])
         return self._of_intent(intent)
+
+    async def _recall_exit(self, signal_id: str) -> Answer:
+        """An exit that a dead process began: its parts are stored, and go on by themselves."""
+        rows = await self._service.rows("signals", where={"signal_id": signal_id})
+        if not rows:
+            raise Problem(503, Reason.OTHER, f"exit {signal_id} of this key is not in the book")
+        body = rows[0]["body"]
+        return self._closing(body["symbol"], body["side"], signal_id, None)
 
     async def _recall_trade(self, trade_id: str) -> Answer:
         rows = await self._service.rows("trades", where={"id": trade_id})
@@ -114,7 +136,7 @@ class Placing:
         if late or body.features.get("is_backfill") is True:
             return await self._backfill(order, body, claim)
         if order.kind is SignalKind.EXIT:
-            return self._exit(order, body, claim)
+            return await self._exit(order, caller, asking, claim)
         return await self._open(order, caller, asking, claim)
 
     # opening
@@ -167,43 +189,69 @@ class Placing:
         """Units that an order of the other side would close."""
         positions = self._service.desk.state.positions.values()
         del strategy
-        return sum(
-            int(held.qty)
-            for held in positions
-            if symbol in {held.symbol, held.contract.local_symbol.replace(" ", "")}
-        )
+        return sum(int(held.qty) for held in positions if name_of(held.contract) == symbol)
 
     # exits
 
-    def _exit(self, order: OrderRequest, body: OrderBody, claim: KeyClaim | None) -> Answer:
-        """Have positions leave; a part of a position is not sold, the whole of it is."""
+    async def _exit(
+        self, order: OrderRequest, caller: Caller, asking: Asking, claim: KeyClaim | None
+    ) -> Answer:
+        """Have positions leave, or the part that is asked for."""
         desk = self._service.desk
-        held = abs(self._held(order.symbol, order.strategy_id))
-        if 0 < order.qty < held and not order.is_signal:
-            text = f"{order.qty} of {held} held: bft closes a position whole; use POST /v1/close"
-            raise Problem(400, Reason.VALIDATION, text)
-        del body
+        twin = not asking.given and self._service.executor.facts.twin(
+            caller.subject, asking.request_hash
+        )
+        if twin:
+            raise Problem(409, Reason.DUPLICATE, "an equal body within 10 s; send a key to repeat")
+        if not order.is_signal:
+            self._check_price(order)
         closed = self._service.executor.closing.on_signal(order)
         made = [entries.signal(desk.now, request=order, request_hash=order.signal_id)]
-        made += [claim_entry(claim, desk.now, None)] if claim else []
+        made += [claim_entry(claim, desk.now, EXIT + order.signal_id)] if claim else []
         desk.note(*made)
+        await self._service.stored()
         told = [{"symbol": c.symbol, "quantity": c.qty, "entry": c.entry} for c in closed]
+        return self._closing(order.symbol, order.side.value, order.signal_id, told)
+
+    def _closing(
+        self, symbol: str, side: str, signal_id: str, told: list[dict[str, Any]] | None
+    ) -> Answer:
+        """What an exit is told; None: what left was told to a caller before."""
+        desk, held = self._service.desk, told is None or bool(told)
         return Answer(
             status=202,
             body={
                 "id": None,
-                "status": "SUBMITTED" if told else "CANCELLED",
-                "state": "CLOSING" if told else "NOTHING_HELD",
-                "symbol": order.symbol,
-                "side": order.side.value,
-                "signal_id": order.signal_id,
-                "closing": told,
+                "status": "SUBMITTED" if held else "CANCELLED",
+                "state": "CLOSING" if held else "NOTHING_HELD",
+                "symbol": symbol,
+                "side": side,
+                "signal_id": signal_id,
+                "closing": told or [],
                 "mode": desk.route.mode,
                 "simulated": desk.broker.simulated,
                 "is_backfill": False,
                 "decision": None,
             },
         )
+
+    def _check_price(self, order: OrderRequest) -> None:
+        """Closing orders go to the market: a price that the market is worse than is a promise."""
+        if order.order_type is OrderType.MARKET:
+            return
+        desk, limit = self._service.desk, order.limit_price_usd
+        held = desk.state.positions.values()
+        quote = next(
+            (desk.quote(p.contract) for p in held if name_of(p.contract) == order.symbol), None
+        )
+        touch = (
+            None if quote is None else quote.bid_usd if order.side is Side.SELL else quote.ask_usd
+        )
+        met = limit and touch and order.side.sign * (limit - touch) >= 0
+        if order.order_type is not OrderType.LIMIT or not met:
+            text = f"{order.order_type} at {limit}: bft closes at the market, now {touch}; "
+            text += "leave the price out, or let the position's stop and target do it"
+            raise Problem(400, Reason.VALIDATION, text)
 
     # backfill
 

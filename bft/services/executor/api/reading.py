@@ -27,6 +27,7 @@ from bft.services.executor.api.holding import ExitView, exits_of
 from bft.services.executor.api.problems import unknown
 from bft.services.executor.api.service import Service, service_of
 from bft.services.executor.api.views import money
+from bft.services.executor.contracts import name_of
 from bft.services.executor.protection import protected_qty
 
 router = APIRouter(tags=["reading"])
@@ -40,9 +41,13 @@ Level = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
 class PositionView(BaseModel):
-    """A position; money is decimal text, `protected_quantity` lies under live stops."""
+    """A position; money is decimal text, `protected_quantity` lies under live stops.
+
+    `name` is the contract as orders name it, `underlying` the company's or the root.
+    """
 
     symbol: str
+    name: str
     quantity: str
     average_cost: str
     multiplier: str
@@ -141,6 +146,7 @@ def position_view(service: Service, held: Position, stops: Sequence[Intent]) -> 
     gain = gain_of(held, price)
     return {
         "symbol": held.symbol,
+        "name": name_of(held.contract),
         "quantity": money_text(held.qty),
         "average_cost": money_text(held.average_cost_usd),
         "multiplier": money_text(held.multiplier),

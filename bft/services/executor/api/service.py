@@ -1,6 +1,8 @@
 """What the routes share: the executor, its book, and who may ask."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -21,6 +23,7 @@ from bft.services.executor.executor import Executor
 from bft.services.executor.writer import Offload
 
 FAILURES, FAILURES_S = 10, 600.0
+STORED_S = 1.0  # closing is told of before it is stored, where the book takes longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,12 @@ class Service:
         if len(self.failures) >= FAILURES:
             text = f"{len(self.failures)} refused tokens in 10 min, the last from {remote}"
             self.desk.alert("AuthFailures", remote, text)
+
+    async def stored(self) -> None:
+        """Wait, for a moment, until what was noted would survive this process."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STORED_S):
+                await self.desk.writer.flush()
 
     async def rows(self, table: str, **query: Any) -> list[dict[str, Any]]:
         """Rows of the book, read beside the loop."""

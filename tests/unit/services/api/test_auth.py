@@ -46,6 +46,8 @@ def test_token_without_a_claim_is_refused(name: str) -> None:
         {"service": True, "roles": ["admin"]},
         {"roles": "trader"},
         {"username": ""},
+        {"exp": "4102444800"},
+        {"iat": "1767225600"},
     ],
 )
 def test_token_with_a_bad_claim_is_refused(changes: dict[str, object]) -> None:

@@ -92,6 +92,29 @@ def test_windows_are_told_as_they_are_written(tmp_path: Path) -> None:
     armed(tmp_path, then)
 
 
+def test_part_that_is_named_leaves_and_the_rest_stays_protected(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        await api.order()
+        await api.world.wait(lambda: api.world.protected() == api.world.qty() == 10)
+        for body in ({"quantity": 3}, {"quantity": 0, "symbols": ["AAPL"]}):
+            assert (await api.ask("POST", "/v1/close", body)).status_code == 422
+        two = {"quantity": 3, "symbols": ["AAPL", "MSFT"]}
+        assert (await api.ask("POST", "/v1/close", two)).status_code == 422
+        part = {"quantity": 3, "symbols": ["AAPL"]}
+        done = await api.ask("POST", "/v1/close", part)
+        assert [c["quantity"] for c in done.json()["closing"]] == [3]
+        twin = await api.ask("POST", "/v1/close", part)
+        assert (twin.status_code, twin.json()["error"]) == (409, "duplicate")
+        await api.world.wait(lambda: api.world.protected() == api.world.qty() == 7)
+        await api.world.stop()
+        await api.up()
+        await api.world.until_armed()
+        await api.world.sleep(5)
+        assert api.world.protected() == api.world.qty() == 7
+
+    armed(tmp_path, then)
+
+
 def test_close_empties_what_is_named(tmp_path: Path) -> None:
     async def then(api: Api) -> None:
         await api.order()

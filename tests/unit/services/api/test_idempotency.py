@@ -175,3 +175,31 @@ def test_header_that_is_no_key_is_refused(tmp_path: Path) -> None:
         assert made.status_code == 422
 
     armed(tmp_path, then)
+
+
+def test_part_that_was_answered_by_nobody_is_not_closed_twice(tmp_path: Path) -> None:
+    """Killed before the answer was kept: the same key finds the exit, and starts no other."""
+
+    async def then(api: Api) -> None:
+        async def never() -> None:
+            await asyncio.Event().wait()
+
+        await api.order()
+        await api.world.wait(lambda: api.world.protected() == api.world.qty() == 10)
+        api.world.executor.desk.writer.flush = never  # type: ignore[method-assign]
+        part = {"headers": KEY, "side": "SELL", "quantity": 4, "price": None}
+        first = await api.order(**part)
+        await api.world.crash()
+        for task in list(api.service.keys._storing):  # noqa: SLF001  dies with its process
+            task.cancel()
+        await api.up()
+        await api.world.until_armed()
+        api.world.price("AAPL", "100.00")
+        again = await api.order(**part)
+        assert (again.status_code, again.json()["state"]) == (202, "CLOSING"), again.text
+        assert again.json()["signal_id"] == first.json()["signal_id"]
+        await api.world.wait(lambda: api.world.protected() == api.world.qty() == 6)
+        await api.world.sleep(15)
+        assert api.world.qty() == 6
+
+    armed(tmp_path, then)

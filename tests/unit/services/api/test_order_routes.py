@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from api_world import Api, armed, signal
 
 from bft.domain.orders import Leg
@@ -34,6 +35,13 @@ def test_order_is_placed_once_and_shown(tmp_path: Path) -> None:
     armed(tmp_path, then)
 
 
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
 BAD_ORDERS: list[tuple[dict[str, Any], int]] = [
     ({"quantity": 1.5}, 422),
     ({"quantity": -1}, 422),
@@ -54,6 +62,7 @@ BAD_ORDERS: list[tuple[dict[str, Any], int]] = [
     ({"notes": "x" * 2001}, 422),
     ({"client_order_id": "x" * 65}, 422),
     ({"features": {"x": "y" * 17_000}}, 422),
+    ({"features": nested(400)}, 422),
     ({"notes": "\x00"}, 422),
     ({"instrument": "call"}, 422),
     ({"entered_at": "2026-01-06T15:00:00"}, 400),
@@ -195,16 +204,63 @@ def test_working_order_is_cancelled_then_finished(tmp_path: Path) -> None:
     armed(tmp_path, then)
 
 
-def test_sale_of_what_is_held_closes_it_whole(tmp_path: Path) -> None:
+def test_sale_of_a_part_leaves_the_rest_protected(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        await api.order()
+        await api.world.wait(lambda: api.world.protected() == api.world.qty() == 10)
+        part = await api.order(side="SELL", quantity=4, price=None)
+        assert (part.status_code, part.json()["closing"][0]["quantity"]) == (202, 4)
+        again = await api.order(side="SELL", quantity=4, price=None)
+        assert (again.status_code, again.json()["error"]) == (409, "duplicate")
+        await api.world.wait(lambda: api.world.protected() == api.world.qty() == 6)
+        (target,) = [i for i in api.world.intents(Leg.TARGET) if not i.state.terminal]
+        await api.world.wait(lambda: target_left(api) == 6)
+        assert target.oca_group == api.world.intents(Leg.EXIT)[0].oca_group
+        made = await api.order(side="SELL", quantity=60, price=None)
+        assert made.json()["closing"][0]["quantity"] == 6
+        await api.world.wait(lambda: api.world.qty() == 0)
+        (trade,) = (await api.ask("GET", "/v1/logs/trades")).json()["trades"]
+        assert (trade["qty"], trade["outcome"]) == ("10", "manual_exit")
+
+    armed(tmp_path, then)
+
+
+def target_left(api: Api) -> int:
+    return sum(i.remaining_qty for i in api.world.intents(Leg.TARGET) if not i.state.terminal)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"price": 100.02}, 400),  # the bid is 100.00: the market would break the promise
+        ({"price": 100.00}, 202),
+        ({"price": 95, "order_type": "STOP"}, 400),
+        ({"price": 95, "trigger_price": 96, "order_type": "STOP_LIMIT"}, 400),
+        ({"price": 150, "order_type": "MARKET"}, 202),
+    ],
+)
+def test_sale_at_a_price_is_never_made_below_it(
+    tmp_path: Path, changes: dict[str, Any], code: int
+) -> None:
     async def then(api: Api) -> None:
         await api.order()
         await api.world.wait(lambda: api.world.qty() == 10)
-        part = await api.order(side="SELL", quantity=4)
-        assert part.status_code == 400
-        made = await api.order(side="SELL", quantity=10)
-        assert made.status_code == 202, made.text
-        assert made.json()["closing"][0]["quantity"] == 10
-        await api.world.wait(lambda: api.world.qty() == 0)
+        told = await api.order(side="SELL", **changes)
+        assert told.status_code == code, told.text
+        await api.world.sleep(3)
+        assert api.world.qty() == (10 if code == 400 else 0)
+
+    armed(tmp_path, then)
+
+
+def test_exit_signal_for_fewer_shares_closes_so_many(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        await api.ask("POST", "/v1/signal", signal(quantity=10))
+        await api.world.wait(lambda: api.world.protected() == api.world.qty() == 10)
+        leave = {"kind": "exit", "side": "SELL", "shares": 3, "quantity": None}
+        made = await api.ask("POST", "/v1/signal", signal(**leave, strategy_id="manual"))
+        assert made.json()["closing"][0]["quantity"] == 3, made.text
+        await api.world.wait(lambda: api.world.protected() == api.world.qty() == 7)
 
     armed(tmp_path, then)
 

@@ -1,0 +1,80 @@
+"""What open positions have gained or lost since the prior close.
+
+Units of earlier days count from their mark at the newest close, units of today from their cost.
+Source: executor specification, sections 2 (positions) and 4 (day loss).
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from decimal import Decimal
+
+from bft.domain import sessions
+from bft.domain.orders import Contract
+from bft.ledger.days import trading_day
+from bft.ledger.records import Lot, Position
+from bft.ledger.state import BookState
+from bft.services.executor.desk import Desk
+from bft.services.executor.surplus import campaign
+
+Price = Callable[[Contract], Decimal | None]
+
+
+def unrealised_change_usd(desk: Desk, price_of: Price) -> Decimal | None:
+    """Change of all open positions; None where a price, a mark or a split is not settled."""
+    total = Decimal(0)
+    for position in desk.state.positions.values():
+        change = None if unsettled(desk, position) else _change(desk, position, price_of)
+        if change is None:
+            return None
+        total += change
+    return total
+
+
+def unsettled(desk: Desk, position: Position) -> bool:
+    """Book and market may count in different units: a dispute, or a split not yet in the book.
+
+    Only on its ex-date: from then on what differs is in dispute.
+    """
+    contract, today = position.contract, trading_day(desk.now)
+    if contract.symbol in desk.disputed:
+        return True
+    splits = any(s.symbol == contract.symbol and s.ex_date == today for s in desk.reference.splits)
+    return splits and trading_day(position.opened_at) < today and not _adjusted(desk, contract)
+
+
+def _adjusted(desk: Desk, contract: Contract) -> bool:
+    """Whether the book took the split over, or a person changed it, since the last close."""
+    since = sessions.close_at(sessions.shift(trading_day(desk.now), -1))
+    made = desk.state.adjustments.values()
+    return any(a.contract.con_id == contract.con_id and a.at >= since for a in made)
+
+
+def marked_for(position: Position, now: datetime) -> Decimal | None:
+    """The position's price at the close before the trading day of `now`, where it is known."""
+    today = trading_day(now, sec_type=position.contract.sec_type)
+    prior = sessions.close_at(sessions.shift(today, -1))
+    at = position.marked_at
+    return position.mark_usd if at is not None and at >= prior else None
+
+
+def _change(desk: Desk, position: Position, price_of: Price) -> Decimal | None:
+    price, mark = price_of(position.contract), marked_for(position, desk.now)
+    if price is None:
+        return None
+    sec_type, total = position.contract.sec_type, Decimal(0)
+    today = trading_day(desk.now, sec_type=sec_type)
+    for lot in _open_lots(desk.state, position):
+        units = lot.open_qty * lot.multiplier
+        if trading_day(lot.opened_at, sec_type=sec_type) >= today:
+            total += lot.direction * (price * units - lot.cost_left_usd)
+        elif mark is None:
+            return None
+        else:
+            total += lot.direction * (price - mark) * units
+    return total
+
+
+def _open_lots(state: BookState, position: Position) -> Iterable[Lot]:
+    line = state.lines[position.account, position.con_id]
+    found = (state.lots.get(event.event_id) for event in campaign(line))
+    return (lot for lot in found if lot is not None and lot.open_qty)

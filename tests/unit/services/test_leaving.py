@@ -1,0 +1,240 @@
+"""Closing orders: one in flight, in the group, then outside of it; never more than is held."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from books import AAPL, AT, CALL, booked, fill
+from desk_cases import Case, bought, case
+
+from bft.domain.broker import Priority, SessionState
+from bft.domain.orders import Intent, IntentState, Leg, OrderType, Side
+from bft.ledger import entries
+from bft.services.executor.covers import Cover
+from bft.services.executor.leaving import Leave, Leaving
+
+OPEN, PREOPEN = AT, AT - timedelta(minutes=70)
+
+
+class Sender:
+    """Commits at once, and tells what was asked of the broker."""
+
+    def __init__(self, held: Case) -> None:
+        self.case, self.sent, self.cancelled = held, list[Intent](), list[str]()
+
+    async def leave_to_send(self, _count: int, _priority: Priority) -> None:
+        return None
+
+    async def dispatch(self, legs: list[Intent]) -> None:
+        self.sent += legs
+        now = self.case.clock.at
+        numbered = [
+            replace(leg, order_id=500 + len(self.sent), client_id=10, epoch=1) for leg in legs
+        ]
+        self.case.desk.note(entries.intents(now, intents=numbered, facts=None))
+        self.case.desk.note(entries.sent(now, intent_ids=[leg.intent_id for leg in legs]))
+
+    async def cancel(self, leg: Intent, *, why: str) -> None:
+        self.cancelled.append(f"{leg.leg}: {why}")
+
+    async def amend(self, leg: Intent, *, remaining: int, price_usd: Decimal) -> None:
+        self.cancelled.append(f"{leg.leg}: {remaining} at {price_usd}")
+
+
+class Exit:
+    """A position of 100 in one bracket, and what makes it leave."""
+
+    def __init__(self, **given: Any) -> None:
+        told, self.cover = bought(**given)
+        self.case = case(*told)
+        self.sender = Sender(self.case)
+        self.leaving = Leaving(self.case.desk, self.sender)  # type: ignore[arg-type]
+        self.wanted = Leave(
+            signal_id="s1",
+            contract=self.cover.contract,
+            side=Side.SELL,
+            qty=100,
+            reason="time",
+            parent_id=self.cover.entry,
+            group=self.cover.oca_group,
+        )
+
+    def ask(self, **changes: Any) -> None:
+        self.leaving.leave(replace(self.wanted, **changes))
+
+    def move(self, state: IntentState, which: int = -1) -> None:
+        told = entries.moved(
+            self.case.clock.at,
+            intent_id=self.sender.sent[which].intent_id,
+            state=state,
+            evidence="test",
+        )
+        self.case.desk.note(told)
+
+    def over(self, leg: Leg) -> None:
+        for one in list(self.case.desk.state.live_intents()):
+            for state in (IntentState.UNKNOWN, IntentState.CANCELLED) if one.leg is leg else ():
+                told = entries.moved(
+                    self.case.clock.at, intent_id=one.intent_id, state=state, evidence="test"
+                )
+                self.case.desk.note(told)
+
+    def groups(self) -> list[tuple[int, str | None]]:
+        return [(order.qty, order.oca_group) for order in self.sender.sent]
+
+    def shown(self) -> tuple[int, bool]:
+        """Units and target that the guard still protects."""
+        cover: Cover = self.leaving.left_to_protect(self.cover)
+        return cover.open_qty, bool(cover.state and cover.state.target_usd)
+
+
+def test_exit_leaves_once_in_the_group_of_its_bracket() -> None:
+    exit_ = Exit()
+    for _ in range(3):
+        exit_.ask()
+    assert exit_.groups() == [(100, exit_.cover.oca_group)]
+    (order,) = exit_.sender.sent
+    assert (order.order_type, order.side, order.reason) == (OrderType.MARKET, Side.SELL, "time")
+    assert exit_.shown() == (100, True)
+
+
+def test_part_in_flight_counts_and_the_rest_follows() -> None:
+    exit_ = Exit()
+    exit_.ask(qty=40)
+    exit_.ask(qty=40)
+    exit_.ask(qty=100)
+    assert [order.qty for order in exit_.sender.sent] == [40, 60]
+    assert len({order.intent_id for order in exit_.sender.sent}) == 2
+
+
+@pytest.mark.parametrize(
+    ("at", "state", "leaves"),
+    [
+        (OPEN, SessionState.ARMED, True),
+        (OPEN, SessionState.RECONCILING, True),
+        (OPEN, SessionState.LOST, False),
+        (PREOPEN, SessionState.ARMED, True),
+        (PREOPEN - timedelta(minutes=6), SessionState.ARMED, False),
+        (AT + timedelta(hours=6), SessionState.ARMED, False),
+        (AT + timedelta(days=5), SessionState.ARMED, False),
+    ],
+)
+def test_exit_waits_for_the_session_or_the_auction(
+    at: Any, state: SessionState, leaves: bool
+) -> None:
+    exit_ = Exit()
+    exit_.case.clock.at, exit_.case.broker.state = at, state
+    exit_.ask()
+    assert bool(exit_.sender.sent) is leaves
+
+
+def test_exit_never_sells_more_than_book_and_in_a_dispute_broker_hold() -> None:
+    exit_ = Exit()
+    exit_.case.desk.note(booked(fill(None, 30, "100", id="m.01", side=Side.SELL)))
+    exit_.ask()
+    assert exit_.groups() == [(70, exit_.cover.oca_group)]
+    exit_ = Exit()
+    exit_.case.desk.disputed = frozenset({"AAPL"})
+    exit_.case.desk.broker_qty = {AAPL.con_id: Decimal(10)}
+    exit_.ask()
+    assert exit_.groups()[0][0] == 10
+    exit_ = Exit()
+    exit_.ask(side=Side.BUY)
+    assert exit_.sender.sent == []
+
+
+def test_refused_in_the_group_the_target_goes_first_and_the_stop_last() -> None:
+    exit_ = Exit()
+    exit_.ask()
+    exit_.move(IntentState.REJECTED)
+    exit_.ask()
+    assert exit_.sender.cancelled == ["target: makes room for an exit"]
+    assert len(exit_.sender.sent) == 1
+    assert exit_.shown() == (100, False)  # the stop stays
+    exit_.over(Leg.TARGET)
+    exit_.ask()
+    assert exit_.groups()[1] == (100, None)
+    assert exit_.shown() == (100, False)  # not acknowledged yet
+    exit_.move(IntentState.ACKED)
+    exit_.ask()
+    assert exit_.shown() == (0, False)  # now the stop goes
+    exit_.case.wait(seconds=30)
+    assert exit_.shown() == (100, True)  # nobody wants to leave any more
+
+
+def test_target_that_does_not_go_keeps_nobody_waiting_beyond_two_seconds() -> None:
+    exit_ = Exit()
+    exit_.ask()
+    exit_.move(IntentState.REJECTED)
+    for seconds in (0, 1, 1.5):
+        exit_.case.wait(seconds=seconds - (exit_.case.clock.timer()))
+        exit_.ask()
+    assert len(exit_.sender.sent) == 1
+    exit_.case.wait(seconds=0.6)
+    exit_.ask()
+    assert exit_.groups()[1:] == [(100, None)]
+
+
+def test_third_attempt_waits_ten_seconds() -> None:
+    exit_ = Exit()
+    exit_.over(Leg.TARGET)
+    for _ in range(2):
+        exit_.ask()
+        exit_.move(IntentState.REJECTED)
+    exit_.case.wait(seconds=9)
+    exit_.ask()
+    assert len(exit_.sender.sent) == 2
+    exit_.case.wait(seconds=1.5)
+    exit_.ask()
+    assert len(exit_.sender.sent) == 3
+
+
+def test_unknown_exit_is_cancelled_after_five_seconds_and_doubled() -> None:
+    exit_ = Exit()
+    exit_.ask()
+    exit_.move(IntentState.UNKNOWN)
+    exit_.ask()
+    exit_.case.wait(seconds=4)
+    exit_.ask()
+    assert len(exit_.sender.sent) == 1
+    exit_.case.wait(seconds=2)
+    exit_.ask()
+    assert exit_.sender.cancelled == ["exit: unknown for 5 s"]
+    assert [order.qty for order in exit_.sender.sent] == [100, 100]
+
+
+def test_option_begins_at_the_mid_then_crosses_then_goes_to_the_market() -> None:
+    exit_ = Exit(contract=CALL, qty=2, price="5")
+    bid, ask = Decimal("4.80"), Decimal("5.00")
+    exit_.case.price(CALL, "4.90")
+    quote = exit_.case.broker.quotes[CALL.con_id]
+    exit_.case.broker.quotes[CALL.con_id] = replace(quote, bid_usd=bid, ask_usd=ask)
+    exit_.ask(qty=2)
+    (order,) = exit_.sender.sent
+    assert (order.order_type, order.limit_price_usd) == (OrderType.LIMIT, Decimal("4.90"))
+    exit_.move(IntentState.ACKED)
+    for seconds, told in ((9, []), (2, ["exit: 2 at 4.80"])):
+        exit_.case.wait(seconds=seconds)
+        exit_.ask(qty=2)
+        assert exit_.sender.cancelled == told
+    exit_.case.wait(seconds=10)
+    exit_.ask(qty=2)
+    assert exit_.sender.cancelled[-1] == "exit: limit did not fill"
+    exit_.move(IntentState.CANCELLED)
+    exit_.ask(qty=2)
+    assert exit_.sender.sent[-1].order_type is OrderType.MARKET
+
+
+def test_exit_that_sticks_pages_after_five_minutes_of_open_market() -> None:
+    exit_ = Exit()
+    exit_.ask()
+    exit_.move(IntentState.ACKED)
+    exit_.ask()
+    exit_.case.wait(seconds=299)
+    exit_.ask()
+    assert exit_.case.alerts() == []
+    exit_.case.wait(seconds=1)
+    exit_.ask()
+    assert exit_.case.alerts() == ["ExitStuck"]
