@@ -17,6 +17,7 @@ from bft.ledger import entries
 from bft.services.executor.desk import Desk
 
 ACK_S = 10.0
+AMENDABLE = frozenset({IntentState.ACKED, IntentState.PARTIAL})
 OCA_REDUCE = 2  # with block: a partial fill reduces the siblings; executor specification, 17
 DOUBLE_BID_ASK = 4  # trigger method of option stops; executor specification, 6
 
@@ -51,14 +52,20 @@ class Sender:
     async def amend(self, intent: Intent, *, remaining: int, price_usd: Decimal) -> None:
         """Change quantity and price of a live leg; reports tell the outcome.
 
+        `remaining` is meant beside what `intent` had filled: what fills while leave is awaited
+        makes no order larger. An entry is changed only while entries may leave.
+
         Raises:
             UnavailableError: the session does not allow it.
         """
         await self._desk.broker.send_token(Priority.AMEND)
         current = self._desk.state.intents[intent.intent_id]
-        if current.state.terminal or current.order_id is None:
+        qty = intent.filled_qty + remaining
+        if current.state not in AMENDABLE or current.order_id is None or qty <= current.filled_qty:
             return
-        qty = current.filled_qty + remaining
+        opens = current.leg is Leg.ENTRY
+        if opens and (self._desk.may_open() or self._desk.halted(current)):
+            return
         stop = price_usd if current.leg is Leg.STOP else current.stop_price_usd
         limit = current.limit_price_usd if current.leg is Leg.STOP else price_usd
         changed = replace(current, qty=qty, stop_price_usd=stop, limit_price_usd=limit)
@@ -67,8 +74,12 @@ class Sender:
     async def cancel(self, intent: Intent, *, why: str) -> None:
         """Cancel an order; one that was never sent lapses at once."""
         desk = self._desk
-        await desk.broker.send_token(Priority.CANCEL)
-        current = desk.state.intents.get(intent.intent_id, intent)
+        if self._now(intent).state is not IntentState.RESERVED:
+            await desk.broker.send_token(Priority.CANCEL)
+        current = self._now(intent)
+        if current.state is IntentState.RESERVED:  # `commit` finds it so, and sends nothing
+            desk.note(entries.lapsed(desk.now, intent_ids=[current.intent_id], reason=why))
+            return
         if current.state.terminal or current.order_id is None:
             return
         desk.broker.cancel(current.order_id)
@@ -113,8 +124,13 @@ class Sender:
         desk = self._desk
         if desk.broker.epoch != legs[0].epoch:
             return "the session changed while the order was committed"
+        if any(self._now(leg).state is not IntentState.RESERVED for leg in legs):
+            return "cancelled before it was sent"
         if not any(leg.leg is Leg.ENTRY for leg in legs):
             return None if desk.broker.state.may_close else f"session {desk.broker.state}"
+        lease = desk.writer.lease
+        if lease is not None and lease.expires_at <= desk.now:  # the commit took its whole life
+            return f"the lease ran out at {lease.expires_at.isoformat()}"
         return desk.may_open() or desk.halted(legs[0])
 
     def _written(self, legs: Sequence[Intent]) -> str | None:
@@ -127,7 +143,14 @@ class Sender:
             self._desk.broker.place(orders)
         except UnavailableError as error:
             return str(error)
+        except BaseException:  # some of the bytes may be on their way
+            for leg in legs:
+                self._desk.note(self._moved(leg, IntentState.UNKNOWN, "sending failed"))
+            raise
         return None
+
+    def _now(self, intent: Intent) -> Intent:
+        return self._desk.state.intents.get(intent.intent_id, intent)
 
     @staticmethod
     def _parent_order_id(leg: Intent, legs: Sequence[Intent]) -> int:
