@@ -5,6 +5,7 @@ broker never removes a row. Source: executor specification, sections 3 (evidence
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
@@ -19,7 +20,7 @@ from bft.domain.runs import Json
 from bft.ledger import entries
 from bft.ledger.records import Halt
 from bft.services.executor.desk import Desk
-from bft.services.executor.hearing import WORKING, Hearing
+from bft.services.executor.hearing import WORKING, Hearing, same_order
 from bft.services.executor.splits import Splits
 
 EVERY_S, FULL_EVERY_S = 30.0, 300.0
@@ -143,14 +144,17 @@ class Reconciler:
         `before` are orders that nothing was heard of while the lists were on their way.
         """
         listed = {order.order_ref for order in snapshot.open_orders}
-        completed = {order.order_ref: order for order in snapshot.completed or ()}
+        completed = defaultdict(list)
+        for order in snapshot.completed or ():
+            completed[order.order_ref].append(order)
         whole = snapshot.completed is not None
         for intent_id, old in before.items():
             intent = self._desk.state.intents.get(intent_id, old)
             if intent.state.terminal or intent.order_ref in listed:
                 continue
-            if intent.order_ref in completed:
-                self._completed(intent, completed[intent.order_ref])
+            ended = next((o for o in completed[intent.order_ref] if same_order(intent, o)), None)
+            if ended is not None:
+                self._completed(intent, ended)
             elif intent.state in GONE:
                 self._hearing.move(intent, IntentState.UNKNOWN, "gone without a report")
                 self.query(executions=True)
