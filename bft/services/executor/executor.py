@@ -165,7 +165,7 @@ class Executor:
     def _settle(self) -> None:
         desk = self.desk
         made = recovered(desk)
-        halt = restored(desk, desk.state.intents)
+        halt = restored(desk, self._parts.book)
         if halt is not None:
             made.append(entries.halt(halt))
             desk.alert("StateRestored", desk.account, halt.reason)
