@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import partial
 
 from bft.domain import sessions
-from bft.domain.broker import BrokerOrder, SessionState, Snapshot
+from bft.domain.broker import BrokerOrder, ExecutionReport, SessionState, Snapshot
 from bft.domain.encoding import encode
 from bft.domain.errors import UnavailableError
 from bft.domain.orders import REF_PREFIX, Execution, FillSource, Intent, IntentState, TimeInForce
@@ -98,7 +98,8 @@ class Reconciler:
     ) -> Json:
         desk, was = self._desk, dict(self._desk.state.intents)
         for told in snapshot.executions or ():
-            self._hearing.execution(_recovered(told), epoch=snapshot.epoch)
+            # one that cannot be booked is told of, and keeps no session from arming
+            self._hearing.hear(ExecutionReport(execution=_recovered(told), epoch=snapshot.epoch))
         for order in snapshot.open_orders:
             self._listed(order, before, epoch=snapshot.epoch)
         differences = self._positions(snapshot, asked)

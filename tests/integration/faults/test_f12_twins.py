@@ -10,6 +10,7 @@ from scenes import Scene, WireScene, bought, guarded, papered, wired
 
 from bft.domain.broker import BrokerOrder, OrderReport
 from bft.domain.orders import IntentState, Leg
+from bft.ledger.trim import release
 
 RESTING = {"limit_price_usd": usd("100.50")}
 
@@ -75,3 +76,22 @@ def test_fee_that_was_lost_on_its_way_is_booked_by_the_next_look(tmp_path: Path)
         assert trade.fees_usd == usd(1)
 
     wired(tmp_path, story)
+
+
+def test_correction_of_a_forgotten_fill_keeps_no_session_from_arming(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        await bought(scene)
+        scene.price("AAPL", "92.90")
+        await scene.wait(lambda: not any(not i.state.terminal for i in scene.intents()))
+        await scene.wait(lambda: not scene.executor.guard.covers)
+        release(scene.executor.desk.state, before=scene.clock.now(), note=True)
+        assert scene.executor.desk.state.executions == {}
+        scene.fault("correction", price=99.5)
+        await scene.sleep(0.5)
+        scene.cut()
+        await scene.wait(lambda: not scene.executor.desk.reconciled)
+        await scene.rearmed(within_s=20)
+        events = scene.executor.desk.state.events
+        assert any("ledger adjust" in event.message for event in events)
+
+    wired(tmp_path, story, calm=False)
