@@ -3,7 +3,6 @@
 Source: executor specification, section 3 (RESERVED on restart) and F1.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from bft.domain.errors import DataError
