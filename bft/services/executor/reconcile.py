@@ -21,6 +21,7 @@ from bft.ledger import entries
 from bft.ledger.records import Halt
 from bft.services.executor.desk import Desk
 from bft.services.executor.hearing import WORKING, Hearing, same_order
+from bft.services.executor.restart import first_restart
 from bft.services.executor.splits import Splits
 
 EVERY_S, FULL_EVERY_S = 30.0, 300.0
@@ -183,9 +184,13 @@ class Reconciler:
             self._hearing.move(intent, IntentState.EXPIRED, "no_evidence_day_over")
 
     def _day_over(self, intent: Intent) -> bool:
+        """Whether its day closed, and the lists of this look still tell all of that day."""
         if intent.time_in_force is not TimeInForce.DAY or intent.contract.sec_type == "FUT":
             return False
-        return self._desk.now > sessions.close_at(sessions.on_or_before(intent.trading_day))
+        closed_at = sessions.close_at(sessions.on_or_before(intent.trading_day))
+        forgotten_at = first_restart(closed_at, self._desk.restart_at)
+        now = self._desk.now
+        return now > closed_at and (forgotten_at is None or now < forgotten_at)
 
     def _unknown(self) -> Iterable[Intent]:
         live = self._desk.state.live_intents()
