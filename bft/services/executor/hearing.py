@@ -149,6 +149,22 @@ class Hearing:
         if self._news(intent, told):
             self._desk.note(entries.order(told))
 
+    def whole(self, intent: Intent, order: BrokerOrder) -> None:
+        """A completed order says that what filled is all there was: its group had cut it."""
+        told = BookOrder(
+            epoch=intent.epoch or 0,
+            client_id=intent.client_id or 0,
+            order_id=intent.order_id or 0,
+            intent_id=intent.intent_id,
+            at=self._desk.now,
+            perm_id=order.perm_id or None,
+            qty=intent.filled_qty,
+            limit_price_usd=intent.limit_price_usd,
+            stop_price_usd=intent.stop_price_usd,
+            broker_status=order.status,
+        )
+        self._desk.note(entries.order(told))
+
     def _news(self, intent: Intent, told: BookOrder) -> bool:
         known = self._known(intent, told)
         same = known is not None and (

@@ -173,6 +173,8 @@ class Reconciler:
             if intent.state is IntentState.SENT:
                 self._hearing.move(intent, IntentState.UNKNOWN, "completed order")
             self._hearing.move(intent, IntentState.CANCELLED, f"completed order {order.status}")
+        elif order.status == "Filled" and filled == intent.filled_qty > 0:
+            self._hearing.whole(intent, order)
 
     def _without_evidence(self, intent: Intent) -> None:
         """Complete lists do not hold it: two proofs of its end are left."""

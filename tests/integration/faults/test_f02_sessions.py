@@ -163,3 +163,24 @@ def test_f03_half_open_socket_is_found_and_left_within_30_s(tmp_path: Path) -> N
         assert other.state is IntentState.ACKED
 
     wired(tmp_path, story)
+
+
+def test_f02_bracket_that_left_in_parts_while_nobody_looked_is_over(tmp_path: Path) -> None:
+    """Part by the target, the rest by the stop, which the gateway had cut to that rest."""
+
+    async def story(scene: WireScene) -> None:
+        await bought(scene)
+        await scene.crash()
+        scene.price("AAPL", "112.50", size=9)
+        scene.price("AAPL", "92.90")
+        await scene.start()
+        await scene.rearmed()
+        await scene.sleep(15)
+        assert scene.qty() == 0
+        (stop,) = scene.intents(Leg.STOP)
+        (target,) = scene.intents(Leg.TARGET)
+        assert (stop.state, stop.filled_qty) == (IntentState.FILLED, 40)
+        assert (target.state, target.filled_qty) == (IntentState.CANCELLED, 9)
+        assert scene.executor.guard.covers == {}
+
+    wired(tmp_path, story)
