@@ -248,12 +248,12 @@ class Paper:
 
     async def completed_orders(self) -> tuple[BrokerOrder, ...]:
         """Orders that ended within seven days, by id."""
-        orders = self._remembered().done
+        orders = self._books().forget(self._clock.now()).done
         return tuple(orders[n].told(self.client_id) for n in sorted(orders))
 
     async def executions(self, *, since: datetime | None = None) -> tuple[Execution, ...]:
         """Executions of seven days, oldest first."""
-        found = self._remembered().executions.values()
+        found = self._books().forget(self._clock.now()).executions.values()
         return tuple(e for e in found if since is None or e.at >= since)
 
     async def contract(self, wanted: Contract) -> Contract:
@@ -387,12 +387,6 @@ class Paper:
         if name in self._timers:
             self._timers[name].cancel()
         self._timers[name] = asyncio.get_running_loop().call_later(wait_s, act)
-
-    def _remembered(self) -> Books:
-        """The books without what is told no more: a ledger forgets what is older still."""
-        books = self._books()
-        books.forget(self._clock.now())
-        return books
 
     def _books(self, *, may: bool | None = None, what: str = "questions") -> Books:
         ready = self._state not in {SessionState.DOWN, SessionState.HANDSHAKE}
