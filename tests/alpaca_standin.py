@@ -39,6 +39,7 @@ class StandIn:
         self.faults: list[tuple[str, int | None]] = []
         self.after: list[tuple[str, int | None]] = []
         self.calls: list[tuple[float, str, str]] = []
+        self.quoted_at: datetime | None = None  # None: quotes are a second old
         self.overlap = False  # whether a page begins with the last row of the one before
 
     # http --------------------------------------------------------------------------------
@@ -341,7 +342,8 @@ class StandIn:
         return {"id": uid, "symbol": symbol, "exchange": "NASDAQ", "tradable": symbol != "HALT"}
 
     def snapshots(self, symbols: list[str]) -> dict[str, Any]:
-        stamp = (self.clock.now() - timedelta(seconds=1)).isoformat()
+        at = self.quoted_at or self.clock.now() - timedelta(seconds=1)
+        stamp = at.isoformat()
         return {
             symbol: {
                 "latestQuote": {"bp": float(bid), "ap": float(ask), "bs": 2, "as": 3, "t": stamp},

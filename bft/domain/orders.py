@@ -333,8 +333,9 @@ class Execution:
 
     @property
     def base_id(self) -> str:
-        """The execution without its revision."""
-        return self.exec_id.rpartition(".")[0] or self.exec_id
+        """The execution without its revision; an id that ends in no number has none."""
+        base, _, last = self.exec_id.rpartition(".")
+        return base if base and last.isdigit() else self.exec_id
 
     @property
     def revision(self) -> int:

@@ -1,7 +1,6 @@
 """Pages into the tables: the chain goes on, rows are written whole, nothing is written twice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -22,42 +21,33 @@ from bft.domain.journal import GENESIS, JournalRow, RowChange, canonical_json, c
 from bft.ports import Claim, Page
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """What a commit tried to write; whether it did is unknown until the chain's end is seen."""
-
-    pages: Sequence[Page]
-    rows: list[list[JournalRow]]
-
-    @property
-    def last(self) -> JournalRow | None:
-        """The row that ends the chain if it was written."""
-        return next((rows[-1] for rows in reversed(self.rows) if rows), None)
-
-
 class PageWriter:
-    """Writes pages and remembers an attempt whose outcome is unknown."""
+    """Writes pages and remembers those of which it is unknown whether they were written.
+
+    Several commits in a row may end without an answer; each may be there or not.
+    """
 
     def __init__(self) -> None:
-        self._attempt: _Attempt | None = None
+        self._unsure: list[tuple[Page, list[JournalRow]]] = []
 
     def found(self, connection: sa.Connection, pages: Sequence[Page]) -> list[list[JournalRow]]:
-        """Rows of the leading pages that the last, failed attempt had written after all."""
-        attempt = self._attempt
-        if attempt is None or attempt.last is None:
-            return []
-        written = attempt.last.hash == _tail(connection)[1]
-        same = list(pages[: len(attempt.pages)]) == list(attempt.pages)
-        return attempt.rows if written and same else []
+        """Rows of the leading pages that earlier, failed attempts had written after all."""
+        _, tail = _tail(connection)
+        ends = [rows[-1].hash if rows else None for _, rows in self._unsure]
+        count = ends.index(tail) + 1 if tail in ends else 0
+        self._unsure = self._unsure[:count]
+        if list(pages[:count]) != [page for page, _ in self._unsure]:
+            self._unsure = []
+        return [rows for _, rows in self._unsure]
 
     def write(
         self, connection: sa.Connection, pages: Sequence[Page], *, now: datetime
     ) -> list[list[JournalRow]]:
-        """Add pages to the chain and the tables; the rows of each."""
+        """Add pages to the chain and the tables, after those found; the rows of each."""
         if not pages:
             return []
         made = _chain(_tail(connection), pages)
-        self._attempt = _Attempt(list(pages), made)
+        self._unsure += zip(pages, made, strict=True)
         rows = [_stored(row) for page_rows in made for row in page_rows]
         if rows:
             connection.execute(_JOURNAL_INSERT, rows)
@@ -71,7 +61,7 @@ class PageWriter:
 
     def certain(self) -> None:
         """The last attempt is known to be written."""
-        self._attempt = None
+        self._unsure = []
 
 
 _JOURNAL_INSERT = sa.insert(JOURNAL)

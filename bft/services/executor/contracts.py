@@ -7,7 +7,6 @@ from bft.domain.orders import Contract, OrderRequest
 from bft.domain.trading import Instrument
 
 OCC_TAIL = 15  # YYMMDD, C or P, strike in thousandths: OCC option symbology
-_MONTHS = "FGHJKMNQUVXZ"  # CME month codes, January to December
 _FUTURES = {"NQ": Decimal(20), "MNQ": Decimal(2), "ES": Decimal(50), "MES": Decimal(5)}
 
 
@@ -16,7 +15,7 @@ def wanted_contract(order: OrderRequest) -> Contract:
     if order.instrument in {Instrument.CALL, Instrument.PUT}:
         return _option(order.symbol)
     if order.instrument is Instrument.FUTURE:
-        return _future(order.symbol, order.created_at)
+        return _future(order.symbol)
     return Contract(con_id=0, symbol=order.symbol)
 
 
@@ -51,11 +50,9 @@ def _option(symbol: str) -> Contract:
     )
 
 
-def _future(symbol: str, now: datetime) -> Contract:
-    root, code = symbol[:-2], symbol[-2:]
-    year = now.year - now.year % 10 + int(code[1])
-    year += 10 if year < now.year - 1 else 0
-    month = _MONTHS.index(code[0]) + 1
+def _future(symbol: str) -> Contract:
+    """A future by its code alone: only the broker knows the day on which it expires."""
+    root = symbol[:-2]
     return Contract(
         con_id=0,
         symbol=root,
@@ -64,5 +61,4 @@ def _future(symbol: str, now: datetime) -> Contract:
         tick_usd=Decimal("0.25"),
         exchange="CME",
         local_symbol=symbol,
-        expiry=datetime(year, month, 1).date(),  # noqa: DTZ001  a contract month
     )

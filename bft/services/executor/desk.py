@@ -113,8 +113,17 @@ class Desk:
     def alert(self, name: str, key: str, text: str) -> None:
         """Tell a person, unless the same was told within 300 s or too much was told already."""
         told = Alert(name=name, key=key, text=text, at=self.now)
-        if not self.throttle.passes(told):
-            return
+        if self.throttle.passes(told):
+            self._tell(told)
+
+    def tell_held(self) -> None:
+        """Tell in one line which alerts were too many to be told, once there is room again."""
+        text = self.throttle.summary(self.now)
+        if text is not None:
+            self._tell(Alert(name="AlertsHeld", key=self.account, text=text, at=self.now))
+
+    def _tell(self, told: Alert) -> None:
+        name, key, text = told.name, told.key, told.text
         log.warning("executor.alert", alert=name, key=key, text=text)
         level = {Severity.PAGE: "CRITICAL", Severity.WARN: "WARNING", Severity.INFO: "INFO"}
         made = entries.alert(

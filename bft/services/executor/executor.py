@@ -22,6 +22,7 @@ from bft.ports import Book, Broker, BrokerHooks, Clock, Lease, Notifier
 from bft.risk.overrides import overridden
 from bft.risk.profiles import Profile
 from bft.services.executor import kill_sources
+from bft.services.executor.alerts import past_outbox
 from bft.services.executor.clocks import ShiftedClock, Skew
 from bft.services.executor.closing import Closing
 from bft.services.executor.day_close import DayClose
@@ -169,7 +170,7 @@ class Executor:
     def _settle(self) -> None:
         desk = self.desk
         made = recovered(desk)
-        halt = restored(desk, desk.state.intents)
+        halt = restored(desk, self._parts.book)
         if halt is not None:
             made.append(entries.halt(halt))
             desk.alert("StateRestored", desk.account, halt.reason)
@@ -297,6 +298,7 @@ class Executor:
             desk.lock_broken = problem
             desk.alert("LiveLockBroken", desk.account, problem)
         self.watching.turn()
+        desk.tell_held()
         self._check_peer()
         if desk.broker.state.may_close:
             self.equity.turn()
@@ -366,6 +368,9 @@ class Executor:
         self.desk.writer.lease = None
         self.desk.writer.end(RefusedError(f"{why}; nothing is written any more"))
         self.desk.closing_down = True
+        told = f"{why}; this process ends, orders rest as they are"
+        mail = partial(self._parts.notifier.notify, "[bft page] LeaseLost", told)
+        self.desk.spawn(past_outbox(self._parts.aside or self._parts.offload, mail), "lease lost")
         asyncio.get_running_loop().call_later(LEASE_TTL_S, self._end, f"lease lost: {why}")
 
     def _end(self, why: str) -> None:

@@ -102,8 +102,9 @@ class Hearing:
         intent = self._intent(order, epoch)
         if intent is None:
             self._unknown(order)
-        elif self._second_perm_id(intent, order):
-            self._cancel_twin(intent, order)
+        elif not same_order(intent, order):
+            if order.status in WORKING:
+                self._cancel_twin(intent, order)
         elif intent.state.terminal:
             if order.status not in WORKING:
                 self._unended.discard(intent.intent_id)
@@ -155,6 +156,22 @@ class Hearing:
         if self._news(intent, told):
             self._desk.note(entries.order(told))
 
+    def whole(self, intent: Intent, order: BrokerOrder) -> None:
+        """A completed order says that what filled is all there was: its group had cut it."""
+        told = BookOrder(
+            epoch=intent.epoch or 0,
+            client_id=intent.client_id or 0,
+            order_id=intent.order_id or 0,
+            intent_id=intent.intent_id,
+            at=self._desk.now,
+            perm_id=order.perm_id or None,
+            qty=intent.filled_qty,
+            limit_price_usd=intent.limit_price_usd,
+            stop_price_usd=intent.stop_price_usd,
+            broker_status=order.status,
+        )
+        self._desk.note(entries.order(told))
+
     def _news(self, intent: Intent, told: BookOrder) -> bool:
         known = self._known(intent, told)
         same = known is not None and (
@@ -191,19 +208,20 @@ class Hearing:
             self._followers.query(executions=True)
             self._cancel_at_broker(intent.order_id)
 
-    def _second_perm_id(self, intent: Intent, order: BrokerOrder) -> bool:
-        both = bool(intent.perm_id and order.perm_id) and intent.perm_id != order.perm_id
-        return both and order.status in WORKING
-
     def _cancel_twin(self, intent: Intent, order: BrokerOrder) -> None:
         text = f"{intent.order_ref} is live twice: permId {intent.perm_id} and {order.perm_id}"
-        self._desk.alert("UnknownOrder", str(order.perm_id), f"{text}; the second is cancelled")
-        self._cancel_at_broker(order.order_id)
+        self._desk.alert("UnknownOrder", str(order.perm_id), f"{text}; {self._cancelled(order)}")
 
     def _resurrected(self, intent: Intent, order: BrokerOrder) -> None:
         text = f"{intent.order_ref} ended as {intent.state}, but the broker still holds it"
-        self._desk.alert("UnknownOrder", intent.intent_id, f"{text}; it is cancelled")
+        self._desk.alert("UnknownOrder", intent.intent_id, f"{text}; {self._cancelled(order)}")
+
+    def _cancelled(self, order: BrokerOrder) -> str:
+        """Cancel an order that should not be; the number of another client's names one of ours."""
+        if order.client_id != self._desk.broker.client_id or order.order_id <= 0:
+            return f"client {order.client_id} holds it: cancel it by hand"
         self._cancel_at_broker(order.order_id)
+        return "it is cancelled"
 
     def _cancel_at_broker(self, order_id: int | None) -> None:
         if order_id and self._desk.broker.state.may_cancel:
@@ -229,7 +247,12 @@ class Hearing:
     def execution(self, told: Execution, *, epoch: int) -> None:
         """Book a fill once; tell who follows."""
         desk = self._desk
-        if told.account != desk.account or told.exec_id in desk.state.executions:
+        if told.account != desk.account:
+            return
+        known = desk.state.executions.get(told.exec_id)
+        if known is not None:
+            if known.execution.fee_usd is None and told.fee_usd is not None:  # lost on its way
+                desk.note(entries.fee(desk.now, exec_id=told.exec_id, fee_usd=told.fee_usd))
             return
         desk.note(entries.execution(desk.now, execution=told, epoch=epoch))
         booked = desk.state.executions.get(told.exec_id)
@@ -373,3 +396,8 @@ class Hearing:
     @staticmethod
     def _in(delay_s: float, then: Callable[[], None]) -> None:
         asyncio.get_running_loop().call_later(delay_s, then)
+
+
+def same_order(intent: Intent, order: BrokerOrder) -> bool:
+    """Whether a report under the reference of an intent is of the order that was recorded."""
+    return not (intent.perm_id and order.perm_id) or intent.perm_id == order.perm_id

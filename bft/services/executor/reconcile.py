@@ -5,13 +5,14 @@ broker never removes a row. Source: executor specification, sections 3 (evidence
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
 from bft.domain import sessions
-from bft.domain.broker import BrokerOrder, SessionState, Snapshot
+from bft.domain.broker import BrokerOrder, ExecutionReport, SessionState, Snapshot
 from bft.domain.encoding import encode
 from bft.domain.errors import UnavailableError
 from bft.domain.orders import REF_PREFIX, Execution, FillSource, Intent, IntentState, TimeInForce
@@ -19,7 +20,8 @@ from bft.domain.runs import Json
 from bft.ledger import entries
 from bft.ledger.records import Halt
 from bft.services.executor.desk import Desk
-from bft.services.executor.hearing import WORKING, Hearing
+from bft.services.executor.hearing import WORKING, Hearing, same_order
+from bft.services.executor.restart import first_restart
 from bft.services.executor.splits import Splits
 
 EVERY_S, FULL_EVERY_S = 30.0, 300.0
@@ -97,7 +99,8 @@ class Reconciler:
     ) -> Json:
         desk, was = self._desk, dict(self._desk.state.intents)
         for told in snapshot.executions or ():
-            self._hearing.execution(_recovered(told), epoch=snapshot.epoch)
+            # one that cannot be booked is told of, and keeps no session from arming
+            self._hearing.hear(ExecutionReport(execution=_recovered(told), epoch=snapshot.epoch))
         combined = (o.perm_id for o in snapshot.completed or () if o.contract.sec_type == "BAG")
         desk.combos.update(combined)
         for order in snapshot.open_orders:
@@ -145,14 +148,17 @@ class Reconciler:
         `before` are orders that nothing was heard of while the lists were on their way.
         """
         listed = {order.order_ref for order in snapshot.open_orders}
-        completed = {order.order_ref: order for order in snapshot.completed or ()}
+        completed = defaultdict(list)
+        for order in snapshot.completed or ():
+            completed[order.order_ref].append(order)
         whole = snapshot.completed is not None
         for intent_id, old in before.items():
             intent = self._desk.state.intents.get(intent_id, old)
             if intent.state.terminal or intent.order_ref in listed:
                 continue
-            if intent.order_ref in completed:
-                self._completed(intent, completed[intent.order_ref])
+            ended = next((o for o in completed[intent.order_ref] if same_order(intent, o)), None)
+            if ended is not None:
+                self._completed(intent, ended)
             elif intent.state in GONE:
                 self._hearing.move(intent, IntentState.UNKNOWN, "gone without a report")
                 self.query(executions=True)
@@ -169,6 +175,8 @@ class Reconciler:
             if intent.state is IntentState.SENT:
                 self._hearing.move(intent, IntentState.UNKNOWN, "completed order")
             self._hearing.move(intent, IntentState.CANCELLED, f"completed order {order.status}")
+        elif order.status == "Filled" and filled == intent.filled_qty > 0:
+            self._hearing.whole(intent, order)
 
     def _without_evidence(self, intent: Intent) -> None:
         """Complete lists do not hold it: two proofs of its end are left."""
@@ -180,9 +188,13 @@ class Reconciler:
             self._hearing.move(intent, IntentState.EXPIRED, "no_evidence_day_over")
 
     def _day_over(self, intent: Intent) -> bool:
+        """Whether its day closed, and the lists of this look still tell all of that day."""
         if intent.time_in_force is not TimeInForce.DAY or intent.contract.sec_type == "FUT":
             return False
-        return self._desk.now > sessions.close_at(sessions.on_or_before(intent.trading_day))
+        closed_at = sessions.close_at(sessions.on_or_before(intent.trading_day))
+        forgotten_at = first_restart(closed_at, self._desk.restart_at)
+        now = self._desk.now
+        return now > closed_at and (forgotten_at is None or now < forgotten_at)
 
     def _unknown(self) -> Iterable[Intent]:
         live = self._desk.state.live_intents()

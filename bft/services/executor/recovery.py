@@ -3,7 +3,6 @@
 Source: executor specification, section 3 (RESERVED on restart) and F1.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from bft.domain.errors import DataError
@@ -55,10 +54,15 @@ def recovered(desk: Desk) -> list[Entry]:
     return made
 
 
-def restored(desk: Desk, known: Iterable[str]) -> Halt | None:
-    """Halt of the account where a marker names orders that state does not hold."""
-    strangers = desk.marker.strangers(known)
-    return restored_halt(desk, f"{len(strangers)} marked orders") if strangers else None
+def restored(desk: Desk, book: Book) -> Halt | None:
+    """Halt of the account where a marker names orders that state never held.
+
+    Memory lets go of what is old; the table of orders keeps all.
+    """
+    absent = sorted(desk.marker.strangers(desk.state.intents))
+    kept = book.rows("intents", where={"intent_id": absent}) if absent else []
+    strangers = len(absent) - len(kept)
+    return restored_halt(desk, f"{strangers} marked orders") if strangers else None
 
 
 def restored_halt(desk: Desk, what: str) -> Halt:

@@ -30,3 +30,12 @@ def in_restart_window(now: datetime, at: time | None) -> bool:
     days = (local.date() - timedelta(days=1), local.date(), local.date() + timedelta(days=1))
     starts = (datetime.combine(day, at, NEW_YORK) for day in days)
     return any(start - BEFORE <= local < start + AFTER for start in starts)
+
+
+def first_restart(after: datetime, at: time | None) -> datetime | None:
+    """First restart after an instant; what the gateway tells of a day it forgets with it."""
+    if at is None:
+        return None
+    day = after.astimezone(NEW_YORK).date()
+    days = (day, day + timedelta(days=1))
+    return next(r for d in days if (r := datetime.combine(d, at, NEW_YORK)) > after)

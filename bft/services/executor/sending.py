@@ -17,6 +17,8 @@ from bft.ledger import entries
 from bft.services.executor.desk import Desk
 
 ACK_S = 10.0
+LEASE_SURE_S = 10.0  # after the check in a commit: it lives for 15 s and is renewed every 5 s
+AMENDABLE = frozenset({IntentState.ACKED, IntentState.PARTIAL})
 OCA_REDUCE = 2  # with block: a partial fill reduces the siblings; executor specification, 17
 DOUBLE_BID_ASK = 4  # trigger method of option stops; executor specification, 6
 
@@ -51,14 +53,20 @@ class Sender:
     async def amend(self, intent: Intent, *, remaining: int, price_usd: Decimal) -> None:
         """Change quantity and price of a live leg; reports tell the outcome.
 
+        `remaining` is meant beside what `intent` had filled: what fills while leave is awaited
+        makes no order larger. An entry is changed only while entries may leave.
+
         Raises:
             UnavailableError: the session does not allow it.
         """
         await self._desk.broker.send_token(Priority.AMEND)
         current = self._desk.state.intents[intent.intent_id]
-        if current.state.terminal or current.order_id is None:
+        qty = intent.filled_qty + remaining
+        if current.state not in AMENDABLE or current.order_id is None or qty <= current.filled_qty:
             return
-        qty = current.filled_qty + remaining
+        opens = current.leg is Leg.ENTRY
+        if opens and (self._desk.may_open() or self._desk.halted(current)):
+            return
         stop = price_usd if current.leg is Leg.STOP else current.stop_price_usd
         limit = current.limit_price_usd if current.leg is Leg.STOP else price_usd
         changed = replace(current, qty=qty, stop_price_usd=stop, limit_price_usd=limit)
@@ -67,8 +75,12 @@ class Sender:
     async def cancel(self, intent: Intent, *, why: str) -> None:
         """Cancel an order; one that was never sent lapses at once."""
         desk = self._desk
-        await desk.broker.send_token(Priority.CANCEL)
-        current = desk.state.intents.get(intent.intent_id, intent)
+        if self._now(intent).state is not IntentState.RESERVED:
+            await desk.broker.send_token(Priority.CANCEL)
+        current = self._now(intent)
+        if current.state is IntentState.RESERVED:  # `commit` finds it so, and sends nothing
+            desk.note(entries.lapsed(desk.now, intent_ids=[current.intent_id], reason=why))
+            return
         if current.state.terminal or current.order_id is None:
             return
         desk.broker.cancel(current.order_id)
@@ -99,7 +111,7 @@ class Sender:
             desk.note(entries.lapsed(desk.now, intent_ids=ids, reason="state not writable"))
             desk.alert("StateNotWritable", "state", desk.writer.problem or "state not writable")
             return "state not writable"
-        problem = self._fenced(legs) or self._written(legs)
+        problem = self._fenced(legs, desk.timer() - began) or self._written(legs)
         if problem:
             desk.note(entries.lapsed(desk.now, intent_ids=ids, reason=problem))
             return problem
@@ -109,12 +121,16 @@ class Sender:
             self._later(leg, IntentState.SENT)
         return None
 
-    def _fenced(self, legs: Sequence[Intent]) -> str | None:
+    def _fenced(self, legs: Sequence[Intent], took_s: float) -> str | None:
         desk = self._desk
         if desk.broker.epoch != legs[0].epoch:
             return "the session changed while the order was committed"
+        if any(self._now(leg).state is not IntentState.RESERVED for leg in legs):
+            return "cancelled before it was sent"
         if not any(leg.leg is Leg.ENTRY for leg in legs):
             return None if desk.broker.state.may_close else f"session {desk.broker.state}"
+        if took_s > LEASE_SURE_S:
+            return f"the commit took {took_s:.0f} s; the lease may be another's by now"
         return desk.may_open() or desk.halted(legs[0])
 
     def _written(self, legs: Sequence[Intent]) -> str | None:
@@ -127,7 +143,14 @@ class Sender:
             self._desk.broker.place(orders)
         except UnavailableError as error:
             return str(error)
+        except BaseException:  # some of the bytes may be on their way
+            for leg in legs:
+                self._desk.note(self._moved(leg, IntentState.UNKNOWN, "sending failed"))
+            raise
         return None
+
+    def _now(self, intent: Intent) -> Intent:
+        return self._desk.state.intents.get(intent.intent_id, intent)
 
     @staticmethod
     def _parent_order_id(leg: Intent, legs: Sequence[Intent]) -> int:

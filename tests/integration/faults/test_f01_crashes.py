@@ -9,12 +9,13 @@ Where the faults of executor specification, section 12, are provoked:
 | F4 F5 F6 F17 F18 F19 F22 | test_f04_state, test_turns |
 | F7 F13 F14 F20 F21 | test_f07_market |
 | F21 | test_f21_legs |
-| F8 F9 F12 F16 | test_f08_fills |
+| F8 F9 F12 F16 | test_f08_fills, test_f12_twins, test_races |
 | F15 | test_f15_protection |
 | F10 F11 | test_f10_codes |
 """
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from executors import signal
 from scenes import Scene, WireScene, bought, papered, wired
 
 from bft.domain.orders import IntentState, Leg
+from bft.ledger import entries
 
 NOT_SENT = {Point.AFTER_FSYNC, Point.AFTER_MARK, Point.BETWEEN_LEGS}
 
@@ -106,6 +108,23 @@ def test_crash_while_a_stop_is_replaced_doubles_none(tmp_path: Path, point: Poin
         assert scene.qty() == entry.qty
 
     wired(tmp_path, story)
+
+
+def test_old_orders_that_memory_let_go_of_are_no_strangers(tmp_path: Path) -> None:
+    async def story(scene: Scene) -> None:
+        await bought(scene)
+        scene.price("AAPL", "92.90")
+        await scene.wait(lambda: not any(not i.state.terminal for i in scene.intents()))
+        later = scene.clock.now() + timedelta(days=35)  # it lives on so long: memory is trimmed
+        await scene.executor.desk.note(entries.epoch(later, number=99))
+        assert scene.intents() == []
+        await scene.crash()
+        await scene.at(later)
+        await scene.start()
+        assert "StateRestored" not in scene.alerts()
+        assert scene.executor.desk.state.active_halts(scene.clock.now()) == []
+
+    papered(tmp_path, story, calm=False)
 
 
 def test_restored_older_state_halts_the_account(tmp_path: Path) -> None:

@@ -120,6 +120,33 @@ def test_f02_day_that_is_over_proves_nothing_where_positions_differ(tmp_path: Pa
     wired(tmp_path, story, config={"reset_at": time(23, 45)})
 
 
+@pytest.mark.parametrize(("hours", "state"), [(7, IntentState.EXPIRED), (17, IntentState.UNKNOWN)])
+def test_f02_lists_that_no_longer_tell_the_day_prove_nothing(
+    tmp_path: Path, hours: int, state: IntentState
+) -> None:
+    """Bought and stopped out while nobody looked: positions agree, the fills are forgotten."""
+
+    async def story(scene: WireScene) -> None:
+        scene.price("AAPL", "101.00")
+        await scene.submit(signal(limit_price_usd=usd("100.50")))
+        await scene.wait(lambda: scene.entry().state is IntentState.ACKED, within_s=2)
+        scene.fault("vanish", s=5)
+        scene.executor.reconciler.query()
+        await scene.wait(lambda: scene.entry().state is IntentState.UNKNOWN, within_s=2)
+        await scene.crash()
+        if state is IntentState.UNKNOWN:
+            scene.price("AAPL", "100.40", "100.45")
+            scene.price("AAPL", "90.00", "90.02")
+        await scene.sleep(timedelta(hours=hours).total_seconds())
+        await scene.start(restart_at=time(23, 45))
+        await scene.rearmed()
+        await scene.sleep(40)
+        assert await scene.broker_qty() == 0
+        assert scene.entry().state is state
+
+    wired(tmp_path, story, config={"reset_at": time(23, 45)})
+
+
 def test_f03_half_open_socket_is_found_and_left_within_30_s(tmp_path: Path) -> None:
     async def story(scene: WireScene) -> None:
         entry = await bought(scene)
@@ -134,5 +161,26 @@ def test_f03_half_open_socket_is_found_and_left_within_30_s(tmp_path: Path) -> N
         assert scene.executor.desk.state.intents[entry.intent_id].state is IntentState.FILLED
         other = next(i for i in scene.intents(Leg.ENTRY) if i.contract.symbol == "MSFT")
         assert other.state is IntentState.ACKED
+
+    wired(tmp_path, story)
+
+
+def test_f02_bracket_that_left_in_parts_while_nobody_looked_is_over(tmp_path: Path) -> None:
+    """Part by the target, the rest by the stop, which the gateway had cut to that rest."""
+
+    async def story(scene: WireScene) -> None:
+        await bought(scene)
+        await scene.crash()
+        scene.price("AAPL", "112.50", size=9)
+        scene.price("AAPL", "92.90")
+        await scene.start()
+        await scene.rearmed()
+        await scene.sleep(15)
+        assert scene.qty() == 0
+        (stop,) = scene.intents(Leg.STOP)
+        (target,) = scene.intents(Leg.TARGET)
+        assert (stop.state, stop.filled_qty) == (IntentState.FILLED, 40)
+        assert (target.state, target.filled_qty) == (IntentState.CANCELLED, 9)
+        assert scene.executor.guard.covers == {}
 
     wired(tmp_path, story)

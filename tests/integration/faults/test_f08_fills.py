@@ -1,11 +1,13 @@
 """F8, F9, F12, F16: fills in parts, late, twice, too large, or in place of a cancel."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from executors import signal, usd
-from scenes import WireScene, bought, guarded, wired
+from scenes import Scene, WireScene, bought, guarded, papered, wired
 
+from bft.domain.broker import ExecutionReport
 from bft.domain.orders import IntentState, Leg
 from bft.services.executor.closing import Selection
 from bft.sim.gateway.exchange.books import ChildMode, Orphans, Rules
@@ -185,3 +187,20 @@ def test_f09_stop_that_fills_while_an_exit_waits_leaves_it_nothing(tmp_path: Pat
         assert scene.qty() == 0
 
     wired(tmp_path, story)
+
+
+def test_f16_bust_takes_the_fill_back(tmp_path: Path) -> None:
+    async def story(scene: Scene) -> None:
+        await bought(scene)
+        (booked,) = scene.executor.desk.state.executions.values()
+        bust = replace(booked.execution, exec_id=f"{booked.execution.base_id}.02", qty=0)
+        epoch = scene.broker.epoch
+        scene.executor.hearing.hear(ExecutionReport(execution=bust, epoch=epoch))
+        await scene.sleep(3)
+        assert scene.qty() == 0
+        assert scene.executor.desk.state.trades[scene.entry().intent_id].pnl_usd in {None, 0}
+        assert not scene.executor.ended.done()
+        scene.price("MSFT", "100.00")
+        assert (await scene.submit(signal("MSFT"))).decision.allowed
+
+    papered(tmp_path, story, calm=False)

@@ -318,6 +318,37 @@ def test_day_entry_of_a_bracket_is_cancelled_after_its_session(tmp_path: Path) -
     play(tmp_path, story, start=CLOSE - timedelta(seconds=5))
 
 
+def test_fills_are_told_for_seven_days_by_a_process_that_lives_on(tmp_path: Path) -> None:
+    async def story(seat: Seat) -> None:
+        await held(seat)
+        state: Any = seat.venue.state  # type: ignore[attr-defined]
+        almost = seat.clock.now() - timedelta(days=7) + timedelta(seconds=30)
+        state.fills[0]["transaction_time"] = almost.isoformat()
+        await seat.restart()
+        assert len(await seat.broker.executions()) == 1
+        await asyncio.sleep(60)
+        assert await seat.broker.executions() == ()
+
+    play(tmp_path, story)
+
+
+def test_quote_asked_for_again_is_as_old_as_the_feed_says(tmp_path: Path) -> None:
+    async def story(seat: Seat) -> None:
+        await seat.at(OPEN)
+        state: Any = seat.venue.state  # type: ignore[attr-defined]
+        state.quoted_at = seat.clock.now() - timedelta(minutes=5)
+        contract = await seat.aapl()
+        seat.broker.watch(contract)
+        await seat.price(100)
+        await seat.quiet()
+        await seat.quiet()
+        quote = seat.broker.quote(contract)
+        assert quote is not None
+        assert quote.at == state.quoted_at
+
+    play(tmp_path, story)
+
+
 def test_orders_and_fills_of_others_are_told_without_our_names(tmp_path: Path) -> None:
     async def story(seat: Seat) -> None:
         await seat.at(OPEN)

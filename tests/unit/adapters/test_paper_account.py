@@ -221,14 +221,17 @@ def test_full_disk_ends_the_session_until_it_writes_again(tmp_path: Path) -> Non
     run(running(PaperVenue(sync=sync), tmp_path, story))
 
 
-def test_completed_orders_are_told_for_seven_days(tmp_path: Path) -> None:
+@pytest.mark.parametrize("restarts", [False, True])
+def test_completed_orders_are_told_for_seven_days(tmp_path: Path, restarts: bool) -> None:
     async def story(seat: Seat) -> None:
         await traded(seat)
         await seat.at(OPEN + timedelta(days=6))
-        await seat.restart()
+        if restarts:
+            await seat.restart()
         assert len(await seat.broker.executions()) == 2
         await seat.at(OPEN + timedelta(days=8))
-        await seat.restart()
+        if restarts:
+            await seat.restart()
         assert await seat.broker.executions() == ()
         assert await seat.broker.completed_orders() == ()
         assert [p.qty for p in (await seat.broker.snapshot()).positions] == [6]

@@ -52,18 +52,25 @@ def test_only_ended_states_are_terminal() -> None:
     }
 
 
-def test_execution_correction_shares_its_base() -> None:
-    def fill(exec_id: str) -> Execution:
-        return Execution(
-            exec_id=exec_id,
-            account="DU1",
-            contract=Contract(con_id=1, symbol="A"),
-            side=Side.BUY,
-            qty=1,
-            price_usd=Decimal(1),
-            at=ENTRY.at,
-        )
+def fill(exec_id: str) -> Execution:
+    return Execution(
+        exec_id=exec_id,
+        account="DU1",
+        contract=Contract(con_id=1, symbol="A"),
+        side=Side.BUY,
+        qty=1,
+        price_usd=Decimal(1),
+        at=ENTRY.at,
+    )
 
+
+def test_ids_that_end_in_no_number_are_executions_of_their_own() -> None:
+    one, other = fill("2026.a1"), fill("2026.b2")
+    assert (one.base_id, other.base_id) == ("2026.a1", "2026.b2")
+    assert (one.revision, fill("plain").base_id, fill(".5").base_id) == (0, "plain", ".5")
+
+
+def test_execution_correction_shares_its_base() -> None:
     first, second = fill("0000e0d5.6733f4ab.01.01"), fill("0000e0d5.6733f4ab.01.02")
     assert first.base_id == second.base_id
     assert (first.revision, second.revision) == (1, 2)

@@ -58,3 +58,16 @@ def test_stop_follows_the_price_of_the_fill(tmp_path: Path) -> None:
         await world.wait(lambda: world.intents(Leg.STOP)[0].stop_price_usd == wanted, within_s=10)
 
     run(armed(tmp_path, story))
+
+
+def test_alerts_too_many_to_be_told_are_told_in_one_line(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        for n in range(12):
+            world.executor.desk.alert("PositionMismatch", f"SYMBOL{n}", "differs")
+        await world.sleep(5)
+        assert not any("AlertsHeld" in subject for subject, _ in world.told.mails)
+        await world.sleep(60)
+        (text,) = [text for subject, text in world.told.mails if "AlertsHeld" in subject]
+        assert "PositionMismatch x2" in text
+
+    run(armed(tmp_path, story))

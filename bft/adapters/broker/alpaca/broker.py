@@ -328,9 +328,10 @@ class Alpaca:
     async def executions(self, *, since: datetime | None = None) -> tuple[Execution, ...]:
         """Fills of seven days, asked for now."""
         self._need_answers()
-        self._tell(await self._ask(self._desk.fills(self._clock.now() - KEPT)))
-        found = self._desk.executions.values()
-        return tuple(e for e in found if since is None or e.at >= since)
+        oldest = self._clock.now() - KEPT
+        self._tell(await self._ask(self._desk.fills(oldest)))
+        oldest = oldest if since is None else max(oldest, since)
+        return tuple(e for e in self._desk.executions.values() if e.at >= oldest)
 
     async def contract(self, wanted: Contract) -> Contract:
         """The tradable asset of a symbol."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -52,7 +53,7 @@ class Quotes:
         book, trade = raw.get("latestQuote") or {}, raw.get("latestTrade") or {}
         return Quote(
             contract=contract,
-            at=self._clock.now(),
+            at=_told_at(book.get("t"), self._clock.now()),
             bid_usd=_price(book.get("bp")),
             ask_usd=_price(book.get("ap")),
             last_usd=_price(trade.get("p")),
@@ -60,6 +61,14 @@ class Quotes:
             bid_size=_size(book.get("bs")),
             ask_size=_size(book.get("as")),
         )
+
+
+def _told_at(stamp: object, now: datetime) -> datetime:
+    """When the feed made the quote, however often it is asked for it since; `now` if unsaid."""
+    try:
+        return min(datetime.fromisoformat(str(stamp)).astimezone(UTC), now)
+    except ValueError:
+        return now
 
 
 def _price(value: object) -> Decimal | None:

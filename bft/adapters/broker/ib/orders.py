@@ -91,11 +91,14 @@ def completed_order(
 
 
 def execution(contract: Contract, fill: ib_async.Execution, source: FillSource) -> Execution | None:
-    """A fill, or None where its quantity or price is no number above zero."""
+    """A fill, or None where its quantity or price is no number above zero.
+
+    A correction to no units at all busts the fill it corrects.
+    """
     qty, price = decimal_of(fill.shares), decimal_of(fill.price)
-    if qty is None or price is None or qty <= 0 or qty != int(qty):
+    if qty is None or price is None or qty < 0 or qty != int(qty):
         return None
-    return Execution(
+    made = Execution(
         exec_id=fill.execId,
         account=fill.acctNumber,
         contract=contract,
@@ -109,6 +112,7 @@ def execution(contract: Contract, fill: ib_async.Execution, source: FillSource) 
         client_id=fill.clientId,
         source=source,
     )
+    return made if made.qty or made.revision > 1 else None
 
 
 def what_if(state: ib_async.OrderState) -> WhatIf:

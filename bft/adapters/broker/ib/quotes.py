@@ -131,6 +131,9 @@ class Feed:
         if line is not None and line.number is None:
             line.number = wire.fresh_id()
             self._by_number[line.number] = line
+            # what an earlier subscription showed is not what this one shows
+            line.quote = Quote(contract=line.quote.contract, at=line.quote.at)
+            line.figures = OptionFigures(contract=line.quote.contract)
             wire.ask_quotes(line.number, line.quote.contract)
 
     # what the gateway says ---------------------------------------------------------------
@@ -141,7 +144,7 @@ class Feed:
 
     def kind(self, number: int, kind: int) -> None:
         """Market data type of a line from now on."""
-        self._change(number, frozen=kind in _FROZEN, delayed=kind in _DELAYED)
+        self._flag(number, frozen=kind in _FROZEN, delayed=kind in _DELAYED)
 
     def price(self, number: int, tick: int, price: float | None, size: float) -> None:
         """A price tick. Nothing, NaN, below zero, or a touch without size: there is no price."""
@@ -177,12 +180,12 @@ class Feed:
     def generic(self, number: int, tick: int, value: float) -> None:
         """A generic tick: 1 and 2 say halted, 0 not, -1 not known."""
         if tick in _HALTED:
-            self._change(number, halted=value > 0)
+            self._flag(number, halted=value > 0)
 
     def refused(self, number: int, code: int) -> None:
         """A code about a line: the quotes are not live, or there are none."""
         if code in _NOT_LIVE:
-            self._change(number, delayed=True)
+            self._flag(number, delayed=True)
 
     def paced(self, number: int) -> None:
         """Too many requests: ask again after a pause."""
@@ -205,10 +208,18 @@ class Feed:
             line.figures = made
             self._changed[line.number] = line
 
-    def _change(self, number: int, **fields: Decimal | int | bool | None) -> None:
+    def _change(self, number: int, **fields: Decimal | int | None) -> None:
+        """Take prices or sizes: the quote is of now."""
         line = self._by_number.get(number)
         if line is not None:
             line.quote = replace(line.quote, at=self._now(), **fields)  # type: ignore[arg-type]
+            self._changed[number] = line
+
+    def _flag(self, number: int, **flags: bool) -> None:
+        """Take what is said about prices: it makes none of them newer."""
+        line = self._by_number.get(number)
+        if line is not None:
+            line.quote = replace(line.quote, **flags)  # type: ignore[arg-type]
             self._changed[number] = line
 
 

@@ -176,13 +176,14 @@ class Books:
             except (KeyError, TypeError, ValueError, ArithmeticError) as error:
                 raise DataError(f"paper account: stored {kind} is broken: {error}") from error
 
-    def forget(self, at: datetime) -> None:
-        """Drop what is told no more."""
+    def forget(self, at: datetime) -> "Books":
+        """Drop what is told no more: a ledger may have forgotten what is older; returns itself."""
         oldest = at - KEPT
         self.done = {
             n: o for n, o in self.done.items() if o.completed_at is None or o.completed_at >= oldest
         }
         self.executions = {n: e for n, e in self.executions.items() if e.at >= oldest}
+        return self
 
     def _restore(self, order: Working) -> None:
         number = order.placed.order_id

@@ -249,12 +249,12 @@ class Paper:
 
     async def completed_orders(self) -> tuple[BrokerOrder, ...]:
         """Orders that ended within seven days, by id."""
-        orders = self._books().done
+        orders = self._books().forget(self._clock.now()).done
         return tuple(orders[n].told(self.client_id) for n in sorted(orders))
 
     async def executions(self, *, since: datetime | None = None) -> tuple[Execution, ...]:
         """Executions of seven days, oldest first."""
-        found = self._books().executions.values()
+        found = self._books().forget(self._clock.now()).executions.values()
         return tuple(e for e in found if since is None or e.at >= since)
 
     async def contract(self, wanted: Contract) -> Contract:

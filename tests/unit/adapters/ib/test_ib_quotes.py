@@ -165,6 +165,47 @@ def test_subscriptions_come_back(tmp_path: Path, how: str) -> None:
     play(story, tmp_path)
 
 
+@pytest.mark.parametrize("how", ["1101", "reconnect"])
+def test_prices_of_an_ended_subscription_are_not_made_fresh_by_the_next(
+    tmp_path: Path, how: str
+) -> None:
+    async def story(desk: Desk) -> None:
+        contract, number = await watched(desk)
+        desk.fault("drop", when={"msg": "tickPrice", "times": 99})
+        desk.fault("drop", when={"msg": "tickSize", "times": 99})
+        await asyncio.sleep(3600)
+        if how == "1101":
+            desk.fault("code", code=1100)
+            desk.fault("code", code=1101)
+        else:
+            desk.cut()
+            await desk.session(SessionState.DOWN)
+        await desk.rearm()
+        await asyncio.sleep(1)
+        ((_, again),) = desk.venue.sim.board.data.tickers
+        assert again != number
+        assert desk.broker.quote(contract) is None, "what it showed an hour ago is not known now"
+        desk.venue.sim.faults.lift()
+        desk.venue.say(1, 6, again, BID, "99.5", 3, 0)
+        await settle()
+        assert (quote(desk, contract).bid_usd, quote(desk, contract).ask_usd) == (usd(99.5), None)
+
+    play(story, tmp_path)
+
+
+@pytest.mark.parametrize("flag", [(58, 1, None, 1), (45, 6, None, 49, 0.0)])
+def test_flags_alone_make_no_price_fresh(tmp_path: Path, flag: Any) -> None:
+    async def story(desk: Desk) -> None:
+        contract, number = await watched(desk)
+        before = quote(desk, contract)
+        await asyncio.sleep(60)
+        desk.venue.say(*(number if field is None else field for field in flag))
+        await settle()
+        assert quote(desk, contract).at == before.at
+
+    play(story, tmp_path)
+
+
 def test_watching_while_down_begins_with_the_connection_and_unwatch_ends(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
         contract = await desk.aapl()

@@ -4,15 +4,19 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import ib_async
 import pytest
 from brokers import CLOSE, usd
+from executors import signal
 from ib_gateways import LIMIT, Desk, play
 
-from bft.adapters.broker.ib import IbSettings
+from bft.adapters.broker.ib import IbSettings, orders
 from bft.adapters.broker.ib.settings import check
 from bft.domain.broker import OrderReport
 from bft.domain.errors import ConfigError, DataError, RefusedError
-from bft.domain.orders import Contract, Side
+from bft.domain.orders import Contract, FillSource, Side
+from bft.domain.trading import Instrument
+from bft.services.executor.contracts import wanted_contract
 
 
 def live(desk: Desk) -> list[str]:
@@ -86,3 +90,40 @@ def test_share_classes_options_and_futures_resolve_and_trade(tmp_path: Path) -> 
             assert fill.contract == contract
 
     play(story, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "instrument", "told"),
+    [
+        ("BRK-B", Instrument.STOCK, "BRK B"),
+        ("NQH6", Instrument.FUTURE, "NQH6"),
+        ("AAPL260109C00100000", Instrument.CALL, "AAPL  260109C00100000"),
+    ],
+)
+def test_what_the_executor_asks_for_exists(
+    tmp_path: Path, symbol: str, instrument: Instrument, told: str
+) -> None:
+    async def story(desk: Desk) -> None:
+        wanted = wanted_contract(signal(symbol, instrument=instrument))
+        assert (await desk.broker.contract(wanted)).local_symbol == told
+
+    play(story, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("exec_id", "shares", "qty"),
+    [
+        ("0000e0d5.5f1c.01.01", 10, 10),
+        ("0000e0d5.5f1c.01.02", 0, 0),  # busted: the fill it corrects is taken back
+        ("0000e0d5.5f1c.01.01", 0, None),
+        ("0000e0d5.5f1c.01.02", -1, None),
+        ("0000e0d5.5f1c.01.02", float("nan"), None),
+        ("0000e0d5.5f1c.01.02", 1.5, None),
+    ],
+)
+def test_execution_that_is_no_whole_fill_is_none(exec_id: str, shares: float, qty: object) -> None:
+    fill = ib_async.Execution(
+        execId=exec_id, acctNumber="DU1", side="BOT", shares=shares, price=100.0, time=CLOSE
+    )
+    made = orders.execution(Contract(con_id=1, symbol="AAPL"), fill, FillSource.LIVE)
+    assert (made and made.qty) == qty
