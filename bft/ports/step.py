@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import argparse
 
 Effect = Literal["pure", "replace", "once"]
+Inputs = Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,14 +97,14 @@ class Step:
     are of another class. `outputs` are keys of the JSON line that
     workflows may read. `settings` are names of Settings that are put on `args` before `run`.
     `code` lists the packages whose source is part of the marker key. `inputs` returns the digests
-    a re-run compares, or None: never cached.
+    a re-run compares, None for one that is asked anew each time; or None: never cached.
     """
 
     effect: Effect
     summary: str
     arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[Ports, argparse.Namespace, Tick], Summary]
-    inputs: Callable[[Ports, argparse.Namespace], Mapping[str, str] | None] = lambda _p, _a: None
+    inputs: Callable[[Ports, argparse.Namespace], Inputs | None] = lambda _p, _a: None
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
