@@ -22,7 +22,7 @@ from bft.ports import Book, Broker, BrokerHooks, Clock, Lease, Notifier
 from bft.risk.overrides import overridden
 from bft.risk.profiles import Profile
 from bft.services.executor import kill_sources
-from bft.services.executor.clocks import ShiftedClock, Skew
+from bft.services.executor.clocks import Skew
 from bft.services.executor.closing import Closing
 from bft.services.executor.day_close import DayClose
 from bft.services.executor.desk import Desk
@@ -36,6 +36,7 @@ from bft.services.executor.lifetimes import Lifetimes
 from bft.services.executor.live_lock import Route, check_route, lock_problem, peer_problem
 from bft.services.executor.marker import Process, SendMarker
 from bft.services.executor.opening import Opening
+from bft.services.executor.peer_clock import follow
 from bft.services.executor.reconcile import Reconciler
 from bft.services.executor.recovery import recovered, restored, restored_halt, whole
 from bft.services.executor.reference import Reference
@@ -270,7 +271,10 @@ class Executor:
 
     def _hooks(self) -> BrokerHooks:
         return BrokerHooks(
-            report=self.hearing.hear, next_epoch=self._next_epoch, id_floor=self._id_floor
+            report=self.hearing.hear,
+            next_epoch=self._next_epoch,
+            id_floor=self._id_floor,
+            id_acknowledged=self._id_acknowledged,
         )
 
     def _next_epoch(self) -> int:
@@ -280,6 +284,11 @@ class Executor:
 
     def _id_floor(self) -> int:
         return self.desk.state.order_ids.get(self.desk.broker.client_id, 0) + 1
+
+    def _id_acknowledged(self) -> int:
+        client = self.desk.broker.client_id
+        told = (o for o in self.desk.state.orders.values() if o.client_id == client)
+        return max((order.order_id for order in told if order.broker_status), default=0)
 
     def _pulled(self, source: str) -> None:
         self.killing.latch(source, by=source)
@@ -315,8 +324,7 @@ class Executor:
         if not desk.broker.state.may_cancel and desk.broker.state is not SessionState.SYNCING:
             return
         told = await desk.broker.broker_time()
-        if isinstance(desk.clock, ShiftedClock) and desk.route.clock == "gateway":
-            desk.clock.set(told)
+        follow(desk.clock, desk.route.clock, desk.broker, told)
         desk.skew.sample((told - desk.now).total_seconds())
         if desk.skew.broken and desk.skew.samples_s:
             text = f"the broker's clock differs by {desk.skew.samples_s[-1]:+.1f} s"

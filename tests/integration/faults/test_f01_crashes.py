@@ -63,6 +63,24 @@ def test_no_marker_proves_that_nothing_was_sent(
     wired(tmp_path, story)
 
 
+def test_ids_of_lapsed_orders_are_no_rollback(tmp_path: Path) -> None:
+    """The gateway never saw them and counts from below; one that it acknowledged is told."""
+
+    async def story(scene: WireScene) -> None:
+        await scene.die_at(Point.AFTER_FSYNC, work=scene.submit(signal()))
+        await scene.again()
+        assert scene.entry().state is IntentState.LAPSED
+        assert "IdRollback" not in scene.alerts()
+        entry = await bought(scene, signal_id="another")
+        assert (entry.order_id or 0) > (scene.intents(Leg.STOP)[0].order_id or 0)
+        scene.fault("id_rollback", n=2)
+        scene.cut()
+        await scene.wait(lambda: "IdRollback" in scene.alerts())
+        await scene.rearmed()
+
+    wired(tmp_path, story)
+
+
 def test_another_boot_of_the_machine_proves_nothing(tmp_path: Path) -> None:
     async def story(scene: WireScene) -> None:
         await scene.die_at(Point.AFTER_FSYNC, work=scene.submit(signal()))
