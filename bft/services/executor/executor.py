@@ -22,6 +22,7 @@ from bft.ports import Book, Broker, BrokerHooks, Clock, Lease, Notifier
 from bft.risk.overrides import overridden
 from bft.risk.profiles import Profile
 from bft.services.executor import kill_sources
+from bft.services.executor.adoption import Adoption
 from bft.services.executor.clocks import Skew
 from bft.services.executor.closing import Closing
 from bft.services.executor.day_close import DayClose
@@ -38,7 +39,7 @@ from bft.services.executor.marker import Process, SendMarker
 from bft.services.executor.opening import Opening
 from bft.services.executor.peer_clock import follow
 from bft.services.executor.reconcile import Reconciler
-from bft.services.executor.recovery import recovered, restored, restored_halt, whole
+from bft.services.executor.recovery import recovered, restored, whole
 from bft.services.executor.reference import Reference
 from bft.services.executor.sending import Sender
 from bft.services.executor.splits import Splits
@@ -124,7 +125,9 @@ class Executor:
         self.guard = Guard(desk, self.sender, self.leaving)
         desk.poke = self.guard.poke
         self.hearing = Hearing(desk, self)
-        self.reconciler = Reconciler(desk, self.hearing, Splits(desk, self.guard))
+        self.adoption = Adoption(desk, self.guard)
+        splits = Splits(desk, self.guard)
+        self.reconciler = Reconciler(desk, self.hearing, splits, self.adoption)
         self.facts = Facts(desk, self.guard.covers)
         self.opening = Opening(desk, self.sender, self.guard, self.facts)
         self.closing = Closing(desk, self.sender, self.guard, self.leaving)
@@ -222,12 +225,9 @@ class Executor:
         )
 
     def stranger(self, order_ref: str, what: str) -> None:
-        """An order of ours that state does not hold: halt until an admin has looked."""
-        held = {halt.rule for halt in self.desk.state.active_halts(self.desk.now)}
-        if "state_restored" not in held:
-            halt = restored_halt(self.desk, f"{order_ref} ({what})")
-            self.desk.note(entries.halt(halt))
-        self.desk.alert("StateRestored", order_ref, f"{order_ref}: {what}, not in state")
+        """An order of ours that state does not hold: halt, and look at all of them."""
+        self.adoption.halt(order_ref, what)
+        self.query(executions=True)
 
     def session(self, report: SessionReport) -> None:
         """Reconcile on the way to ARMED; tell what a report notes."""
