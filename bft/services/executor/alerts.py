@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from bft.domain.alerts import PAGES, WARNINGS, runbook
+from bft.domain.runs import Json
+
 SAME_S, PER_MINUTE, PER_HOUR = 300, 10, 50
 
 
@@ -17,17 +20,6 @@ class Severity(StrEnum):
     PAGE = "page"
     WARN = "warn"
     INFO = "info"
-
-
-PAGES = frozenset(
-    "ExecutorDown BrokerDown ApprovalNeeded UnknownOrder Overfill ProtectionMissing ExitStuck "
-    "IdRollback PositionMismatch StateRestored SymbolFenced DayLossHalt DrawdownHalt KillLatched "
-    "LiveLockBroken WrongAccount StateNotWritable LeaseLost JournalBroken".split()
-)
-WARNINGS = frozenset(
-    "LoginTomorrow ClockSkew QuoteStale MonitorSlow DayLossNear ForeignOrder NoSignals RejectRate "
-    "BrokerErrors PacingErrors AuthFailures".split()
-)
 
 
 def severity(name: str) -> Severity:
@@ -50,6 +42,13 @@ class Alert:
     def severity(self) -> Severity:
         """See `severity`."""
         return severity(self.name)
+
+
+def mail(told: Json) -> tuple[str, str]:
+    """Subject and text of a notification: what it is, and where it says what to do."""
+    subject = f"[bft {told['severity']}] {told['name']}: {told['key']}"
+    where = runbook(str(told["name"]))
+    return subject, str(told["text"]) + (f"\nWhat to do: {where}" if where else "")
 
 
 class Throttle:

@@ -23,6 +23,7 @@ from bft.risk.overrides import overridden
 from bft.risk.profiles import Profile
 from bft.services.executor import kill_sources
 from bft.services.executor.adoption import Adoption
+from bft.services.executor.alerts import mail
 from bft.services.executor.clocks import Skew
 from bft.services.executor.closing import Closing
 from bft.services.executor.day_close import DayClose
@@ -135,6 +136,7 @@ class Executor:
         self.equity = Equity(desk, self.facts, self.guard)
         self.day_close = DayClose(desk, self.guard)
         self.watching = Watching(desk)
+        self.hearing.erred = self.watching.erred
         self.lifetimes = Lifetimes(desk, self.sender)
 
     # life
@@ -335,17 +337,18 @@ class Executor:
         now = self.desk.now
         await self._parts.offload(lambda: self._parts.book.prune(now=now))
 
+    async def _aside(self, work: Callable[[], object]) -> None:
+        await (self._parts.aside or self._parts.offload)(work)
+
     async def _deliver(self) -> None:
         book, notifier, now = self._parts.book, self._parts.notifier, self.desk.now
-        aside = self._parts.aside or self._parts.offload
         waiting = await self._parts.offload(lambda: book.pending_outbox(limit=10))
-        for mail in waiting:
-            subject = f"[bft {mail['severity']}] {mail['name']}: {mail['key']}"
+        for told in waiting:
             try:
-                await aside(partial(notifier.notify, subject, str(mail["text"])))
+                await self._aside(partial(notifier.notify, *mail(told)))
             except UnavailableError:
                 return
-            await self._parts.offload(partial(book.delivered, [mail["id"]], at=now))
+            await self._parts.offload(partial(book.delivered, [told["id"]], at=now))
 
     async def _renew(self) -> None:
         book, clock = self._parts.book, self._parts.clock
@@ -368,6 +371,9 @@ class Executor:
         self.desk.writer.lease = None
         self.desk.writer.end(RefusedError(f"{why}; nothing is written any more"))
         self.desk.closing_down = True
+        lost = {"name": "LeaseLost", "severity": "page", "key": self.desk.account, "text": why}
+        send = partial(self._parts.notifier.notify, *mail(lost))  # no journal takes it any more
+        self.desk.spawn(self._aside(send), "lease lost")
         asyncio.get_running_loop().call_later(LEASE_TTL_S, self._end, f"lease lost: {why}")
 
     def _end(self, why: str) -> None:
