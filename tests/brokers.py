@@ -74,6 +74,7 @@ class Seat:
         self.venue, self.clock = venue, clock
         self.reports: list[Report] = []
         self.epochs, self.floor, self.patience_s = 0, 1, 30.0
+        self.acknowledged = 0
         self.listen: Callable[[Report], None] = self.reports.append
         self.broker: Broker = venue.broker()
 
@@ -84,6 +85,7 @@ class Seat:
             report=lambda report: self.listen(report),
             next_epoch=self._epoch,
             id_floor=lambda: self.floor,
+            id_acknowledged=lambda: self.acknowledged,
         )
         await self.broker.start(hooks)
         await self.session(SessionState.RECONCILING)

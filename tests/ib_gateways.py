@@ -29,7 +29,10 @@ class Desk(Seat):
 
     def hooks(self) -> BrokerHooks:
         return BrokerHooks(
-            report=self.reports.append, next_epoch=self._epoch, id_floor=lambda: self.floor
+            report=self.reports.append,
+            next_epoch=self._epoch,
+            id_floor=lambda: self.floor,
+            id_acknowledged=lambda: self.acknowledged,
         )
 
     def fault(self, word: str, **params: Any) -> None:

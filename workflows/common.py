@@ -53,6 +53,7 @@ DEFAULTS = {
     "quorum": "6",
     "must": "reg_3d,reg_10d,reg_30d",
     "mode": "paper",
+    "positions": "none",
     "models": '["all"]',
     "pod-light": "{}",
     "pod-heavy": "{}",

@@ -19,7 +19,7 @@ SLOT = f"--slot {handed('slot')}"
 
 scan = step(
     "scan",
-    f"scan {AR} --mode intraday --quotes {SLOT}",
+    f"scan {AR} --mode intraday --quotes {SLOT} --positions executor --trading {given('mode')}",
     effect="replace",
     retries=(2, 20, 2),
     pod="light",

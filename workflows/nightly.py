@@ -18,6 +18,7 @@ from workflows.common import (
 )
 
 DEADLINE = f"--deadline {given('deadline')}"
+BOOK = f"--positions {given('positions')} --trading {given('mode')}"
 HOW = f"--profile {given('model-profile')} --compute {given('compute')}"
 
 build = step(
@@ -75,7 +76,7 @@ rescore = step(
 )
 publish = step(
     "publish",
-    chain(f"scan {AR} --mode close", f"rank {AR}", f"screen {AR}", f"report {AR} --site"),
+    chain(f"scan {AR} --mode close {BOOK}", f"rank {AR}", f"screen {AR}", f"report {AR} --site"),
     effect="replace",
     retries="T",
     pod="heavy",
@@ -123,7 +124,7 @@ NIGHTLY = [
         "nightly",
         [*guarded("nightly", night), *containers],
         parameters=(
-            "root image image-train source model-profile compute gates-first"
+            "root image image-train source model-profile compute gates-first mode positions"
             " pod-heavy pod-score pod-train asof deadline"
         ).split(),
         deadline_s=43_200,

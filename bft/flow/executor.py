@@ -6,11 +6,13 @@ Source: executor specification, section 10.
 import sys
 from typing import Any
 
+from bft.domain.alerts import runbook
 from bft.domain.errors import RefusedError, UnavailableError
 from bft.domain.runs import Json
 from bft.ports import ExecutorApi
 
 LOOK_S = 5.0
+SHOWN_ALERTS = 5
 SHOWN = ("status", "mode", "account", "simulated", "session_state", "may_open", "reasons")
 
 
@@ -39,9 +41,26 @@ def _inside(api: ExecutorApi) -> Json:
         "unprotected": [row["symbol"] for row in held if not _protected(row)],
         "unknown": [order["id"] for order in orders if order["state"] == "UNKNOWN"],
         "working": sum(order["status"] in {"PENDING", "SUBMITTED"} for order in orders),
-        "halts": [f"{halt['scope']} {halt['key']}: {halt['reason']}" for halt in halts],
+        "halts": [_halt(halt) for halt in halts],
         "kill": {name: kill[name] for name in ("latched", "generation", "sources")},
+        "alerts": _alerts(_body(api, "/v1/events?limit=1000")["rows"]),
     }
+
+
+def _alerts(events: list[Json]) -> list[Json]:
+    """Of the newest alerts one of each name, with its runbook; at most five."""
+    newest: dict[str, Json] = {}
+    for event in events:
+        where = runbook(event["name"])
+        if where is not None:
+            told = {"at": event["at"], "text": event["message"], "runbook": where}
+            newest.setdefault(event["name"], {"name": event["name"], **told})
+    return list(newest.values())[:SHOWN_ALERTS]
+
+
+def _halt(row: Json) -> str:
+    """In words, with the id that resuming it asks for."""
+    return f"{row['scope']} {row['key']}: {row['reason']} ({row['halt_id']})"
 
 
 def _position(row: Json) -> Json:
@@ -113,3 +132,6 @@ def _say_trouble(told: Json) -> None:
     for name, value in lines:
         if value:
             sys.stderr.write(f"  {name}: {value}\n")
+    for alert in told["alerts"]:
+        sys.stderr.write(f"  {alert['at'][:16]} {alert['name']}: {alert['text']}\n")
+        sys.stderr.write(f"    what to do: {alert['runbook']}\n")

@@ -30,12 +30,14 @@ class BrokerHooks:
 
     `report` is called in the loop's thread, in the order of arrival, and never raises.
     `next_epoch` counts and stores a new connection. `id_floor` is the highest order id ever
-    stored for this client id, plus one.
+    stored for this client id, plus one: no id below it is used again. `id_acknowledged` is the
+    highest one that the broker acknowledged: one that counts from below it has lost its count.
     """
 
     report: Callable[[Report], None]
     next_epoch: Callable[[], int]
     id_floor: Callable[[], int]
+    id_acknowledged: Callable[[], int]
 
 
 class Broker(Protocol):

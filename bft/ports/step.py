@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import date
 
 Effect = Literal["pure", "replace", "once"]
+Inputs = Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,15 +104,16 @@ class Step:
     are of another class. `outputs` are keys of the JSON line that
     workflows may read. `settings` are names of Settings that are put on `args` before `run`.
     `code` lists the packages whose source is part of the marker key. `inputs` returns the digests
-    a re-run compares, or None: never cached. `done` is the line of a `once` step that would
-    change nothing, or None: a re-run workflow need not start it.
+    a re-run compares, None for one that is asked anew each time; or None: never cached. `done` is
+    the line of a `once` step that would change nothing, or None: a re-run workflow need not start
+    it.
     """
 
     effect: Effect
     summary: str
     arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[Ports, argparse.Namespace, Tick], Summary]
-    inputs: Callable[[Ports, argparse.Namespace], Mapping[str, str] | None] = lambda _p, _a: None
+    inputs: Callable[[Ports, argparse.Namespace], Inputs | None] = lambda _p, _a: None
     done: Callable[[Ports, argparse.Namespace], Json | None] = lambda _p, _a: None
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()

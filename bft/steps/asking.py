@@ -42,8 +42,12 @@ def connect(ports: Ports, args: argparse.Namespace) -> tuple[ExecutorApi, Mappin
         RefusedError: its mode is another.
         UnavailableError: it does not answer.
     """
-    mode = mode_of(args)
-    api = ports.executor(args.api_url, mode=mode)
+    return reach(ports, args.api_url, mode=mode_of(args))
+
+
+def reach(ports: Ports, url: str, *, mode: str) -> tuple[ExecutorApi, Mapping[str, Any]]:
+    """The executor at an address, in that mode; see `connect`."""
+    api = ports.executor(url, mode=mode)
     health: Mapping[str, Any] = answer(api.ask("GET", "/v1/health"))
     if health.get("mode") != mode:
         how = "add --live" if mode == "paper" else "leave --live away"

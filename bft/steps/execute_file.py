@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from bft.domain import sessions
 from bft.domain.errors import DataError
 from bft.domain.trading import SIGNALS
-from bft.steps.execute_rows import Row, body_of, one_set
+from bft.steps.execute_rows import PARSED, Row, body_of, one_set, parsed
 
 FIRST = (
     "action symbol shares price strategy reason timestamp stop_loss_pct take_profit_pct "
@@ -182,6 +183,11 @@ def _whole_row(line: _Line, asof: date, short: Mapping[str, Any]) -> Row:
     values = {name: _typed(line, name) for name in SIGNALS.names}
     if values["asof"] != asof:
         raise line.wrong("asof", f"{values['asof']}, but --asof is {asof}")
+    for name in PARSED:
+        try:
+            parsed(name, values[name])
+        except (ValueError, TypeError) as error:
+            raise line.wrong(name, str(error)) from error
     try:
         body = body_of(values)
     except (ValueError, TypeError, KeyError) as error:
@@ -220,7 +226,7 @@ def _typed(line: _Line, name: str) -> Any:
             return {"true": True, "false": False}[text.lower()]
         if kind.startswith("i"):
             return int(text)
-        return float(_number(text)) if kind.startswith("f") else text
+        return _float(text) if kind.startswith("f") else text
     except (ValueError, KeyError, InvalidOperation):
         raise line.wrong(name, f"{text!r} is no {kind}") from None
 
@@ -286,10 +292,18 @@ def _number(text: str) -> Decimal:
     return found
 
 
+def _float(text: str) -> float:
+    found = float(_number(text))
+    if not isfinite(found):
+        raise InvalidOperation(text)  # finite as a decimal, too large for a float
+    return found
+
+
 def _price(line: _Line) -> str | None:
     text = line.cells["price"]
     try:
         found = _number(text) if text else None
+        _float(text or "0")
     except InvalidOperation:
         raise line.wrong("price", f"{text!r} is no number") from None
     if found is not None and found <= 0:

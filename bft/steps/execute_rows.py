@@ -7,9 +7,11 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from bft.domain.errors import DataError
+from bft.domain.runs import check_finite
 from bft.domain.trading import Direction, SignalKind
 from bft.ports import Store
 
@@ -23,7 +25,7 @@ SENT_AS_IS = (
     "strength horizon_days expires_at reason ref_price_usd entry_order limit_price_usd "
     "stop_price_usd tag"
 ).split()
-_PARSED = ("evidence", "exits")
+PARSED = ("evidence", "exits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,11 @@ def stored_rows(store: Store, asof: date, slot: str) -> list[Row]:
     rows = _plain_rows(store.read("signals", asof=asof, partitions=[part]))
     ranks = _ranks(store, asof) if slot == "close" else {}
     rows.sort(key=lambda r: (ranks.get(r["signal_id"], len(ranks) + 1), -r["confidence"]))
-    return [Row(body=body_of(row), tag=row["tag"]) for row in rows]
+    try:
+        return [Row(body=body_of(row), tag=row["tag"]) for row in rows]
+    except ValueError as error:
+        text = f"signals {asof} slot {slot}: {error}; nothing was sent; run bft scan --fresh"
+        raise DataError(text) from error
 
 
 def _plain_rows(table: "pa.Table") -> list[dict[str, Any]]:
@@ -84,14 +90,35 @@ def _ranks(store: Store, asof: date) -> dict[str, int]:
 
 
 def body_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of one stored row; unknown values are left away."""
+    """The body of one stored row; unknown values are left away.
+
+    Raises:
+        ValueError: a number that is none, or text that is no JSON; names signal and column.
+    """
     made: dict[str, Any] = {name: _plain(row[name]) for name in SENT_AS_IS}
-    made |= {name: json.loads(row[name]) for name in _PARSED}
+    for name, value in made.items():
+        if isinstance(value, float) and not isfinite(value):
+            raise ValueError(f"{row['signal_id']}, column {name}: {value} is no number")
+    made |= {name: parsed(name, row[name]) for name in PARSED}
     opens = row["kind"] == SignalKind.ENTRY
     made["side"] = "BUY" if (row["direction"] == Direction.LONG) == opens else "SELL"
     made["quantity"] = int(row["qty"]) or None
     made["model_score"] = _score(made["evidence"], row)
     return {name: value for name, value in made.items() if value is not None}
+
+
+def parsed(name: str, text: str) -> Any:
+    """What a column of JSON says.
+
+    Raises:
+        ValueError: it is no JSON, or a number in it is NaN, infinite or too large.
+    """
+    found = json.loads(text)
+    try:
+        check_finite(found)
+    except DataError as error:
+        raise ValueError(f"column {name}: {error}") from error
+    return found
 
 
 def _score(evidence: Mapping[str, float], row: Mapping[str, Any]) -> float | None:

@@ -20,7 +20,9 @@ from bft.domain.runs import Json, check_finite
 from bft.ports import Manifest, Ports, Step, Store, Summary, Tick
 
 PACKAGE = Path(__file__).resolve().parents[1]
-UNKEYED = frozenset({"verb", "root", "json", "debug", "quiet", "events", "describe", "fresh"})
+UNKEYED = frozenset(
+    {"verb", "root", "json", "debug", "quiet", "events", "describe", "fresh", "api_url"}
+)
 """Arguments that change no output."""
 OTHER_OUTPUTS = ("live", "models", "legacy", "quotes")
 """Flags that make a verb write something else, which has a lineage of its own."""
@@ -81,7 +83,9 @@ def run_instant(ports: Ports, asof: date) -> datetime:
     return sessions.run_instant(asof, now=ports.clock.now(), replayed=replayed)
 
 
-def identity(verb: str, step: Step, args: argparse.Namespace, inputs: Mapping[str, str]) -> Json:
+def identity(
+    verb: str, step: Step, args: argparse.Namespace, inputs: Mapping[str, str | None]
+) -> Json:
     """What a marker's key is made of."""
     arguments = {k: v for k, v in vars(args).items() if k not in UNKEYED}
     code = code_digest(("domain", *step.code))
@@ -93,7 +97,7 @@ def cached(ports: Ports, verb: str, step: Step, args: argparse.Namespace) -> Jso
     if step.effect == "once" or getattr(args, "fresh", False) or _dry(args):
         return None
     inputs = step.inputs(ports, args)
-    if inputs is None:
+    if inputs is None or None in inputs.values():
         return None
     key = f"markers/{digest_of(identity(verb, step, args, inputs))}.json"
     if ports.store.digest(key) is None:
@@ -126,7 +130,7 @@ def execute(ports: Ports, verb: str, step: Step, args: argparse.Namespace, tick:
 def difference(ports: Ports, verb: str, step: Step, args: argparse.Namespace) -> str:
     """Say why an equal call would run: which input, argument or code changed, or what is gone."""
     inputs = step.inputs(ports, args)
-    if step.effect == "once" or inputs is None or _dry(args):
+    if step.effect == "once" or inputs is None or None in inputs.values() or _dry(args):
         return "never cached"
     about = json.loads(canonical(identity(verb, step, args, inputs)))
     lineage = _lineage_key(about)
@@ -153,7 +157,9 @@ def _dry(args: argparse.Namespace) -> bool:
     return bool(getattr(args, "dry_run", False))
 
 
-def _check_unchanged(verb: str, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+def _check_unchanged(
+    verb: str, before: Mapping[str, str | None], after: Mapping[str, str | None]
+) -> None:
     """What a step read is what its marker will claim."""
     changed = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
     if changed:

@@ -22,7 +22,7 @@ from bft.steps.lists import file_digest, symbols_of
 from bft.steps.quotes import KEPT_SESSIONS
 from bft.steps.record import published, run_instant, table_digests
 from bft.steps.sizes import sizes
-from bft.steps.standing import Standing, read_standing, standing_digest
+from bft.steps.standing import Standing, add_standing, standing_digest, standing_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--strategies", help="names with commas, or core")
     add("--param", action="append", default=[], help="NAME.KEY=VALUE")
     add("--watchlist", metavar="FILE", help="scan only these symbols")
-    add("--positions", metavar="FILE", help="JSON of what is held, pending and cooling down")
+    add_standing(parser)
     add("--top-n", type=COUNT_OR_0, default=5, help="entries tagged execute")
     add("--equity", type=MONEY, default=100_000.0, help="USD, for sizes shown")
     add("--dry-run", action="store_true", help="write nothing")
@@ -80,7 +80,7 @@ def _close(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     from bft.strategies.signals import signals_at
 
     strategies = enabled(args.strategies, args.param)
-    standing = read_standing(args.positions)
+    standing = standing_of(ports, args)
     inputs = watched(load(ports, args.asof, strategies), args.watchlist)
     tick(1, 3, "rules")
     began = time.monotonic()
@@ -332,8 +332,8 @@ def _quarantined(ports: Ports, asof: date) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
-    found = table_digests(ports.store, READS, args)
+def _inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str | None]:
+    found: dict[str, str | None] = {**table_digests(ports.store, READS, args)}
     found["watchlist"] = file_digest(args.watchlist)
     found["positions"] = standing_digest(args.positions)
     found["failed"] = failures.failures_digest(ports.store, args.asof, before="scan")
@@ -360,9 +360,10 @@ STEP = Step(
         "tags": "rows by tag",
         "warning": "what a reader must know first",
     },
-    settings=("strategies", "history_start"),
+    settings=("strategies", "history_start", "api_url"),
     code=(
         *("features", "strategies", "risk", "steps.scan", "steps.scan_intraday"),
-        *("steps.quotes", "steps.standing", "steps.gold_tables", "steps.failures", "steps.sizes"),
+        *("steps.quotes", "steps.standing", "steps.standing_executor", "steps.gold_tables"),
+        *("steps.failures", "steps.sizes"),
     ),
 )

@@ -23,7 +23,7 @@ from bft.ports import Ports, Source, Store, Summary, Tick
 from bft.steps import gold_tables, quotes, scan
 from bft.steps.failures import failed_steps, shown_only
 from bft.steps.scan import WATCH, Inputs, Stored, Terms
-from bft.steps.standing import Standing, read_standing
+from bft.steps.standing import Standing, standing_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -106,16 +106,16 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     return scan.summary(values, rows, skipped, objects, night.standing)
 
 
-def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
+def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str | None]:
     """Digests of what is read; quotes of now, or of a file, are never taken for those of before."""
     source = ports.source(source_spec(ports.store, args))
     again = source.replayed and not source.bulk and args.slot  # a simulator repeats itself
-    at = args.slot if again else ports.clock.now().isoformat()
     close = ports.store.manifest("signals", asof=args.asof)
     wanted = f"asof={args.asof},slot=close"
     found = [ref.digest for ref in (close.objects if close else ()) if ref.partition == wanted]
     raw = gold_tables.digests(ports.store, args.asof)
-    return {**raw, "quotes": f"{source.name} {at}", "signals": next(iter(found), "absent")}
+    told = f"{source.name} {args.slot}" if again else None
+    return {**raw, "quotes": told, "signals": next(iter(found), "absent")}
 
 
 def source_spec(store: Store, args: argparse.Namespace) -> str:
@@ -164,7 +164,7 @@ def read_night(ports: Ports, args: argparse.Namespace, strategies: Sequence[Any]
     stored = scan.read_stored(ports, args.asof, strategies)
     tables = gold_tables.known_tables(ports.store, args.asof, history_start=args.history_start)
     gold_tables.check_current(tables["bars"], args.asof)
-    standing = read_standing(args.positions)
+    standing = standing_of(ports, args)
     return Night(
         stored=stored,
         history=history_of(tables, asof=args.asof),

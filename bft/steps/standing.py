@@ -1,16 +1,18 @@
 """What is on already: held positions, entries that wait for their fill, cooldowns.
 
-The seam between the scan and whoever keeps the book. `--positions FILE` is one JSON object::
+The seam between the scan and whoever keeps the book. `--positions executor` asks the executor
+(`standing_executor`); `--positions FILE` is one JSON object::
 
     {"held": [{"symbol": "AAPL", "direction": "long", "strategy_id": "bollinger", "held_days": 3,
                "instrument": "STOCK", "value_usd": 9500.0, "stop_usd": null, "target_usd": null}],
      "pending": ["<signal_id>", ...],
      "cooling": [["AAPL", "bollinger"], ...]}
 
-Keys may be absent. Without a file nothing is held, and the entries that the close tagged
-`execute` are taken to wait.
+Keys may be absent. With `none` nothing is held, and the entries that the close tagged `execute`
+are taken to wait.
 """
 
+import argparse
 import hashlib
 import json
 from collections.abc import Mapping
@@ -19,16 +21,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bft.domain.trading import Direction, Instrument, Signal
+from bft.ports import Ports
+from bft.steps.asking import MODES, add_api
 
 if TYPE_CHECKING:
     from bft.strategies.signals import Held
+
+NONE, EXECUTOR = "none", "executor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """Positions, ids of pending entries (None: those the close executes), cooldowns.
 
-    `error` says why the book could not be read: then entries are blocked, exits go on.
+    A cooldown is (symbol, strategy); an empty strategy is any. `error` says why the book could not
+    be read: then entries are blocked, exits go on.
     """
 
     held: "tuple[Held, ...]" = ()
@@ -43,10 +50,30 @@ class Standing:
         return [signal for signal, _ in stored if signal.signal_id in self.pending]
 
 
-def read_standing(path: str | None) -> Standing:
+def add_standing(parser: argparse.ArgumentParser) -> None:
+    """Add `--positions`, and where and in which mode the executor is asked."""
+    add = parser.add_argument
+    add("--positions", default=NONE, metavar="none|executor|FILE", help="what is on (none)")
+    add_api(parser)
+    add("--trading", choices=MODES, default="paper", help="the executor's mode must be this")
+
+
+def standing_of(ports: Ports, args: argparse.Namespace) -> Standing:
+    """What `--positions` names: nothing, what the executor says now, or a file.
+
+    Raises:
+        UnavailableError: the executor does not answer; nothing is taken to be flat.
+        RefusedError: it trades in another mode than `--trading`, or refuses the token.
+    """
+    if args.positions == EXECUTOR:
+        from bft.steps.standing_executor import told
+
+        return told(ports, args.api_url, mode=args.trading)
+    return Standing() if args.positions == NONE else read_standing(args.positions)
+
+
+def read_standing(path: str) -> Standing:
     """The book in a file; one that cannot be read leaves `error`."""
-    if path is None:
-        return Standing()
     try:
         body = json.loads(Path(path).read_text(encoding="utf-8"))
         return Standing(
@@ -59,10 +86,12 @@ def read_standing(path: str | None) -> Standing:
         return Standing(pending=(), error=text)
 
 
-def standing_digest(path: str | None) -> str:
-    """sha256 of the file, or why there is none."""
+def standing_digest(where: str) -> str | None:
+    """sha256 of the file, or why there is none; None: the executor, asked anew each time."""
+    if where in {NONE, EXECUTOR}:
+        return where if where == NONE else None
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else "none"
+        return hashlib.sha256(Path(where).read_bytes()).hexdigest()
     except OSError as error:
         return f"unreadable: {error.strerror}"
 

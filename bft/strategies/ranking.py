@@ -27,7 +27,8 @@ Facts = Mapping[Any, Any]
 class Book:
     """What is on already: symbols held or pending, cooling down, and sizes for the sector cap.
 
-    `allow_short` names strategies that may sell stock short. `notional_usd` is the value that the
+    `cooling` are (symbol, strategy), an empty strategy being any. `allow_short` names strategies
+    that may sell stock short. `notional_usd` is the value that the
     entry of a signal id would add; `records` are (trades, mean R) of a strategy's walk-forward
     trades. `shown_only` says why entries of a strategy are not to be sent.
     """
@@ -192,7 +193,8 @@ class _Gates:
     def _own(self, signal: Signal) -> str | None:
         if signal.symbol in self._book.open_usd:
             return "held_or_pending"
-        if (signal.symbol, signal.strategy_id) in self._book.cooling:
+        names = {(signal.symbol, signal.strategy_id), (signal.symbol, "")}
+        if names & self._book.cooling:
             return "cooldown"
         if signal.confidence < MIN_CONFIDENCE[signal.instrument]:
             return "conf_min"

@@ -163,6 +163,10 @@ def test_kill_shuts_opening_until_an_admin_clears_it(day: Running) -> None:
     code, line, _ = day.bft("kill", "--reason", "drill", "--root", day.root)
     assert (code, line["latched"], line["generation"]) == (0, True, 1)
     assert day.bft("status", "--check", "--root", day.root)[0] == 77
+    _, line, err = day.bft("status", "--root", day.root)
+    latched = next(a for a in line["executor"]["alerts"] if a["name"] == "KillLatched")
+    assert "drill" in latched["text"]
+    assert f"what to do: {latched['runbook']}" in err
     assert day.bft("kill", "--clear", 1, "--root", day.root)[0] == 77
     assert day.bft("kill", "--clear", 7, "--root", day.root, role="admin")[0] == 77
     code, line, _ = day.bft("kill", "--clear", 1, "--root", day.root, role="admin")

@@ -16,6 +16,8 @@ from order_roots import NIGHT, OPEN, Running, night_root, running_executor
 from servers import free_port, wait_for
 from waiting import until
 
+from bft.adapters.store.book import SqlBook
+
 ACCOUNT = "DU0000001"
 LEAST_S = 0.05
 
@@ -84,6 +86,10 @@ def test_nights_signal_becomes_a_protected_position_and_is_closed(tmp_path: Path
         options = ("--broker", "ib", "--clock", "gateway")
         with running_executor(root, *options, **settings) as run, client(run) as api:
             _story(run, sim, api)
+    book = SqlBook(f"sqlite:///{root / 'state.db'}", at=OPEN)
+    days = {row.entry.at.date() for row in book.journal()}
+    book.close()
+    assert days == {OPEN.date()}  # no entry bears the machine's time, the first ones neither
 
 
 def client(run: Running) -> httpx.Client:

@@ -50,13 +50,24 @@ def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     """Whole numbers that order as the values do; null is the highest."""
     if pa.types.is_string(column.type):
         coded = column.combine_chunks().dictionary_encode()
-        rank = pc.rank(coded.dictionary, tiebreaker="dense").to_numpy().astype(np.int64)
-        codes = coded.indices.cast(pa.int64()).fill_null(len(rank)).to_numpy(zero_copy_only=False)
+        rank = _integers(pc.rank(coded.dictionary, tiebreaker="dense").cast(pa.int64()))
+        codes = _integers(_filled(coded.indices.cast(pa.int64()), len(rank)))
         places: npt.NDArray[np.int64] = np.r_[rank, _LAST][codes]
         return places
     if pa.types.is_date(column.type):
         column = column.cast(pa.int32())
-    numbers: npt.NDArray[np.int64] = (
-        column.cast(pa.int64()).fill_null(_LAST).combine_chunks().to_numpy(zero_copy_only=False)
-    )
-    return numbers
+    return _integers(_filled(column.cast(pa.int64()), _LAST).combine_chunks())
+
+
+def _integers(column: pa.Array) -> npt.NDArray[np.int64]:
+    """64-bit integers without nulls, as they lie in memory; `to_numpy` would import pandas."""
+    data = column.buffers()[1]
+    if data is None:
+        return np.empty(0, dtype=np.int64)
+    found: npt.NDArray[np.int64] = np.frombuffer(data, dtype=np.int64)
+    return found[column.offset : column.offset + len(column)]
+
+
+def _filled(column: pa.Array | pa.ChunkedArray, value: int) -> pa.Array | pa.ChunkedArray:
+    """Nulls as `value`; where there are none no scalar is made, which would import pandas."""
+    return column.fill_null(value) if column.null_count else column

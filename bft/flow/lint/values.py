@@ -27,7 +27,7 @@ from bft.flow.lint.document import (
 CONFIG_KEYS = {
     "bft-workflow": frozenset(
         "root image image-train source model-profile compute gates gates-first approvals quorum "
-        "must mode models pod-light pod-heavy pod-score pod-train".split()
+        "must mode positions models pod-light pod-heavy pod-score pod-train".split()
     ),
     "bft-limits": frozenset({"train", "pull"}),
 }

@@ -4,10 +4,12 @@ Source: executor specification, section 14.
 """
 
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from bft.domain.alerts import PAGES, WARNINGS, runbook
+from bft.domain.runs import Json
 
 SAME_S, PER_MINUTE, PER_HOUR = 300, 10, 50
 
@@ -18,17 +20,6 @@ class Severity(StrEnum):
     PAGE = "page"
     WARN = "warn"
     INFO = "info"
-
-
-PAGES = frozenset(
-    "ExecutorDown BrokerDown ApprovalNeeded UnknownOrder Overfill ProtectionMissing ExitStuck "
-    "IdRollback PositionMismatch StateRestored SymbolFenced DayLossHalt DrawdownHalt KillLatched "
-    "LiveLockBroken WrongAccount StateNotWritable LeaseLost JournalBroken".split()
-)
-WARNINGS = frozenset(
-    "LoginTomorrow ClockSkew QuoteStale MonitorSlow DayLossNear ForeignOrder NoSignals RejectRate "
-    "BrokerErrors PacingErrors AuthFailures".split()
-)
 
 
 def severity(name: str) -> Severity:
@@ -53,11 +44,11 @@ class Alert:
         return severity(self.name)
 
 
-async def past_outbox(
-    offload: Callable[[Callable[[], None]], Awaitable[object]], mail: Callable[[], None]
-) -> None:
-    """Send what no book may take any more: it is another process's by now."""
-    await offload(mail)
+def mail(told: Json) -> tuple[str, str]:
+    """Subject and text of a notification: what it is, and where it says what to do."""
+    subject = f"[bft {told['severity']}] {told['name']}: {told['key']}"
+    where = runbook(str(told["name"]))
+    return subject, str(told["text"]) + (f"\nWhat to do: {where}" if where else "")
 
 
 class Throttle:

@@ -32,13 +32,17 @@ class ShiftedClock:
 def clock_for(name: str, system: Clock, *, broker: str) -> Clock:
     """The clock that `--clock` names: system, gateway (follows a simulated peer), or an instant.
 
+    That of a gateway stands at the machine's time until it is set (`peer_clock`).
+
     Raises:
-        ConfigError: no such clock, or an instant without the paper broker.
+        ConfigError: no such clock, or one that needs another broker.
     """
     timer = asyncio.get_running_loop().time
     if name == "system":
         return system
     if name == "gateway":
+        if broker != "ib":
+            raise ConfigError("--clock gateway: a gateway's clock needs --broker ib")
         return ShiftedClock(system.now(), timer=timer)
     try:
         instant = datetime.fromisoformat(name)

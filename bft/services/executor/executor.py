@@ -22,8 +22,9 @@ from bft.ports import Book, Broker, BrokerHooks, Clock, Lease, Notifier
 from bft.risk.overrides import overridden
 from bft.risk.profiles import Profile
 from bft.services.executor import kill_sources
-from bft.services.executor.alerts import past_outbox
-from bft.services.executor.clocks import ShiftedClock, Skew
+from bft.services.executor.adoption import Adoption
+from bft.services.executor.alerts import mail
+from bft.services.executor.clocks import Skew
 from bft.services.executor.closing import Closing
 from bft.services.executor.day_close import DayClose
 from bft.services.executor.desk import Desk
@@ -38,8 +39,9 @@ from bft.services.executor.live_lock import Route, check_route, lock_problem, pe
 from bft.services.executor.marker import Process, SendMarker
 from bft.services.executor.opening import Opening
 from bft.services.executor.option_facts import LoadChains, OptionDesk, no_chains
+from bft.services.executor.peer_clock import follow
 from bft.services.executor.reconcile import Reconciler
-from bft.services.executor.recovery import recovered, restored, restored_halt, whole
+from bft.services.executor.recovery import recovered, restored, whole
 from bft.services.executor.reference import Reference
 from bft.services.executor.sending import Sender
 from bft.services.executor.splits import Splits
@@ -126,7 +128,9 @@ class Executor:
         self.guard = Guard(desk, self.sender, self.leaving)
         desk.poke, desk.touch = self.guard.poke, self.guard.touch
         self.hearing = Hearing(desk, self)
-        self.reconciler = Reconciler(desk, self.hearing, Splits(desk, self.guard))
+        self.adoption = Adoption(desk, self.guard)
+        splits = Splits(desk, self.guard)
+        self.reconciler = Reconciler(desk, self.hearing, splits, self.adoption)
         self.options = OptionDesk(desk, self._parts.load_chains)
         self.facts = Facts(desk, self.guard.covers, self.options)
         self.opening = Opening(desk, self.sender, self.guard, self.facts)
@@ -135,6 +139,7 @@ class Executor:
         self.equity = Equity(desk, self.facts, self.closing)
         self.day_close = DayClose(desk, self.guard)
         self.watching = Watching(desk)
+        self.hearing.erred = self.watching.erred
         self.lifetimes = Lifetimes(desk, self.sender)
 
     # life
@@ -226,12 +231,9 @@ class Executor:
         )
 
     def stranger(self, order_ref: str, what: str) -> None:
-        """An order of ours that state does not hold: halt until an admin has looked."""
-        held = {halt.rule for halt in self.desk.state.active_halts(self.desk.now)}
-        if "state_restored" not in held:
-            halt = restored_halt(self.desk, f"{order_ref} ({what})")
-            self.desk.note(entries.halt(halt))
-        self.desk.alert("StateRestored", order_ref, f"{order_ref}: {what}, not in state")
+        """An order of ours that state does not hold: halt, and look at all of them."""
+        self.adoption.halt(order_ref, what)
+        self.query(executions=True)
 
     def session(self, report: SessionReport) -> None:
         """Reconcile on the way to ARMED; tell what a report notes."""
@@ -276,7 +278,10 @@ class Executor:
 
     def _hooks(self) -> BrokerHooks:
         return BrokerHooks(
-            report=self.hearing.hear, next_epoch=self._next_epoch, id_floor=self._id_floor
+            report=self.hearing.hear,
+            next_epoch=self._next_epoch,
+            id_floor=self._id_floor,
+            id_acknowledged=self._id_acknowledged,
         )
 
     def _next_epoch(self) -> int:
@@ -286,6 +291,11 @@ class Executor:
 
     def _id_floor(self) -> int:
         return self.desk.state.order_ids.get(self.desk.broker.client_id, 0) + 1
+
+    def _id_acknowledged(self) -> int:
+        client = self.desk.broker.client_id
+        told = (o for o in self.desk.state.orders.values() if o.client_id == client)
+        return max((order.order_id for order in told if order.broker_status), default=0)
 
     def _pulled(self, source: str) -> None:
         self.killing.latch(source, by=source)
@@ -323,8 +333,7 @@ class Executor:
         if not desk.broker.state.may_cancel and desk.broker.state is not SessionState.SYNCING:
             return
         told = await desk.broker.broker_time()
-        if isinstance(desk.clock, ShiftedClock) and desk.route.clock == "gateway":
-            desk.clock.set(told)
+        follow(desk.clock, desk.route.clock, desk.broker, told)
         desk.skew.sample((told - desk.now).total_seconds())
         if desk.skew.broken and desk.skew.samples_s:
             text = f"the broker's clock differs by {desk.skew.samples_s[-1]:+.1f} s"
@@ -335,17 +344,18 @@ class Executor:
         now = self.desk.now
         await self._parts.offload(lambda: self._parts.book.prune(now=now))
 
+    async def _aside(self, work: Callable[[], object]) -> None:
+        await (self._parts.aside or self._parts.offload)(work)
+
     async def _deliver(self) -> None:
         book, notifier, now = self._parts.book, self._parts.notifier, self.desk.now
-        aside = self._parts.aside or self._parts.offload
         waiting = await self._parts.offload(lambda: book.pending_outbox(limit=10))
-        for mail in waiting:
-            subject = f"[bft {mail['severity']}] {mail['name']}: {mail['key']}"
+        for told in waiting:
             try:
-                await aside(partial(notifier.notify, subject, str(mail["text"])))
+                await self._aside(partial(notifier.notify, *mail(told)))
             except UnavailableError:
                 return
-            await self._parts.offload(partial(book.delivered, [mail["id"]], at=now))
+            await self._parts.offload(partial(book.delivered, [told["id"]], at=now))
 
     async def _renew(self) -> None:
         book, clock = self._parts.book, self._parts.clock
@@ -368,9 +378,9 @@ class Executor:
         self.desk.writer.lease = None
         self.desk.writer.end(RefusedError(f"{why}; nothing is written any more"))
         self.desk.closing_down = True
-        told = f"{why}; this process ends, orders rest as they are"
-        mail = partial(self._parts.notifier.notify, "[bft page] LeaseLost", told)
-        self.desk.spawn(past_outbox(self._parts.aside or self._parts.offload, mail), "lease lost")
+        lost = {"name": "LeaseLost", "severity": "page", "key": self.desk.account, "text": why}
+        send = partial(self._parts.notifier.notify, *mail(lost))  # no journal takes it any more
+        self.desk.spawn(self._aside(send), "lease lost")
         asyncio.get_running_loop().call_later(LEASE_TTL_S, self._end, f"lease lost: {why}")
 
     def _end(self, why: str) -> None:

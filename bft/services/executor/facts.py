@@ -12,7 +12,7 @@ from itertools import islice
 
 from bft.domain import sessions
 from bft.domain.broker import WhatIf
-from bft.domain.orders import Contract, Intent, IntentState, Leg, OrderRequest, Reason
+from bft.domain.orders import Contract, Identity, Intent, IntentState, Leg, OrderRequest, Reason
 from bft.domain.trading import Instrument
 from bft.ledger.days import trading_day
 from bft.ledger.records import Limits
@@ -69,7 +69,7 @@ class Facts:
             profile=desk.profile,
             mode=self._mode(order, asked),
             session=self._session(),
-            fences=self._fences(order, asked),
+            fences=self._fences(order, asked, contract),
             skews_s=desk.skew.samples_s,
             symbol=self._symbol(order, underlying, contract, matches),
             data=self._data(order, underlying),
@@ -115,7 +115,7 @@ class Facts:
             writable=desk.writer.writable,
         )
 
-    def _fences(self, order: OrderRequest, asked: Asked) -> FenceFacts:
+    def _fences(self, order: OrderRequest, asked: Asked, contract: Contract | None) -> FenceFacts:
         desk = self._desk
         halts = desk.state.active_halts(desk.now)
         unknown = {
@@ -129,9 +129,24 @@ class Facts:
             halts=tuple(Halt(scope=h.scope, key=h.key, reason=h.reason) for h in halts),
             unknown_symbols=tuple(sorted(unknown)),
             roles=asked.roles,
-            entry_exists=order.signal_id in desk.state.entry_signals,
+            entry_exists=order.signal_id in desk.state.entry_signals
+            or self._adopted(order, contract),
             twin_exists=asked.twin,
         )
+
+    def _adopted(self, order: OrderRequest, contract: Contract | None) -> bool:
+        """Whether this very entry was taken back from the broker, its signal being lost."""
+        if contract is None:
+            return False
+        identity = Identity(
+            signal_id=order.signal_id,
+            account=self._desk.account,
+            con_id=contract.con_id,
+            side=order.side,
+            leg=Leg.ENTRY,
+            day=trading_day(self._desk.now, sec_type=contract.sec_type),
+        )
+        return identity.intent_id in self._desk.state.intents
 
     def _symbol(
         self, order: OrderRequest, underlying: str, contract: Contract | None, matches: int

@@ -74,6 +74,7 @@ class Hearing:
         self._foreign: set[tuple[int, int]] = set()
         self._held: dict[int, Decimal] = {}
         self._unended: set[str] = set()
+        self.erred: Callable[[ErrorReport], None] = lambda _: None
         self._handlers: dict[type, Callable[[Any], None]] = {
             OrderReport: lambda told: self.order(told.order, epoch=told.epoch),
             ExecutionReport: lambda told: self.execution(told.execution, epoch=told.epoch),
@@ -302,6 +303,7 @@ class Hearing:
     def _error(self, report: ErrorReport) -> None:
         intent = self._addressed(report)
         self._desk.heard_code(report.code)
+        self.erred(report)
         if report.kind is ErrorKind.PACING:
             self._desk.alert("PacingErrors", str(report.code), f"{report.code} {report.text}")
         if intent is None:

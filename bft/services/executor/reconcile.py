@@ -19,6 +19,7 @@ from bft.domain.orders import REF_PREFIX, Execution, FillSource, Intent, IntentS
 from bft.domain.runs import Json
 from bft.ledger import entries
 from bft.ledger.records import Halt
+from bft.services.executor.adoption import Adoption
 from bft.services.executor.desk import Desk
 from bft.services.executor.hearing import WORKING, Hearing, same_order
 from bft.services.executor.restart import first_restart
@@ -34,8 +35,9 @@ GONE = frozenset({IntentState.ACKED, IntentState.PARTIAL, IntentState.CANCEL_PEN
 class Reconciler:
     """Compares on every way to ARMED, every 30 s, in full every 5 min, and on request."""
 
-    def __init__(self, desk: Desk, hearing: Hearing, splits: Splits) -> None:
+    def __init__(self, desk: Desk, hearing: Hearing, splits: Splits, adoption: Adoption) -> None:
         self._desk, self._hearing, self._splits = desk, hearing, splits
+        self._adoption = adoption
         self._differs: dict[int, tuple[Decimal, float | None]] = {}
         self._lock = asyncio.Lock()
         self._unknown_since: dict[str, float] = {}
@@ -98,6 +100,8 @@ class Reconciler:
         self, snapshot: Snapshot, before: dict[str, Intent], *, why: str, asked: float
     ) -> Json:
         desk, was = self._desk, dict(self._desk.state.intents)
+        if self._adoption.take(snapshot):
+            self.query(executions=True)
         for told in snapshot.executions or ():
             # one that cannot be booked is told of, and keeps no session from arming
             self._hearing.hear(ExecutionReport(execution=_recovered(told), epoch=snapshot.epoch))

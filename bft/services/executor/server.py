@@ -32,11 +32,12 @@ from bft.services.executor.api.auth import Keyring
 from bft.services.executor.api.health import PROBE_S, TICK_S, probe
 from bft.services.executor.api.service import About, Service
 from bft.services.executor.chain_night import ChainNight
-from bft.services.executor.clocks import clock_for
+from bft.services.executor.clocks import ShiftedClock, clock_for
 from bft.services.executor.executor import LEASE_TTL_S, Executor, Parts
 from bft.services.executor.live_lock import check_route
 from bft.services.executor.marker import machine_boot_id
 from bft.services.executor.night import Night
+from bft.services.executor.peer_clock import READER_ID, peer_time
 from bft.services.executor.restart import parse_time
 from bft.services.executor.settings import check_bind, check_files, folder_of, profile_of, route_of
 from bft.settings import Settings, token_secrets
@@ -103,6 +104,9 @@ class _Life:
         check_route(route, now=clock.now())
         folder = folder_of(values, ports.store.root)
         folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(clock, ShiftedClock) and route.clock == "gateway":
+            reads = replace(values, ib_client_id=READER_ID)
+            clock.set(await peer_time(broker_of(reads, folder=folder, clock=ports.clock)))
         broker = broker_of(values, folder=folder, clock=clock)
         notifier, book = ports.notifier, ports.book
         parts = Parts(

@@ -3,11 +3,12 @@
 Source: executor specification, sections 7.1 and 14.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 
 from bft.domain import sessions
-from bft.domain.broker import SessionNote, SessionReport, SessionState
+from bft.domain.broker import ErrorKind, ErrorReport, SessionNote, SessionReport, SessionState
 from bft.domain.orders import Contract, IntentState, Leg
 from bft.ledger.days import trading_day
 from bft.services.executor.desk import Desk
@@ -15,6 +16,8 @@ from bft.services.executor.restart import in_restart_window
 from bft.services.executor.underlying import stock_of
 
 DOWN_S, QUOTE_S, MONITOR_S = 60.0, 60.0, 5.0
+ERRORS, ERRORS_S = 5, 60.0
+QUIET = frozenset({ErrorKind.MESSAGE, ErrorKind.FARM_OK, ErrorKind.CANCELLED, ErrorKind.DATA})
 SIGNALS_BY = time(10)
 REJECTS_WITHIN, REJECTS_LEAST, REJECTS_FRAC = timedelta(hours=1), 10, 0.05
 NOTES = {
@@ -33,11 +36,22 @@ class Watching:
         self._desk = desk
         self._away_since: float | None = None
         self._quoted: dict[int, tuple[datetime | None, float]] = {}
+        self._errors: deque[tuple[float, int]] = deque(maxlen=ERRORS)
 
     def noted(self, report: SessionReport) -> None:
         """A session report with something people must know."""
         if report.note is not None:
             self._desk.alert(NOTES[report.note], self._desk.account, report.reason)
+
+    def erred(self, report: ErrorReport) -> None:
+        """Count a code that says something went wrong; five within a minute are told."""
+        if report.kind in QUIET:
+            return
+        now = self._desk.timer()
+        self._errors.append((now, report.code))
+        if len(self._errors) == ERRORS and now - self._errors[0][0] <= ERRORS_S:
+            codes = ", ".join(str(code) for _, code in self._errors)
+            self._desk.alert("BrokerErrors", self._desk.account, f"codes {codes} within 60 s")
 
     def turn(self) -> None:
         """Tell what has gone on for too long."""

@@ -4,9 +4,9 @@ Where the faults of executor specification, section 12, are provoked:
 
 | fault | file of this folder |
 |---|---|
-| F1 | test_f01_crashes, test_f01_sigkill, test_soak |
+| F1 | test_f01_crashes, test_f01_sigkill, test_restored, test_soak |
 | F2 F3 | test_f02_sessions, test_evidence |
-| F4 F5 F6 F17 F18 F19 F22 | test_f04_state, test_turns |
+| F4 F5 F6 F17 F18 F19 F22 | test_f04_state, test_turns; as processes ../test_execute_faults |
 | F7 F13 F14 F20 F21 | test_f07_market |
 | F21 | test_f21_legs |
 | F8 F9 F12 F16 | test_f08_fills, test_f12_twins, test_races |
@@ -62,6 +62,24 @@ def test_no_marker_proves_that_nothing_was_sent(
         halted = {halt.rule for halt in scene.executor.desk.state.active_halts(scene.clock.now())}
         assert ("unknown_order" in halted) == (state is IntentState.UNKNOWN)
         assert scene.at_broker(scene.entry()) == []
+
+    wired(tmp_path, story)
+
+
+def test_ids_of_lapsed_orders_are_no_rollback(tmp_path: Path) -> None:
+    """The gateway never saw them and counts from below; one that it acknowledged is told."""
+
+    async def story(scene: WireScene) -> None:
+        await scene.die_at(Point.AFTER_FSYNC, work=scene.submit(signal()))
+        await scene.again()
+        assert scene.entry().state is IntentState.LAPSED
+        assert "IdRollback" not in scene.alerts()
+        entry = await bought(scene, signal_id="another")
+        assert (entry.order_id or 0) > (scene.intents(Leg.STOP)[0].order_id or 0)
+        scene.fault("id_rollback", n=2)
+        scene.cut()
+        await scene.wait(lambda: "IdRollback" in scene.alerts())
+        await scene.rearmed()
 
     wired(tmp_path, story)
 

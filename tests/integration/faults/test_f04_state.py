@@ -63,7 +63,8 @@ def test_f05_lost_lease_opens_and_writes_nothing_more(tmp_path: Path) -> None:
         later = await asyncio.gather(scene.submit(signal("NVDA")), return_exceptions=True)
         assert getattr(later[0], "intent_id", None) is None
         assert (await asyncio.wait_for(scene.executor.ended, 20)).startswith("lease lost")
-        assert any("LeaseLost" in subject for subject, _ in scene.told.mails)
+        subjects = [subject for subject, _ in scene.told.mails]
+        assert f"[bft page] LeaseLost: {scene.executor.desk.account}" in subjects
         await scene.sleep(1)
         assert scene.journal() == before, "another process may have written since"
         assert len(scene.broker.placed) == 3

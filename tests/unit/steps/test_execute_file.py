@@ -185,3 +185,20 @@ def test_signals_that_no_scan_made_name_the_command(tmp_path: Path) -> None:
     ports = make_ports(tmp_path / "root")
     with pytest.raises(DataError, match="bft scan --asof 2026-01-02"):
         stored_rows(ports.store, ASOF, "close")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"confidence": float("nan")}, "aaplbollinger20260102, column confidence: nan"),
+        ({"evidence": '{"rank_10d": NaN}'}, "column evidence: rank_10d is nan"),
+    ],
+)
+def test_stored_number_that_is_none_refuses_the_night(
+    tmp_path: Path, wrong: dict[str, object], said: str
+) -> None:
+    ports = make_ports(tmp_path / "root")
+    parts = {f"asof={ASOF},slot=close": rows_to("signals", [signal(ASOF, "AAPL", **wrong)])}
+    ports.store.publish("signals", asof=ASOF, partitions=parts)
+    with pytest.raises(DataError, match=said):
+        stored_rows(ports.store, ASOF, "close")

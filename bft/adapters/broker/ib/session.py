@@ -190,7 +190,7 @@ class Session:
             return
         try:
             link.inbox.epoch = self.epoch = self._hooks.next_epoch()
-            floor = self._hooks.id_floor()
+            floor, known = self._hooks.id_floor(), self._hooks.id_acknowledged()
         except BftError as error:
             link.close(f"state: {error}")
             return
@@ -200,8 +200,9 @@ class Session:
         link.ask_data_type()
         self.feed.attach(link)
         self._run("probe", self._probe(link))
-        rolled = told < floor
-        reason = f"id_rollback: next id {told}, stored floor {floor}" if rolled else "connected"
+        rolled = told <= known  # ids that were reserved and never sent leave a gap: no rollback
+        text = f"id_rollback: next id {told}, though {known} was acknowledged; {floor} is used"
+        reason = text if rolled else "connected"
         self._begin_sync(link, reason, note=SessionNote.ID_ROLLBACK if rolled else None)
 
     def _right_account(self, link: Link) -> bool:

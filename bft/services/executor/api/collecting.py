@@ -3,8 +3,8 @@
 Source: executor specification, section 1.4.
 """
 
+from bft.domain.alerts import PAGES, WARNINGS
 from bft.domain.orders import Reason
-from bft.services.executor.alerts import PAGES, WARNINGS
 from bft.services.executor.api.metrics import Metrics
 from bft.services.executor.desk import Desk
 

@@ -8,8 +8,10 @@ from collections.abc import Collection
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from bft.domain.broker import SessionState
+from bft.domain.orders import Decision, OrderRequest, Verdict
 
 PREFIX = "bft_executor_"
+GATE_RULE = 16
 _FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _BPS = (-50.0, -10.0, -5.0, -1.0, 0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
@@ -98,6 +100,20 @@ class Metrics:
     def text(self) -> bytes:
         """The Prometheus exposition."""
         return generate_latest(self.registry)
+
+
+def model_labels(order: OrderRequest, decision: Decision, sets: Collection[str]) -> tuple[str, str]:
+    """Version and reason of an order that the model gate (rule 16) denied.
+
+    A version is a forecast set of the night's; an order that names another is `other`, one that
+    names none is `none`. The reason is what rule 16 found.
+    """
+    named = order.model_version or order.set_digest
+    version = "none" if named is None else named if named in sets else "other"
+    gate = next(result for result in decision.rules if result.number == GATE_RULE)
+    if gate.verdict is Verdict.MISSING:
+        return version, "score_missing" if "score" in gate.note else "age_missing"
+    return version, "too_old" if "too old" in gate.note else "score_low"
 
 
 def label(symbol: str, known: Collection[str]) -> str:

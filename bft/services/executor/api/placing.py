@@ -26,7 +26,7 @@ from bft.ledger import entries
 from bft.ledger.records import Trade
 from bft.ledger.state import KEPT
 from bft.services.executor.api.idempotency import Answer, Asking, hash_of, key_of
-from bft.services.executor.api.metrics import label
+from bft.services.executor.api.metrics import label, model_labels
 from bft.services.executor.api.order_body import OrderBody
 from bft.services.executor.api.problems import Problem
 from bft.services.executor.api.service import Service
@@ -183,7 +183,8 @@ class Placing:
         reason = (decision.reason or Reason.OTHER).value
         metrics.orders_blocked.labels(symbol, order.side.value, reason).inc()
         if decision.reason is Reason.MODEL_GATE:
-            metrics.model_blocks.labels("production", reason).inc()
+            sets = {row.set_digest for row in desk.reference.forecasts.values()}
+            metrics.model_blocks.labels(*model_labels(order, decision, sets)).inc()
 
     def _held(self, symbol: str, strategy: str) -> int:
         """Units that an order of the other side would close."""

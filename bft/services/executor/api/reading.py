@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.responses import JSONResponse
 
 from bft.domain import sessions
@@ -58,14 +58,25 @@ class PositionView(BaseModel):
     opened_at: datetime
     underlying: str
     sec_type: str
+    right: str | None = Field(description="C or P of an option")
     con_id: int
     account: str
 
 
+class CooldownView(BaseModel):
+    """No entry in a symbol until then; an empty strategy is any."""
+
+    symbol: str
+    strategy_id: str
+    until: datetime
+    reason: str
+
+
 class Positions(BaseModel):
-    """What is held."""
+    """What is held, and what was left so lately that it is not entered again."""
 
     positions: list[PositionView]
+    cooldowns: list[CooldownView]
 
 
 class Rows(BaseModel):
@@ -121,7 +132,8 @@ class History(BaseModel):
 @router.get("/v1/positions", response_model=Positions, responses=errors())
 async def get_positions(request: Request, _: Reads) -> JSONResponse:
     """What is held, by the executor's own book."""
-    return JSONResponse({"positions": positions_of(service_of(request))})
+    service = service_of(request)
+    return JSONResponse({"positions": positions_of(service), "cooldowns": cooldowns_of(service)})
 
 
 def positions_of(service: Service) -> list[dict[str, Any]]:
@@ -129,6 +141,22 @@ def positions_of(service: Service) -> list[dict[str, Any]]:
     held = sorted(service.desk.state.positions.values(), key=lambda p: (p.symbol, p.con_id))
     stops = stops_by_contract(service)
     return [position_view(service, each, stops.get(each.con_id, ())) for each in held]
+
+
+def cooldowns_of(service: Service) -> list[dict[str, str]]:
+    """Cooldowns that run now, by symbol."""
+    rows = service.desk.state.cooldowns.values()
+    running = (row for row in rows if row.account == service.desk.account)
+    return [
+        {
+            "symbol": row.symbol,
+            "strategy_id": row.strategy,
+            "until": row.until.isoformat(),
+            "reason": row.reason,
+        }
+        for row in sorted(running, key=lambda row: (row.symbol, row.strategy))
+        if row.until > service.now
+    ]
 
 
 def stops_by_contract(service: Service) -> dict[int, list[Intent]]:
@@ -157,6 +185,7 @@ def position_view(service: Service, held: Position, stops: Sequence[Intent]) -> 
         "underlying": held.contract.symbol,
         "opened_at": held.opened_at.isoformat(),
         "sec_type": held.contract.sec_type,
+        "right": held.contract.right,
         "con_id": held.con_id,
         "account": held.account[-3:],
     }

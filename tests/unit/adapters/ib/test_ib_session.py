@@ -242,7 +242,7 @@ def test_missing_end_marker_keeps_the_session_syncing(tmp_path: Path) -> None:
 def test_rolled_back_ids_are_told_and_the_floor_is_used(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
         first = await desk.resting()
-        desk.floor = first.order_id + 50
+        desk.floor, desk.acknowledged = first.order_id + 50, first.order_id
         desk.reports.clear()
         desk.fault("id_rollback", n=first.order_id)
         desk.cut()
@@ -251,6 +251,21 @@ def test_rolled_back_ids_are_told_and_the_floor_is_used(tmp_path: Path) -> None:
         await desk.rearm()
         assert desk.broker.reserve_ids(2) == [desk.floor, desk.floor + 1]
         assert [o.order_ref for o in await desk.broker.open_orders()] == [first.order_ref]
+
+    play(story, tmp_path)
+
+
+def test_ids_that_were_only_reserved_are_no_rollback(tmp_path: Path) -> None:
+    """The gateway counts what it saw; ids of orders that lapsed are a gap, still never used."""
+
+    async def story(desk: Desk) -> None:
+        first = await desk.resting()
+        desk.floor, desk.acknowledged = first.order_id + 50, first.order_id
+        desk.reports.clear()
+        desk.cut()
+        await desk.rearm()
+        assert [told.note for told in desk.of(SessionReport) if told.note] == []
+        assert desk.broker.reserve_ids(1) == [first.order_id + 50]
 
     play(story, tmp_path)
 

@@ -8,15 +8,19 @@ from typing import Any
 import pytest
 from api_world import Api, armed
 from executors import DAY, OPEN, usd
+from fakes import make_ports
 from option_scenes import EXPIRY, Chained, occ, volatilities
 
 from bft.domain import sessions
 from bft.domain.orders import Contract
 from bft.domain.trading import Direction, ExitPolicy
+from bft.ports import Reply
 from bft.risk.profiles import OPTIONS
 from bft.services.executor.api.holding import flat_by_close
 from bft.services.executor.chains import ChainRow
 from bft.services.executor.covers import Cover
+from bft.steps.standing import Standing
+from bft.steps.standing_executor import LIVE, told
 
 CALL = occ().replace(" ", "")
 STORED = ChainRow(
@@ -127,3 +131,40 @@ def test_an_option_without_a_chain_is_refused_over_http_by_name(tmp_path: Path) 
         assert "is not in the chain of 2026-01-02" in made.text
 
     armed(tmp_path, story, kind=Chained, profile=OPTIONS)
+
+
+def test_scan_reads_positions_pending_entries_and_cooldowns(tmp_path: Path) -> None:
+    """Through the same reader as `bft scan --positions executor`."""
+
+    async def story(api: Api) -> None:
+        await held(api, strategy_id="bollinger")
+        made = (await api.order(price=99.5, strategy_id="low_bounce", quantity=5)).json()
+        found = await _scanned(api)
+        (position,) = found.held
+        assert (position.symbol, position.strategy_id) == ("AAPL", "bollinger")
+        assert (position.held_days, position.value_usd) == (0, 1000.1)  # mid of 100.00 and 100.02
+        order = (await api.ask("GET", f"/v1/orders/{made['id']}")).json()
+        assert found.pending == (order["signal_id"],)
+        assert not found.cooling
+
+        await api.ask("POST", "/v1/close", {"symbols": ["AAPL"]})
+        await api.world.wait(lambda: not api.world.qty())
+        await api.world.sleep(1)
+        assert (await _scanned(api)).cooling == {("AAPL", "bollinger")}
+
+    armed(tmp_path, story)
+
+
+async def _scanned(api: Api) -> Standing:
+    """The real answers of the API, read as the scan reads them."""
+    asked = ("/v1/health", "/v1/positions", *(f"/v1/orders?status={word}" for word in LIVE))
+    told_by = {path: (await api.ask("GET", path)).json() for path in asked}
+
+    class Recorded:
+        url = "http://executor"
+
+        def ask(self, method: str, path: str, *, params: Any = None, **_: Any) -> Reply:
+            query = f"?status={params['status']}" if params else ""
+            return Reply(status=200, body=told_by[f"{path}{query}"])
+
+    return told(make_ports(api.world.folder, api=Recorded()), "", mode="paper")

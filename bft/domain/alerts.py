@@ -1,0 +1,19 @@
+"""Names of the executor's alerts, and where it says what to do about each.
+
+Source: executor specification, section 14; docs/adr/0054 says what differs.
+"""
+
+PAGES = frozenset(
+    "ExecutorDown BrokerDown ApprovalNeeded UnknownOrder Overfill ProtectionMissing ExitStuck "
+    "IdRollback PositionMismatch StateRestored DayLossHalt DrawdownHalt KillLatched "
+    "LiveLockBroken WrongAccount StateNotWritable LeaseLost JournalBroken".split()
+)
+WARNINGS = frozenset(
+    "LoginTomorrow ClockSkew QuoteStale MonitorSlow DayLossNear ForeignOrder NoSignals RejectRate "
+    "BrokerErrors PacingErrors AuthFailures".split()
+)
+
+
+def runbook(name: str) -> str | None:
+    """Path of an alert's runbook in the repository; None for names that are no alert."""
+    return f"docs/runbooks/{name}.md" if name in PAGES | WARNINGS else None

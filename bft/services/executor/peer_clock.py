@@ -1,0 +1,67 @@
+"""The time of a simulated gateway, asked before anything is written: `--clock gateway`.
+
+An executor that began by the machine's clock would journal its first seconds on another day.
+Source: executor specification, section 1.
+"""
+
+import asyncio
+from datetime import datetime
+
+from bft.domain.broker import SessionState
+from bft.domain.errors import ConfigError, UnavailableError
+from bft.ports import Broker, BrokerHooks, Clock
+from bft.services.executor.clocks import ShiftedClock
+
+READER_ID = 90  # ad hoc, reads only; executor specification, section 7.1
+SIMULATED = "SIMULATED"
+PATIENCE_S = 60.0
+
+
+async def peer_time(broker: Broker, *, patience_s: float = PATIENCE_S) -> datetime:
+    """What a simulated peer says the time is; the session is opened for it and closed again.
+
+    Raises:
+        ConfigError: the peer is no simulator; a real one's clock is nobody's but its own.
+        UnavailableError: no peer within `patience_s`.
+    """
+    heard = asyncio.Event()
+    await broker.start(
+        BrokerHooks(
+            report=lambda _: heard.set(),
+            next_epoch=lambda: 1,
+            id_floor=lambda: 1,
+            id_acknowledged=lambda: 0,
+        )
+    )
+    try:
+        async with asyncio.timeout(patience_s):
+            while broker.state is not SessionState.RECONCILING or not said_kind(broker):
+                heard.clear()
+                await heard.wait()
+            kind = said_kind(broker)
+            told = await broker.broker_time()
+    except TimeoutError as error:
+        raise UnavailableError(
+            f"--clock gateway: no gateway told the time within {patience_s:g} s; "
+            "is it running? bft serve gateway-sim"
+        ) from error
+    finally:
+        await broker.stop()
+    if kind != SIMULATED:
+        raise ConfigError(
+            f"--clock gateway: the gateway's AccountType is {kind}, not {SIMULATED}; "
+            "leave --clock away"
+        )
+    return told
+
+
+def follow(clock: Clock, name: str, broker: Broker, told: datetime) -> None:
+    """Set the clock that `--clock gateway` named to what its simulated peer tells."""
+    if name == "gateway" and isinstance(clock, ShiftedClock) and said_kind(broker) == SIMULATED:
+        clock.set(told)
+
+
+def said_kind(broker: Broker) -> str:
+    """AccountType as the peer said it in this session; empty before it did."""
+    values = broker.account_values()
+    return (values.account_type if values else None) or ""

@@ -1,0 +1,83 @@
+"""`--clock gateway` begins with the time of a simulated peer, or not at all."""
+
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+import pytest
+from executors import usd
+from servers import free_port
+from virtual_time import START, LoopClock, run
+
+from bft.adapters.broker.ib import Ib, IbSettings
+from bft.domain.broker import AccountValues, SessionState
+from bft.domain.errors import ConfigError, UnavailableError
+from bft.services.executor.clocks import ShiftedClock, clock_for
+from bft.services.executor.peer_clock import follow, peer_time
+
+TOLD = datetime(2025, 7, 1, 13, 29, tzinfo=UTC)
+
+
+class Peer:
+    """A Broker that is up at once and says what kind of account it is."""
+
+    state = SessionState.RECONCILING
+
+    def __init__(self, kind: str) -> None:
+        self.kind, self.stopped = kind, False
+
+    async def start(self, _hooks: Any) -> None:
+        pass
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+    async def broker_time(self) -> datetime:
+        return TOLD
+
+    def account_values(self) -> AccountValues:
+        return AccountValues(account="U", at=TOLD, equity_usd=usd(1), account_type=self.kind)
+
+
+def test_simulated_peer_tells_the_time_and_is_left(tmp_path: Any) -> None:
+    async def main() -> None:
+        peer: Any = Peer("SIMULATED")
+        assert await peer_time(peer) == TOLD
+        assert peer.stopped
+
+    run(main())
+
+
+def test_real_peer_lends_nobody_its_clock() -> None:
+    async def main() -> None:
+        peer: Any = Peer("INDIVIDUAL")
+        with pytest.raises(ConfigError, match="AccountType is INDIVIDUAL, not SIMULATED"):
+            await peer_time(peer)
+        clock = ShiftedClock(START, timer=lambda: 0.0)
+        follow(clock, "gateway", peer, TOLD)
+        assert clock.now() == START
+        peer.kind = "SIMULATED"
+        follow(clock, "system", peer, TOLD)
+        assert clock.now() == START
+        follow(clock, "gateway", peer, TOLD)
+        assert clock.now() == TOLD
+
+    run(main())
+
+
+def test_no_peer_is_said_once_the_patience_is_over() -> None:
+    async def main() -> None:
+        about = IbSettings(host="127.0.0.1", port=free_port(), account="DU1", client_id=90)
+        broker = Ib(about, clock=LoopClock(START), rng=Random(1))
+        with pytest.raises(UnavailableError, match="bft serve gateway-sim"):
+            await peer_time(broker, patience_s=5)
+
+    run(main())
+
+
+def test_clock_of_a_gateway_needs_one() -> None:
+    async def main() -> None:
+        with pytest.raises(ConfigError, match="needs --broker ib"):
+            clock_for("gateway", LoopClock(START), broker="paper")
+
+    run(main())
