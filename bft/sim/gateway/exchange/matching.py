@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
+from bft.domain.orders import Side
 from bft.sim.gateway.exchange import accounts, groups, hours
 from bft.sim.gateway.exchange.books import Books
 from bft.sim.gateway.exchange.contracts import ZERO, Contract
@@ -19,7 +20,6 @@ from bft.sim.gateway.exchange.orders import (
     Opened,
     Order,
     Quote,
-    Side,
     Status,
     StatusSaid,
     is_option,

@@ -7,8 +7,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from bft.domain.orders import Side
 from bft.sim.gateway.exchange import groups, matching
-from bft.sim.gateway.exchange.orders import Key, Order, Refusal, Side, Status, Terms
+from bft.sim.gateway.exchange.orders import Key, Order, Refusal, Status, Terms
 from bft.sim.gateway.faults.script import Rule
 from bft.sim.gateway.faults.words import Kind
 
