@@ -300,7 +300,7 @@ class GatewaySim:
         books = self.exchange.books
         restore(books, self.store)
         held = [p.contract for p in books.positions.values()]
-        for contract in map(self.market.catalogue.know, [*held, *books.live_contracts()]):
+        for contract in map(self.market.catalogue.know, [*held, *books.working.contracts()]):
             quote = self.market.quote(contract, self.now())
             if quote is not None:
                 books.quotes[contract.con_id] = quote
