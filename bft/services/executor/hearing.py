@@ -256,9 +256,16 @@ class Hearing:
         elif report.kind is ErrorKind.DUPLICATE_ID:
             self.move(intent, IntentState.UNKNOWN, "code 103", code=report.code)
             self._in(QUERY_S, self._followers.query)
+        elif report.kind is ErrorKind.CANCELLED:
+            self._in(QUERY_S / 2, lambda: self._still_live(intent))
         elif report.kind is not ErrorKind.MESSAGE:
             self._in(QUERY_S / 2, lambda: self._followers.query(executions=True))
         self._desk.poke()
+
+    def _still_live(self, intent: Intent) -> None:
+        """A code said cancelled, and no status has agreed: the lists must say."""
+        if not self._now(intent).state.terminal:
+            self._followers.query(executions=True)
 
     def _addressed(self, report: ErrorReport) -> Intent | None:
         client = self._desk.broker.client_id

@@ -135,3 +135,22 @@ def test_f10_broken_farm_opens_nothing_and_closes(tmp_path: Path, code: int) -> 
         assert scene.intents(Leg.EXIT) == []
 
     wired(tmp_path, story)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_f10_202_asks_for_every_list_only_where_no_status_agrees(
+    tmp_path: Path, told: bool
+) -> None:
+    async def story(scene: WireScene) -> None:
+        scene.price("AAPL", "101.00")
+        await scene.submit(signal(**RESTING))
+        await scene.wait(lambda: scene.entry().state is IntentState.ACKED, within_s=5)
+        if not told:
+            scene.fault("drop", when={"msg": "orderStatus", "times": 3})
+        before = scene.executor.reconciler.last
+        await scene.executor.sender.cancel(scene.entry(), why="test")
+        await scene.sleep(3)
+        assert scene.entry().state is IntentState.CANCELLED
+        assert (scene.executor.reconciler.last is before) is told
+
+    wired(tmp_path, story)
