@@ -210,5 +210,3 @@ def machine() -> str:
     """The machine and its load, for beside a figure."""
     load = " ".join(f"{one:.1f}" for one in os.getloadavg())
     return f"machine: {platform.machine()}, {os.cpu_count()} cores, load {load}"
-
-

@@ -91,7 +91,7 @@ def plan(desired: Desired, legs: Sequence[Intent], *, gap_s: float, age_s: Age) 
     long live stops have covered less than the open quantity.
     """
     if desired.qty == 0:
-        return [] if desired.working else _cancel_all(legs)
+        return _cancel_live(legs, age_s) if desired.working else _cancel_all(legs)
     stops = [leg for leg in legs if leg.leg is Leg.STOP]
     targets = [leg for leg in legs if leg.leg is Leg.TARGET]
     actions = _stops(desired, stops, gap_s, age_s)
@@ -106,6 +106,19 @@ def _cancel_all(legs: Sequence[Intent]) -> list[Action]:
         Cancel(intent=leg, why="position closed")
         for leg in legs
         if not leg.state.terminal and leg.state not in ends
+    ]
+
+
+def _cancel_live(legs: Sequence[Intent], age_s: Age) -> list[Action]:
+    """Others closed what the entry has filled so far: what works would open the other way.
+
+    Children still held wait for the next fill; a leg that has just come to life may be ahead of
+    the report of the fill that freed it.
+    """
+    return [
+        Cancel(intent=leg, why="position closed")
+        for leg in legs
+        if is_live(leg) and age_s(leg) >= YOUNG_S
     ]
 
 
