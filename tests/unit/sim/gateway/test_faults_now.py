@@ -4,6 +4,8 @@ import pytest
 from gateways import AAPL, Stage, play, settle, stock
 from ib_async import LimitOrder
 
+from bft.sim.gateway.exchange.books import ChildMode, Rules
+
 
 def test_disconnect_without_when_cuts_the_socket_once() -> None:
     async def body(stage: Stage) -> None:
@@ -52,3 +54,34 @@ def test_pacing_answers_the_request_it_refuses(request_name: str) -> None:
         assert ib.codes_of(wanted) == [100]
 
     play(body)
+
+
+@pytest.mark.parametrize("mode", list(ChildMode))
+def test_cancel_of_a_held_child_wins_every_race(mode: ChildMode) -> None:
+    async def body(stage: Stage) -> None:
+        stage.tick(100, 100.02)
+        ib = await stage.client()
+        made = list(ib.bracketOrder("BUY", 3, 99.0, 110, 95))
+        trades = await stage.place(ib, *made)
+        stage.sim.fault("cancel_race")
+        ib.cancelOrder(made[2])
+        await settle()
+        assert trades[2].orderStatus.status == "Cancelled"
+        assert not trades[2].fills
+
+    play(body, rules=Rules(child_mode=mode))
+
+
+def test_cancel_of_a_child_without_a_unit_to_fill_wins_its_race() -> None:
+    async def body(stage: Stage) -> None:
+        stage.tick(100, 100.02, ask_size=1)
+        ib = await stage.client()
+        made = list(ib.bracketOrder("BUY", 30, 100.05, 110, 95))
+        made[1].totalQuantity = made[2].totalQuantity = 3  # a thirtieth of it is no whole unit
+        trades = await stage.place(ib, *made)
+        stage.sim.fault("cancel_race")
+        ib.cancelOrder(made[2])
+        await settle()
+        assert trades[2].orderStatus.status == "Cancelled"
+
+    play(body, rules=Rules(child_mode=ChildMode.PROPORTIONAL))
