@@ -1,13 +1,16 @@
 """An event loop whose clock jumps to the next timer as soon as nothing else can happen.
 
-Hours pass in milliseconds, and always alike. Sockets of this process keep working: while one is
-ready time stands still. Work in threads (`run_in_executor`) is waited for in real time. A peer in
-another process needs `patience_s`: so long the loop waits for it before each jump.
+Hours pass in milliseconds, and always alike. Sockets keep working: while one is ready time stands
+still. A connection to a server of the same loop is a socket pair, where what was sent is there at
+once; over loopback the kernel's own thread delivers, after time has jumped when it is busy. Work in
+threads (`run_in_executor`) is waited for in real time. A peer in another process needs
+`patience_s`: so long the loop waits for it before each jump.
 """
 
 import asyncio
 import os
 import selectors
+import socket
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -59,12 +62,33 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._now_s = 0.0
         self.patience_s, self.stall_s = patience_s, stall_s
         self.in_threads = 0
+        self._served: dict[int, tuple[asyncio.Server, Any]] = {}
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)
 
     def time(self) -> float:
         return self._now_s
+
+    async def create_server(self, protocol_factory: Any, *where: Any, **more: Any) -> Any:
+        """As always; connections from this loop take the short way."""
+        server = await super().create_server(protocol_factory, *where, **more)
+        for listening in server.sockets:
+            self._served[listening.getsockname()[1]] = (server, protocol_factory)
+        return server
+
+    async def create_connection(
+        self, protocol_factory: Any, host: Any = None, port: Any = None, **more: Any
+    ) -> Any:
+        """As always, but to a server of this loop through a socket pair."""
+        server, other_factory = self._served.get(port, (None, None))
+        if server is None or not server.is_serving() or more:
+            return await super().create_connection(protocol_factory, host, port, **more)
+        ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setblocking(False)
+        await self.connect_accepted_socket(other_factory, theirs)
+        return await super().create_connection(protocol_factory, sock=ours)
 
     def jump(self, by_s: float) -> None:
         """Move the clock forward."""

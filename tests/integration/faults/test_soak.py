@@ -4,7 +4,7 @@ import os
 from collections import Counter
 
 import pytest
-from soak import many
+from soak import many, play
 
 SEEDS = 200
 
@@ -18,9 +18,9 @@ def test_two_hundred_days_of_faults_break_no_invariant() -> None:
     assert min(counts[what] for what in ("crash", "trap", "message", "kill", "disk", "lost")) > 20
 
 
-@pytest.mark.parametrize("seed", [3, 14, 21])
+@pytest.mark.parametrize("seed", [3, 12, 14, 21])
 def test_same_seed_writes_the_same_journal(seed: int) -> None:
-    first, second = (next(many([seed], processes=1)) for _ in range(2))  # two fresh processes
+    first, second = play(seed), play(seed)
     assert first.story == second.story
     assert first.journal == second.journal
     assert len(first.journal) > 20
