@@ -256,14 +256,14 @@ class Hearing:
         elif report.kind is ErrorKind.DUPLICATE_ID:
             self.move(intent, IntentState.UNKNOWN, "code 103", code=report.code)
             self._in(QUERY_S, self._followers.query)
-        elif report.kind is ErrorKind.CANCELLED:
+        elif report.kind in {ErrorKind.CANCELLED, ErrorKind.UNCHANGED}:
             self._in(QUERY_S / 2, lambda: self._still_live(intent))
         elif report.kind is not ErrorKind.MESSAGE:
             self._in(QUERY_S / 2, lambda: self._followers.query(executions=True))
         self._desk.poke()
 
     def _still_live(self, intent: Intent) -> None:
-        """A code said cancelled, and no status has agreed: the lists must say."""
+        """A code said that it ended, or could not be changed, and no status did: ask the lists."""
         if not self._now(intent).state.terminal:
             self._followers.query(executions=True)
 
