@@ -2,12 +2,14 @@
 
 Executor, gateway simulator and this script are three processes with a tap between the first two.
 Bounds: 500 orders reconciled 5 s after a restart's connection; reconnect -> ARMED 10 s; disconnect
--> not ready 5 s; the monitor's loop with 20 positions and ticks 50 ms. `--orders N` (501: brackets
-of three), `--cuts N` (5), `--seconds N` of ticks (30). The last line is the worst ratio to a bound.
+-> not ready 5 s, -> page 60 s; the monitor's loop with 20 positions and ticks 50 ms. `--orders N`
+(501: brackets of three), `--cuts N` (5), `--seconds N` of ticks (30), `--no-page` spares a minute.
+The last line is the worst ratio to a bound.
 """
 
 import argparse
 import asyncio
+import json
 import tempfile
 import time
 from pathlib import Path
@@ -56,6 +58,24 @@ async def cuts(at: Wired, count: int) -> list[Figure]:
     return [("not ready s", max(down), 5), ("armed s", max(back), 10)]
 
 
+async def paged(at: Wired) -> list[Figure]:
+    """Keep the gateway away until somebody is told."""
+    before = pages(at, "BrokerDown")
+    at.tap.refuses, cut_s = True, time.perf_counter()
+    at.tap.cut()
+    await at.until(lambda: pages(at, "BrokerDown") > before, seconds=90)
+    took_s, at.tap.refuses = time.perf_counter() - cut_s, False
+    print(f"disconnect -> page: {took_s:.1f} s (goal 60)")
+    await at.until(at.armed, seconds=60)
+    return [("page s", took_s, 60)]
+
+
+def pages(at: Wired, alert: str) -> int:
+    """How often the alert went to the outbox."""
+    found = at.book.execute("SELECT body FROM outbox").fetchall()
+    return sum(1 for (body,) in found if json.loads(body).get("name") == alert)
+
+
 async def not_ready(at: Wired) -> bool:
     return (await at.http.get("/v1/health/ready")).status_code == 503
 
@@ -102,6 +122,7 @@ async def run(folder: Path, args: argparse.Namespace) -> list[Figure]:
     async with wired(folder, SYMBOLS, publish) as at:
         found = await restarted(at, args.orders)
         found += await cuts(at, args.cuts)
+        found += [] if args.no_page else await paged(at)
         found += await monitored(at, args.seconds)
         print(f"memory {at.process.rss_mib():.0f} MiB")
         await at.stop()
@@ -112,6 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=501)
     parser.add_argument("--cuts", type=int, default=5)
+    parser.add_argument("--no-page", action="store_true")
     parser.add_argument("--seconds", type=float, default=30.0)
     args = parser.parse_args()
     print(f"before: {machine()}")

@@ -28,6 +28,7 @@ class Tap:
     passed: list[Passed] = field(default_factory=list)
     opened_at_s: list[float] = field(default_factory=list)
     port: int = 0
+    refuses: bool = False  # close whatever connects
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
     _server: asyncio.Server | None = None
 
@@ -51,6 +52,9 @@ class Tap:
         return [one for one in self.passed if one.number == number and one.at_s >= since_s]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuses:
+            writer.transport.abort()
+            return
         self.opened_at_s.append(time.perf_counter())
         there, back = await asyncio.open_connection("127.0.0.1", self.gateway_port)
         self._writers |= {writer, back}
