@@ -59,7 +59,7 @@ class Matching:
         if quote is None or quote.halted or not open_now:
             return
         working = self.books.working
-        held = [] if only is None else [o for o in working.children(only) if not o.works]
+        held = [] if only is None else [o for o in self._family(only) if not o.works]
         done: set[int] = set()
         busy: set[str] = set()
         while True:
@@ -71,6 +71,14 @@ class Matching:
             for order in waiting:
                 self._meet(order, quote, at, busy)
         groups.settle(self.books, at)
+
+    def _family(self, order: Order) -> list[Order]:
+        """Live orders of the same contract that an order's fill may free, and they in turn."""
+        found, con_id = list[Order](), order.terms.contract.con_id
+        for child in self.books.working.children(order):
+            if child.terms.contract.con_id == con_id:
+                found += [child, *self._family(child)]
+        return found
 
     def _meet(self, order: Order, quote: Quote, at: datetime, busy: set[str]) -> None:
         """Bring one order to the quote; `busy` groups have executed on it already."""
