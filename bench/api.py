@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -31,7 +32,7 @@ SYMBOLS = [f"Q{a}{b}" for a in LETTERS for b in LETTERS]
 READS = ("/v1/orders?limit=20", "/v1/positions", "/v1/health", "/v1/health/ready", "/v1/kill")
 
 
-def publish(root: Path) -> None:
+def publish(root: Path, symbols: Sequence[str] = SYMBOLS) -> None:
     """A night of flat prices that lets the rules pass."""
     ports = make_ports(root)
     days = sessions.sessions(NIGHT - timedelta(days=45), NIGHT)[-21:]
@@ -46,10 +47,10 @@ def publish(root: Path) -> None:
             "split_factor": 1.0,
             "row_flags": 0,
         }
-        for name in SYMBOLS
+        for name in symbols
         for day in days
     ]
-    tables = {"gold": rows, "universe": [{"symbol": name} for name in SYMBOLS], "actions": []}
+    tables = {"gold": rows, "universe": [{"symbol": name} for name in symbols], "actions": []}
     for name, found in tables.items():
         arrow = schema(name)
         whole = [{column: row.get(column) for column in arrow.names} for row in found]

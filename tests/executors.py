@@ -18,10 +18,11 @@ from bft.domain.orders import Intent, Leg, OrderRequest, OrderType, Side
 from bft.domain.trading import ExitPolicy, Instrument, SignalKind
 from bft.ports import Broker
 from bft.risk.profiles import EQUITIES, Profile
-from bft.services.executor.executor import Executor, Parts
+from bft.services.executor.executor import Executor
 from bft.services.executor.facts import Asked
 from bft.services.executor.live_lock import Route
 from bft.services.executor.opening import KeyClaim, Opened
+from bft.services.executor.parts import Parts
 from bft.services.executor.protection import protected_qty
 from bft.services.executor.reference import DayBar, ForecastRow, Reference, SymbolRow
 from bft.services.executor.writer import inline

@@ -1,22 +1,23 @@
 """An event loop whose clock jumps to the next timer as soon as nothing else can happen.
 
-Hours pass in milliseconds, and always alike. Connections within this process keep working: they go
-over Unix sockets, where what was written can be read at once; what loopback TCP has taken arrives
-when the kernel finds time. While a socket is ready time stands still. Work in threads
-(`run_in_executor`) is waited for in real time. A peer in another process needs `patience_s`: so
-long the loop waits for it before each jump.
+Hours pass in milliseconds, and always alike. Sockets keep working: while one is ready time stands
+still. A connection to a server of the same loop is a socket pair, where what was sent is there at
+once; over loopback the kernel's own thread delivers, after time has jumped when it is busy. Work in
+threads (`run_in_executor`) is waited for in real time. A peer in another process needs
+`patience_s`: so long the loop waits for it before each jump.
 """
 
 import asyncio
 import os
 import selectors
+import socket
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 START = datetime(2026, 1, 5, 14, 0, tzinfo=UTC)  # Monday, 09:00 in New York
+YIELDS = 3  # chances for the kernel's own thread to deliver what loopback has taken
 
 
 class _Selector(selectors.DefaultSelector):
@@ -30,17 +31,22 @@ class _Selector(selectors.DefaultSelector):
             return ready
         if self.loop.in_threads:
             return super().select(None)
-        if self.loop.patience_s and (ready := self._from_outside()):
+        ready = self._delivered()
+        if ready:
             return ready
         if timeout is None:  # no timer: only the outside can wake the loop
             return self._outside()
         self.loop.jump(timeout)
         return []
 
-    def _from_outside(self) -> list[tuple[selectors.SelectorKey, int]]:
+    def _delivered(self) -> list[tuple[selectors.SelectorKey, int]]:
         if len(self.get_map()) == 1:  # nothing but the loop's own wake-up pipe
             return []
-        return super().select(self.loop.patience_s)
+        for _ in range(YIELDS):
+            os.sched_yield()
+            if ready := super().select(0):
+                return ready
+        return super().select(self.loop.patience_s) if self.loop.patience_s else []
 
     def _outside(self) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(self.loop.stall_s)
@@ -56,6 +62,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._now_s = 0.0
         self.patience_s, self.stall_s = patience_s, stall_s
         self.in_threads = 0
+        self._served: dict[int, tuple[asyncio.Server, Any]] = {}
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)
@@ -63,24 +70,29 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._now_s
 
+    async def create_server(self, protocol_factory: Any, *where: Any, **more: Any) -> Any:
+        """As always; connections from this loop take the short way."""
+        server = await super().create_server(protocol_factory, *where, **more)
+        for listening in server.sockets:
+            self._served[listening.getsockname()[1]] = (server, protocol_factory)
+        return server
+
+    async def create_connection(
+        self, protocol_factory: Any, host: Any = None, port: Any = None, **more: Any
+    ) -> Any:
+        """As always, but to a server of this loop through a socket pair."""
+        server, other_factory = self._served.get(port, (None, None))
+        if server is None or not server.is_serving() or more:
+            return await super().create_connection(protocol_factory, host, port, **more)
+        ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setblocking(False)
+        await self.connect_accepted_socket(other_factory, theirs)
+        return await super().create_connection(protocol_factory, sock=ours)
+
     def jump(self, by_s: float) -> None:
         """Move the clock forward."""
         self._now_s += by_s
-
-    async def create_server(self, protocol_factory: Any, *args: Any, **options: Any) -> Any:
-        """As always; connections from this loop find it under its port, see above."""
-        server = await super().create_server(protocol_factory, *args, **options)
-        port = server.sockets[0].getsockname()[1]
-        nearby = await self.create_unix_server(protocol_factory, _nearby(port))
-        return _Server(server, nearby)
-
-    async def create_connection(
-        self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
-    ) -> Any:
-        """A connection to a server of this loop, else as always."""
-        with suppress(ConnectionRefusedError):
-            return await self.create_unix_connection(protocol_factory, _nearby(port))
-        return await super().create_connection(protocol_factory, host, port, **options)
 
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> Any:
         """As always; time stands still until the thread is done."""
@@ -91,27 +103,6 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _left_thread(self, _: object) -> None:
         self.in_threads -= 1
-
-
-def _nearby(port: int) -> str:
-    """Abstract name of the server at a port."""
-    return f"\0virtual-time-{os.getpid()}-{port}"
-
-
-class _Server:
-    """A server on TCP and its twin for connections from the same loop."""
-
-    def __init__(self, outside: asyncio.Server, nearby: asyncio.Server) -> None:
-        self._both = (outside, nearby)
-        self.sockets = outside.sockets
-
-    def close(self) -> None:
-        for server in self._both:
-            server.close()
-
-    async def wait_closed(self) -> None:
-        for server in self._both:
-            await server.wait_closed()
 
 
 class LoopClock:

@@ -1,6 +1,7 @@
 """The loop with virtual time that soak tests stand on."""
 
 import asyncio
+import socket
 import time
 from datetime import timedelta
 
@@ -61,6 +62,32 @@ def test_time_stands_still_while_sockets_talk() -> None:
         return talked
 
     assert run(main()) == 0
+
+
+def test_what_is_sent_to_a_server_of_the_loop_is_there_at_once() -> None:
+    async def main() -> None:
+        heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heard.set_result(await reader.read(1))
+            writer.close()
+
+        server = await asyncio.start_server(hear, "127.0.0.1", 0)
+        where = server.sockets[0].getsockname()[:2]
+        reader, writer = await asyncio.open_connection(*where)
+        ours = writer.get_extra_info("socket")
+        assert ours.family is socket.AF_UNIX  # loopback may deliver late, and time has jumped
+        writer.write(b"x")
+        async with asyncio.timeout(1e-9):  # of virtual time
+            assert await heard == b"x"
+        assert await reader.read() == b""
+        writer.close()
+        server.close()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(*where)
+        await settle()
+
+    run(main())
 
 
 def test_threads_are_waited_for_in_real_time() -> None:

@@ -7,10 +7,8 @@ Source: executor specification, section 1.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
-from datetime import time
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from bft.domain.broker import QuoteReport, SessionReport, SessionState
@@ -18,9 +16,8 @@ from bft.domain.errors import BftError, RefusedError, UnavailableError
 from bft.domain.orders import Execution, Intent
 from bft.ledger import entries
 from bft.ledger.load import load
-from bft.ports import Book, Broker, BrokerHooks, Clock, Lease, Notifier
+from bft.ports import BrokerHooks, Lease
 from bft.risk.overrides import overridden
-from bft.risk.profiles import Profile
 from bft.services.executor import kill_sources
 from bft.services.executor.adoption import Adoption
 from bft.services.executor.alerts import mail
@@ -35,50 +32,22 @@ from bft.services.executor.hearing import Hearing
 from bft.services.executor.killing import Killing
 from bft.services.executor.leaving import Leaving
 from bft.services.executor.lifetimes import Lifetimes
-from bft.services.executor.live_lock import Route, check_route, lock_problem, peer_problem
+from bft.services.executor.live_lock import check_route, lock_problem, peer_problem
 from bft.services.executor.marker import Process, SendMarker
 from bft.services.executor.opening import Opening
-from bft.services.executor.option_facts import LoadChains, OptionDesk, no_chains
+from bft.services.executor.option_facts import OptionDesk
+from bft.services.executor.parts import Parts
 from bft.services.executor.peer_clock import follow
 from bft.services.executor.reconcile import Reconciler
 from bft.services.executor.recovery import recovered, restored, whole
-from bft.services.executor.reference import Reference
 from bft.services.executor.sending import Sender
 from bft.services.executor.splits import Splits
 from bft.services.executor.watching import Watching
-from bft.services.executor.writer import Offload, Writer
+from bft.services.executor.writer import Writer
 
 LEASE_TTL_S, LEASE_RENEW_S = 15.0, 5.0
 REFERENCE_S, SKEW_S, OUTBOX_S, RESERVE_S = 30.0, 15.0, 1.0, 30.0
 STOP_S, PRUNE_S = 8.0, 6 * 3600.0
-
-Load = Callable[[frozenset[str]], Awaitable[Reference]]
-"""Reads the night's facts and the bars of held symbols, off the loop."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What an executor is made of; `holder` names this process in the lease.
-
-    `offload` runs SQL, one piece after the other; `aside` what may take long (None: as SQL).
-    """
-
-    book: Book
-    broker: Broker
-    clock: Clock
-    notifier: Notifier
-    route: Route
-    profile: Profile
-    folder: Path
-    boot_id: str
-    holder: str
-    load_reference: Load
-    offload: Offload[Any]
-    load_chains: LoadChains = no_chains
-    aside: Offload[Any] | None = None
-    config_map: Path | None = None
-    restart_at: time | None = None
-    restricted: frozenset[str] = frozenset()
 
 
 class Executor:

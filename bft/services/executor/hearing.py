@@ -6,7 +6,6 @@ Source: executor specification, sections 3 and 7.1.
 
 import asyncio
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any, Protocol
 
 import structlog
@@ -15,7 +14,6 @@ from bft.domain import sessions
 from bft.domain.broker import (
     AccountReport,
     BrokerOrder,
-    BrokerPosition,
     ErrorKind,
     ErrorReport,
     ExecutionReport,
@@ -33,13 +31,11 @@ from bft.ledger import entries
 from bft.ledger.records import BookOrder
 from bft.ledger.transitions import may_move
 from bft.services.executor.desk import Desk
+from bft.services.executor.doubts import QUERY_S, WORKING, Doubts
 
-WORKING = frozenset({"PendingSubmit", "PreSubmitted", "Submitted", "PendingCancel", "Inactive"})
 CANCELLED = frozenset({"Cancelled", "ApiCancelled"})
 CLAIM_S = 5.0  # so long a status may claim more than executions say
 INACTIVE_S = 10.0
-QUERY_S = 2.0
-SETTLES_S = 1.0  # a position may be told before the fill that made it
 
 log = structlog.get_logger()
 
@@ -72,8 +68,7 @@ class Hearing:
     def __init__(self, desk: Desk, followers: Followers) -> None:
         self._desk, self._followers = desk, followers
         self._foreign: set[tuple[int, int]] = set()
-        self._held: dict[int, Decimal] = {}
-        self._unended: set[str] = set()
+        self._doubts = Doubts(desk, followers.query)
         self.erred: Callable[[ErrorReport], None] = lambda _: None
         self._handlers: dict[type, Callable[[Any], None]] = {
             OrderReport: lambda told: self.order(told.order, epoch=told.epoch),
@@ -82,7 +77,7 @@ class Hearing:
             ErrorReport: self._error,
             SessionReport: self._session,
             QuoteReport: followers.quoted,
-            PositionReport: lambda told: self._position(told.position),
+            PositionReport: lambda told: self._doubts.position(told.position),
             AccountReport: lambda _: desk.poke(),
         }
 
@@ -108,7 +103,7 @@ class Hearing:
                 self._cancel_twin(intent, order)
         elif intent.state.terminal:
             if order.status not in WORKING:
-                self._unended.discard(intent.intent_id)
+                self._doubts.ended(intent.intent_id)
             elif listed:
                 self._resurrected(intent, order)
         else:
@@ -261,7 +256,7 @@ class Hearing:
         if intent is not None:
             self._followers.filled(intent, told)
             desk.touch(intent.contract.con_id)
-            self._expect_end(intent)
+            self._doubts.expect_end(intent)
             return
         if told.order_ref.startswith(REF_PREFIX):
             self._followers.stranger(told.order_ref, f"execution {told.exec_id}")
@@ -269,34 +264,11 @@ class Hearing:
             self._followers.foreign_fill(told)
         desk.poke()
 
-    def _expect_end(self, intent: Intent) -> None:
-        """What is filled for the book must not go on working at the broker."""
-        if intent.state.terminal and intent.broker_status in WORKING:
-            self._unended.add(intent.intent_id)
-            self._in(QUERY_S, lambda: self._still_works(intent.intent_id))
-
-    def _still_works(self, intent_id: str) -> None:
-        if intent_id in self._unended:
-            self._unended.discard(intent_id)
-            self._followers.query()
-
     def _fee(self, report: FeeReport) -> None:
         booked = self._desk.state.executions.get(report.exec_id)
         if booked is None or booked.execution.fee_usd != report.fee_usd:
             made = entries.fee(self._desk.now, exec_id=report.exec_id, fee_usd=report.fee_usd)
             self._desk.note(made)
-
-    def _position(self, told: BrokerPosition) -> None:
-        """What differs from the book is looked into once its fill had time to arrive."""
-        con_id = told.contract.con_id
-        waiting = con_id in self._held
-        self._held[con_id] = told.qty
-        if not waiting:
-            self._in(SETTLES_S, lambda: self._settled(told.account, con_id))
-
-    def _settled(self, account: str, con_id: int) -> None:
-        if self._held.pop(con_id) != self._desk.state.position_qty(account, con_id):
-            self._followers.query()
 
     # errors
 
@@ -317,8 +289,13 @@ class Hearing:
             self.move(intent, IntentState.UNKNOWN, "code 103", code=report.code)
             self._in(QUERY_S, self._followers.query)
         elif report.kind is not ErrorKind.MESSAGE:
-            self._in(QUERY_S / 2, lambda: self._unsettled(intent.intent_id))
+            self._in(QUERY_S / 2, lambda: self._still_live(intent))
         self._desk.touch(intent.contract.con_id)
+
+    def _still_live(self, intent: Intent) -> None:
+        """What the broker said of an order has not ended it: its lists are asked."""
+        if not self._now(intent).state.terminal:
+            self._followers.query(executions=True)
 
     def _addressed(self, report: ErrorReport) -> Intent | None:
         client = self._desk.broker.client_id
@@ -333,12 +310,6 @@ class Hearing:
             self.move(intent, IntentState.REJECTED, "refused", code=report.code, text=text)
         else:
             self._in(QUERY_S / 2, lambda: self._followers.query(executions=True))
-
-    def _unsettled(self, intent_id: str) -> None:
-        """What the broker said of an order has not ended it."""
-        intent = self._desk.state.intents.get(intent_id)
-        if intent is not None and not intent.state.terminal:
-            self._followers.query(executions=True)
 
     def _event(self, report: ErrorReport, order_ref: str) -> None:
         quiet = report.kind in {ErrorKind.MESSAGE, ErrorKind.CANCELLED, ErrorKind.DATA}

@@ -20,8 +20,9 @@ TARGET_ATTEMPTS = 3  # a target that is refused again and again is left out: the
 class Desired:
     """What `exits.protective` says: open units, stop and target level, tick.
 
-    `sign` is +1 for a long position. `working` tells whether the entry may still fill. A stop at
-    `planned_stop_usd` was placed before the fill was known and takes any level.
+    `sign` is +1 for a long position. `working` tells whether the entry may still fill, `filled`
+    whether it has, as far as is known for sure. A stop at `planned_stop_usd` was placed before the
+    fill was known and takes any level.
     """
 
     qty: int
@@ -30,6 +31,7 @@ class Desired:
     target_price_usd: Decimal | None
     tick_usd: Decimal
     working: bool
+    filled: bool = False
     planned_stop_usd: Decimal | None = None
 
 
@@ -91,7 +93,9 @@ def plan(desired: Desired, legs: Sequence[Intent], *, gap_s: float, age_s: Age) 
     long live stops have covered less than the open quantity.
     """
     if desired.qty == 0:
-        return [] if desired.working else _cancel_all(legs)
+        if not desired.working:
+            return _cancel_all(legs)
+        return _cancel_live(legs, age_s) if desired.filled else []
     stops = [leg for leg in legs if leg.leg is Leg.STOP]
     targets = [leg for leg in legs if leg.leg is Leg.TARGET]
     actions = _stops(desired, stops, gap_s, age_s)
@@ -106,6 +110,19 @@ def _cancel_all(legs: Sequence[Intent]) -> list[Action]:
         Cancel(intent=leg, why="position closed")
         for leg in legs
         if not leg.state.terminal and leg.state not in ends
+    ]
+
+
+def _cancel_live(legs: Sequence[Intent], age_s: Age) -> list[Action]:
+    """Others closed what the entry has filled so far: what works would open the other way.
+
+    Children still held wait for the next fill; a leg that has just come to life may be ahead of
+    the report of the fill that freed it.
+    """
+    return [
+        Cancel(intent=leg, why="position closed")
+        for leg in legs
+        if is_live(leg) and age_s(leg) >= YOUNG_S
     ]
 
 

@@ -21,7 +21,8 @@ from bft.ledger import entries
 from bft.ledger.records import Halt
 from bft.services.executor.adoption import Adoption
 from bft.services.executor.desk import Desk
-from bft.services.executor.hearing import WORKING, Hearing, same_order
+from bft.services.executor.doubts import WORKING
+from bft.services.executor.hearing import Hearing, same_order
 from bft.services.executor.restart import first_restart
 from bft.services.executor.splits import Splits
 

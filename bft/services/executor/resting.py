@@ -9,7 +9,7 @@ from typing import Any
 
 from bft import exits
 from bft.domain.broker import Priority
-from bft.domain.orders import Intent, Leg
+from bft.domain.orders import Intent, IntentState, Leg
 from bft.ledger.days import trading_day
 from bft.services.executor import protection
 from bft.services.executor.brackets import LegTerms, closing_leg, next_attempt
@@ -153,5 +153,6 @@ def _desired(cover: Cover, entry: Intent) -> protection.Desired:
         target_price_usd=levels.target_usd if levels else None,
         tick_usd=cover.contract.tick_usd,
         working=not entry.state.terminal,
+        filled=cover.entry_qty > 0 and entry.state is not IntentState.UNKNOWN,
         planned_stop_usd=cover.planned_stop_usd,
     )

@@ -33,10 +33,11 @@ from bft.services.executor.api.health import PROBE_S, TICK_S, probe
 from bft.services.executor.api.service import About, Service
 from bft.services.executor.chain_night import ChainNight
 from bft.services.executor.clocks import ShiftedClock, clock_for
-from bft.services.executor.executor import LEASE_TTL_S, Executor, Parts
+from bft.services.executor.executor import LEASE_TTL_S, Executor
 from bft.services.executor.live_lock import check_route
 from bft.services.executor.marker import machine_boot_id
 from bft.services.executor.night import Night
+from bft.services.executor.parts import Parts
 from bft.services.executor.peer_clock import READER_ID, peer_time
 from bft.services.executor.restart import parse_time
 from bft.services.executor.settings import check_bind, check_files, folder_of, profile_of, route_of

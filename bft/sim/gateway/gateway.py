@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from bft.domain.errors import ConfigError, UnavailableError, UsageError
+from bft.domain.orders import Side
 from bft.sim.gateway import config as settings
 from bft.sim.gateway import tape
 from bft.sim.gateway.agenda import Action, Agenda, Now, VirtualClock
@@ -24,7 +25,7 @@ from bft.sim.gateway.exchange.books import Books
 from bft.sim.gateway.exchange.contracts import Contract
 from bft.sim.gateway.exchange.exchange import Exchange
 from bft.sim.gateway.exchange.intake import check_form
-from bft.sim.gateway.exchange.orders import Key, Order, Quote, Side, Terms, is_option
+from bft.sim.gateway.exchange.orders import Key, Order, Quote, Terms, is_option
 from bft.sim.gateway.faults.actions import Actions
 from bft.sim.gateway.faults.data import DataFaults
 from bft.sim.gateway.faults.engine import FaultEngine
@@ -299,7 +300,7 @@ class GatewaySim:
         books = self.exchange.books
         restore(books, self.store)
         held = [p.contract for p in books.positions.values()]
-        for contract in map(self.market.catalogue.know, [*held, *books.live_contracts()]):
+        for contract in map(self.market.catalogue.know, [*held, *books.working.contracts()]):
             quote = self.market.quote(contract, self.now())
             if quote is not None:
                 books.quotes[contract.con_id] = quote

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from bft.domain.errors import UsageError
+from bft.domain.orders import Side
 from bft.sim.gateway.exchange.contracts import Contract
-from bft.sim.gateway.exchange.orders import MANUAL, Side, Terms
+from bft.sim.gateway.exchange.orders import MANUAL, Terms
 from bft.sim.gateway.prices.control import Tick
 
 ORDER_WORDS = frozenset("symbol side qty kind limit aux tif ref account client order_id".split())

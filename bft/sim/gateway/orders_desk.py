@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bft.domain import sessions
+from bft.domain.orders import Side
 from bft.sim.gateway.exchange import accounts, intake
-from bft.sim.gateway.exchange.orders import MANUAL, Execution, Order, Side, Status, Terms
+from bft.sim.gateway.exchange.orders import MANUAL, Execution, Order, Status, Terms
 from bft.sim.gateway.session import About, Session
 from bft.sim.gateway.wire import order_fields, place_order
 from bft.sim.gateway.wire.order_fields import WhatIf

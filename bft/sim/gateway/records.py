@@ -12,7 +12,7 @@ def changed(books: Books) -> Iterator[Record]:
     dirty, books.dirty = sorted(books.dirty), set()
     for kind, key in dirty:
         if kind == "order":
-            yield kind, key, books.by_perm.get(int(key)) or books.completed.get(int(key))
+            yield kind, key, books.working.by_perm.get(int(key)) or books.completed.get(int(key))
         elif kind == "execution":
             yield kind, key, books.executions.get(key)
         elif kind == "account":

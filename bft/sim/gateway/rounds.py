@@ -34,7 +34,7 @@ class Rounds:
     def plan(self) -> None:
         """Plan the next step and the next close, where something waits for them."""
         self._plan_step()
-        due = self.gateway.exchange.next_expiry()
+        due = self.gateway.exchange.books.working.next_expiry()
         if due == self._close_at:
             return
         if self._close is not None:
@@ -75,7 +75,7 @@ class Rounds:
         """Contracts with live orders, subscribers, or holdings whose value is followed."""
         gateway, found = self.gateway, {}
         books = gateway.exchange.books
-        for contract in [*books.live_contracts(), *gateway.board.data.watched()]:
+        for contract in [*books.working.contracts(), *gateway.board.data.watched()]:
             found[contract.con_id] = contract
         if gateway.board.accounts.wants_marks:
             found |= {p.contract.con_id: p.contract for p in books.positions.values() if p.qty}

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from bft.domain.errors import DataError, UnavailableError
+from bft.domain.orders import Side
 from bft.sim.gateway.exchange.accounts import Account, Position
 from bft.sim.gateway.exchange.books import Ids
 from bft.sim.gateway.exchange.contracts import Contract, Leg, SecType
-from bft.sim.gateway.exchange.orders import Execution, Order, Side, Status, Terms
+from bft.sim.gateway.exchange.orders import Execution, Order, Status, Terms
 
 Record = tuple[str, str, Any]
 """Kind, key, and the value; None deletes."""

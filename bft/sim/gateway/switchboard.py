@@ -27,7 +27,13 @@ from bft.sim.gateway.reference_desk import ReferenceDesk
 from bft.sim.gateway.session import NOTHING, About, Session
 from bft.sim.gateway.wire import order_fields
 from bft.sim.gateway.wire.frames import frame
-from bft.sim.gateway.wire.names import ANSWERS, REQUESTS, UNSERVED, UNSERVED_REQ_ID
+from bft.sim.gateway.wire.names import (
+    ANSWERS,
+    REQ_ID_PLACES,
+    REQUESTS,
+    UNSERVED,
+    UNSERVED_REQ_ID,
+)
 from bft.sim.gateway.wire.reader import FieldError
 
 if TYPE_CHECKING:
@@ -97,14 +103,14 @@ class Switchboard:
         """Answer a request, or say why not; faults first."""
         if self.silent:
             return
-        number = int(fields[0]) if fields and fields[0].isdigit() else -1
+        number = _number_at(fields, 0)
         faults = self.gateway.faults
         if faults.idle:
             self.answer(session, number, fields)
             return
         topic = topic_of(number, fields)
         rules = faults.on_message(REQUESTS.get(number, ""), session.client_id, topic)
-        self.gateway.order_faults.register((session.client_id or 0, _order_id(fields)), rules)
+        self.gateway.order_faults.register((session.client_id or 0, _request_id(fields)), rules)
         struck = Incoming(session, rules)
         if struck.pause_s:
             session.pause(struck.pause_s)
@@ -115,7 +121,7 @@ class Switchboard:
     def _struck(self, session: Session, struck: Incoming, fields: list[str]) -> None:
         number = int(fields[0])
         if struck.error is not None:
-            session.error(_order_id(fields), *struck.error)
+            session.error(_request_id(fields), *struck.error)
             return
         session.deaf = session.deaf or struck.mute
         for _ in range(struck.times):
@@ -203,9 +209,7 @@ class Switchboard:
         if number not in UNSERVED:
             session.error(-1, 320, f"Error reading request: unknown message id {number}")
             return
-        place = UNSERVED_REQ_ID.get(number, len(fields))
-        word = fields[place] if place < len(fields) else ""
-        req_id = int(word) if word.isdigit() else -1
+        req_id = _number_at(fields, UNSERVED_REQ_ID.get(number))
         session.error(req_id, 321, f"Error validating request: message {number} is not simulated")
 
     # events ------------------------------------------------------------------------------
@@ -260,10 +264,13 @@ _PLACE_ORDER, _TYPE_PLACE, _PARENT_PLACE = 3, 18, 28  # ib-wire, section 4
 _SYMBOL_PLACES = {1: 4, 3: 3, 9: 4, 10: 4, 20: 3, 50: 4, 87: 3}
 
 
-def _order_id(fields: list[str]) -> int:
-    """Second number of an order message: 3,id or 4,1,id; of others, their request id or -1."""
-    place = 2 if fields[0] == "4" else 1
-    word = fields[place] if len(fields) > place else ""
+def _request_id(fields: list[str]) -> int:
+    """Order id of an order message, request id of another; -1 where there is none."""
+    return _number_at(fields, REQ_ID_PLACES.get(_number_at(fields, 0)))
+
+
+def _number_at(fields: list[str], place: int | None) -> int:
+    word = fields[place] if place is not None and place < len(fields) else ""
     return int(word) if word.isdigit() else -1
 
 

@@ -82,6 +82,19 @@ def test_f13_manual_close_leaves_nothing_resting(tmp_path: Path) -> None:
     wired(tmp_path, story)
 
 
+def test_f13_manual_close_of_what_had_filled_takes_its_stop_along(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        scene.price("AAPL", "100.00", size=7)
+        await scene.submit(signal())
+        await scene.wait(lambda: scene.qty() == guarded(scene) == 7, within_s=5)
+        scene.fault("manual_close", symbol="AAPL")
+        await scene.wait(lambda: scene.qty() == guarded(scene) == 0, within_s=4)
+        scene.price("AAPL", "100.00")
+        await scene.wait(lambda: scene.qty() == guarded(scene) == 42, within_s=5)
+
+    wired(tmp_path, story)
+
+
 def test_f13_position_turned_over_by_a_person_is_not_fought(tmp_path: Path) -> None:
     async def story(scene: WireScene) -> None:
         await bought(scene)

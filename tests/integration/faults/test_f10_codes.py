@@ -135,3 +135,39 @@ def test_f10_broken_farm_opens_nothing_and_closes(tmp_path: Path, code: int) -> 
         assert scene.intents(Leg.EXIT) == []
 
     wired(tmp_path, story)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_f10_202_asks_for_every_list_only_where_no_status_agrees(
+    tmp_path: Path, told: bool
+) -> None:
+    async def story(scene: WireScene) -> None:
+        scene.price("AAPL", "101.00")
+        await scene.submit(signal(**RESTING))
+        await scene.wait(lambda: scene.entry().state is IntentState.ACKED, within_s=5)
+        if not told:
+            scene.fault("drop", when={"msg": "orderStatus", "times": 3})
+        before = scene.executor.reconciler.last
+        await scene.executor.sender.cancel(scene.entry(), why="test")
+        await scene.sleep(3)
+        assert scene.entry().state is IntentState.CANCELLED
+        assert (scene.executor.reconciler.last is before) is told
+
+    wired(tmp_path, story)
+
+
+def test_f10_10148_for_what_has_ended_asks_for_no_list(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        scene.price("AAPL", "101.00")
+        await scene.submit(signal(**RESTING))
+        await scene.wait(lambda: scene.entry().state is IntentState.ACKED, within_s=5)
+        entry, before = scene.entry(), scene.executor.reconciler.last
+        await scene.executor.sender.cancel(entry, why="test")
+        await scene.wait(lambda: scene.entry().state is IntentState.CANCELLED, within_s=3)
+        scene.broker.cancel(entry.order_id)
+        await scene.sleep(3)
+        codes = [event.details.get("code") for event in scene.executor.desk.state.events]
+        assert 10148 in codes
+        assert scene.executor.reconciler.last is before
+
+    wired(tmp_path, story)

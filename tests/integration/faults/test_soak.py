@@ -4,7 +4,7 @@ import os
 from collections import Counter
 
 import pytest
-from soak import attempt, many
+from soak import many, play
 
 SEEDS = 200
 
@@ -18,9 +18,9 @@ def test_two_hundred_days_of_faults_break_no_invariant() -> None:
     assert min(counts[what] for what in ("crash", "trap", "message", "kill", "disk", "lost")) > 20
 
 
-@pytest.mark.parametrize("seed", [3, 14, 21])
+@pytest.mark.parametrize("seed", [3, 12, 14, 21])
 def test_same_seed_writes_the_same_journal(seed: int) -> None:
-    first, second = attempt(seed), attempt(seed)
+    first, second = play(seed), play(seed)
     fresh = next(many([seed], processes=1))  # nothing of this process reaches into that one
     assert first.story == second.story
     assert first.journal == second.journal == fresh.journal

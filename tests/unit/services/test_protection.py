@@ -152,6 +152,17 @@ def test_closed_position_cancels_what_is_left_and_a_working_entry_keeps_it() -> 
     assert _plan(flat, _stop(state=IntentState.FILLED)) == []
 
 
+def test_fills_that_others_closed_leave_no_stop_while_the_rest_of_the_entry_works() -> None:
+    working = replace(LONG, qty=0, working=True, filled=True)
+    held = _stop(why_held="child")
+    assert _plan(working, held, _stop(1, qty=7)) == [
+        Cancel(intent=_stop(1, qty=7), why="position closed")
+    ]
+    assert _plan(working, held) == []
+    assert _plan(replace(working, filled=False), _stop()) == []  # ahead of what is known
+    assert _plan(working, held, _stop(1, qty=7), age_s=1) == []  # the fill may be on its way
+
+
 def test_target_follows_the_position_and_gives_up_after_three_refusals() -> None:
     aims = replace(LONG, qty=60, target_price_usd=Decimal("112.00"))
     assert _plan(aims, _stop(qty=60), _target()) == [

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from bft.domain.orders import Side
 from bft.sim.gateway.exchange.contracts import ZERO, Contract, SecType
-from bft.sim.gateway.exchange.orders import Side
 
 # Interactive Brokers, fixed pricing: per unit, least per order; stocks at most 1 % of the value.
 _PER_UNIT = {

@@ -24,6 +24,7 @@ from bft.sim.gateway.exchange.orders import (
     StatusSaid,
     Terms,
 )
+from bft.sim.gateway.exchange.working import Working
 
 
 class ChildMode(StrEnum):
@@ -118,8 +119,7 @@ class Books:
         self.ids = Ids(first=con_id(f"ids:{seed}") % 500_000_000 + 1_000_000_000)
         self.positions: dict[tuple[str, int], Position] = {}
         self.orders: dict[Key, Order] = {}  # pending and live, and finished ones of the day
-        self.by_perm: dict[int, Order] = {}  # live orders
-        self.working: dict[int, dict[int, Order]] = {}  # contract -> perm id -> live order
+        self.working = Working()  # live orders
         self.completed: dict[int, Order] = {}  # of the day, by perm id
         self.executions: dict[str, Execution] = {}  # of the day, by exec id
         self.quotes: dict[int, Quote] = {}
@@ -134,33 +134,21 @@ class Books:
         """Take in an order that goes live."""
         if order.terms.order_id > 0:
             self.orders[order.terms.key] = order
-        self.working.setdefault(order.terms.contract.con_id, {})[order.perm_id] = order
-        self.by_perm[order.perm_id] = order
+        self.working.add(order)
         self.touch_order(order)
 
     def finish(self, order: Order, status: Status, at: datetime, text: str) -> None:
         """End an order; it stays among the day's completed ones."""
         order.status, order.completed_at, order.completed_text = status, at, text
         order.why_held = ""
-        self._forget(order)
+        self.working.remove(order)
         if order.perm_id:
             self.completed[order.perm_id] = order
         self.touch_order(order)
 
     def live(self) -> Iterator[Order]:
         """Live orders of all clients, oldest first."""
-        return iter(sorted(self.by_perm.values(), key=lambda order: order.perm_id))
-
-    def live_contracts(self) -> list[Contract]:
-        """Contracts with live orders."""
-        books = (orders for orders in self.working.values() if orders)
-        return [next(iter(orders.values())).terms.contract for orders in books]
-
-    def children(self, parent: Order) -> list[Order]:
-        """Live children of an order, oldest first."""
-        mine = self.working.get(parent.terms.contract.con_id, {}).values()
-        client, number = parent.terms.key
-        return [o for o in list(mine) if (o.terms.client_id, o.terms.parent_id) == (client, number)]
+        return iter(self.working.live())
 
     def parent(self, order: Order) -> Order | None:
         """The order another one hangs on, or None."""
@@ -178,18 +166,15 @@ class Books:
         self.events.append(Said(order.terms.key, code, text))
 
     def touch_order(self, order: Order) -> None:
-        """Note that an order's record changed."""
+        """Note that an order changed."""
+        self.working.note(order)
         self.dirty.add(("order", str(order.perm_id)))
 
     def erase(self, order: Order) -> None:
         """Lose a live order without a trace."""
-        self._forget(order)
+        self.working.remove(order)
         self.orders.pop(order.terms.key, None)
         self.touch_order(order)
-
-    def _forget(self, order: Order) -> None:
-        self.working.get(order.terms.contract.con_id, {}).pop(order.perm_id, None)
-        self.by_perm.pop(order.perm_id, None)
 
     # ids ---------------------------------------------------------------------------------
 

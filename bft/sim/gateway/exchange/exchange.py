@@ -93,11 +93,6 @@ class Exchange:
             if order.expires_at is not None and order.expires_at <= at:
                 groups.cancel(self.books, order, at, text=_EXPIRED)
 
-    def next_expiry(self) -> datetime | None:
-        """When the next DAY order ends."""
-        ends = [o.expires_at for o in self.books.by_perm.values() if o.expires_at is not None]
-        return min(ends, default=None)
-
     def oldest_ended(self) -> datetime | None:
         """When the oldest execution or completed order of the day was."""
         ends = [made.at for made in self.books.executions.values()]

@@ -37,9 +37,9 @@ def after_fill(books: Books, order: Order, qty: Decimal) -> None:
     Reductions wait for `settle`, so that two members of a group without block (type 3) can still
     execute on one quote; `Matching` keeps members of type 2 from doing so.
     """
-    for child in books.children(order):
+    for child in books.working.children(order):
         _grow(books, order, child)
-    books.cuts += [(order, other, qty) for other in _members(books, order)]
+    books.cuts += [(order, other, qty) for other in books.working.group(order)]
 
 
 def settle(books: Books, at: datetime) -> None:
@@ -58,16 +58,11 @@ def settle(books: Books, at: datetime) -> None:
             announce(books, other)
 
 
-def _members(books: Books, order: Order) -> list[Order]:
-    wanted = name(order)
-    return [o for o in books.live() if o is not order and name(o) == wanted] if wanted else []
-
-
 def cancel(books: Books, order: Order, at: datetime, *, text: str = "") -> None:
     """Cancel a live order: 3 Cancelled, 202, then its children likewise."""
     if not order.status.live:
         return
-    children = books.children(order)
+    children = books.working.children(order)
     books.finish(order, Status.CANCELLED, at, text or "Cancelled by Trader")
     books.say(StatusSaid(order))
     books.say_code(order, 202, CANCELLED_TEXT + text)

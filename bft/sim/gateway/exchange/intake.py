@@ -109,8 +109,6 @@ def reserve(books: Books, terms: Terms) -> Decimal:
 
 def _reserved(books: Books, terms: Terms) -> Decimal:
     """Margin of the account's other live entries."""
-    return accounts.total(
-        o.reserve * o.remaining
-        for o in books.by_perm.values()
-        if o.reserve and o.terms.account == terms.account and o.terms.key != terms.key
-    )
+    same = books.orders.get(terms.key)
+    own = same.reserve * same.remaining if same is not None and same.status.live else ZERO
+    return books.working.reserved(terms.account) - own

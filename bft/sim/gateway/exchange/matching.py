@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
+from bft.domain.orders import Side
 from bft.sim.gateway.exchange import accounts, groups, hours
 from bft.sim.gateway.exchange.books import Books
 from bft.sim.gateway.exchange.contracts import ZERO, Contract
@@ -19,7 +20,6 @@ from bft.sim.gateway.exchange.orders import (
     Opened,
     Order,
     Quote,
-    Side,
     Status,
     StatusSaid,
     is_option,
@@ -42,7 +42,7 @@ class Matching:
         self.books.quotes[number] = quote
         self._shown[number] = {Side.BUY: quote.ask_size, Side.SELL: quote.bid_size}
         session = hours.session_of(contract, quote.at)
-        if session is None or not self.books.working.get(number):
+        if session is None or not self.books.working.of(number):
             return
         if self.books.auctioned.get(number) != session:
             self.books.auctioned[number] = session
@@ -58,14 +58,27 @@ class Matching:
         open_now = hours.session_of(contract, at) is not None
         if quote is None or quote.halted or not open_now:
             return
-        working = self.books.working.get(contract.con_id, {})
-        done = {n for n, o in working.items() if only and o is not only and o.works}
+        working = self.books.working
+        held = [] if only is None else [o for o in self._family(only) if not o.works]
+        done: set[int] = set()
         busy: set[str] = set()
-        while waiting := sorted(n for n, o in working.items() if n not in done and o.works):
-            done |= set(waiting)
-            for order in [working[n] for n in waiting]:
+        while True:
+            near = working.reached(contract.con_id, quote) if only is None else [only, *held]
+            waiting = [o for o in near if o.perm_id not in done and o.works]
+            if not waiting:
+                break
+            done |= {o.perm_id for o in waiting}
+            for order in waiting:
                 self._meet(order, quote, at, busy)
         groups.settle(self.books, at)
+
+    def _family(self, order: Order) -> list[Order]:
+        """Live orders of the same contract that an order's fill may free, and they in turn."""
+        found, con_id = list[Order](), order.terms.contract.con_id
+        for child in self.books.working.children(order):
+            if child.terms.contract.con_id == con_id:
+                found += [child, *self._family(child)]
+        return found
 
     def _meet(self, order: Order, quote: Quote, at: datetime, busy: set[str]) -> None:
         """Bring one order to the quote; `busy` groups have executed on it already."""
@@ -82,7 +95,7 @@ class Matching:
 
         Those that stay are told Submitted.
         """
-        for order in list(self.books.working.get(contract.con_id, {}).values()):
+        for order in self.books.working.of(contract.con_id):
             if not order.works or order.created_at >= opened or quote.halted:
                 continue
             limit, side, price = order.terms.limit, order.terms.side, quote.open

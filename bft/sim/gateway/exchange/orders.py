@@ -6,28 +6,12 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from bft.domain.orders import Side
 from bft.sim.gateway.exchange.contracts import ZERO, Contract, SecType
 
 Key = tuple[int, int]
 """Client id and order id."""
 MANUAL = 0  # client and order id of what a person enters at the gateway
-
-
-class Side(StrEnum):
-    """Side of an order."""
-
-    BUY = "BUY"
-    SELL = "SELL"
-
-    @property
-    def sign(self) -> int:
-        """1 for buying, -1 for selling."""
-        return 1 if self is Side.BUY else -1
-
-    @property
-    def other(self) -> "Side":
-        """The opposite side."""
-        return Side.SELL if self is Side.BUY else Side.BUY
 
 
 class Status(StrEnum):

@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bft.domain.errors import UsageError
+from bft.domain.orders import Side
 from bft.sim.gateway.exchange import matching
 from bft.sim.gateway.exchange.contracts import ZERO, Contract, Leg, combo
 from bft.sim.gateway.exchange.orders import (
@@ -17,7 +18,6 @@ from bft.sim.gateway.exchange.orders import (
     Executed,
     Execution,
     Order,
-    Side,
     Status,
     Terms,
 )

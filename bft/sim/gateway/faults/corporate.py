@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from bft.domain.errors import UsageError
+from bft.domain.orders import Side
 from bft.sim.gateway.exchange import accounts, matching
 from bft.sim.gateway.exchange.accounts import Fill, Position
 from bft.sim.gateway.exchange.contracts import ZERO, Contract
@@ -14,7 +15,6 @@ from bft.sim.gateway.exchange.orders import (
     Executed,
     Execution,
     Moved,
-    Side,
     is_option,
 )
 

@@ -52,7 +52,8 @@ class FaultEngine:
         """Take in another rule; what waits for nothing is done at once."""
         armed = self._add(rule)
         self._plan(armed)
-        if rule.at_once and (rule.word.kind in _DOERS or rule.do in _SOCKET_WORDS):
+        if rule.at_once and (rule.word.kind in _DOERS or _strikes_sockets(rule)):
+            armed.struck += 1  # of a message it would strike, the next one is spared
             self._do(armed)
 
     def lift(self) -> None:
@@ -140,6 +141,11 @@ class FaultEngine:
 
 _DOERS = frozenset([Kind.ACTION, Kind.HARNESS])
 _SOCKET_WORDS = frozenset(["disconnect", "half_open", "delay", "slow_bytes"])
+
+
+def _strikes_sockets(rule: Rule) -> bool:
+    """Whether it is about a socket, and no message is named that it waits for."""
+    return rule.do in _SOCKET_WORDS and not (rule.nth or rule.symbol or rule.leg)
 
 
 def _any_message(rule: Rule) -> bool:

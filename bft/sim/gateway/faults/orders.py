@@ -7,8 +7,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from bft.domain.orders import Side
 from bft.sim.gateway.exchange import groups, matching
-from bft.sim.gateway.exchange.orders import Key, Order, Refusal, Side, Status, Terms
+from bft.sim.gateway.exchange.orders import Key, Order, Refusal, Status, Terms
 from bft.sim.gateway.faults.script import Rule
 from bft.sim.gateway.faults.words import Kind
 
@@ -72,8 +73,9 @@ class OrderFaults:
                 matching.fill(books, order, extra, order.last_price, at)
 
     def cancelling(self, order: Order, at: datetime) -> bool:
-        """Whether the order fills before its cancel is taken."""
-        if self.take(order.terms.key, "cancel_race") is None:
+        """Whether the order fills before its cancel is taken; one that is held cannot."""
+        raced = self.take(order.terms.key, "cancel_race") is not None
+        if not (raced and order.works and order.remaining):
             return False
         books = self.gateway.exchange.books
         matching.fill(books, order, order.remaining, _race_price(self.gateway, order), at)

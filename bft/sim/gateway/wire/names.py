@@ -41,6 +41,11 @@ REQUESTS = {
     99: "reqCompletedOrders",
 }
 """Requests that are served."""
+REQ_ID_PLACES = {
+    **dict.fromkeys((3, 20, 78, 81, 87, 90, 92, 93, 94, 95), 1),
+    **dict.fromkeys((1, 2, 4, 7, 9, 10, 11, 25, 50, 51, 62, 63, 76, 77), 2),
+}
+"""Where the order or request id stands in them (ib-wire, section 3); absent: they have none."""
 
 _UNSERVED = "12-14 18 19 21-24 52-57 65-70 72-75 79 80 82-86 88 89 96-98 100-104"
 """Known ids that are answered with 321 (ib-wire, section 3)."""

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ib_async import Future, MarketOrder, Option
 
+from bft.domain.orders import Side
 from bft.sim.gateway.exchange.accounts import Account, Fill, Position, book, fee, unrealised
 from bft.sim.gateway.exchange.contracts import future, option, stock
-from bft.sim.gateway.exchange.orders import Side
 
 
 def d(text: object) -> Decimal:

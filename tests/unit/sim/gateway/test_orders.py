@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from gateways import AAPL, Client, Stage, play, settle
+from gateways import AAPL, Client, Stage, play, settle, stock
 from ib_async import LimitOrder, MarketOrder, Order, Stock, StopLimitOrder, StopOrder, Trade
 
 from bft.sim.gateway.exchange.books import ChildMode, Orphans, Rules
@@ -326,5 +326,23 @@ def test_modify_keeps_the_perm_id_and_takes_the_new_values() -> None:
         (order,) = stage.sim.exchange.books.live()
         assert (order.perm_id, order.terms.limit, order.qty) == (perm_id, Decimal("99.5"), 20)
         assert (trade.orderStatus.status, trade.remaining()) == ("Submitted", 20)
+
+    play(body)
+
+
+def test_child_on_another_contract_is_freed_but_meets_its_own_market() -> None:
+    async def body(stage: Stage) -> None:
+        stage.tick(100, 100.02)
+        stage.tick(40, 40.02, symbol="MSFT")
+        ib = await stage.client()
+        parent = LimitOrder("BUY", 10, 100.05, orderId=ib.client.getReqId(), transmit=False)
+        child = LimitOrder("SELL", 10, 50, parentId=parent.orderId)
+        (bought,) = await stage.place(ib, parent)
+        (sold,) = await stage.place(ib, child, contract=stock("MSFT"))
+        assert bought.filled() == 10
+        assert (sold.orderStatus.status, sold.filled()) == ("Submitted", 0)  # AAPL's bid is 100
+        stage.tick(51, 51.02, symbol="MSFT")
+        await settle()
+        assert sold.filled() == 10
 
     play(body)

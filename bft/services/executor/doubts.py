@@ -1,0 +1,56 @@
+"""What is looked into only if it still is so a moment later.
+
+The broker's lists cost it and us; most differences end by themselves with the next report.
+"""
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+
+from bft.domain.broker import BrokerPosition
+from bft.domain.orders import Intent
+from bft.services.executor.desk import Desk
+
+WORKING = frozenset({"PendingSubmit", "PreSubmitted", "Submitted", "PendingCancel", "Inactive"})
+QUERY_S = 2.0
+SETTLES_S = 1.0  # a position may be told before the fill that made it
+
+
+class Doubts:
+    """Asks for the broker's lists about positions that differ and orders that do not end."""
+
+    def __init__(self, desk: Desk, query: Callable[[], None]) -> None:
+        self._desk, self._query = desk, query
+        self._told: dict[int, Decimal] = {}
+        self._unended: set[str] = set()
+
+    def position(self, told: BrokerPosition) -> None:
+        """A position as the broker says it: its fill has a second to arrive."""
+        con_id = told.contract.con_id
+        waiting = con_id in self._told
+        self._told[con_id] = told.qty
+        if not waiting:
+            self._in(SETTLES_S, lambda: self._settled(told.account, con_id))
+
+    def _settled(self, account: str, con_id: int) -> None:
+        if self._told.pop(con_id) != self._desk.state.position_qty(account, con_id):
+            self._query()
+
+    def expect_end(self, intent: Intent) -> None:
+        """What is filled for the book must not work on at the broker: its rest would trade."""
+        if intent.state.terminal and intent.broker_status in WORKING:
+            self._unended.add(intent.intent_id)
+            self._in(QUERY_S, lambda: self._works_on(intent.intent_id))
+
+    def ended(self, intent_id: str) -> None:
+        """The broker says that an order ended."""
+        self._unended.discard(intent_id)
+
+    def _works_on(self, intent_id: str) -> None:
+        if intent_id in self._unended:
+            self._unended.discard(intent_id)
+            self._query()
+
+    @staticmethod
+    def _in(delay_s: float, then: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_later(delay_s, then)
