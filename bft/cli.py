@@ -20,41 +20,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 from bft.domain.advice import rooted
 from bft.domain.errors import BftError, UnavailableError, UsageError
+from bft.verbs import VERBS
 
 if TYPE_CHECKING:
     from datetime import date
 
     from bft.domain.runs import Json
     from bft.ports import Ports, Step, Summary
-
-VERBS: dict[str, tuple[str, str]] = {
-    "run": ("bft.flow.run_verb", "run a workflow here: only what is not finished"),
-    "status": ("bft.flow.status_verb", "what ran last, what is missing, what to do next"),
-    "pull": ("bft.steps.pull", "ask a source for market facts and store what is new"),
-    "gold": ("bft.steps.gold", "raw tables to one row per symbol and session"),
-    "validate": ("bft.steps.validate", "24 checks that stop a bad night"),
-    "train": ("bft.steps.train", "train the nine models in parallel"),
-    "gate": ("bft.steps.gate", "judge the newest models and propose a set"),
-    "promote": ("bft.steps.promote", "move a gated set of models into production"),
-    "rollback": ("bft.steps.rollback", "put the previous set of models back"),
-    "models": ("bft.steps.models", "what is in production, missing, asked for"),
-    "predict": ("bft.steps.predict", "score the production set on the newest gold"),
-    "scan": ("bft.steps.scan", "strategies on the close: signals with reasons"),
-    "rank": ("bft.steps.rank", "signals to ranked, sized picks"),
-    "execute": ("bft.steps.execute", "send the night's signals to the executor"),
-    "close": ("bft.steps.close", "close positions, now or what is due; reconcile"),
-    "ledger": ("bft.steps.ledger", "the book: positions, lots, trades, export, verify, adjust"),
-    "kill": ("bft.steps.kill", "stop opening at once; --flatten closes all"),
-    "why": ("bft.steps.why", "the story of an order, signal, fill or denial"),
-    "audit": ("bft.steps.audit", "audit of the trade log: OK, WARN, FAIL"),
-    "token": ("bft.steps.token", "issue a token for the executor's API"),
-    "serve": ("bft.steps.serve", "start a server: executor, gateway-sim, market-sim, mlflow"),
-    "workflow": ("bft.flow.workflow_verb", "what workflows ask: due, summary, quorum, status"),
-    "chain": ("bft.flow.chain", "several command lines, one after the other"),
-    "screen": ("bft.steps.screen", "flags that turned: CSV, charts, PDF"),
-    "report": ("bft.steps.report", "day report, site JSON, model cards"),
-}
-"""verb -> (module that holds STEP, one line of help); one line registers a verb."""
 
 
 class _Terminated(BaseException):

@@ -183,7 +183,8 @@ class TableStore:
         with ThreadPoolExecutor(WRITERS) as pool:
             parts = list(pool.map(lambda ref: self._load_object(ref, loaded, test), wanted))
         if not parts:
-            return pa.schema([arrow.field(name) for name in names]).empty_table()
+            # not `empty_table`, which would import pandas
+            return pa.Table.from_batches([], pa.schema([arrow.field(name) for name in names]))
         return by_key(pa.concat_tables(parts), spec.key).select(names).combine_chunks()
 
     def _write(self, table: str, partition: str, rows: pa.Table) -> ObjectRef:

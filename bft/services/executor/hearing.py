@@ -262,6 +262,7 @@ class Hearing:
             self._followers.stranger(told.order_ref, f"execution {told.exec_id}")
         else:
             self._followers.foreign_fill(told)
+            self._followers.query()  # whose order it is, and whether of a combination
         desk.poke()
 
     def _fee(self, report: FeeReport) -> None:

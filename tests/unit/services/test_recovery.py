@@ -1,5 +1,8 @@
 """What a new process makes of orders that the one before left in the middle."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from books import AT, acked, bracket_orders
 from desk_cases import FakeMarker, case
@@ -15,6 +18,9 @@ IDS = [leg.intent_id for leg in (ENTRY, TARGET, STOP)]
 
 def committed() -> Entry:
     return entries.intents(AT, intents=(ENTRY, TARGET, STOP), facts=None)
+
+
+NO_ROWS: Any = SimpleNamespace(rows=lambda *_, **__: [])  # a book whose tables are empty
 
 
 @pytest.mark.parametrize(
@@ -50,9 +56,9 @@ def test_sent_and_cancelled_are_doubted_and_acknowledged_is_not() -> None:
 
 
 def test_marked_order_that_state_does_not_hold_halts_the_account() -> None:
-    assert restored(case().desk, []) is None
+    assert restored(case().desk, NO_ROWS) is None
     held = case(marker=FakeMarker(unknown=("X",)))
-    halt = restored(held.desk, [])
+    halt = restored(held.desk, NO_ROWS)
     assert halt is not None
     assert (halt.scope, halt.rule, halt.until) == ("account", "state_restored", None)
     assert halt == restored_halt(held.desk, "1 marked orders")
