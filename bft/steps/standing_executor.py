@@ -29,7 +29,7 @@ def told(ports: Ports, url: str, *, mode: str) -> Standing:
         DataError: an answer that is not understood.
     """
     api, _ = reach(ports, url, mode=mode)
-    book = answer(api.ask("GET", "/v1/positions"))
+    book = answer(api.ask("GET", "/v1/positions", params={"cooldowns": "true"}))
     try:
         return Standing(
             held=tuple(held for row in book["positions"] for held in _held(row)),

@@ -190,7 +190,7 @@ class Facts:
     # the book
 
     def book(self, symbol: str) -> BookFacts:
-        """Positions, pending entries, the day's counters; those of an underlying for rule 17."""
+        """Positions, pending entries, the day's counters; those of an underlying for rules 17 and 18."""
         desk = self._desk
         day = trading_day(desk.now)
         account = self._limits("account", desk.account, day)
@@ -198,7 +198,7 @@ class Facts:
         return BookFacts(
             positions=tuple(self._positions()),
             pending=tuple(self._pending()),
-            cooldowns=tuple(self._cooldowns()),
+            cooldowns=tuple(self._cooldowns(symbol)),
             entries_today=account.entries,
             orders_today=account.orders,
             entries_today_symbol=per_symbol.entries,
@@ -300,9 +300,10 @@ class Facts:
             return None
         return abs(price - stop) * intent.remaining_qty * intent.contract.multiplier
 
-    def _cooldowns(self) -> Iterator[Cooldown]:
+    def _cooldowns(self, symbol: str) -> Iterator[Cooldown]:
+        account, now = self._desk.account, self._desk.now
         for row in self._desk.state.cooldowns.values():
-            if row.account == self._desk.account and row.until > self._desk.now:
+            if (row.account, row.symbol) == (account, symbol) and row.until > now:
                 yield Cooldown(
                     symbol=row.symbol, strategy_id=row.strategy or None, until_at=row.until
                 )

@@ -73,10 +73,10 @@ class CooldownView(BaseModel):
 
 
 class Positions(BaseModel):
-    """What is held, and what was left so lately that it is not entered again."""
+    """What is held; where asked for, what was left so lately that it is not entered again."""
 
     positions: list[PositionView]
-    cooldowns: list[CooldownView]
+    cooldowns: list[CooldownView] | None = None
 
 
 class Rows(BaseModel):
@@ -130,10 +130,11 @@ class History(BaseModel):
 
 
 @router.get("/v1/positions", response_model=Positions, responses=errors())
-async def get_positions(request: Request, _: Reads) -> JSONResponse:
-    """What is held, by the executor's own book."""
+async def get_positions(request: Request, _: Reads, *, cooldowns: bool = False) -> JSONResponse:
+    """What is held, by the executor's own book; with `cooldowns`, those of the same instant."""
     service = service_of(request)
-    return JSONResponse({"positions": positions_of(service), "cooldowns": cooldowns_of(service)})
+    held = {"positions": positions_of(service)}
+    return JSONResponse({**held, "cooldowns": cooldowns_of(service)} if cooldowns else held)
 
 
 def positions_of(service: Service) -> list[dict[str, Any]]:
@@ -145,8 +146,8 @@ def positions_of(service: Service) -> list[dict[str, Any]]:
 
 def cooldowns_of(service: Service) -> list[dict[str, str]]:
     """Cooldowns that run now, by symbol."""
-    rows = service.desk.state.cooldowns.values()
-    running = (row for row in rows if row.account == service.desk.account)
+    rows, now = service.desk.state.cooldowns.values(), service.now
+    running = (row for row in rows if row.account == service.desk.account and row.until > now)
     return [
         {
             "symbol": row.symbol,
@@ -155,7 +156,6 @@ def cooldowns_of(service: Service) -> list[dict[str, str]]:
             "reason": row.reason,
         }
         for row in sorted(running, key=lambda row: (row.symbol, row.strategy))
-        if row.until > service.now
     ]
 
 
