@@ -190,7 +190,7 @@ class Facts:
     # the book
 
     def book(self, symbol: str) -> BookFacts:
-        """Positions, pending entries, the day's counters; rules 17 and 18 read those of an underlying."""
+        """Positions, pending entries, the day's counters; rules 17, 18 read an underlying's."""
         desk = self._desk
         day = trading_day(desk.now)
         account = self._limits("account", desk.account, day)

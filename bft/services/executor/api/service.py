@@ -20,7 +20,7 @@ from bft.services.executor.api.limits import WriteLimit
 from bft.services.executor.api.metrics import Metrics
 from bft.services.executor.desk import Desk
 from bft.services.executor.executor import Executor
-from bft.services.executor.writer import Offload
+from bft.services.executor.writer import Offload, inline
 
 FAILURES, FAILURES_S = 10, 600.0
 STORED_S = 1.0  # closing is told of before it is stored, where the book takes longer
@@ -57,6 +57,7 @@ class Service:
     about: About
     command: Command
     configured: Profile
+    lookup: Offload[Any] = inline
     metrics: Metrics = field(default_factory=Metrics)
     tick_at: float = 0.0
     began: float = 0.0
@@ -81,7 +82,7 @@ class Service:
     @cached_property
     def keys(self) -> Keys:
         """Idempotency keys."""
-        return Keys(self.book, self.offload)
+        return Keys(self.book, self.offload, self.lookup)
 
     @cached_property
     def collector(self) -> Collector:
