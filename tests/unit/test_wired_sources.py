@@ -27,6 +27,11 @@ def test_no_source_names_one_that_works(tmp_path: Path, spec: str) -> None:
         wired(tmp_path).source(spec)
 
 
+def test_named_vendor_without_a_key_asks_for_the_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"alphavantage needs a key.*ALPHAVANTAGE_API_KEY_FILE"):
+        wired(tmp_path).source("alphavantage")
+
+
 def test_full_disk_is_told_although_a_write_names_no_file() -> None:
     fault = fault_of_root(OSError(errno.ENOSPC, "No space left on device"), "mine")
     assert isinstance(fault, UnavailableError)
