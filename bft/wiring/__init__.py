@@ -209,7 +209,7 @@ class Wired:
         limit = values.av_calls_per_day
         client = Client(
             Vendor(url=address, key="sim" if sim else key, sim=sim),
-            bucket=Bucket(0 if sim else values.av_calls_per_minute),
+            bucket=Bucket(0 if sim else values.av_calls_per_minute, tell=self._paused),
             clock=self.clock,
             charge=(lambda _: True)
             if sim
@@ -223,6 +223,9 @@ class Wired:
             address=address,
             in_flight=values.av_in_flight,
         )
+
+    def _paused(self, pause_s: float) -> None:
+        self._log("warning", "pull.minute_limit", pause_s=pause_s, then="it goes on by itself")
 
     def _log(self, level: str, event: str, **values: object) -> None:
         """Log an event; structlog, 0.3 s to import, is loaded when there is something to say."""
