@@ -29,6 +29,7 @@ from bft.services.executor.api import (
 )
 from bft.services.executor.api.auth import Subject
 from bft.services.executor.api.documents import document
+from bft.services.executor.api.json_body import said
 from bft.services.executor.api.placing import Placing
 from bft.services.executor.api.problems import Problem, error_body, problem_of
 from bft.services.executor.api.service import Service
@@ -126,7 +127,7 @@ async def _fault(request: Request, error: Exception) -> JSONResponse:
 
 async def _shape(request: Request, error: Exception) -> JSONResponse:
     errors = error.errors() if isinstance(error, RequestValidationError) else []
-    wrong = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in errors]
+    wrong = [{"field": ".".join(map(str, e["loc"])), "message": said(e["msg"])} for e in errors]
     first = wrong[0] if wrong else {"field": "request", "message": "malformed"}
     text = f"{first['field']}: {first['message']}"
     return answer(request, Problem(422, Reason.VALIDATION, text, details=wrong))

@@ -134,6 +134,8 @@ def test_what_is_refused_unread_is_on_record(tmp_path: Path) -> None:
         assert len(kept) == len(codes)
         why = (await api.ask("GET", f"/v1/why/{named[1]}")).json()
         assert why["denials"][0]["detail"] == made[1].json()["message"]
+        text = (await api.order(quantity=0)).json()["message"]
+        assert text == "body: quantity: a whole number, 1 or more"
         assert api.world.intents(Leg.ENTRY) == []
 
     armed(tmp_path, then)
