@@ -213,9 +213,7 @@ class Executor:
             self.desk.skew.clear()
 
     async def _arm(self) -> None:
-        for position in self.desk.state.positions.values():
-            self.desk.broker.watch(position.contract)
-        self.options.follow(self.guard.covers.values())
+        self._follow_held()
         try:
             await self._sample_clock()
             self._check_peer()
@@ -224,6 +222,14 @@ class Executor:
             self.equity.turn()
         except UnavailableError as error:
             self.desk.broker.resync(str(error))
+
+    def _follow_held(self) -> None:
+        """Hear quotes of all that is held or may fill, whoever bought it and in which life."""
+        covers = self.guard.covers.values()
+        held = [position.contract for position in self.desk.state.positions.values()]
+        for contract in (*held, *(cover.contract for cover in covers)):
+            self.desk.broker.watch(contract)
+        self.options.follow(covers)
 
     def _check_peer(self) -> None:
         """Never trade live with a peer that says it is a simulator, whenever it says so."""
@@ -280,6 +286,7 @@ class Executor:
         desk.tell_held()
         self._check_peer()
         if desk.broker.state.may_close:
+            self._follow_held()
             self.equity.turn()
             self.day_close.turn()
             self.closing.turn()

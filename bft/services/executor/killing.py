@@ -34,7 +34,8 @@ class Killing:
             made = entries.kill(desk.now, source=source, by=by, reason=reason, flatten=flatten)
             durable = desk.note(made, gives_up=True)
             durable.add_done_callback(lambda _: self._keep(by, durable.exception()))
-            desk.alert("KillLatched", source, f"kill switch pulled by {by} ({source}) {reason}")
+            text = f"kill switch pulled by {by} ({source}) {reason}".rstrip()
+            desk.alert("KillLatched", source, text)
         self.resume()
 
     def resume(self) -> None:

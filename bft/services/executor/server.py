@@ -138,7 +138,8 @@ class _Life:
             version=version("bft"),
             environment=values.environment,
             timezone=executor.desk.profile.timezone,
-            settings={f.name: getattr(values, f.name) for f in fields(values)},
+            settings={f.name: getattr(values, f.name) for f in fields(values)}
+            | {"root": str(self._ports.store.root)},
             host=values.ib_host if values.broker == "ib" else "",
             port=executor.desk.route.port or 0,
             credentials=bool(values.alpaca_key_id and values.alpaca_secret),

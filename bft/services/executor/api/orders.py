@@ -152,7 +152,7 @@ async def post_signals(
     caller, made = caller_of(request, subject, mode), []
     for place, (row, told) in enumerate(zip(body.signals, sent["signals"], strict=True)):
         header = f"{key}:{place}"[-255:] if key else None
-        made.append(await _row(placing_of(request), row, told, caller, header))
+        made.append(await _row(request, row, told, caller, header))
     counts: dict[str, int] = {}
     for answer in made:
         name = _outcome(answer)
@@ -162,16 +162,18 @@ async def post_signals(
 
 
 async def _row(
-    placing: Placing, row: SignalBody, told: Any, caller: Caller, header: str | None
+    request: Request, row: SignalBody, told: Any, caller: Caller, header: str | None
 ) -> Answer:
     """One decision; what only concerns this row does not end the batch."""
     try:
-        return await placing.place(row, told, caller, header=header)
+        return await placing_of(request).place(row, told, caller, header=header)
     except Problem as problem:
         if problem.status in {401, 403}:
             raise
+        service = service_of(request)
+        name = service.turned_away(problem, subject=caller.subject, user_agent=caller.user_agent)
         body = {"error": problem.reason.value, "message": problem.message, "rule": None}
-        return Answer(status=problem.status, body=body)
+        return Answer(status=problem.status, body=body | {"decision": name})
 
 
 def _outcome(answer: Answer) -> str:
