@@ -71,7 +71,8 @@ def _beside(state: BookState, position: Position) -> Iterator[Line]:
     """Lines of other contracts on the same underlying."""
     for line in state.lines.values():
         same = line.contract.symbol == position.contract.symbol
-        if same and line.account == position.account and line.contract != position.contract:
+        other = line.contract.con_id != position.con_id  # each may tell the same one otherwise
+        if same and other and line.account == position.account:
             yield line
 
 
