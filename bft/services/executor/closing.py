@@ -1,7 +1,7 @@
 """Closing positions on request: by symbol, strategy, instrument or all; and exit signals.
 
 Parts leave oldest entry first, as the lots do. Source: executor specification, sections 1.1 (POST
-/v1/close) and 6; decision record 0044.
+/v1/close) and 6; decision record 0045.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,12 +11,12 @@ from bft import exits
 from bft.domain import sessions
 from bft.domain.orders import Contract, Leg, OrderRequest, Side
 from bft.ledger.records import Position
+from bft.services.executor.cancelling import Cancelling
 from bft.services.executor.contracts import name_of
 from bft.services.executor.covers import Cover, parted
 from bft.services.executor.desk import Desk
 from bft.services.executor.guard import Guard
 from bft.services.executor.leaving import Leave, Leaving
-from bft.services.executor.sending import Sender
 
 NOBODY = "manual"  # the strategy of units that no entry of ours opened
 
@@ -63,8 +63,9 @@ class Closed:
 class Closing:
     """Has positions leave through their brackets, and cancels entries that still work."""
 
-    def __init__(self, desk: Desk, sender: Sender, guard: Guard, leaving: Leaving) -> None:
-        self._desk, self._sender, self._guard, self._leaving = desk, sender, guard, leaving
+    def __init__(self, desk: Desk, cancelling: Cancelling, guard: Guard, leaving: Leaving) -> None:
+        self._desk, self._cancelling = desk, cancelling
+        self._guard, self._leaving = guard, leaving
         self._kept: dict[int, int] = {}  # units without a bracket that stay, by con id
 
     def turn(self) -> None:
@@ -159,7 +160,7 @@ class Closing:
         for intent in list(self._desk.state.live_intents()):
             taken = selection.takes(intent.contract, intent.strategy_id)
             if intent.leg is Leg.ENTRY and taken:
-                self._desk.spawn(self._sender.cancel(intent, why="close"), "close")
+                self._cancelling.cancel(intent, why="close")
                 yield Closed(
                     symbol=intent.contract.symbol,
                     qty=intent.remaining_qty,

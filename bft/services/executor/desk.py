@@ -137,7 +137,6 @@ class Desk:
     def spawn(self, work: Coroutine[Any, Any, Any], what: str) -> "asyncio.Task[Any]":
         """Run beside everything else; a fault bft understands is logged, a bug ends the process."""
         task = asyncio.create_task(self._guarded(work, what))
-        task.add_done_callback(lambda _: work.close())  # cancelled before its first step
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         task.add_done_callback(lambda _: work.close())  # cancelled before it began

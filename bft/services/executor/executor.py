@@ -13,7 +13,7 @@ from typing import Any
 
 from bft.domain.broker import QuoteReport, SessionReport, SessionState
 from bft.domain.errors import BftError, RefusedError, UnavailableError
-from bft.domain.orders import Execution, Intent
+from bft.domain.orders import Execution, Intent, IntentState, Leg
 from bft.ledger import entries
 from bft.ledger.load import load
 from bft.ports import BrokerHooks, Lease
@@ -21,6 +21,7 @@ from bft.risk.overrides import overridden
 from bft.services.executor import kill_sources
 from bft.services.executor.adoption import Adoption
 from bft.services.executor.alerts import mail
+from bft.services.executor.cancelling import Cancelling
 from bft.services.executor.clocks import Skew
 from bft.services.executor.closing import Closing
 from bft.services.executor.day_close import DayClose
@@ -103,13 +104,14 @@ class Executor:
         self.options = OptionDesk(desk, self._parts.load_chains)
         self.facts = Facts(desk, self.guard.covers, self.options)
         self.opening = Opening(desk, self.sender, self.guard, self.facts)
-        self.closing = Closing(desk, self.sender, self.guard, self.leaving)
+        self.cancelling = Cancelling(desk, self.sender)
+        self.closing = Closing(desk, self.cancelling, self.guard, self.leaving)
         self.killing = Killing(desk, self.sender, self.closing, self.sources)
         self.equity = Equity(desk, self.facts, self.closing)
         self.day_close = DayClose(desk, self.guard)
         self.watching = Watching(desk)
         self.hearing.erred = self.watching.erred
-        self.lifetimes = Lifetimes(desk, self.sender)
+        self.lifetimes = Lifetimes(desk, self.sender, self.cancelling)
 
     # life
 
@@ -143,6 +145,7 @@ class Executor:
 
     def _settle(self) -> None:
         desk = self.desk
+        cut_off = [i for i in desk.state.live_intents() if i.state is IntentState.CANCEL_PENDING]
         made = recovered(desk)
         halt = restored(desk, self._parts.book)
         if halt is not None:
@@ -159,6 +162,9 @@ class Executor:
             )
         )
         desk.note(*made)
+        for intent in cut_off:  # legs are the guard's
+            if intent.leg is Leg.ENTRY:
+                self.cancelling.cancel(intent, why="restart")
         if self._torn:
             desk.alert("JournalBroken", desk.account, self._torn)
 
@@ -279,6 +285,7 @@ class Executor:
         self.watching.turn()
         desk.tell_held()
         self._check_peer()
+        self.cancelling.turn()
         if desk.broker.state.may_close:
             self.equity.turn()
             self.day_close.turn()
