@@ -206,9 +206,12 @@ class Executor:
         )
 
     def stranger(self, order_ref: str, what: str) -> None:
-        """An order of ours that state does not hold: halt, and look at all of them."""
-        self.adoption.halt(order_ref, what)
-        self.query(executions=True)
+        """An order of ours that state does not hold: halt, and look at all of them.
+
+        Once for each news of it: what a look cannot adopt is in the next list again.
+        """
+        if self.adoption.halt(order_ref, what):
+            self.query(executions=True)
 
     def session(self, report: SessionReport) -> None:
         """Reconcile on the way to ARMED; tell what a report notes."""
