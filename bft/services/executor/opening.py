@@ -102,7 +102,10 @@ class Opening:
             return self._denied(order, self._context(order, asked, contract, matches), claim)
         # From here to the commit nothing waits: two decisions never see the same headroom.
         last = replace(self._context(order, asked, contract, matches), what_if=first.what_if)
-        decision = decide.evaluate(order, last)
+        tried_qty, decision = decision.qty, decide.evaluate(order, last)
+        if decision.qty > tried_qty and last.what_if is not None:
+            last = replace(last, what_if=None)  # it told the margin of a smaller order
+            decision = decide.evaluate(order, last)
         if not decision.allowed:
             return self._denied(order, last, claim)
         return await self._send(order, contract, decision, last, claim)
