@@ -14,7 +14,9 @@ from bft.domain.broker import Quote, SessionState
 from bft.domain.errors import BftError
 from bft.domain.journal import Entry
 from bft.domain.orders import Contract, Intent
+from bft.domain.trading import Instrument
 from bft.ledger import entries
+from bft.ledger.days import trading_day
 from bft.ledger.fold import apply
 from bft.ledger.state import BookState
 from bft.ports import Broker, Claim, Clock, Page
@@ -86,6 +88,16 @@ class Desk:
     def now(self) -> datetime:
         """The executor's clock."""
         return self.clock.now()
+
+    @property
+    def trading_day(self) -> date:
+        """The day whose limits count now."""
+        return self.day_of(self.now)
+
+    def day_of(self, at: datetime) -> date:
+        """The trading day of an instant: that of futures where the profile trades them."""
+        futures = Instrument.FUTURE in self.profile.instruments
+        return trading_day(at, sec_type="FUT" if futures else "STK")
 
     @property
     def lease_held(self) -> bool:

@@ -22,7 +22,6 @@ from bft.domain.orders import (
     Reason,
 )
 from bft.ledger import entries
-from bft.ledger.days import trading_day
 from bft.ledger.records import Halt
 from bft.risk import decide
 from bft.risk.context import Context
@@ -174,7 +173,7 @@ class Opening:
         held = {halt.rule for halt in self._desk.state.active_halts(now)}
         for reason in decide.halts_to_set(decision):
             if reason.value not in held:
-                made.append(entries.halt(loss_halt(reason, self._desk.account, now)))
+                made.append(entries.halt(loss_halt(reason, self._desk)))
                 self._desk.alert(_ALERTS[reason], self._desk.account, decision.detail)
         return made
 
@@ -234,11 +233,11 @@ _ALERTS = {
 }
 
 
-def loss_halt(reason: Reason, account: str, now: datetime) -> Halt:
+def loss_halt(reason: Reason, desk: Desk) -> Halt:
     """Halt of a latching rule: until the next trading day, a drawdown until a person resumes."""
-    until = None
+    account, now, until = desk.account, desk.now, None
     if reason is not Reason.DRAWDOWN:
-        following = sessions.on_or_after(sessions.shift(trading_day(now), 1))
+        following = sessions.on_or_after(sessions.shift(desk.trading_day, 1))
         until = datetime.combine(following, time(), sessions.NEW_YORK)
     return Halt(
         halt_id=f"{reason}:{account}:{now.isoformat(timespec='seconds')}",
