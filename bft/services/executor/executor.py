@@ -248,9 +248,10 @@ class Executor:
         self.reconciler.query(executions=executions)
 
     def quoted(self, report: QuoteReport) -> None:
-        """A price: for waiters, for the bars of the day."""
+        """A price: for waiters, for the bars of the day, for the options judged by it."""
         self.desk.heard_quote(report.quote.contract.con_id)
         self.day_close.quoted(report.quote)
+        self.guard.quoted(report.quote.contract.con_id)
 
     # loops
 

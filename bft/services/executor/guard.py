@@ -131,6 +131,12 @@ class Guard:
             self._touched.add(con_id)
         self._wake.set()
 
+    def quoted(self, con_id: int) -> None:
+        """Look at the options whose levels lie on this contract: no order rests at those."""
+        for cover in self.covers.values():
+            if cover.under is not None and cover.under.contract.con_id == con_id:
+                self.touch(cover.contract.con_id)
+
     async def watch(self) -> None:
         """Turn for ever."""
         while True:
