@@ -7,7 +7,7 @@ from bft.domain.orders import Intent, IntentState
 from bft.services.executor.desk import Desk
 from bft.services.executor.sending import Sender
 
-REPEAT_S = 2.0
+REPEAT_S, DOUBT_S = 2.0, 10.0  # of an order that nobody knows each cancel costs a look at the lists
 
 
 class Cancelling:
@@ -29,7 +29,7 @@ class Cancelling:
             intent = self._desk.state.intents.get(intent_id)
             if intent is None or intent.state.terminal:
                 del self._wished[intent_id]
-            elif now - asked >= REPEAT_S and self._may(intent):
+            elif now - asked >= _pause_s(intent) and self._may(intent):
                 self._wished[intent_id] = (why, now)
                 self._desk.spawn(self._sender.cancel(intent, why=why), f"cancel: {why}")
 
@@ -38,3 +38,7 @@ class Cancelling:
         if intent.state is IntentState.RESERVED:
             return True
         return self._desk.broker.state.may_cancel and intent.state is not IntentState.CANCEL_PENDING
+
+
+def _pause_s(intent: Intent) -> float:
+    return DOUBT_S if intent.state is IntentState.UNKNOWN else REPEAT_S
