@@ -8,7 +8,6 @@ from decimal import Decimal
 from bft import exits
 from bft.domain.orders import Reason
 from bft.ledger import entries
-from bft.ledger.days import trading_day
 from bft.risk.losses import day_loss_cap_usd, day_loss_usd, flatten_loss_usd
 from bft.services.executor.closing import ALL, Closing
 from bft.services.executor.desk import Desk
@@ -47,7 +46,7 @@ class Equity:
         return equity if usable else None
 
     def _note(self, equity_usd: Decimal) -> None:
-        desk, day = self._desk, trading_day(self._desk.now)
+        desk, day = self._desk, self._desk.trading_day
         row = desk.state.limits_of("account", desk.account, day, at=desk.now)
         first = row.day_start_equity_usd is None
         higher = row.peak_equity_usd is None or equity_usd > row.peak_equity_usd
@@ -60,7 +59,7 @@ class Equity:
         made = entries.equity(
             now,
             scope=("account", self._desk.account),
-            trading_day=trading_day(now),
+            trading_day=self._desk.trading_day,
             day_start_usd=equity_usd if first else None,
             peak_usd=equity_usd if higher else None,
         )
@@ -81,7 +80,7 @@ class Equity:
         desk = self._desk
         held = {halt.rule for halt in desk.state.active_halts(desk.now)}
         if Reason.DAILY_LOSS.value not in held:
-            desk.note(entries.halt(loss_halt(Reason.DAILY_LOSS, desk.account, desk.now)))
+            desk.note(entries.halt(loss_halt(Reason.DAILY_LOSS, desk)))
             desk.alert("DayLossHalt", desk.account, f"day loss {loss_usd:.2f} USD: all is closed")
         if desk.timer() - self._flattened_at >= REPEAT_S:
             self._flattened_at = desk.timer()

@@ -49,7 +49,7 @@ class Killing:
         Raises:
             RefusedError: another generation, or a source still says kill.
         """
-        kill, source = self._desk.state.kill, self._sources.pulled()
+        kill = self._desk.state.kill
         if kill.latched and generation != kill.generation:
             raise RefusedError(f"kill switch is at generation {kill.generation}, not {generation}")
         self._sources.clear_signal()

@@ -123,7 +123,7 @@ def test_peak_starts_anew_when_a_person_ends_a_drawdown() -> None:
     watched.case.clock.at = AT + timedelta(days=1)
     watched.turn(89_000)
     assert watched.facts.peak_equity_usd(watched.today.trading_day) == 100_000
-    halt = loss_halt(Reason.DRAWDOWN, ACCOUNT, watched.case.desk.now)
+    halt = loss_halt(Reason.DRAWDOWN, watched.case.desk)
     watched.case.desk.note(entries.halt(halt))
     told = entries.resume(watched.case.desk.now, halt_id=halt.halt_id, by="ada", note="")
     watched.case.desk.note(told)

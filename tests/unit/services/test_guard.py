@@ -1,11 +1,13 @@
 """When an exit that was decided is due."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 from books import AAPL, AT, acked
 from desk_cases import bought, case
 from executors import usd
+from virtual_time import run
 
 from bft.domain.broker import Quote
 from bft.domain.orders import Leg
@@ -40,3 +42,21 @@ def test_intraday_policy_leaves_at_the_bar() -> None:
         closes.quoted(Quote(contract=AAPL, at=held.clock.at, bid_usd=usd(100), ask_usd=usd(100)))
         guard.turn()
     assert leaving.reasons == ["time"]
+
+
+def test_look_at_one_contract_does_not_put_off_the_look_at_all() -> None:
+    turns = list[float]()
+
+    async def story() -> None:
+        timer = asyncio.get_running_loop().time
+        held, began = case(timer=timer), timer()
+        held.desk.took = lambda _what, _seconds: turns.append(round(timer() - began, 1))
+        guard = Guard(held.desk, None, None)  # type: ignore[arg-type]
+        watching = asyncio.ensure_future(guard.watch())
+        await asyncio.sleep(0.9)
+        guard.touch(1)
+        await asyncio.sleep(0.6)
+        watching.cancel()
+
+    run(story())
+    assert turns == [0.0, 0.9, 1.0]

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from bft.domain.encoding import decode, instant_text
-from bft.domain.errors import BftError, UnavailableError
 from bft.domain.journal import AtLeast
 from bft.domain.orders import Intent, IntentState, Leg, Reason
 from bft.ledger import entries
@@ -293,35 +292,16 @@ async def delete_order(
     if intent.state.terminal:
         text = f"order {intent.intent_id} is {intent.state} already"
         raise Problem(409, Reason.OTHER, text)
-    service.desk.spawn(cancel(service, intent), "cancel")
+    service.executor.cancelling.cancel(intent, why="api")
     waited, state = 0.0, service.desk.state.intents
     while waited < CONFIRM_S and not state[intent.intent_id].state.terminal:
         await asyncio.sleep(LOOK_S)
         waited += LOOK_S
     now = state[intent.intent_id]
-    code = 200 if now.state is IntentState.CANCELLED else 202
+    code = 200 if now.state in {IntentState.CANCELLED, IntentState.LAPSED} else 202
     if now.state.terminal and code != 200:
         raise Problem(409, Reason.OTHER, f"order {now.intent_id} is {now.state} by now")
     return JSONResponse(order_view(service.desk, now), code)
-
-
-async def cancel(service: Service, intent: Intent) -> None:
-    """Cancel now, or as soon as the broker is back."""
-    desk = service.desk
-    while True:
-        now = desk.state.intents.get(intent.intent_id, intent)
-        if now.state.terminal or desk.closing_down:
-            return
-        try:
-            if desk.broker.state.may_cancel and now.state is not IntentState.RESERVED:
-                await service.executor.sender.cancel(now, why="api")
-                return
-        except UnavailableError as error:
-            desk.event("ORDER", "INFO", "cancel_waits", f"{now.order_ref}: {error}")
-        except BftError as error:
-            desk.event("ORDER", "WARNING", "cancel_failed", f"{now.order_ref}: {error}")
-            return
-        await asyncio.sleep(CONFIRM_S)
 
 
 @router.post(
