@@ -87,13 +87,17 @@ class Closing:
     # on request
 
     def close(
-        self, selection: Selection, reason: exits.Reason = exits.Reason.MANUAL
+        self,
+        selection: Selection,
+        reason: exits.Reason = exits.Reason.MANUAL,
+        *,
+        bare: bool = True,
     ) -> list[Closed]:
-        """Close what is selected; asked again, nothing is doubled."""
+        """Close what is selected, `bare` also units of no bracket; asked again, none is doubled."""
         done = [
             *self._covers(selection, reason),
             *self._entries(selection),
-            *self._bare(selection),
+            *(self._bare(selection) if bare else ()),
         ]
         self._guard.poke()
         return done

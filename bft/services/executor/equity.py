@@ -3,6 +3,7 @@
 Source: executor specification, sections 2 (limits_state), 4 and 6.
 """
 
+from datetime import date
 from decimal import Decimal
 
 from bft import exits
@@ -25,6 +26,7 @@ class Equity:
     def __init__(self, desk: Desk, facts: Facts, closing: Closing) -> None:
         self._desk, self._facts, self._closing = desk, facts, closing
         self._peak_at = self._flattened_at = float("-inf")
+        self._flattened_on: date | None = None
 
     def turn(self) -> None:
         """Note a day's first equity and new peaks; act on the loss."""
@@ -84,4 +86,7 @@ class Equity:
             desk.alert("DayLossHalt", desk.account, f"day loss {loss_usd:.2f} USD: all is closed")
         if desk.timer() - self._flattened_at >= REPEAT_S:
             self._flattened_at = desk.timer()
-            self._closing.close(ALL, exits.Reason.RISK)
+            # what a person buys afterwards is not fought
+            first = self._flattened_on != desk.trading_day
+            self._closing.close(ALL, exits.Reason.RISK, bare=first)
+            self._flattened_on = desk.trading_day
