@@ -10,8 +10,10 @@ from executors import usd
 from virtual_time import run
 
 from bft.domain.broker import Quote
-from bft.domain.orders import Leg
+from bft.domain.journal import Entry
+from bft.domain.orders import Intent, IntentState, Leg
 from bft.domain.trading import ExitPolicy
+from bft.ledger import entries
 from bft.services.executor.day_close import DayClose
 from bft.services.executor.guard import Guard
 from bft.services.executor.leaving import Leave
@@ -60,3 +62,29 @@ def test_look_at_one_contract_does_not_put_off_the_look_at_all() -> None:
 
     run(story())
     assert turns == [0.0, 0.9, 1.0]
+
+
+def test_stop_that_the_broker_cancels_at_once_is_not_placed_at_its_speed() -> None:
+    held = case(*bought()[0])
+    stop = next(i for i in held.desk.state.intents.values() if i.leg is Leg.STOP)
+    sent = list[Intent]()
+
+    def cancelled(intent_id: str) -> list[Entry]:
+        states = (IntentState.ACKED, IntentState.CANCELLED)
+        at = held.clock.at
+        return [entries.moved(at, intent_id=intent_id, state=s, evidence="told") for s in states]
+
+    class Sender:
+        async def send(self, orders: list[Intent], **_: Any) -> None:
+            ids = [order.intent_id for order in orders]
+            held.desk.note(entries.intents(held.clock.at, intents=orders, facts=None))
+            held.desk.note(entries.sent(held.clock.at, intent_ids=ids))
+            held.desk.note(*(told for name in ids for told in cancelled(name)))
+            sent.extend(order for order in orders if order.leg is Leg.STOP)
+
+    guard = Guard(held.desk, Sender(), Leaving())  # type: ignore[arg-type]
+    held.desk.note(*cancelled(stop.intent_id))
+    for _ in range(50):
+        guard.turn()
+        held.wait(seconds=0.1)
+    assert 1 <= len(sent) <= 3
