@@ -21,6 +21,7 @@ from bft.sim.gateway.catalogue import listed
 
 SYMBOLS = [symbol for symbol, _ in listed() if " " not in symbol][:20]
 LEGS = 3
+TRIES = 15  # of a second each, which an entry waits for its first quote
 LOOP = "bft_executor_monitor_loop_seconds"
 Figure = tuple[str, float, float]
 """What, its value, its bound."""
@@ -84,10 +85,7 @@ async def monitored(at: Wired, seconds: float) -> list[Figure]:
     """Hold a position in each symbol while prices move; the monitor's own count of its loops."""
     await at.cancel_all()
     for symbol in SYMBOLS:
-        await at.fresh(symbol)
-        code, answer = await at.signal(symbol, price=ASK + 0.05)
-        if code != 201:
-            raise SystemExit(f"{symbol}: {code} {answer}")
+        await entered(at, symbol)
     await at.until(lambda: held(at) == len(SYMBOLS), seconds=30)
     before, end = await loops(at), time.perf_counter() + seconds
     while time.perf_counter() < end:
@@ -100,6 +98,18 @@ async def monitored(at: Wired, seconds: float) -> list[Figure]:
     mean = f"mean {spent_s / turns * 1000:.1f} ms, p99 <= {p99_ms:.0f} ms"
     print(f"monitor loop with {len(SYMBOLS)} positions: {turns:.0f} turns, {mean} (goal 50)")
     return [("monitor loop ms", p99_ms, 50)]
+
+
+async def entered(at: Wired, symbol: str) -> None:
+    """Enter; after a cut quotes come back at two subscriptions a second."""
+    for _ in range(TRIES):
+        at.quote(symbol)
+        code, answer = await at.signal(symbol, price=ASK + 0.05)
+        if code == 201:
+            return
+        if answer["error"] != "stale_data":
+            break
+    raise SystemExit(f"{symbol}: {code} {answer}")
 
 
 def held(at: Wired) -> int:
