@@ -249,8 +249,11 @@ class CommandLine:
         return None
 
     def cached(self, argv: Sequence[str]) -> "Json | None":
-        """JSON line of an equal finished call, or None; a chain's is that of all its lines."""
-        from bft.steps import record
+        """JSON line of an equal finished call, or None; a chain's is that of all its lines.
+
+        None too while a failure of that step is noted, which only its own success takes back.
+        """
+        from bft.steps import failures, record
 
         args, step = parse(argv), load(argv[0])
         if argv[0] == "chain":
@@ -258,13 +261,15 @@ class CommandLine:
             return None if None in found else _joined([line for line in found if line])
         ports = self._ports(args)
         prepare(ports, step, args)
+        if failures.noted(ports.store, argv[0], args):
+            return None
         once = step.effect == "once"
         line = step.done(ports, args) if once else record.cached(ports, argv[0], step, args)
         return None if line is None else _head(argv[0], args) | line
 
     def stale_because(self, argv: Sequence[str]) -> str:
         """In words: why an equal call would run."""
-        from bft.steps import record
+        from bft.steps import failures, record
 
         args, step = parse(argv), load(argv[0])
         if argv[0] == "chain":
@@ -272,6 +277,8 @@ class CommandLine:
             return f"{stale[0]} {self.stale_because(stale)}" if stale else "asked for"
         ports = self._ports(args)
         prepare(ports, step, args)
+        if failures.noted(ports.store, argv[0], args):
+            return "its last call failed"
         return record.difference(ports, argv[0], step, args)
 
     def preflight(self, root: str, *, source: str, profile: str, asof: "date") -> tuple[str, ...]:
