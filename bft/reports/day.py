@@ -55,7 +55,7 @@ def content(night: Night, around: Around) -> Json:
         "verdict": sections.verdict_of(night),
         "set_digest": _set(night),
         "headline": _headline(night, market, picks),
-        "failures": failure_lines(night.failed, night.asof),
+        "failures": failure_lines(night.failed, night.asof, night.root),
         "warnings": [*_warnings(night), *around.held_back],
         "tiles": _tiles(night, picks),
         "market": market,

@@ -67,7 +67,7 @@ def test_failed_predict_leaves_no_pick_to_execute_and_every_page_says_so(
     for name in ("day.html", "day.md"):
         page = re.sub(r"[\\*]", "", store.get(f"reports/{ASOF}/{name}").decode())
         assert NOTE in page
-        assert f"bft run nightly --asof {ASOF}" in page
+        assert f"bft run nightly --root {root} --asof {ASOF}" in page
     for key in store.keys("site/"):
         body = json.loads(store.get(key))
         if isinstance(body, dict):  # a history is a bare list (data specification, section 9)
