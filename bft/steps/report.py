@@ -51,10 +51,10 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         DataError: `--site` without gold of asof, `--models` without a production set.
     """
     if args.models:
-        return publish_cards(ports, args.asof, args.root)
+        return publish_cards(ports, args.asof, getattr(args, "root", None))
     if args.site:
         need_gold(ports.store, args.asof)
-    night = _night(ports, args.asof, args.root)
+    night = _night(ports, args.asof, getattr(args, "root", None))
     tick(1, 4, "tables")
     words = _words(ports, night, everyone=args.site)
     tick(2, 4, "words")
