@@ -58,7 +58,12 @@ def market(night: Night) -> Json:
 def picks(night: Night) -> Json:
     """Ranked picks, then signals that are no pick (exits, merged, conflicts)."""
     if night.picks.empty and night.signals.empty:
-        return {"absent": f"no signals and no picks for {night.asof}", "rows": [], "others": [], "against": ""}
+        return {
+            "absent": f"no signals and no picks for {night.asof}",
+            "rows": [],
+            "others": [],
+            "against": "",
+        }
     rows = night.picks.sort_values("rank").to_dict("records") if len(night.picks) else []
     reasons = (
         {} if night.signals.empty else night.signals.set_index("signal_id")["reason"].to_dict()
