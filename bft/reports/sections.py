@@ -82,7 +82,7 @@ def picks(night: Night) -> Json:
 
 
 def _against(night: Night, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Picks to execute of which the models say the opposite; a rule without forecasts may."""
+    """Picks of which the models say the opposite; a rule without forecasts may."""
     if night.forecasts.empty or "consensus_direction" not in night.forecasts:
         return ""
     said = night.forecasts["consensus_direction"]
@@ -90,8 +90,7 @@ def _against(night: Night, rows: Sequence[Mapping[str, Any]]) -> str:
     named = [
         f"{row['symbol']} ({sides[row['symbol']]}, models {said[row['symbol']]})"
         for row in rows
-        if row["tag"] == "execute"
-        and {sides[row["symbol"]], said.get(row["symbol"])} == {"BUY", "SELL"}
+        if {sides[row["symbol"]], said.get(row["symbol"])} == {"BUY", "SELL"}
     ]
     told = "The models say the opposite of these picks, whose rules do not listen to them"
     return f"{told}: {', '.join(named)}." if named else ""
