@@ -96,7 +96,9 @@ def _ended(held: origin.Origin | None, end: date | None, root: str | None) -> st
 
 
 def _missing(ports: Ports, asof: date) -> list[str]:
-    return [] if records.is_done(ports.store, "nightly", asof, "") else ["nightly"]
+    failed = ports.store.keys(f"failures/{asof}/")  # notes of failed steps, as after a re-run
+    done = records.is_done(ports.store, "nightly", asof, "")
+    return [] if done and not failed else ["nightly"]
 
 
 def _told(record: RunRecord) -> Json:

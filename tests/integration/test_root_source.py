@@ -122,6 +122,14 @@ def test_status_of_simulated_prices_ends_where_they_were_pulled_to(tmp_path: Pat
     )
 
 
+def test_a_night_that_failed_after_a_good_one_is_missing_again(root: str) -> None:
+    store = make_ports(Path(root)).store
+    store.put("runs/done/nightly/2018-02-07.json", b"{}")
+    assert bft("status", "--root", root)[1]["missing"] == []
+    store.put("failures/2018-02-07/pull.json", b"{}")
+    assert bft("status", "--root", root)[1]["missing"] == ["nightly"]
+
+
 def test_status_says_why_a_run_failed(root: str) -> None:
     journal = Journal(Path(root) / "runs" / "r1", run="r1", workflow="nightly", clock=FixedClock())
     journal.note("run")
