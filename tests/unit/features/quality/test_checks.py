@@ -120,7 +120,7 @@ def low_above_open(given: Market) -> None:
 
 
 def no_price(given: Market) -> None:
-    last_bar(given, "S00")["open"] = -5.0
+    last_bar(given, "S00")["low"] = -5.0
 
 
 def no_close(given: Market) -> None:
