@@ -1,4 +1,4 @@
-"""Where a root's rows come from: the source of its pulls, remembered beside its tables.
+"""Where a root's rows come from and what its models are trained by, remembered beside its tables.
 
 A root holds simulated rows or real ones, never both: a model trained on a mixture, or a
 portfolio ranked from it, would look real.
@@ -13,6 +13,7 @@ from typing import Protocol
 from bft.domain.errors import ConfigError
 
 KEY = "source.json"
+PROFILE_KEY = "profile.json"
 PULLS = "lineage/pull/"
 
 
@@ -68,6 +69,19 @@ class Origin:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """The profile that a root's models are trained by; of a file of one's own, its full path."""
+
+    profile: str
+    path: str = ""
+
+    def spec(self, here: Path) -> str:
+        """`--profile` as a call from the folder `here` must give it; see `Origin.spec`."""
+        same = not self.path or str((here / self.profile).resolve()) == self.path
+        return self.profile if same else self.path
+
+
 def is_simulated(spec: str) -> bool:
     """Whether a `--source` names the simulator."""
     return spec.partition(":")[0] == "sim"
@@ -80,8 +94,20 @@ def origin_of(spec: str, here: Path, *, simulated: bool) -> Origin:
     return Origin(source=spec, simulated=simulated, path=path)
 
 
-def encoded(origin: Origin) -> bytes:
-    """The object a root keeps under `KEY`."""
+def training_of(profile: str, here: Path) -> Training:
+    """What a call from the folder `here` with `--profile` gives a root."""
+    own = "/" in profile or profile.endswith((".yaml", ".yml"))
+    return Training(profile=profile, path=str((here / profile).resolve()) if own else "")
+
+
+def trained_by(store: Objects) -> Training | None:
+    """The profile of a root's last run, or None."""
+    found = store.digest(PROFILE_KEY) is not None
+    return Training(**json.loads(store.get(PROFILE_KEY))) if found else None
+
+
+def encoded(origin: Origin | Training) -> bytes:
+    """The object a root keeps under `KEY` or `PROFILE_KEY`."""
     return (json.dumps(asdict(origin), sort_keys=True) + "\n").encode()
 
 

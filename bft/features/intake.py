@@ -114,11 +114,11 @@ def _distinct(bars: pd.DataFrame, *, bulk: bool, skips: Skips) -> pd.DataFrame:
     merged = bars.duplicated()
     skips.add("merged_duplicate", keys_of(bars[merged]), count=int(merged.sum()))
     bars = bars[~merged]
-    clash = bars[bars.duplicated(["symbol", "date"])]
+    clash = bars[bars.duplicated(["symbol", "date"])].drop_duplicates(["symbol", "date"])
     if len(clash) and bulk:
         raise DataError(
-            f"bars: {len(clash)} days hold two different rows, first {keys_of(clash)[:5]}; "
-            "keep one of them"
+            f"bars: rows differ for {len(clash)} symbol and date, first {keys_of(clash)[:5]}; "
+            "keep one row of each"
         )
     names = sorted(clash["symbol"].unique())
     skips.add("conflicting_rows", names)

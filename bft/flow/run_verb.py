@@ -56,7 +56,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--param", action="append", default=[], metavar="K=V", help="a workflow parameter")
     add("--params", type=Path, default=None, metavar="FILE", help="parameters as YAML")
     add("--source", default=None, help="whose prices (the root's own, else BFT_SOURCE, else sim)")
-    add("--profile", default=None, help="of training: demo, short, realdata, ... or a file")
+    add("--profile", default=None, help="of training (the root's own, else demo)")
     add("--jobs", type=COUNT, default=None, help="nodes at once (what fits)")
     add(
         "--from",
@@ -111,6 +111,8 @@ def run(
         return _dry_run(ports, args, asked, root)
     with only_run(root, wait_s=args.wait):
         reap(root, ports.clock, but=asked.run)
+        if not asked.before:
+            sources.remember(ports, asked.values)
         return _run(ports, args, asked, root)
 
 
@@ -129,10 +131,10 @@ def _asked(ports: Ports, args: argparse.Namespace, root: Path) -> Asked:
     if args.day and not sessions.is_session(args.day):
         nearest = sessions.on_or_before(args.day)
         raise UsageError(f"--asof {args.day} is no XNYS session; nearest earlier: --asof {nearest}")
-    short = {"asof": str(args.day) if args.day else None}
-    short |= {"model-profile": args.profile, "root": args.root}
+    short = {"asof": str(args.day) if args.day else None, "root": args.root}
     plain = given.values | {key: text for key, text in short.items() if text is not None}
     plain |= sources.chosen(ports, args, workflow, given)
+    plain |= sources.trained_by(ports, args, workflow, given)
     values = parameters.resolve(workflow, plain, given.maps, absent_ok=("root",))
     if args.at and values.get("mode") == "live":
         raise RefusedError("--at pretends another time and is for paper only; mode is live")

@@ -1,4 +1,4 @@
-"""Which source a run asks: the one named, the root's own, the one set up, or the file's default."""
+"""Source and profile of a run: named, the root's own, set up, or the file's default."""
 
 import argparse
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from bft.flow.spec import Workflow
 from bft.ports import Ports
 
 MAP = "bft-workflow"
+PROFILE = "model-profile"
 
 
 def chosen(
@@ -33,6 +34,26 @@ def chosen(
     return {"source": spec} if spec else {}
 
 
+def trained_by(
+    ports: Ports, args: argparse.Namespace, workflow: Workflow, given: Given
+) -> dict[str, str]:
+    """The parameter `model-profile` of a run, where its workflow has one; none: the default."""
+    mapped: Mapping[str, str] = given.maps.get(MAP, {})
+    named = args.profile or given.values.get(PROFILE) or mapped.get(PROFILE)
+    held = origin.trained_by(ports.store)
+    if named or held is None or all(p.name != PROFILE for p in workflow.parameters):
+        return {PROFILE: named} if named else {}
+    return {PROFILE: held.spec(Path.cwd())}
+
+
+def remember(ports: Ports, values: Mapping[str, str]) -> None:
+    """Note the profile of a new run, so that the root's next one need not name it."""
+    spec = values.get(PROFILE)
+    made = origin.training_of(spec, Path.cwd()) if spec else None
+    if made and made != origin.trained_by(ports.store):
+        ports.store.put(origin.PROFILE_KEY, origin.encoded(made))
+
+
 def told(ports: Ports, values: Mapping[str, str], *, created: datetime) -> tuple[str, ...]:
     """Lines for people: what the prices of a run are, and whether they suffice to train.
 
@@ -42,7 +63,7 @@ def told(ports: Ports, values: Mapping[str, str], *, created: datetime) -> tuple
     """
     if "source" not in values:
         return ()
-    spec, profile, day = values["source"], values.get("model-profile"), values.get("asof")
+    spec, profile, day = values["source"], values.get(PROFILE), values.get("asof")
     found: tuple[str, ...] = ()
     if profile is not None:
         asof = date.fromisoformat(day) if day else sessions.last_closed(created)

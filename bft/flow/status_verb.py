@@ -45,11 +45,14 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     values["source_end"] = str(end) if end else None
     values["source"] = held.source if held else None
     values["simulated"] = held.simulated if held else None
+    training = origin.trained_by(ports.store)
+    values["profile"] = training.profile if training else None
     values["runs"] = [_told(record) for record in found[-SHOWN:]]
     values["executor"] = told = executor.standing(ports.executor(args.api_url))
     if not args.json:
         holds = held.words if held else "nothing yet"
-        sys.stderr.write(f"root {args.root or './data'}: {holds}\n")
+        by = f", profile {training.profile}" if training else ""
+        sys.stderr.write(f"root {args.root or './data'}: {holds}{by}\n")
         _say(found[-SHOWN:], missing, after, now)
         sys.stderr.write(_ended(held, end, args.root))
         executor.say(told)
@@ -162,6 +165,7 @@ STEP = Step(
     outputs={
         "source": "of the root's pulls, once there was one",
         "simulated": "whether its rows are simulated",
+        "profile": "of its last run",
         "runs": "the last runs",
         "missing": "what is not done",
         "next": "a command",

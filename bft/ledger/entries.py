@@ -16,6 +16,7 @@ from bft.domain.orders import (
     Intent,
     IntentState,
     OrderRequest,
+    Reason,
 )
 from bft.domain.runs import Json
 from bft.ledger.records import (
@@ -260,6 +261,13 @@ def claim(
     return _entry(
         "claim", at, key=key, subject=subject, request_hash=request_hash, intent_id=intent_id
     )
+
+
+def refusal(
+    at: datetime, *, refusal_id: str, told: Mapping[str, object], reason: Reason, detail: str
+) -> Entry:
+    """A body that was refused before risk saw it; `told`: subject, source, http_code."""
+    return _entry("refusal", at, refusal_id=refusal_id, **told, reason=reason, detail=detail)
 
 
 def auth_failure(at: datetime, *, subject: str, reason: str, remote: str) -> Entry:

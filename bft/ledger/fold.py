@@ -23,6 +23,7 @@ HANDLERS: Mapping[str, _Handler] = {
     "epoch": fold_control.epoch,
     "signal": fold_orders.signal,
     "decision": fold_orders.decision,
+    "refusal": fold_orders.refusal,
     "intents": fold_orders.intents,
     "sent": fold_orders.sent,
     "lapsed": fold_orders.lapsed,

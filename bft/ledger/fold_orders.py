@@ -7,7 +7,7 @@ from typing import Any
 
 from bft.domain.encoding import decode
 from bft.domain.errors import DataError
-from bft.domain.orders import Intent, IntentState, Leg
+from bft.domain.orders import Intent, IntentState, Leg, Reason
 from bft.ledger import effects, trades
 from bft.ledger.changes import Changes
 from bft.ledger.fold_fills import adopt
@@ -39,6 +39,23 @@ def decision(state: BookState, changes: Changes, body: Body, at: datetime) -> No
     if not told["allowed"]:
         why = ("reason", "transient", "detail", "http_code")
         changes.put("denials", row | {name: told[name] for name in why})
+
+
+def refusal(_state: BookState, changes: Changes, body: Body, at: datetime) -> None:
+    """Keep what was refused unread: a denial without an order."""
+    names = ("source", "reason", "detail", "http_code")
+    changes.put(
+        "denials",
+        {
+            "decision_id": body["refusal_id"],
+            "signal_id": "",
+            "symbol": "",
+            "side": "",
+            "transient": body["reason"] == Reason.IN_PROGRESS,
+            "at": at,
+            **{name: body[name] for name in names},
+        },
+    )
 
 
 def intents(state: BookState, changes: Changes, body: Body, at: datetime) -> None:

@@ -21,6 +21,8 @@ EXPIRES_DAYS, AGES_DAYS = 90, 30  # models specification, 9: excluded; warned ab
 ABSENT_AT_MOST = 2
 QUORUM = MappingProxyType({"models": 7, "kinds_per_horizon": 2})
 WEIGHTS = MappingProxyType(dict.fromkeys(MODEL_NAMES, 1.0))
+MEASURED = frozenset({"batch_550_ms", "p95_ms", "max_ms", "artifact_mb"})
+"""Gate metrics that a repeated training does not repeat: times, the size of notes on them."""
 
 
 class _Objects(Protocol):
@@ -78,6 +80,19 @@ def canonical(value: Any) -> bytes:
 def digest_of(value: Any) -> str:
     """sha256 hex of a value's canonical JSON."""
     return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def report_digest(report: Json) -> str:
+    """Digest of a gate report without what a clock measured; those rules' verdicts count.
+
+    A set holds it, and every forecast holds the set's digest: with the times in it a night that
+    was killed and resumed would not end in the bytes of one that was not (specification, 8.1).
+    """
+    rules = [
+        {**row, "value": None, "margin": None} if row.get("metric") in MEASURED else row
+        for row in report["rules"]
+    ]
+    return digest_of({**report, "rules": rules})
 
 
 def to_json(model_set: ModelSet) -> Json:

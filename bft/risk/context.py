@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from bft.domain.broker import AccountValues, Quote, SessionState, WhatIf
-from bft.domain.orders import Contract, Side
+from bft.domain.orders import Contract
 from bft.domain.trading import Instrument
 from bft.risk.profiles import Profile
 
@@ -201,25 +201,3 @@ class Context:
     account: AccountValues | None = None
     option: OptionFacts | None = None
     what_if: WhatIf | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClosingExit:
-    """An exit order that may still fill."""
-
-    side: Side
-    qty: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClosingContext:
-    """What a closing order is held against; quantities are signed, None unknown.
-
-    `exits` are the live and possibly live exit orders in the contract.
-    """
-
-    account: str
-    connected_account: str | None
-    book_qty: int | None
-    broker_qty: int | None
-    exits: tuple[ClosingExit, ...] | None

@@ -135,13 +135,16 @@ def _due(row: Held) -> bool:
 
 def _by_position(meant: Sequence[Held]) -> list[dict[str, Any]]:
     """One body for each contract and strategy that is due; what else is held stays."""
-    pairs = {
-        (row["name"], exit_["strategy_id"])
+    due = {
+        (row["name"], exit_["strategy_id"], "option" if row["sec_type"] == OPTION else "stock")
         for row in meant
         for exit_ in row["exits"]
         if exit_["flat_by_close"]
     }
-    return [{"symbols": [symbol], "strategy": strategy} for symbol, strategy in sorted(pairs)]
+    return [
+        {"symbols": [symbol], "strategy": strategy, "instrument": instrument}
+        for symbol, strategy, instrument in sorted(due)
+    ]
 
 
 def _closed(api: ExecutorApi, body: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from bft.models.model_set import (
     age_days,
     digest_of,
     read_set,
+    report_digest,
     write_set,
 )
 from bft.ports import Ports, Step, Store, Summary, Tick
@@ -101,7 +102,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     values = {
         "verdict": report["verdict"],
         "set_digest": set_digest,
-        "report_digest": digest_of(report),
+        "report_digest": report_digest(report),
         "gates": report["gates"],
         "models": report["models"],
         "rules": report["rules"],
@@ -149,7 +150,7 @@ def case_of(
 
 
 def judge(ports: Ports, case: Case, tick: Tick) -> tuple[Json, tuple[Entry, ...]]:
-    """The gate report (it holds no times) and the nine entries proposed."""
+    """The gate report and the nine entries proposed."""
     from bft.models import proposal
     from bft.models.gates import judge_set
 
@@ -190,7 +191,7 @@ def publish(
                 asof=case.asof,
                 entries=entries,
                 feature_set=about["feature_set"]["id"],
-                gate_report_digest=digest_of(report),
+                gate_report_digest=report_digest(report),
                 paper_only=report["paper_only"],
             ),
         )

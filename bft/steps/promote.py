@@ -8,7 +8,7 @@ from bft.domain.errors import ConfigError, RefusedError, UsageError
 from bft.domain.numbers import COUNT_OR_0
 from bft.domain.runs import Json
 from bft.models import audit
-from bft.models.model_set import digest_of, read_set
+from bft.models.model_set import digest_of, read_set, report_digest
 from bft.ports import Pointer, Ports, Step, Summary, Tick
 from bft.steps import models, registry
 from bft.steps.arguments import add_asof
@@ -56,7 +56,7 @@ def promote(ports: Ports, args: argparse.Namespace, digest: str | None, report: 
     """Promote the set that a report proposed; `digest` None where it proposed none."""
     policy = read_policy(args)
     if args.approve:
-        ports.state.approve(digest_of(report), actor=args.actor, at=ports.clock.now())
+        ports.state.approve(report_digest(report), actor=args.actor, at=ports.clock.now())
     pointer = ports.state.pointer("production")
     there = {"from": pointer.set_digest, "to": digest, "revision": pointer.revision}
     here = digest is not None and digest == pointer.set_digest
@@ -66,7 +66,7 @@ def promote(ports: Ports, args: argparse.Namespace, digest: str | None, report: 
     if reasons or digest is None or args.dry_run:
         why = reasons or ["dry_run"]
         return Summary(values={"status": "not_promoted", "reasons": why, **there})
-    given = approvals(ports, digest_of(report))
+    given = approvals(ports, report_digest(report))
     missing = needed(ports, args, policy, digest, report) - len(given)
     if missing > 0:
         return _awaiting(args, missing, there)
@@ -137,10 +137,10 @@ def needed(ports: Ports, args: argparse.Namespace, policy: Json, digest: str, re
     return max(int(policy["approvals"]), int(undecided or returning))
 
 
-def approvals(ports: Ports, report_digest: str) -> list[str]:
+def approvals(ports: Ports, judged: str) -> list[str]:
     """Actors whose approval of a report still counts."""
     since = ports.clock.now() - APPROVAL_VALID
-    rows = ports.state.approvals(report_digest)
+    rows = ports.state.approvals(judged)
     return sorted({row["actor"] for row in rows if datetime.fromisoformat(row["at"]) >= since})
 
 
@@ -159,7 +159,7 @@ def _expected(args: argparse.Namespace, report: Json) -> int:
 def _move(
     ports: Ports, args: argparse.Namespace, digest: str, report: Json, given: list[str]
 ) -> tuple[Pointer, bool]:
-    expected, report_digest = _expected(args, report), digest_of(report)
+    expected, judged = _expected(args, report), report_digest(report)
     moved, already = registry.move(
         ports,
         registry.Move(
@@ -167,10 +167,10 @@ def _move(
             actor=args.actor or "bft",
             to=digest,
             expected_revision=expected,
-            key=digest_of([digest, expected, report_digest]),
+            key=digest_of([digest, expected, judged]),
             reason=args.reason,
             at=run_instant(ports, args.asof),
-            report_digest=report_digest,
+            report_digest=judged,
             verdicts={report["gates"]: report["verdict"]},
             approvals=given,
         ),

@@ -73,12 +73,16 @@ def published(store: Store, manifest: Manifest, partitions: Iterable[str]) -> di
     return {**objects, key: store.digest(key) or ""}
 
 
+def pull_of(store: Store, asof: date) -> Json:
+    """Lineage of the pull of a night, or {} where there was none."""
+    key = f"lineage/pull/{asof}.json"
+    found: Json = json.loads(store.get(key)) if store.digest(key) is not None else {}
+    return found
+
+
 def run_instant(ports: Ports, asof: date) -> datetime:
     """The run's instant of `asof` (design, 6.5); replayed where the pull of asof says so."""
-    key = f"lineage/pull/{asof}.json"
-    source = ""
-    if ports.store.digest(key) is not None:
-        source = str(json.loads(ports.store.get(key))["args"].get("source"))
+    source = str(pull_of(ports.store, asof).get("args", {}).get("source"))
     replayed = source.partition(":")[0] in {"sim", "files"}
     return sessions.run_instant(asof, now=ports.clock.now(), replayed=replayed)
 

@@ -38,6 +38,7 @@ def _inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
     return {
         **gold_tables.digests(ports.store, args.asof),
         **record.table_digests(ports.store, ("gold", "gold_targets"), args),
+        "pull": record.digest_of(record.pull_of(ports.store, args.asof).get("skipped", {})),
     }
 
 
@@ -128,7 +129,7 @@ def _store(
     from bft.features.quality import report
 
     key = f"reports/quality_{asof}.md"
-    text = report(asof, findings, found)
+    text = report(asof, findings, found, skipped=record.pull_of(store, asof).get("skipped", {}))
     partition = f"asof={asof}"
     rows = {partition: _table(asof, findings)}
     manifest = store.publish("quality", asof=asof, partitions=rows)

@@ -33,6 +33,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Wired", "book_url", "fault_of_root", "progress", "settings", "tables", "wire"]
 
+_NO_KEY = (
+    "--source alphavantage needs a key: write it into a file and name that in "
+    "ALPHAVANTAGE_API_KEY_FILE, or give another source"
+)
+_NO_SOURCE = (
+    "no data source: put your key into ALPHAVANTAGE_API_KEY_FILE, set BFT_SOURCE or give --source"
+)
+
 TABLES_WAIT_S = 300.0
 """How long a publication waits for another one; the longest, of gold, takes minutes."""
 
@@ -183,29 +191,27 @@ class Wired:
             password = str.__str__(self.settings.mysql_password)
             return MySql(rest, password=password, store=self.store)
         if kind in {"sim", "alphavantage"} or not spec:
-            return self._vendor(rest, sim=kind == "sim")
+            return self._vendor(kind, rest)
         raise ConfigError(
             f"unknown source {spec!r}; give alphavantage, sim[:URL], files:PATH or mysql:URL, "
             "for example --source sim"
         )
 
-    def _vendor(self, url: str, *, sim: bool) -> "Source":
+    def _vendor(self, kind: str, url: str) -> "Source":
         from bft.adapters.sources.alphavantage import AlphaVantage
         from bft.adapters.sources.av_client import Client, Vendor
         from bft.adapters.sources.bucket import Bucket
 
         values, key = self.settings, str.__str__(self.settings.alphavantage_api_key)
+        sim = kind == "sim"
         if not (sim or key):
-            raise ConfigError(
-                "no data source: set BFT_SOURCE or give --source, for example --source sim; "
-                "alphavantage needs ALPHAVANTAGE_API_KEY"
-            )
+            raise ConfigError(f"{_NO_KEY if kind else _NO_SOURCE}, for example --source sim")
         address = _address(url or values.sim_url) if sim else values.av_url
         budget = f"alphavantage-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
         limit = values.av_calls_per_day
         client = Client(
             Vendor(url=address, key="sim" if sim else key, sim=sim),
-            bucket=Bucket(0 if sim else values.av_calls_per_minute),
+            bucket=Bucket(0 if sim else values.av_calls_per_minute, tell=self._paused),
             clock=self.clock,
             charge=(lambda _: True)
             if sim
@@ -219,6 +225,9 @@ class Wired:
             address=address,
             in_flight=values.av_in_flight,
         )
+
+    def _paused(self, pause_s: float) -> None:
+        self._log("warning", "pull.minute_limit", pause_s=pause_s, then="it goes on by itself")
 
     def _log(self, level: str, event: str, **values: object) -> None:
         """Log an event; structlog, 0.3 s to import, is loaded when there is something to say."""

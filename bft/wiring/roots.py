@@ -27,6 +27,11 @@ def check_folder(root: str) -> None:
 
 def fault_of_root(error: OSError, root: str) -> BftError | None:
     """What an error of the file system below a root means, or None: it lies elsewhere."""
+    if error.errno in _FULL and not error.filename:  # a write tells no name, as an open does
+        return UnavailableError(
+            f"no space left on the disk of root {root}, or where the output goes; make room, then "
+            "run the same command again"
+        )
     place = Path(root).absolute()
     name = error.filename if isinstance(error.filename, str) else ""
     if "://" in root or not name or not Path(name).absolute().is_relative_to(place):

@@ -230,3 +230,12 @@ def test_file_that_another_process_makes_is_seen(tmp_path: Path) -> None:
     assert first.charged("calls", day=DAY) == 1
     for each in (first, other):
         each.close()
+
+
+def test_state_that_is_not_there_is_read_by_any_thread(tmp_path: Path) -> None:
+    state = SqlState(folder_url(tmp_path / "root"), clock=FixedClock(AT))
+    assert state.pointer("production").revision == 0
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: state.pointer("production").revision, range(8)))
+    assert found == [0] * 8
+    state.close()

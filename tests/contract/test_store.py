@@ -241,6 +241,15 @@ def test_altered_object_is_named_with_both_digests(
         again.read("outcomes", asof=MONDAY)
 
 
+@pytest.mark.parametrize(("part", "advice"), [("known=1", "--fresh"), ("arrived=1", "a backup")])
+def test_altered_object_says_what_can_be_done(store: TableStore, part: str, advice: str) -> None:
+    rows = outcomes((MONDAY, "A", 3, 0.1))
+    ref = store.publish("outcomes", asof=MONDAY, partitions={part: rows}).objects[0]
+    store.delete(ref.key)
+    with pytest.raises(DataError, match=f"{ref.key} is absent.*{advice}"):
+        store.read("outcomes", asof=MONDAY)
+
+
 def test_repeated_key_and_odd_column_are_refused(store: TableStore) -> None:
     twice = outcomes((MONDAY, "A", 3, 0.1), (MONDAY, "A", 3, 0.2))
     with pytest.raises(DataError, match="1 repeated keys"):

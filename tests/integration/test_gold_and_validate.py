@@ -361,3 +361,14 @@ def test_targets_are_known_when_their_session_is(ports: FakePorts) -> None:
         found.append(max(rows.filter(pc.equal(rows["horizon"], 3))["date"].to_pylist()))
     assert found[1] == FIRST
     assert found[0] < FIRST
+
+
+def test_page_tells_what_the_pull_made_of_rows(ports: FakePorts) -> None:
+    run(pulled(ports), NIGHT)
+    page = f"reports/quality_{NIGHT}.md"
+    judge(ports, NIGHT)
+    assert "Rows the pull" not in ports.store.get(page).decode()
+    told = {"args": {"source": "files:x"}, "skipped": {"sorted_rows": 1203, "bad_close": 2}}
+    ports.store.put(f"lineage/pull/{NIGHT}.json", json.dumps(told).encode())
+    assert "cached" not in judge(ports, NIGHT).values
+    assert "| bad_close | 2 |\n| sorted_rows | 1,203 |\n" in ports.store.get(page).decode()

@@ -353,3 +353,22 @@ def test_days_of_the_underlying_move_the_trail_and_count_the_hold(tmp_path: Path
         assert exits(scene) == []
 
     optioned(tmp_path, story, calm=False)
+
+
+@pytest.mark.parametrize("later_s", [0.2, 0.5, 0.8])
+def test_level_that_the_underlying_touched_for_a_moment_closes(
+    tmp_path: Path, later_s: float
+) -> None:
+    """As a stop in the underlying's own market would: not only what each second finds there."""
+
+    async def story(scene: OptionScene) -> None:
+        await held(scene)
+        await scene.sleep(later_s)
+        scene.under("92.00")
+        await scene.sleep(0.15)
+        scene.under("100.00")
+        premium(scene, "3.00")
+        await scene.wait(lambda: scene.executor.guard.covers == {}, within_s=30)
+        assert [reason for reason, _ in exits(scene)] == ["stop"]
+
+    optioned(tmp_path, story)

@@ -194,7 +194,7 @@ def test_sample_data_is_discarded(desk: Desk, vendor: Vendor) -> None:
     assert summary.values["names"]["sample_data"] == ["BBB fundamentals"]
     assert desk.table("fundamentals")["symbol"].tolist() == ["AAA"]
     vendor.scripts[f"{BARS} BBB"] = [said(vendor.bars("IBM", "full"))] * 2
-    with pytest.raises(DataError, match="IBM"):
+    with pytest.raises(DataError, match=r"IBM.*run the same command again"):
         desk.pull(fresh=True)
 
 

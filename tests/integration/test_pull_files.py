@@ -262,6 +262,10 @@ def test_rows_out_of_order_are_sorted_and_counted(ports: FakePorts, tmp_path: Pa
         ({"bars": TWO.replace("2018-02-06", "2018-02-06T16:00:00")}, "line 3.*zone"),
         ({"bars": TWO.replace("2018-02-06", "2018-02-06 16:00 EST")}, "line 3.*EST"),
         ({"bars": TWO + "A,2018-02-07,10,11,9,10,91\n"}, "A 2018-02-07"),
+        (
+            {"bars": TWO + "A,2018-02-07,10,11,9,10,91\nA,2018-02-07,10,11,9,10,92\n"},
+            r"differ for 1 symbol and date, first \['A 2018-02-07'\];",
+        ),
         ({"bars": HEAD + "A,2018-02-07,1,1,1,-1,1\n" * 2}, "refused"),
         ({"bars": TWO.replace("2018-02-06", "2018-02-03")}, r"exchange \(XNYS\) was closed"),
         ({"bars": TWO.replace("A,2018-02-07,10,11,9,10,90\n", "")}, None),

@@ -275,13 +275,16 @@ def test_sample_quotes_fall_back_to_single_ones(desk: Desk, vendor: Vendor) -> N
 
 
 def test_bucket_spaces_calls_evenly_and_pauses_once_for_all() -> None:
-    now = [100.0]
-    bucket = Bucket(60, now=lambda: now[0], sleep=lambda s: now.__setitem__(0, now[0] + s))
+    now, told = [100.0], list[float]()
+    pace = {"now": lambda: now[0], "sleep": lambda s: now.__setitem__(0, now[0] + s)}
+    bucket = Bucket(60, **pace, tell=told.append)
     slots = [bucket.take() for _ in range(4)]
     assert slots == [100.0, 101.0, 102.0, 103.0]
     bucket.pause(slot=103.0)
     bucket.pause(slot=102.0)  # under way when the pause began
     assert bucket.take() == pytest.approx(163.0)
+    bucket.pause(slot=163.0)
+    assert told == [60.0, 120.0]
 
 
 def test_bucket_is_shared_between_threads() -> None:

@@ -46,6 +46,11 @@ def root(prices: Path, tmp_path: Path) -> str:
     return str(tmp_path / "mine")
 
 
+def told_profile(*words: str) -> str:
+    told = bft("run", "nightly", *DAY, "--dry-run", *words)[2]
+    return told.partition("; profile ")[2].partition(" needs ")[0]
+
+
 def planned_pull(*words: str) -> str:
     code, line, _ = bft(*RUN, *DAY, "--dry-run", *words)
     assert code == 0
@@ -180,3 +185,23 @@ def test_simulator_that_does_not_listen_here_is_no_matter_of_waiting(tmp_path: P
         code, _, told = bft("pull", *DAY, "--root", str(tmp_path / "r"), "--source", address)
     assert code == 78
     assert "bft serve market-sim" in told
+
+
+def test_run_goes_on_with_the_profile_of_the_root(
+    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own.yaml"
+    shutil.copy(Path(cli.__file__).parents[1] / "mlflow" / "profiles" / "short.yaml", own)
+    words = ("--root", "mine", "--source", "files:prices.csv", "--only", "guard")
+    night = ("run", "nightly", *DAY)
+    assert told_profile(*words[:-2]) == "demo"
+    assert bft(*night, *words, "--profile", "own.yaml")[0] == 0
+    assert told_profile(*words[:-2]) == "own.yaml"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    root = ("--root", str(tmp_path / "mine"))
+    again = (*root, "--source", "files:../prices.csv")
+    assert told_profile(*again) == str(own.resolve())
+    assert told_profile(*again, "--param", "model-profile=short") == "short"
+    _, line, told = bft("status", *root)
+    assert (line["profile"], "profile own.yaml" in told) == ("own.yaml", True)

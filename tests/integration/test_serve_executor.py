@@ -64,6 +64,7 @@ def test_signal_latches_the_kill_switch(tmp_path: Path) -> None:
         ([], {"BFT_TRADING_MODE": "live", "BFT_ACCOUNT": "U1"}, 78, "--clock"),
         (["--clock", "noon"], {}, 78, "--clock noon"),
         (["--clock", "gateway", "--broker", "ib"], {"BFT_ACCOUNT": "U1"}, 77, "no paper account"),
+        (["--broker", "alpaca", "--clock", "system"], {"BFT_ACCOUNT": "P1"}, 78, "ALPACA_KEY_ID"),
     ],
 )
 def test_start_that_can_never_work_is_refused(

@@ -1,13 +1,14 @@
 """`--source` words to sources."""
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from bft.cli import CommandLine
-from bft.domain.errors import ConfigError, RefusedError
+from bft.domain.errors import ConfigError, RefusedError, UnavailableError
 from bft.settings import Secret, Settings
-from bft.wiring import Wired
+from bft.wiring import Wired, fault_of_root
 
 
 def wired(root: Path, **values: object) -> Wired:
@@ -24,6 +25,18 @@ def test_password_in_an_address_is_refused_and_not_shown(tmp_path: Path) -> None
 def test_no_source_names_one_that_works(tmp_path: Path, spec: str) -> None:
     with pytest.raises(ConfigError, match="--source sim"):
         wired(tmp_path).source(spec)
+
+
+def test_named_vendor_without_a_key_asks_for_the_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"alphavantage needs a key.*ALPHAVANTAGE_API_KEY_FILE"):
+        wired(tmp_path).source("alphavantage")
+
+
+def test_full_disk_is_told_although_a_write_names_no_file() -> None:
+    fault = fault_of_root(OSError(errno.ENOSPC, "No space left on device"), "mine")
+    assert isinstance(fault, UnavailableError)
+    assert "make room" in str(fault)
+    assert fault_of_root(OSError(errno.EPIPE, "Broken pipe"), "mine") is None
 
 
 def test_simulator_has_an_address(tmp_path: Path) -> None:

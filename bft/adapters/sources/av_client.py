@@ -231,7 +231,10 @@ class Client:
                     "--source sim"
                 )
         if kind is Kind.SAMPLE and unit.function == _DAILY:
-            raise DataError(f"{unit.words}: another symbol's data twice ({detail}); discarded")
+            raise DataError(
+                f"{unit.words}: twice the data of another symbol ({detail.strip()}), nothing of it "
+                "is kept; run the same command again, or take the symbol off the universe"
+            )
         return reply
 
     def _backoff(self, unit: Unit, attempt: int) -> float:

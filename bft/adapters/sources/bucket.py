@@ -11,7 +11,10 @@ PAUSE_S, PAUSE_MAX_S, PAUSES_MAX = 60.0, 300.0, 10
 
 
 class Bucket:
-    """Hands out call slots at most `calls_per_minute`; 0 is unlimited. `stopped` ends all waits."""
+    """Hands out call slots at most `calls_per_minute`; 0 is unlimited. `stopped` ends all waits.
+
+    `tell` hears the seconds of each pause: ten of them are forty minutes.
+    """
 
     def __init__(
         self,
@@ -19,10 +22,11 @@ class Bucket:
         *,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
+        tell: Callable[[float], object] = lambda _pause_s: None,
     ) -> None:
         self._interval_s = 60.0 / calls_per_minute if calls_per_minute else 0.0
         self.stopped = threading.Event()
-        self._now, self._sleep = now, sleep or self.stopped.wait
+        self._now, self._sleep, self._tell = now, sleep or self.stopped.wait, tell
         self._lock = threading.Lock()
         self._next_s = 0.0
         self._paused_at_s = float("-inf")
@@ -56,6 +60,7 @@ class Bucket:
             self._paused_at_s = self._now()
             length_s = min(PAUSE_S * 2 ** (self._pauses - 1), PAUSE_MAX_S)
             self._next_s = max(self._next_s, self._paused_at_s + length_s)
+        self._tell(length_s)
 
     def wait(self, seconds: float) -> None:
         """Sleep, if there is anything to wait for."""

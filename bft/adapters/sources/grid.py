@@ -14,6 +14,7 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from bft.adapters.sources.cells import NULLS, floats, mapped
+from bft.adapters.sources.memory import arrow_reader
 from bft.domain.errors import DataError
 from bft.domain.sessions import NEW_YORK
 
@@ -147,7 +148,7 @@ def _csv(path: Path, data: bytes) -> pa.Table:
     convert = pv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()))
     try:
         return pv.read_csv(
-            pa.BufferReader(data),
+            arrow_reader(data),
             read_options=pv.ReadOptions(column_names=header, skip_rows=1),
             parse_options=pv.ParseOptions(newlines_in_values=True),
             convert_options=convert,
@@ -158,7 +159,7 @@ def _csv(path: Path, data: bytes) -> pa.Table:
 
 def _parquet(path: Path, data: bytes) -> pa.Table:
     try:
-        return pq.read_table(pa.BufferReader(data))
+        return pq.read_table(arrow_reader(data))
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError(f"{path}: unreadable Parquet: {error}") from error
 

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bft.adapters.sources.cells import mapped
+from bft.adapters.sources.memory import arrow_reader
 from bft.domain.delivery import Answer, Skips, Want
 from bft.domain.errors import ConfigError, DataError, UnavailableError
 from bft.domain.market import MACRO_SERIES
@@ -173,7 +174,7 @@ class MySql:
         address = hashlib.sha256(self._shown.encode()).hexdigest()[:12]
         place = f"staging/pull/asof={asof}/mysql-{address}/{topic}/{symbol or 'all'}.parquet"
         if not fresh and self._store.digest(place) is not None:
-            return pq.read_table(pa.BufferReader(self._store.get(place)))
+            return pq.read_table(arrow_reader(self._store.get(place)))
         rows = pa.Table.from_batches(self._stream(topic, symbol), _schema(topic))
         sink = io.BytesIO()
         pq.write_table(rows, sink, compression="zstd")

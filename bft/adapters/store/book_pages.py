@@ -32,6 +32,8 @@ class PageWriter:
 
     def found(self, connection: sa.Connection, pages: Sequence[Page]) -> list[list[JournalRow]]:
         """Rows of the leading pages that earlier, failed attempts had written after all."""
+        if not self._unsure:
+            return []
         _, tail = _tail(connection)
         ends = [rows[-1].hash if rows else None for _, rows in self._unsure]
         count = ends.index(tail) + 1 if tail in ends else 0

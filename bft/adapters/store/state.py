@@ -222,8 +222,9 @@ class SqlState:
         if self._made:
             return self._engine
         if self._empty is None:
-            self._empty = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
-            _METADATA.create_all(self._empty)
+            # Made anew by every reader: SQLite keeps a connection to the thread that opened it.
+            self._empty = sa.create_engine("sqlite://", poolclass=sa.NullPool)
+            sa.event.listen(self._empty, "begin", _METADATA.create_all)
         return self._empty
 
     def _make(self) -> None:

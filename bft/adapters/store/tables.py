@@ -210,8 +210,7 @@ class TableStore:
             if found != ref.digest:
                 what = "is absent" if found is None else f"has digest {found[:16]}"
                 raise DataError(
-                    f"object {ref.key} {what}, its manifest says {ref.digest[:16]}; "
-                    f"re-run the step that writes {ref.key.split('/')[1]} with --fresh"
+                    f"object {ref.key} {what}, its manifest says {ref.digest[:16]}; {_way_out(ref)}"
                 )
             self._verified.add((ref.key, ref.digest))
         if test is None:  # a filter needs datasets, whose import brings pandas: 80 MiB
@@ -275,6 +274,12 @@ def _test(symbols: Sequence[str] | None, since: date | None, day: str | None) ->
 
 def _manifest_key(table: str, asof: date) -> str:
     return f"manifests/{table}/asof={asof}.json"
+
+
+def _way_out(ref: ObjectRef) -> str:
+    if ref.partition.startswith("arrived="):  # what was known when; a later pull cannot know it
+        return "what was pulled is not made again: restore it from a backup, or start a new --root"
+    return f"re-run the step that writes {ref.key.split('/')[1]} with --fresh"
 
 
 def _parquet(table: str, rows: pa.Table) -> bytes:

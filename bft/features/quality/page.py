@@ -1,6 +1,6 @@
 """The Markdown page of the quality gate, and findings as rows of the quality table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -29,8 +29,13 @@ def merged(findings: Sequence[Finding]) -> list[Finding]:
     return out
 
 
-def report(asof: date, findings: Sequence[Finding], found: Verdict) -> str:
-    """One page: verdict, quarantined symbols, and what each check found."""
+def report(
+    asof: date, findings: Sequence[Finding], found: Verdict, *, skipped: Mapping[str, int]
+) -> str:
+    """One page: verdict, quarantined symbols, what each check found, what the pull made of rows.
+
+    `skipped`: rows by reason that the pull of the night refused, merged or put in order.
+    """
     state = "failed" if found.failed else "passed"
     counts = ", ".join(f"{count} {name}" for name, count in found.counts.items())
     held = ", ".join(found.quarantined) or "none"
@@ -48,6 +53,9 @@ def report(asof: date, findings: Sequence[Finding], found: Verdict) -> str:
         message = finding.message.replace("|", "\\|")
         cells = [finding.check, about, finding.severity, finding.symbol, value, limit, message]
         lines.append(f"| {' | '.join(cells)} |")
+    if skipped:
+        lines += ["", "## Rows the pull refused, merged or sorted", "", "| reason | rows |"]
+        lines += ["|---|---:|", *(f"| {name} | {skipped[name]:,} |" for name in sorted(skipped))]
     return "\n".join(lines) + "\n"
 
 

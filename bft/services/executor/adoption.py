@@ -80,13 +80,20 @@ class Adoption:
 
     def __init__(self, desk: Desk, guard: Guard) -> None:
         self._desk, self._guard = desk, guard
+        self._known: set[tuple[str, str]] = set()
 
-    def halt(self, order_ref: str, what: str) -> None:
-        """Nothing opens until an admin has looked; tell people."""
+    def halt(self, order_ref: str, what: str) -> bool:
+        """Nothing opens until an admin has looked; tell people. Tell whether this is news.
+
+        What rests on unexplained is in every list: a person who resumed has seen it.
+        """
+        news = (order_ref, what) not in self._known
+        self._known.add((order_ref, what))
         held = {halt.rule for halt in self._desk.state.active_halts(self._desk.now)}
-        if "state_restored" not in held:
+        if news and "state_restored" not in held:
             self._desk.note(entries.halt(restored_halt(self._desk, f"{order_ref} ({what})")))
         self._desk.alert("StateRestored", order_ref, f"{order_ref}: {what}, not in state")
+        return news
 
     def take(self, snapshot: Snapshot) -> bool:
         """Adopt what this look explains, before its fills are booked; tell whether anything was."""

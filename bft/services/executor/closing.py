@@ -1,22 +1,22 @@
 """Closing positions on request: by symbol, strategy, instrument or all; and exit signals.
 
 Parts leave oldest entry first, as the lots do. Source: executor specification, sections 1.1 (POST
-/v1/close) and 6; decision record 0044.
+/v1/close) and 6; decision record 0045.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bft import exits
 from bft.domain import sessions
 from bft.domain.orders import Contract, Leg, OrderRequest, Side
 from bft.ledger.records import Position
+from bft.services.executor.cancelling import Cancelling
 from bft.services.executor.contracts import name_of
 from bft.services.executor.covers import Cover, parted
 from bft.services.executor.desk import Desk
 from bft.services.executor.guard import Guard
 from bft.services.executor.leaving import Leave, Leaving
-from bft.services.executor.sending import Sender
 
 NOBODY = "manual"  # the strategy of units that no entry of ours opened
 
@@ -25,19 +25,22 @@ NOBODY = "manual"  # the strategy of units that no entry of ours opened
 class Selection:
     """What to close; empty selects nothing, `everything` all. `instrument`: stock or option.
 
-    A symbol is a contract's own name or its underlying's.
+    A symbol is a contract's own name or, unless `exact`, its underlying's.
     """
 
     symbols: tuple[str, ...] = ()
     strategy: str | None = None
     instrument: str | None = None
     everything: bool = False
+    exact: bool = False
 
     def takes(self, contract: Contract, strategy: str) -> bool:
         """Whether a position is meant."""
         if self.everything:
             return True
-        names, option = {contract.symbol, name_of(contract)}, contract.sec_type == "OPT"
+        names, option = {name_of(contract)}, contract.sec_type == "OPT"
+        if not self.exact:
+            names.add(contract.symbol)
         tests = [
             not names.isdisjoint(self.symbols) if self.symbols else None,
             strategy == self.strategy if self.strategy else None,
@@ -63,8 +66,9 @@ class Closed:
 class Closing:
     """Has positions leave through their brackets, and cancels entries that still work."""
 
-    def __init__(self, desk: Desk, sender: Sender, guard: Guard, leaving: Leaving) -> None:
-        self._desk, self._sender, self._guard, self._leaving = desk, sender, guard, leaving
+    def __init__(self, desk: Desk, cancelling: Cancelling, guard: Guard, leaving: Leaving) -> None:
+        self._desk, self._cancelling = desk, cancelling
+        self._guard, self._leaving = guard, leaving
         self._kept: dict[int, int] = {}  # units without a bracket that stay, by con id
 
     def turn(self) -> None:
@@ -83,13 +87,17 @@ class Closing:
     # on request
 
     def close(
-        self, selection: Selection, reason: exits.Reason = exits.Reason.MANUAL
+        self,
+        selection: Selection,
+        reason: exits.Reason = exits.Reason.MANUAL,
+        *,
+        bare: bool = True,
     ) -> list[Closed]:
-        """Close what is selected; asked again, nothing is doubled."""
+        """Close what is selected, `bare` also units of no bracket; asked again, none is doubled."""
         done = [
             *self._covers(selection, reason),
             *self._entries(selection),
-            *self._bare(selection),
+            *(self._bare(selection) if bare else ()),
         ]
         self._guard.poke()
         return done
@@ -100,7 +108,12 @@ class Closing:
             self._guard.poke()
 
     def close_part(self, selection: Selection, qty: int) -> list[Closed]:
-        """Close so many of the selected units, oldest entries first; asked again, more of them."""
+        """Close so many of the selected units, oldest entries first; asked again, more of them.
+
+        Units are those of one contract: a share's symbol takes no option on it, unless options
+        are asked for.
+        """
+        selection = replace(selection, exact=selection.instrument is None)
         mine = self._oldest_first(lambda c: selection.takes(c.contract, c.strategy_id))
         done = list(self._parts(mine, qty, exits.Reason.MANUAL))
         rest = qty - sum(closed.qty for closed in done)
@@ -127,7 +140,8 @@ class Closing:
         done = list(self._parts(mine, min(order.qty or held, held), reason))
         rest = order.qty - sum(closed.qty for closed in done)
         if by_hand and (rest > 0 or not order.qty):
-            done += self._bare(Selection(symbols=(order.symbol,)), rest if order.qty else None)
+            named = Selection(symbols=(order.symbol,), exact=True)
+            done += self._bare(named, rest if order.qty else None, side=order.side)
         self._guard.poke()
         return done
 
@@ -159,7 +173,7 @@ class Closing:
         for intent in list(self._desk.state.live_intents()):
             taken = selection.takes(intent.contract, intent.strategy_id)
             if intent.leg is Leg.ENTRY and taken:
-                self._desk.spawn(self._sender.cancel(intent, why="close"), "close")
+                self._cancelling.cancel(intent, why="close")
                 yield Closed(
                     symbol=intent.contract.symbol,
                     qty=intent.remaining_qty,
@@ -169,13 +183,19 @@ class Closing:
 
     # units that no bracket holds
 
-    def _bare(self, selection: Selection, qty: int | None = None) -> Iterable[Closed]:
-        """So many units (all) of positions that others opened; `turn` goes on with them."""
+    def _bare(
+        self, selection: Selection, qty: int | None = None, *, side: Side | None = None
+    ) -> Iterable[Closed]:
+        """So many units (all) of positions that others opened; `turn` goes on with them.
+
+        `side`: only what an order of that side closes.
+        """
         for position in list(self._desk.state.positions.values()):
             contract, bare = position.contract, abs(self._bare_qty(position))
             kept = bare if qty is None else min(self._kept.get(contract.con_id, bare), bare)
             less = kept if qty is None else min(qty, kept)
-            if not less or not selection.takes(contract, NOBODY):
+            other = side is not None and side.sign * position.qty > 0
+            if not less or other or not selection.takes(contract, NOBODY):
                 continue
             qty = None if qty is None else qty - less
             self._kept[contract.con_id] = kept - less

@@ -156,8 +156,10 @@ def _entered(cover: Cover, entry: Intent, fills: list[Execution]) -> Cover:
     qty = min(entry.filled_qty, entry.qty)
     filled = sum(told.qty for told in fills)
     paid = sum((told.price_usd * told.qty for told in fills), Decimal(0))
-    if filled <= 0 or qty == cover.entry_qty:
+    if qty == cover.entry_qty or filled <= 0 < qty:  # fills that memory let go stay counted
         return cover
+    if qty == 0:  # every fill was busted: the next one is the first
+        return replace(cover, state=None, entry_qty=0, entry_cost_usd=Decimal(0))
     cost = paid * qty / filled
     more = qty - cover.entry_qty
     state = cover.state

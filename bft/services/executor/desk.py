@@ -14,7 +14,9 @@ from bft.domain.broker import Quote, SessionState
 from bft.domain.errors import BftError
 from bft.domain.journal import Entry
 from bft.domain.orders import Contract, Intent
+from bft.domain.trading import Instrument
 from bft.ledger import entries
+from bft.ledger.days import trading_day
 from bft.ledger.fold import apply
 from bft.ledger.state import BookState
 from bft.ports import Broker, Claim, Clock, Page
@@ -88,6 +90,16 @@ class Desk:
         return self.clock.now()
 
     @property
+    def trading_day(self) -> date:
+        """The day whose limits count now."""
+        return self.day_of(self.now)
+
+    def day_of(self, at: datetime) -> date:
+        """The trading day of an instant: that of futures where the profile trades them."""
+        futures = Instrument.FUTURE in self.profile.instruments
+        return trading_day(at, sec_type="FUT" if futures else "STK")
+
+    @property
     def lease_held(self) -> bool:
         """This process may open."""
         return self.writer.lease is not None
@@ -137,7 +149,6 @@ class Desk:
     def spawn(self, work: Coroutine[Any, Any, Any], what: str) -> "asyncio.Task[Any]":
         """Run beside everything else; a fault bft understands is logged, a bug ends the process."""
         task = asyncio.create_task(self._guarded(work, what))
-        task.add_done_callback(lambda _: work.close())  # cancelled before its first step
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         task.add_done_callback(lambda _: work.close())  # cancelled before it began

@@ -13,7 +13,7 @@ from bft.services.executor.desk import Desk
 
 WORKING = frozenset({"PendingSubmit", "PreSubmitted", "Submitted", "PendingCancel", "Inactive"})
 QUERY_S = 2.0
-SETTLES_S = 1.0  # a position may be told before the fill that made it
+SETTLES_S = 0.5  # a position may be told before the fill that made it; others' fills tell nothing
 
 
 class Doubts:
@@ -25,7 +25,7 @@ class Doubts:
         self._unended: set[str] = set()
 
     def position(self, told: BrokerPosition) -> None:
-        """A position as the broker says it: its fill has a second to arrive."""
+        """A position as the broker says it: its fill has a moment to arrive."""
         con_id = told.contract.con_id
         waiting = con_id in self._told
         self._told[con_id] = told.qty

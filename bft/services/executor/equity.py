@@ -3,12 +3,12 @@
 Source: executor specification, sections 2 (limits_state), 4 and 6.
 """
 
+from datetime import date
 from decimal import Decimal
 
 from bft import exits
 from bft.domain.orders import Reason
 from bft.ledger import entries
-from bft.ledger.days import trading_day
 from bft.risk.losses import day_loss_cap_usd, day_loss_usd, flatten_loss_usd
 from bft.services.executor.closing import ALL, Closing
 from bft.services.executor.desk import Desk
@@ -26,6 +26,7 @@ class Equity:
     def __init__(self, desk: Desk, facts: Facts, closing: Closing) -> None:
         self._desk, self._facts, self._closing = desk, facts, closing
         self._peak_at = self._flattened_at = float("-inf")
+        self._flattened_on: date | None = None
 
     def turn(self) -> None:
         """Note a day's first equity and new peaks; act on the loss."""
@@ -47,7 +48,7 @@ class Equity:
         return equity if usable else None
 
     def _note(self, equity_usd: Decimal) -> None:
-        desk, day = self._desk, trading_day(self._desk.now)
+        desk, day = self._desk, self._desk.trading_day
         row = desk.state.limits_of("account", desk.account, day, at=desk.now)
         first = row.day_start_equity_usd is None
         higher = row.peak_equity_usd is None or equity_usd > row.peak_equity_usd
@@ -60,7 +61,7 @@ class Equity:
         made = entries.equity(
             now,
             scope=("account", self._desk.account),
-            trading_day=trading_day(now),
+            trading_day=self._desk.trading_day,
             day_start_usd=equity_usd if first else None,
             peak_usd=equity_usd if higher else None,
         )
@@ -81,8 +82,11 @@ class Equity:
         desk = self._desk
         held = {halt.rule for halt in desk.state.active_halts(desk.now)}
         if Reason.DAILY_LOSS.value not in held:
-            desk.note(entries.halt(loss_halt(Reason.DAILY_LOSS, desk.account, desk.now)))
+            desk.note(entries.halt(loss_halt(Reason.DAILY_LOSS, desk)))
             desk.alert("DayLossHalt", desk.account, f"day loss {loss_usd:.2f} USD: all is closed")
         if desk.timer() - self._flattened_at >= REPEAT_S:
             self._flattened_at = desk.timer()
-            self._closing.close(ALL, exits.Reason.RISK)
+            # what a person buys afterwards is not fought
+            first = self._flattened_on != desk.trading_day
+            self._closing.close(ALL, exits.Reason.RISK, bare=first)
+            self._flattened_on = desk.trading_day

@@ -13,7 +13,7 @@ from typing import Any
 
 from bft.domain.broker import QuoteReport, SessionReport, SessionState
 from bft.domain.errors import BftError, RefusedError, UnavailableError
-from bft.domain.orders import Execution, Intent
+from bft.domain.orders import Execution, Intent, IntentState, Leg
 from bft.ledger import entries
 from bft.ledger.load import load
 from bft.ports import BrokerHooks, Lease
@@ -21,6 +21,7 @@ from bft.risk.overrides import overridden
 from bft.services.executor import kill_sources
 from bft.services.executor.adoption import Adoption
 from bft.services.executor.alerts import mail
+from bft.services.executor.cancelling import Cancelling
 from bft.services.executor.clocks import Skew
 from bft.services.executor.closing import Closing
 from bft.services.executor.day_close import DayClose
@@ -103,13 +104,14 @@ class Executor:
         self.options = OptionDesk(desk, self._parts.load_chains)
         self.facts = Facts(desk, self.guard.covers, self.options)
         self.opening = Opening(desk, self.sender, self.guard, self.facts)
-        self.closing = Closing(desk, self.sender, self.guard, self.leaving)
+        self.cancelling = Cancelling(desk, self.sender)
+        self.closing = Closing(desk, self.cancelling, self.guard, self.leaving)
         self.killing = Killing(desk, self.sender, self.closing, self.sources)
         self.equity = Equity(desk, self.facts, self.closing)
         self.day_close = DayClose(desk, self.guard)
         self.watching = Watching(desk)
         self.hearing.erred = self.watching.erred
-        self.lifetimes = Lifetimes(desk, self.sender)
+        self.lifetimes = Lifetimes(desk, self.sender, self.cancelling)
 
     # life
 
@@ -143,6 +145,7 @@ class Executor:
 
     def _settle(self) -> None:
         desk = self.desk
+        cut_off = [i for i in desk.state.live_intents() if i.state is IntentState.CANCEL_PENDING]
         made = recovered(desk)
         halt = restored(desk, self._parts.book)
         if halt is not None:
@@ -159,6 +162,9 @@ class Executor:
             )
         )
         desk.note(*made)
+        for intent in cut_off:  # legs are the guard's
+            if intent.leg is Leg.ENTRY:
+                self.cancelling.cancel(intent, why="restart")
         if self._torn:
             desk.alert("JournalBroken", desk.account, self._torn)
 
@@ -200,9 +206,12 @@ class Executor:
         )
 
     def stranger(self, order_ref: str, what: str) -> None:
-        """An order of ours that state does not hold: halt, and look at all of them."""
-        self.adoption.halt(order_ref, what)
-        self.query(executions=True)
+        """An order of ours that state does not hold: halt, and look at all of them.
+
+        Once for each news of it: what a look cannot adopt is in the next list again.
+        """
+        if self.adoption.halt(order_ref, what):
+            self.query(executions=True)
 
     def session(self, report: SessionReport) -> None:
         """Reconcile on the way to ARMED; tell what a report notes."""
@@ -213,9 +222,7 @@ class Executor:
             self.desk.skew.clear()
 
     async def _arm(self) -> None:
-        for position in self.desk.state.positions.values():
-            self.desk.broker.watch(position.contract)
-        self.options.follow(self.guard.covers.values())
+        self._follow_held()
         try:
             await self._sample_clock()
             self._check_peer()
@@ -224,6 +231,14 @@ class Executor:
             self.equity.turn()
         except UnavailableError as error:
             self.desk.broker.resync(str(error))
+
+    def _follow_held(self) -> None:
+        """Hear quotes of all that is held or may fill, whoever bought it and in which life."""
+        covers = self.guard.covers.values()
+        held = [position.contract for position in self.desk.state.positions.values()]
+        for contract in (*held, *(cover.contract for cover in covers)):
+            self.desk.broker.watch(contract)
+        self.options.follow(covers)
 
     def _check_peer(self) -> None:
         """Never trade live with a peer that says it is a simulator, whenever it says so."""
@@ -239,9 +254,10 @@ class Executor:
         self.reconciler.query(executions=executions)
 
     def quoted(self, report: QuoteReport) -> None:
-        """A price: for waiters, for the bars of the day."""
+        """A price: for waiters, for the bars of the day, for the options judged by it."""
         self.desk.heard_quote(report.quote.contract.con_id)
         self.day_close.quoted(report.quote)
+        self.guard.quoted(report.quote.contract.con_id)
 
     # loops
 
@@ -279,7 +295,9 @@ class Executor:
         self.watching.turn()
         desk.tell_held()
         self._check_peer()
+        self.cancelling.turn()
         if desk.broker.state.may_close:
+            self._follow_held()
             self.equity.turn()
             self.day_close.turn()
             self.closing.turn()

@@ -190,9 +190,9 @@ class Facts:
     # the book
 
     def book(self, symbol: str) -> BookFacts:
-        """Positions, pending entries, the day's counters; those of an underlying for rules 17 and 18."""
+        """Positions, pending entries, the day's counters; rules 17, 18 read an underlying's."""
         desk = self._desk
-        day = trading_day(desk.now)
+        day = desk.trading_day
         account = self._limits("account", desk.account, day)
         per_symbol = self._limits("symbol", f"{desk.account}/{symbol}", day)
         return BookFacts(
@@ -227,7 +227,7 @@ class Facts:
         """Trading day of the last drawdown halt that a person ended."""
         halts = self._desk.state.halts.values()
         ended = [h.cleared_at for h in halts if h.rule == Reason.DRAWDOWN.value and h.cleared_at]
-        return trading_day(max(ended)) if ended else date.min
+        return self._desk.day_of(max(ended)) if ended else date.min
 
     def unrealised_change_usd(self) -> Decimal | None:
         """Change of open positions since the prior close; None where a price or mark is missing."""

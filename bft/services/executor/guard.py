@@ -131,6 +131,12 @@ class Guard:
             self._touched.add(con_id)
         self._wake.set()
 
+    def quoted(self, con_id: int) -> None:
+        """Look at the options whose levels lie on this contract: no order rests at those."""
+        for cover in self.covers.values():
+            if cover.under is not None and cover.under.contract.con_id == con_id:
+                self.touch(cover.contract.con_id)
+
     async def watch(self) -> None:
         """Turn for ever."""
         while True:
@@ -141,13 +147,13 @@ class Guard:
             self._desk.took("monitor_loop", self._desk.timer() - began)
             await asyncio.sleep(BREATH_S)  # a flood of fills shares a turn
             with suppress(TimeoutError):
-                async with asyncio.timeout(TURN_S):
+                async with asyncio.timeout(self._whole_at + TURN_S - self._desk.timer()):
                     await self._wake.wait()
 
     def _due_turn(self) -> None:
         """A whole turn when one is due or asked for, else one of what was touched."""
         touched, self._touched = self._touched, set()
-        if touched is None or self._desk.timer() - self._whole_at >= TURN_S:
+        if touched is None or self._desk.timer() - self._whole_at >= TURN_S - BREATH_S:
             touched, self._whole_at = None, self._desk.timer()
         try:
             self.turn(touched)

@@ -68,6 +68,7 @@ class Hearing:
     def __init__(self, desk: Desk, followers: Followers) -> None:
         self._desk, self._followers = desk, followers
         self._foreign: set[tuple[int, int]] = set()
+        self._waiting: set[tuple[str, str]] = set()
         self._doubts = Doubts(desk, followers.query)
         self.erred: Callable[[ErrorReport], None] = lambda _: None
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -120,13 +121,15 @@ class Hearing:
             self._acknowledge(intent, order, epoch)
         claimed = int(order.filled_qty or 0)
         if claimed > self._now(intent).filled_qty:
-            self._in(CLAIM_S, lambda: self._claimed(intent.intent_id, claimed))
+            claim = (f"filled {claimed}", intent.intent_id)
+            self._once(claim, CLAIM_S, lambda: self._claimed(intent.intent_id, claimed))
         if order.status in CANCELLED and claimed <= self._now(intent).filled_qty:
             over = self._day_over(intent)
             state = IntentState.EXPIRED if over else IntentState.CANCELLED
             self.move(intent, state, f"status {order.status}")
         if order.status == "Inactive":
-            self._in(INACTIVE_S, lambda: self._still_inactive(intent.intent_id))
+            name = intent.intent_id
+            self._once(("inactive", name), INACTIVE_S, lambda: self._still_inactive(name))
 
     def _day_over(self, intent: Intent) -> bool:
         """The broker cancelled a DAY order because its session is over."""
@@ -366,6 +369,17 @@ class Hearing:
 
     def _now(self, intent: Intent) -> Intent:
         return self._desk.state.intents.get(intent.intent_id, intent)
+
+    def _once(self, what: tuple[str, str], delay_s: float, then: Callable[[], None]) -> None:
+        """Do something later; what waits already is in each list until then, and comes once."""
+
+        def due() -> None:
+            self._waiting.discard(what)
+            then()
+
+        if what not in self._waiting:
+            self._waiting.add(what)
+            self._in(delay_s, due)
 
     @staticmethod
     def _in(delay_s: float, then: Callable[[], None]) -> None:

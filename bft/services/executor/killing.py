@@ -34,7 +34,8 @@ class Killing:
             made = entries.kill(desk.now, source=source, by=by, reason=reason, flatten=flatten)
             durable = desk.note(made, gives_up=True)
             durable.add_done_callback(lambda _: self._keep(by, durable.exception()))
-            desk.alert("KillLatched", source, f"kill switch pulled by {by} ({source}) {reason}")
+            text = f"kill switch pulled by {by} ({source}) {reason}".rstrip()
+            desk.alert("KillLatched", source, text)
         self.resume()
 
     def resume(self) -> None:
@@ -48,7 +49,7 @@ class Killing:
         Raises:
             RefusedError: another generation, or a source still says kill.
         """
-        kill, source = self._desk.state.kill, self._sources.pulled()
+        kill = self._desk.state.kill
         if kill.latched and generation != kill.generation:
             raise RefusedError(f"kill switch is at generation {kill.generation}, not {generation}")
         self._sources.clear_signal()

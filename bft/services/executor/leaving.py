@@ -27,6 +27,7 @@ from bft.services.executor.desk import Desk
 from bft.services.executor.sending import Sender
 
 STEP_S = 10.0  # limit, marketable limit, market
+REPEAT_S = 2.0  # a step is not asked for again sooner, whatever the broker says of it
 STUCK_S = 300.0
 GIVEN_UP = float("-inf")
 DOUBT_S = 5.0  # an unknown exit is cancelled and followed by another after so long
@@ -59,6 +60,7 @@ class Leaving:
     def __init__(self, desk: Desk, sender: Sender) -> None:
         self._desk, self._sender = desk, sender
         self._first: dict[str, float] = {}
+        self._pressed: dict[str, float] = {}
         self._doubted: dict[str, float] = {}
         self._starting: set[tuple[str, int]] = set()
         self._apart: dict[str, float] = {}
@@ -241,7 +243,7 @@ class Leaving:
             price = _touch(quote, wanted.side)
         if price is None:
             return OrderType.MARKET, None
-        return OrderType.LIMIT, entry_on_tick(price, wanted.contract.tick_usd, wanted.side)
+        return OrderType.LIMIT, entry_on_tick(price, wanted.contract.tick_at(price), wanted.side)
 
     def _hurry(self, exit_: Intent) -> None:
         """An exit that does not fill: nearer to the market every 10 s, a page after 5 min."""
@@ -257,13 +259,18 @@ class Leaving:
             self._nearer(exit_, waited)
 
     def _nearer(self, exit_: Intent, waited_s: float) -> None:
-        quote = self._desk.quote(exit_.contract)
+        now, quote = self._desk.timer(), self._desk.quote(exit_.contract)
         price = _touch(quote, exit_.side) if quote else None
+        if now - self._pressed.get(exit_.intent_id, GIVEN_UP) < REPEAT_S:
+            return
         if waited_s >= 2 * STEP_S:
-            self._desk.spawn(self._sender.cancel(exit_, why="limit did not fill"), "exit ladder")
+            change = self._sender.cancel(exit_, why="limit did not fill")
         elif waited_s >= STEP_S and price is not None and price != exit_.limit_price_usd:
             change = self._sender.amend(exit_, remaining=exit_.remaining_qty, price_usd=price)
-            self._desk.spawn(change, "exit ladder")
+        else:
+            return
+        self._pressed[exit_.intent_id] = now
+        self._desk.spawn(change, "exit ladder")
 
 
 def exit_window(now: datetime, contract: Contract) -> bool:

@@ -7,19 +7,17 @@ from decimal import Decimal
 
 from bft.domain.orders import Intent, Leg, OrderType
 from bft.risk.prices import entry_on_tick
+from bft.services.executor.cancelling import Cancelling
 from bft.services.executor.desk import Desk
 from bft.services.executor.sending import AMENDABLE, Sender
-
-REPEAT_S = 10.0
 
 
 class Lifetimes:
     """Looks at working entries once a second; ages are those of the executor's clock."""
 
-    def __init__(self, desk: Desk, sender: Sender) -> None:
-        self._desk, self._sender = desk, sender
+    def __init__(self, desk: Desk, sender: Sender, cancelling: Cancelling) -> None:
+        self._desk, self._sender, self._cancelling = desk, sender, cancelling
         self._moved: set[str] = set()
-        self._cancelled: dict[str, float] = {}
 
     def turn(self) -> None:
         """Move or cancel what has rested for too long."""
@@ -33,15 +31,9 @@ class Lifetimes:
                 continue
             age_s = (self._desk.now - began).total_seconds()
             if age_s >= lifetime:
-                self._cancel(entry)
+                self._cancelling.cancel(entry, why="lifetime over")
             else:
                 self._move(entry, age_s)
-
-    def _cancel(self, entry: Intent) -> None:
-        asked = self._cancelled.get(entry.intent_id)
-        if asked is None or self._desk.timer() - asked >= REPEAT_S:
-            self._cancelled[entry.intent_id] = self._desk.timer()
-            self._desk.spawn(self._sender.cancel(entry, why="lifetime over"), "lifetime")
 
     def _move(self, entry: Intent, age_s: float) -> None:
         """Once, to the mid plus a part of the spread, on the side that is nearer to a fill."""

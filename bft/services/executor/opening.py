@@ -22,7 +22,6 @@ from bft.domain.orders import (
     Reason,
 )
 from bft.ledger import entries
-from bft.ledger.days import trading_day
 from bft.ledger.records import Halt
 from bft.risk import decide
 from bft.risk.context import Context
@@ -102,7 +101,10 @@ class Opening:
             return self._denied(order, self._context(order, asked, contract, matches), claim)
         # From here to the commit nothing waits: two decisions never see the same headroom.
         last = replace(self._context(order, asked, contract, matches), what_if=first.what_if)
-        decision = decide.evaluate(order, last)
+        tried_qty, decision = decision.qty, decide.evaluate(order, last)
+        if decision.qty > tried_qty and last.what_if is not None:
+            last = replace(last, what_if=None)  # it told the margin of a smaller order
+            decision = decide.evaluate(order, last)
         if not decision.allowed:
             return self._denied(order, last, claim)
         return await self._send(order, contract, decision, last, claim)
@@ -171,7 +173,7 @@ class Opening:
         held = {halt.rule for halt in self._desk.state.active_halts(now)}
         for reason in decide.halts_to_set(decision):
             if reason.value not in held:
-                made.append(entries.halt(loss_halt(reason, self._desk.account, now)))
+                made.append(entries.halt(loss_halt(reason, self._desk)))
                 self._desk.alert(_ALERTS[reason], self._desk.account, decision.detail)
         return made
 
@@ -231,11 +233,11 @@ _ALERTS = {
 }
 
 
-def loss_halt(reason: Reason, account: str, now: datetime) -> Halt:
+def loss_halt(reason: Reason, desk: Desk) -> Halt:
     """Halt of a latching rule: until the next trading day, a drawdown until a person resumes."""
-    until = None
+    account, now, until = desk.account, desk.now, None
     if reason is not Reason.DRAWDOWN:
-        following = sessions.on_or_after(sessions.shift(trading_day(now), 1))
+        following = sessions.on_or_after(sessions.shift(desk.trading_day, 1))
         until = datetime.combine(following, time(), sessions.NEW_YORK)
     return Halt(
         halt_id=f"{reason}:{account}:{now.isoformat(timespec='seconds')}",

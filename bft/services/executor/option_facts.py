@@ -182,7 +182,7 @@ class OptionDesk:
         last = sessions.last_closed(self._desk.now)
         if chain.asof is None:
             return _lacking(self._absent(f"no chain of {chain.symbol}"))
-        if chain.asof < last:
+        if chain.asof != last:  # a later one knows what is still to come
             return _lacking(f"the chain of {chain.symbol} is of {chain.asof}, not of {last}")
         found = chain.row(contract)
         if found is None:
@@ -203,13 +203,15 @@ class OptionDesk:
         name = "iv_observations"
         if chain.unread:
             return None, None, ((name, f"{chain.unread} stored days are still to be read"),)
-        if not chain.volatilities:
+        last = sessions.last_closed(self._desk.now)
+        known = [(day, volatility) for day, volatility in chain.volatilities if day <= last]
+        if not known:
             text = self._absent(f"no implied volatility of {chain.symbol}")
             return None, None, ((name, text),)
-        newest = chain.volatilities[-1][0]
-        if newest < sessions.shift(sessions.last_closed(self._desk.now), -STALE_SESSIONS):
+        newest = known[-1][0]
+        if newest < sessions.shift(last, -STALE_SESSIONS):
             return None, None, ((name, f"the newest stored volatility is of {newest}"),)
-        history = [volatility for _, volatility in chain.volatilities]
+        history = [volatility for _, volatility in known]
         if row.volatility is None:
             why = dict(row.lacks).get("delta", "the contract has no implied volatility")
             return None, len(history), (("iv_rank", why),)

@@ -4,7 +4,8 @@ The remaining quantity of live stops must equal the open quantity.
 Source: executor specification, section 6.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -84,6 +85,14 @@ def is_live(leg: Intent) -> bool:
 def protected_qty(legs: Sequence[Intent]) -> int:
     """Units that live stops would close."""
     return sum(leg.remaining_qty for leg in legs if leg.leg is Leg.STOP and is_live(leg))
+
+
+def unprotected_qty(held: Mapping[int, int], legs: Sequence[Intent]) -> int:
+    """Units without a live stop; `held` is by contract, as one's excess protects no other."""
+    stops = Counter[int]()
+    for leg in legs:
+        stops[leg.contract.con_id] += protected_qty([leg])
+    return sum(max(0, abs(qty) - stops[con_id]) for con_id, qty in held.items())
 
 
 def plan(desired: Desired, legs: Sequence[Intent], *, gap_s: float, age_s: Age) -> list[Action]:

@@ -30,6 +30,7 @@ class Resting:
         self._changed: dict[str, tuple[object, float]] = {}
         self._asked: dict[tuple[str, object], float] = {}
         self._placing: set[tuple[str, Leg]] = set()
+        self._placed: dict[tuple[str, Leg], float] = {}
 
     def pause(self) -> None:
         """No closing order can leave: the clocks of this table stand still."""
@@ -43,6 +44,8 @@ class Resting:
                 del memory[key]
         for what in [what for what in self._asked if what[0] not in live]:
             del self._asked[what]
+        for place in [place for place in self._placed if place[0] not in live]:
+            del self._placed[place]
 
     def protect(self, cover: Cover, entry: Intent, legs: Sequence[Intent]) -> str | None:
         """Send what is needed; why the position must be closed at the market, or None."""
@@ -56,7 +59,7 @@ class Resting:
         for action in actions:
             if isinstance(action, protection.Flatten):
                 return action.why
-            self._do(entry, action)
+            self._do(entry, action, legs)
         return None
 
     def _without_old_basis(self, legs: Sequence[Intent]) -> list[Intent]:
@@ -98,11 +101,15 @@ class Resting:
         return self._desk.timer() - since
 
     def _do(
-        self, entry: Intent, action: protection.Place | protection.Amend | protection.Cancel
+        self,
+        entry: Intent,
+        action: protection.Place | protection.Amend | protection.Cancel,
+        legs: Sequence[Intent],
     ) -> None:
         match action:
             case protection.Place():
-                self._place(entry, action)
+                if not self._just_cancelled(entry, action.leg, legs):
+                    self._place(entry, action)
             case protection.Amend():
                 leg = action.intent
                 once = (leg.intent_id, (action.remaining, action.price_usd))
@@ -122,11 +129,18 @@ class Resting:
         self._asked[what] = self._desk.timer()
         self._desk.spawn(work, name)
 
+    def _just_cancelled(self, entry: Intent, leg: Leg, legs: Sequence[Intent]) -> bool:
+        """A leg placed a moment ago was cancelled: another goes no faster than a person looks."""
+        last = self._placed.get((entry.intent_id, leg))
+        ended = any(old.leg is leg and old.state is IntentState.CANCELLED for old in legs)
+        return ended and last is not None and self._desk.timer() - last < REPEAT_S
+
     def _place(self, entry: Intent, action: protection.Place) -> None:
         key = (entry.intent_id, action.leg)
         if key in self._placing:
             return
         self._placing.add(key)
+        self._placed[key] = self._desk.timer()
         terms = LegTerms(
             leg=action.leg,
             qty=action.qty,

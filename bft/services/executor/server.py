@@ -75,6 +75,7 @@ class _Life:
         self._sql = ThreadPoolExecutor(1, thread_name_prefix="book")
         self._slow = ThreadPoolExecutor(1, thread_name_prefix="notify")
         self._reads = ThreadPoolExecutor(1, thread_name_prefix="reads")
+        self._keys = ThreadPoolExecutor(1, thread_name_prefix="keys")
         self._stop = asyncio.Event()
 
     async def run(self) -> Summary:
@@ -91,6 +92,7 @@ class _Life:
             await self._offload(book.close)
             self._sql.shutdown()
             self._reads.shutdown(cancel_futures=True)
+            self._keys.shutdown(cancel_futures=True)
             self._slow.shutdown(cancel_futures=True)
         if ended:
             raise (RefusedError if ended.startswith("lease") else BftError)(ended)
@@ -136,7 +138,8 @@ class _Life:
             version=version("bft"),
             environment=values.environment,
             timezone=executor.desk.profile.timezone,
-            settings={f.name: getattr(values, f.name) for f in fields(values)},
+            settings={f.name: getattr(values, f.name) for f in fields(values)}
+            | {"root": str(self._ports.store.root)},
             host=values.ib_host if values.broker == "ib" else "",
             port=executor.desk.route.port or 0,
             credentials=bool(values.alpaca_key_id and values.alpaca_secret),
@@ -148,6 +151,7 @@ class _Life:
             book=book,
             offload=self._offload,
             aside=self._reading,
+            lookup=self._looking_up,
             keyring=keyring,
             about=about,
             command=self._command,
@@ -207,6 +211,10 @@ class _Life:
     async def _reading(self, work: Callable[[], T]) -> T:
         """Long reading of the book: no commit waits behind it."""
         return await asyncio.get_running_loop().run_in_executor(self._reads, work)
+
+    async def _looking_up(self, work: Callable[[], T]) -> T:
+        """Short reading that an order waits for: it waits for no commit."""
+        return await asyncio.get_running_loop().run_in_executor(self._keys, work)
 
     async def _command(self, words: list[str]) -> tuple[int, dict[str, Any]]:
         """`bft WORDS` in a process of its own: what needs libraries an executor does not carry."""
@@ -281,6 +289,7 @@ def _collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 10, 1_000)
+    sys.setswitchinterval(0.0005)
 
 
 async def _ticks(service: Service) -> None:

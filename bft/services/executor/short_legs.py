@@ -5,6 +5,7 @@ closed at once where it is not. Source: executor specification, section 6 and F2
 0049.
 """
 
+import asyncio
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -17,6 +18,7 @@ from bft.services.executor.desk import Desk
 from bft.services.executor.leaving import Leave
 from bft.services.executor.surplus import campaign, foreign_qty
 
+TURN_S = 0.01  # a timer set for a limit fires a little after it
 GRACE_S = 0.9  # the fills of a combination's legs arrive one after the other
 
 
@@ -30,6 +32,8 @@ class ShortLegs:
     def uncovered(self) -> Iterator[Leave]:
         """Closing orders for short options of combinations beyond what long ones cover."""
         now, found = self._desk.timer(), dict(_uncovered(self._desk))
+        if found.keys() - self._since.keys():
+            asyncio.get_running_loop().call_later(GRACE_S + TURN_S, self._desk.poke)
         self._since = {con_id: self._since.get(con_id, now) for con_id in found}
         for con_id, (position, qty) in found.items():
             if now - self._since[con_id] >= GRACE_S:
@@ -71,7 +75,8 @@ def _beside(state: BookState, position: Position) -> Iterator[Line]:
     """Lines of other contracts on the same underlying."""
     for line in state.lines.values():
         same = line.contract.symbol == position.contract.symbol
-        if same and line.account == position.account and line.contract != position.contract:
+        other = line.contract.con_id != position.con_id  # each may tell the same one otherwise
+        if same and other and line.account == position.account:
             yield line
 
 

@@ -10,7 +10,6 @@ from datetime import datetime, time, timedelta
 from bft.domain import sessions
 from bft.domain.broker import ErrorKind, ErrorReport, SessionNote, SessionReport, SessionState
 from bft.domain.orders import Contract, IntentState, Leg
-from bft.ledger.days import trading_day
 from bft.services.executor.desk import Desk
 from bft.services.executor.restart import in_restart_window
 from bft.services.executor.underlying import stock_of
@@ -105,7 +104,7 @@ class Watching:
 
     def _rejects(self) -> None:
         desk = self._desk
-        day, since = trading_day(desk.now), desk.now - REJECTS_WITHIN
+        day, since = desk.trading_day, desk.now - REJECTS_WITHIN
         sent = [
             intent.state
             for intent in desk.state.intents.values()

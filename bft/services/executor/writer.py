@@ -23,6 +23,12 @@ Offload = Callable[[Callable[[], T]], Awaitable[T]]
 
 GROUP = 32  # pages that share one commit
 RETRY_S = 0.5
+LINGER_S = 0.005
+PATIENT = frozenset(
+    "sent state order execution fee bracket cooldown mark equity event alert snapshot "
+    "reconciliation".split()
+)
+"""Kinds for which nobody waits: a crash loses none, the broker tells them again."""
 RESERVE_BYTES = 16 * 1024 * 1024
 
 log = structlog.get_logger()
@@ -48,6 +54,8 @@ class Writer:
         self._reserve = folder / "reserve"
         self._waiting: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._last: asyncio.Future[None] | None = None
+        self._hurry = asyncio.Event()
         self.lease: Lease | None = None
         self.on_lease_lost: Callable[[str], None] = lambda _reason: None
         self.took: Callable[[float], None] = lambda _seconds: None
@@ -66,18 +74,26 @@ class Writer:
         `gives_up`: an opening order's page. Its future fails with UnavailableError as soon as the
         book cannot be written, and the caller records that nothing was sent.
         """
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future = self._last = asyncio.get_running_loop().create_future()
         if self._over is not None:
             _fail(future, self._over)
             return future
         self._waiting.append(_Waiting(page, future, gives_up))
+        if page.claims or any(entry.kind not in PATIENT for entry in page.entries):
+            self._hurry.set()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._drain())
         return future
 
     async def flush(self) -> None:
-        """Wait until everything submitted is durable (or the lease is lost)."""
-        while self._task is not None and not self._task.done():
+        """Wait until everything submitted by now is durable (or the lease is lost)."""
+        self._hurry.set()
+        last = self._last
+        if last is None:
+            return
+        await asyncio.wait({last})
+        given_up = last.cancelled() or last.exception() is not None
+        if given_up and self._task is not None and not self._task.done():
             await asyncio.wait({self._task})
 
     def keep_reserve(self) -> None:
@@ -102,6 +118,7 @@ class Writer:
 
     async def _drain(self) -> None:
         while self._waiting:
+            await self._linger()
             batch = [self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))]
             try:
                 await self._commit(batch)
@@ -117,6 +134,15 @@ class Writer:
                 self._drop(batch, error)
                 self.on_bug(f"the book refused a page: {error!r}")
                 return
+
+    async def _linger(self) -> None:
+        """Let more pages share a commit while nobody waits for one."""
+        if len(self._waiting) < GROUP:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_S):
+                    await self._hurry.wait()
+        if len(self._waiting) <= GROUP:
+            self._hurry.clear()
 
     async def _commit(self, batch: list[_Waiting]) -> None:
         pages = [item.page for item in batch]

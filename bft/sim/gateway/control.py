@@ -85,7 +85,7 @@ class ControlServer:
             if not isinstance(given, dict):
                 raise UsageError("the body is a JSON object")
             return "200 OK", route(given)
-        except (BftError, ValueError) as error:
+        except (BftError, ValueError, OverflowError) as error:
             return "400 Bad Request", {"error": str(error)}
 
     def _tick(self, given: dict[str, Any]) -> Answer:

@@ -27,7 +27,7 @@ def terms_of(contract: Contract, account: str, words: Mapping[str, object]) -> T
             contract=contract,
             account=str(words.get("account", account)),
             side=Side(str(words.get("side", ""))),
-            qty=Decimal(str(words.get("qty", ""))),
+            qty=_number(words, "qty"),
             kind=str(words.get("kind", "MKT")),
             limit=_money(words, "limit"),
             aux=_money(words, "aux"),
@@ -73,6 +73,9 @@ def _money(words: Mapping[str, object], name: str) -> Decimal | None:
 
 def _number(words: Mapping[str, object], name: str, default: Decimal | None = None) -> Decimal:
     try:
-        return Decimal(str(words.get(name, default)))
+        made = Decimal(str(words.get(name, default)))
     except InvalidOperation:
         raise UsageError(f"{name}: {words.get(name)!r} is no number") from None
+    if not made.is_finite() or made < 0:
+        raise UsageError(f"{name}: {words.get(name)!r} is no price or size, 0 or above")
+    return made

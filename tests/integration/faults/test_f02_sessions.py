@@ -54,6 +54,28 @@ def test_f02_restart_mid_order_sends_it_once(tmp_path: Path, word: str) -> None:
     wired(tmp_path, story)
 
 
+def test_f02_what_is_held_is_quoted_however_it_came(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        scene.price("AAPL", "101.00")
+        await scene.submit(signal(limit_price_usd=usd("100.50")))
+        await scene.wait(lambda: scene.entry().state is IntentState.ACKED, within_s=2)
+        await scene.crash()
+        await scene.again()
+        scene.price("AAPL", "100.40", "100.45")
+        scene.price("MSFT", "100.40", "100.45")
+        scene.fault("manual_order", symbol="MSFT", side="BUY", qty=5, kind="MKT")
+        positions = scene.executor.desk.state.positions
+        await scene.wait(lambda: len(positions) == 2, within_s=90)
+        await scene.sleep(2)
+        scene.price("AAPL", "100.42", "100.47")
+        scene.price("MSFT", "100.42", "100.47")
+        await scene.sleep(2)
+        quotes = [scene.broker.quote(held.contract) for held in positions.values()]
+        assert [quote and quote.bid_usd for quote in quotes] == [usd("100.42")] * 2
+
+    wired(tmp_path, story)
+
+
 def test_f02_vanished_order_stays_unknown_and_fences_its_symbol(tmp_path: Path) -> None:
     async def story(scene: WireScene) -> None:
         scene.price("AAPL", "101.00")

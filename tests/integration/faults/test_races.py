@@ -14,6 +14,7 @@ from virtual_time import settle
 from bft.adapters.broker.paper import Paper, PaperLog, PaperSettings, Prices, ib_fixed
 from bft.domain.broker import Priority
 from bft.domain.orders import IntentState, Leg
+from bft.services.executor.closing import Selection
 from bft.services.executor.opening import Opened
 
 RESTING = {"limit_price_usd": usd("100.50")}
@@ -176,3 +177,47 @@ def test_order_of_which_only_a_part_was_written_is_unknown(tmp_path: Path) -> No
         assert {intent.state for intent in scene.intents()} == {IntentState.UNKNOWN}
 
     papered(tmp_path, story, calm=False, make_broker=lambda world: Torn(queued(world)))
+
+
+class Deaf:
+    """A broker that does not hear the first cancel."""
+
+    def __init__(self, broker: Any) -> None:
+        self._broker, self.heard = broker, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._broker, name)
+
+    def cancel(self, order_id: int) -> None:
+        self.heard += 1
+        if self.heard > 1:
+            self._broker.cancel(order_id)
+
+
+def deaf(world: World) -> Any:
+    return Deaf(queued(world))
+
+
+def test_entry_whose_cancel_was_lost_ends_all_the_same(tmp_path: Path) -> None:
+    """No answer in 10 s: unknown; then found working: the wish to close stands."""
+
+    async def story(scene: Scene) -> None:
+        await rested(scene)
+        scene.executor.closing.close(Selection(symbols=("AAPL",)))
+        await scene.wait(lambda: scene.entry().state is IntentState.CANCEL_PENDING, within_s=1)
+        await scene.wait(lambda: scene.entry().state is IntentState.CANCELLED, within_s=60)
+
+    papered(tmp_path, story, make_broker=deaf)
+
+
+def test_cancel_that_a_crash_cut_off_goes_on(tmp_path: Path) -> None:
+    async def story(scene: Scene) -> None:
+        await rested(scene)
+        scene.executor.closing.close(Selection(symbols=("AAPL",)))
+        await scene.wait(lambda: scene.entry().state is IntentState.CANCEL_PENDING, within_s=1)
+        await scene.crash()
+        scene.make_broker = queued
+        await scene.start()
+        await scene.wait(lambda: scene.entry().state is IntentState.CANCELLED, within_s=60)
+
+    papered(tmp_path, story, make_broker=deaf)

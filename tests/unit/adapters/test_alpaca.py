@@ -77,12 +77,8 @@ async def held(seat: Seat) -> list[PlacedOrder]:
 )
 def test_only_paper_trading_with_keys_may_start(change: Any, error: type[Exception]) -> None:
     keys = {"account": "PA1", "key_id": "KEY", "secret": "SECRET", **change}
-
-    async def main() -> None:
-        with pytest.raises(error):
-            await Alpaca(AlpacaSettings(**keys), clock=None).start(None)  # type: ignore[arg-type]
-
-    run(main())
+    with pytest.raises(error):
+        Alpaca(AlpacaSettings(**keys), clock=None)  # type: ignore[arg-type]
 
 
 def test_keys_never_show() -> None:

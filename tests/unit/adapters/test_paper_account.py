@@ -330,7 +330,7 @@ def test_bars_play_as_the_clock_reaches_them(tmp_path: Path) -> None:
 def test_ticks_that_are_no_prices_are_refused(tmp_path: Path) -> None:
     async def story(seat: Seat) -> None:
         for bad in (usd(0), usd(-1), usd("NaN"), usd("Infinity")):
-            with pytest.raises(DataError, match="not above 0"):
+            with pytest.raises(DataError, match="must be above 0"):
                 seat.venue.made.tick("AAPL", bad)  # type: ignore[attr-defined]
         with pytest.raises(DataError, match="above ask"):
             await seat.price(2, 1)

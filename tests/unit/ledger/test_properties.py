@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bft.domain.journal import Entry
-from bft.domain.orders import Contract, Execution, IntentState, Leg, Side
+from bft.domain.orders import Contract, Execution, IntentState, Leg, Reason, Side
 from bft.ledger import entries
 from bft.ledger.fold import apply, replay
 from bft.ledger.load import load
@@ -221,6 +221,11 @@ def _controls(n: int, at: datetime, draw: Any) -> list[Entry]:
         )
     )
     told.append(entries.auth_failure(at, subject="", reason="expired", remote="127.0.0.1"))
+    about = {"subject": "ann", "source": "ui", "http_code": 422}
+    reason = draw(st.sampled_from([Reason.VALIDATION, Reason.IN_PROGRESS]))
+    told.append(
+        entries.refusal(at, refusal_id=f"x{n}", told=about, reason=reason, detail="no number")
+    )
     told.append(entries.kill(at, source="api", by="ann", reason="drill"))
     told.append(entries.reconciliation(at, reconciliation_id=f"r{n}", result={"differences": []}))
     return told

@@ -9,7 +9,7 @@ from fakes import FakePorts
 from bft.domain.errors import DataError
 from bft.domain.forecast import MODEL_NAMES
 from bft.models import model_set
-from bft.models.model_set import Entry, ModelSet
+from bft.models.model_set import Entry, ModelSet, report_digest
 
 
 def entries(digest: str | None = "d" * 64) -> tuple[Entry, ...]:
@@ -87,3 +87,17 @@ def test_artifact_that_is_absent_or_other_is_named(ports: FakePorts) -> None:
     ports.store.put(f"models/{digest}/weights.pt", b"W")
     assert model_set.absent_artifacts(ports.store, good) == list(MODEL_NAMES)
     assert model_set.absent_artifacts(ports.store, made()) == list(MODEL_NAMES)
+
+
+def test_digest_of_a_report_leaves_out_what_a_clock_measured() -> None:
+    def report(**more: object) -> dict[str, object]:
+        latency = {"id": "fast", "metric": "batch_550_ms", "verdict": "pass", "value": 30.5}
+        skill = {"id": "skill", "metric": "rank_ic", "verdict": "pass", "value": 0.02}
+        return {"gates": "paper", "rules": [{**latency, "margin": 9.5, **more}, skill]}
+
+    digest = report_digest(report())
+    assert digest == report_digest(report(value=31.7, margin=8.3))
+    assert digest != report_digest(report(verdict="fail"))
+    other = report()
+    other["rules"][1]["value"] = 0.03  # type: ignore[index]
+    assert digest != report_digest(other)

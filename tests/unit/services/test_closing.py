@@ -27,6 +27,7 @@ OPTION = Contract(
     right="C",
 )
 OCC = "AAPL260306C00200000"
+OTHER = Contract(con_id=9, symbol="MSFT")
 
 
 class Asked:
@@ -199,3 +200,24 @@ def test_part_of_such_units_leaves_the_others() -> None:
 def test_all_takes_everything() -> None:
     book = Book(booked(fill(None, 40, "100", id="m.01")))
     assert {item.qty for item in book.closing.close(ALL)} == {100, 50, 40}
+
+
+@pytest.mark.parametrize("qty", [0, 400])
+def test_sale_of_shares_leaves_a_persons_options_alone(qty: int) -> None:
+    """`AAPL` names the shares here; of an option so many units would be a hundred times it."""
+    option = booked(fill(None, 2, "5", id="o.01", contract=OPTION))
+    book = Book(option)
+    shares = [(book.entries[0], 100), (book.entries[1], 50)]
+    assert told(book.closing.on_signal(leave(qty, strategy="manual"))) == shares
+    if qty:
+        assert told(Book(option).closing.close_part(Selection(symbols=("AAPL",)), qty)) == shares
+        options = Selection(symbols=("AAPL",), instrument="option")
+        assert told(Book(option).closing.close_part(options, 1)) == [(None, 1)]
+
+
+def test_exit_of_the_other_side_buys_nothing_back() -> None:
+    short = booked(fill(None, 40, "100", id="m.01", side=Side.SELL, contract=OTHER))
+    book = Book(short)
+    assert told(book.closing.on_signal(leave(symbol="MSFT", strategy="manual"))) == []
+    sale = leave(symbol="MSFT", strategy="manual", side=Side.BUY)
+    assert told(book.closing.on_signal(sale)) == [(None, 40)]

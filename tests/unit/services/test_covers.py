@@ -86,6 +86,19 @@ def test_corrected_entry_takes_units_back() -> None:
     assert counted(held(), filled(ENTRY, 30), [], fewer).open_qty == 30
 
 
+def test_entry_that_was_busted_holds_nothing_and_fills_anew() -> None:
+    """Of 40 that were taken back and 100 that came, all 100 need their stop, from 90."""
+    cover = held(40)
+    gone = [fill(ENTRY, 0, "100", id="a.02")]
+    busted = counted(cover, filled(ENTRY, 0, IntentState.ACKED), [], gone)
+    assert (busted.open_qty, busted.entry_qty) == (0, 0)
+    again = [*gone, fill(ENTRY, 100, "90", id="b.01")]
+    whole = counted(busted, filled(ENTRY, 100, IntentState.FILLED), [], again)
+    assert whole.open_qty == 100
+    assert whole.state is not None
+    assert exits.protective(whole.state).stop_usd == Decimal("85.5")
+
+
 @given(st.integers(1, 150), st.integers(1, 150))
 def test_cut_takes_what_is_there_and_remembers_it(first: int, second: int) -> None:
     cover = cut(cut(held(), first, at=AT), second, at=AT)

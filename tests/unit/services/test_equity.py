@@ -21,10 +21,10 @@ class Closing:
     """Notes what is closed."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[Selection, Exit]] = []
+        self.asked: list[tuple[Selection, Exit, bool]] = []
 
-    def close(self, selection: Selection, reason: Exit) -> None:
-        self.asked.append((selection, reason))
+    def close(self, selection: Selection, reason: Exit, *, bare: bool) -> None:
+        self.asked.append((selection, reason, bare))
 
 
 class Watched:
@@ -90,7 +90,7 @@ def test_loss_alerts_and_then_closes_everything(
     watched.turn(100_000)
     watched.turn(95_000, price)
     assert watched.case.alerts() == alerts
-    assert watched.closing.asked == [(ALL, Exit.RISK)] * closed
+    assert watched.closing.asked == [(ALL, Exit.RISK, True)] * closed
     halts = watched.case.desk.state.active_halts(watched.case.desk.now)
     assert [halt.rule for halt in halts] == ["daily_loss"] * closed
 
@@ -101,7 +101,9 @@ def test_closing_is_repeated_every_two_seconds_and_the_halt_is_set_once() -> Non
     for seconds in range(5):
         watched.case.clock.at = AT + timedelta(seconds=seconds)
         watched.turn(95_000, 40)
-    assert len(watched.closing.asked) == 3
+    assert [bare for _, _, bare in watched.closing.asked] == [True, False, False], (
+        "what a person buys afterwards is theirs"
+    )
     (halt,) = watched.case.told("halt")
     assert halt.body["halt"]["until"].startswith("2026-01-06T05:00")
 
@@ -123,7 +125,7 @@ def test_peak_starts_anew_when_a_person_ends_a_drawdown() -> None:
     watched.case.clock.at = AT + timedelta(days=1)
     watched.turn(89_000)
     assert watched.facts.peak_equity_usd(watched.today.trading_day) == 100_000
-    halt = loss_halt(Reason.DRAWDOWN, ACCOUNT, watched.case.desk.now)
+    halt = loss_halt(Reason.DRAWDOWN, watched.case.desk)
     watched.case.desk.note(entries.halt(halt))
     told = entries.resume(watched.case.desk.now, halt_id=halt.halt_id, by="ada", note="")
     watched.case.desk.note(told)

@@ -1,7 +1,7 @@
 """What risk is told of the book: contracts by their names, pending entries counted, sets known."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -11,13 +11,15 @@ from executors import TRADER, reference, usd
 from executors import signal as equity_signal
 
 from bft.domain.broker import Quote
-from bft.domain.orders import Contract, OrderRequest
+from bft.domain.orders import Contract, OrderRequest, Reason
 from bft.domain.trading import Instrument
 from bft.ledger import entries
 from bft.risk import decide
 from bft.risk.context import Context
 from bft.risk.profiles import FUTURES_NQ
 from bft.services.executor.contracts import name_of, underlying_of, wanted_contract
+from bft.services.executor.equity import Equity
+from bft.services.executor.opening import loss_halt
 
 NQ = Contract(
     con_id=7,
@@ -126,3 +128,22 @@ def test_quote_that_is_missing_in_the_session_leaves_the_day_loss_unknown() -> N
     assert results(held, equity_signal("MSFT"), contract)[21].startswith("missing day loss")
     held.price(contract, 99)
     assert context(held, equity_signal("MSFT"), contract).book.unrealised_change_usd == -10
+
+
+def test_counters_of_futures_turn_with_their_day_at_17_00_chicago() -> None:
+    """18:30 New York on Monday is Tuesday for futures: its entries, its equity, its halts."""
+    evening, tuesday = datetime(2026, 1, 5, 23, 30, tzinfo=UTC), date(2026, 1, 6)
+    entry = intent(contract=NQ, order_id=1, client_id=10, epoch=1)
+    entry = replace(entry, trading_day=tuesday)
+    told = entries.intents(evening, intents=(entry,), facts=FACTS)
+    held = case(told, at=evening, profile=FUTURES_NQ, reference=reference("AAPL"))
+    held.equity(100_000)
+    facts = facts_of(held.desk)
+    Equity(held.desk, facts, Any).turn()  # type: ignore[arg-type]
+    book = facts.book("NQ")
+    assert (book.entries_today, book.entries_today_symbol) == (1, 1)
+    assert (book.day_start_equity_usd, book.peak_equity_usd) == (100_000, 100_000)
+    (row,) = (r for r in held.desk.state.limits.values() if r.day_start_equity_usd)
+    assert row.trading_day == tuesday
+    halt = loss_halt(Reason.DAILY_LOSS, held.desk)
+    assert halt.until == datetime(2026, 1, 7, 5, 0, tzinfo=UTC)  # Wednesday, 00:00 New York

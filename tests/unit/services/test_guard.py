@@ -1,15 +1,19 @@
 """When an exit that was decided is due."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 from books import AAPL, AT, acked
 from desk_cases import bought, case
 from executors import usd
+from virtual_time import run
 
 from bft.domain.broker import Quote
-from bft.domain.orders import Leg
+from bft.domain.journal import Entry
+from bft.domain.orders import Intent, IntentState, Leg
 from bft.domain.trading import ExitPolicy
+from bft.ledger import entries
 from bft.services.executor.day_close import DayClose
 from bft.services.executor.guard import Guard
 from bft.services.executor.leaving import Leave
@@ -40,3 +44,47 @@ def test_intraday_policy_leaves_at_the_bar() -> None:
         closes.quoted(Quote(contract=AAPL, at=held.clock.at, bid_usd=usd(100), ask_usd=usd(100)))
         guard.turn()
     assert leaving.reasons == ["time"]
+
+
+def test_look_at_one_contract_does_not_put_off_the_look_at_all() -> None:
+    turns = list[float]()
+
+    async def story() -> None:
+        timer = asyncio.get_running_loop().time
+        held, began = case(timer=timer), timer()
+        held.desk.took = lambda _what, _seconds: turns.append(round(timer() - began, 1))
+        guard = Guard(held.desk, None, None)  # type: ignore[arg-type]
+        watching = asyncio.ensure_future(guard.watch())
+        await asyncio.sleep(0.9)
+        guard.touch(1)
+        await asyncio.sleep(0.6)
+        watching.cancel()
+
+    run(story())
+    assert turns == [0.0, 0.9, 1.0]
+
+
+def test_stop_that_the_broker_cancels_at_once_is_not_placed_at_its_speed() -> None:
+    held = case(*bought()[0])
+    stop = next(i for i in held.desk.state.intents.values() if i.leg is Leg.STOP)
+    sent = list[Intent]()
+
+    def cancelled(intent_id: str) -> list[Entry]:
+        states = (IntentState.ACKED, IntentState.CANCELLED)
+        at = held.clock.at
+        return [entries.moved(at, intent_id=intent_id, state=s, evidence="told") for s in states]
+
+    class Sender:
+        async def send(self, orders: list[Intent], **_: Any) -> None:
+            ids = [order.intent_id for order in orders]
+            held.desk.note(entries.intents(held.clock.at, intents=orders, facts=None))
+            held.desk.note(entries.sent(held.clock.at, intent_ids=ids))
+            held.desk.note(*(told for name in ids for told in cancelled(name)))
+            sent.extend(order for order in orders if order.leg is Leg.STOP)
+
+    guard = Guard(held.desk, Sender(), Leaving())  # type: ignore[arg-type]
+    held.desk.note(*cancelled(stop.intent_id))
+    for _ in range(50):
+        guard.turn()
+        held.wait(seconds=0.1)
+    assert 1 <= len(sent) <= 3

@@ -238,3 +238,32 @@ def test_exit_that_sticks_pages_after_five_minutes_of_open_market() -> None:
     exit_.case.wait(seconds=1)
     exit_.ask()
     assert exit_.case.alerts() == ["ExitStuck"]
+
+
+def test_ladder_asks_again_after_two_seconds_however_often_it_is_looked_at() -> None:
+    """A refusal is a report, and a report brings the next look: it must not bring an order."""
+    exit_ = Exit(contract=CALL, qty=2, price="5")
+    exit_.case.price(CALL, "4.90")
+    exit_.ask(qty=2)
+    exit_.move(IntentState.ACKED)
+    exit_.ask(qty=2)
+    exit_.case.price(CALL, "4.80")
+    for waited, told in ((10, ["exit: 2 at 4.80"]), (2, ["exit: 2 at 4.80"] * 2)):
+        exit_.case.wait(seconds=waited)
+        for _ in range(5):
+            exit_.ask(qty=2)
+        assert exit_.sender.cancelled == told
+    exit_.case.wait(seconds=8)
+    for _ in range(5):
+        exit_.ask(qty=2)
+    assert exit_.sender.cancelled[2:] == ["exit: limit did not fill"]
+
+
+def test_exit_of_an_option_is_priced_on_the_step_of_its_price() -> None:
+    """A contract as the broker tells it names its smallest step, which holds below 3 alone."""
+    steps = ((Decimal(0), Decimal("0.05")), (Decimal(3), Decimal("0.10")))
+    told = replace(CALL, tick_usd=Decimal("0.05"), increments=steps)
+    exit_ = Exit(contract=told, qty=2, price="5")
+    exit_.case.price(told, "4.95")
+    exit_.ask(qty=2)
+    assert exit_.sender.sent[0].limit_price_usd == Decimal("5.0")

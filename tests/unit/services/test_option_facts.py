@@ -213,3 +213,13 @@ def test_chains_that_cannot_be_read_say_so_and_the_old_ones_stay() -> None:
         seen.append((found.delta, dict(found.lacks).get("delta", "")))
     assert seen[0] == (None, "the night's option chains cannot be read: the root is away")
     assert seen[1:] == [(D("0.45"), "")] * 2
+
+
+def test_chain_of_a_session_to_come_is_not_looked_at() -> None:
+    """A clock may stand in the past while the root holds what came after."""
+    ahead = NIGHT + timedelta(days=3)
+    found = facts(broker="paper", told=None, chain=replace(CHAIN, asof=ahead))
+    assert (found.delta, found.volume, found.open_interest) == (None, None, None)
+    assert f"is of {ahead}, not of {NIGHT}" in dict(found.lacks)["delta"]
+    later = replace(CHAIN, volatilities=(*CHAIN.volatilities, (ahead, D("0.90"))))
+    assert (facts(chain=later).iv_rank, facts(chain=later).iv_observations) == (D("0.25"), 40)

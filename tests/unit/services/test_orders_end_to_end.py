@@ -1,11 +1,16 @@
 """One order through the executor, the paper broker and the book."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from executors import World, armed, signal, usd
 from virtual_time import run
 
+from bft.adapters.broker.paper import Paper, PaperLog, PaperSettings, Prices, ib_fixed
+from bft.domain.broker import PlacedOrder, WhatIf
 from bft.domain.orders import IntentState, Leg, OrderType
+from bft.risk.profiles import EQUITIES
 
 
 def test_signal_becomes_a_bracket_that_fills_and_is_protected(tmp_path: Path) -> None:
@@ -71,3 +76,52 @@ def test_alerts_too_many_to_be_told_are_told_in_one_line(tmp_path: Path) -> None
         assert "PositionMismatch x2" in text
 
     run(armed(tmp_path, story))
+
+
+class Growing:
+    """A broker whose account is worth twice as much once a margin was asked for."""
+
+    def __init__(self, broker: Any) -> None:
+        self._broker, self.asked = broker, list[int]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._broker, name)
+
+    async def what_if(self, order: PlacedOrder) -> WhatIf:
+        self.asked.append(int(order.qty))
+        told: WhatIf = await self._broker.what_if(order)
+        return told
+
+    def account_values(self) -> Any:
+        values = self._broker.account_values()
+        times = 2 if self.asked and values else 1
+        return values and replace(values, equity_usd=values.equity_usd * times)
+
+
+def test_margin_of_a_smaller_order_lets_no_larger_one_pass(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        opened = await world.submit(signal())
+        assert world.broker.asked == [49]
+        assert not opened.decision.allowed
+        assert (opened.decision.reason, opened.decision.transient) == ("margin", True)
+        assert world.intents() == []
+        again = await world.submit(signal())
+        assert again.decision.allowed
+        assert world.broker.asked[1:] == [again.decision.qty]
+
+    run(
+        armed(
+            tmp_path,
+            story,
+            profile=replace(EQUITIES, what_if=True),
+            make_broker=lambda world: Growing(
+                Paper(
+                    PaperLog(world.folder / "paper.jsonl", sync=lambda _: None),
+                    clock=world.clock,
+                    prices=Prices(),
+                    fee=ib_fixed,
+                    settings=PaperSettings(seed=1, latency_s=(0.0, 0.0)),
+                )
+            ),
+        )
+    )

@@ -13,6 +13,7 @@ from bft.services.executor.protection import (
     Place,
     plan,
     protected_qty,
+    unprotected_qty,
 )
 
 LONG = Desired(
@@ -183,3 +184,9 @@ def test_stop_that_went_out_with_the_entry_takes_the_level_of_the_fill_even_a_lo
     assert _plan(desired, _stop(), age_s=0) == [amend]
     moved = _stop(stop_price_usd=Decimal("70.00"))  # no longer the planned one: never looser
     assert _plan(desired, moved) == []
+
+
+def test_excess_at_one_contract_protects_no_other() -> None:
+    much = _stop(qty=150)
+    less = _stop(1, qty=60, contract=Contract(con_id=2, symbol="B"))
+    assert unprotected_qty({1: 100, 2: -100, 3: 5}, [much, less]) == 45

@@ -10,9 +10,10 @@ from books import AT
 from virtual_time import LoopClock, run
 
 from bft.domain.errors import DataError, RefusedError, UnavailableError
+from bft.domain.journal import Entry
 from bft.ledger import entries
 from bft.ports import Page
-from bft.services.executor.writer import GROUP, RESERVE_BYTES, Writer, inline
+from bft.services.executor.writer import GROUP, LINGER_S, RESERVE_BYTES, Writer, inline
 
 
 class Shelf:
@@ -25,13 +26,16 @@ class Shelf:
     def commit(self, pages: Sequence[Page], **_: Any) -> list[Any]:
         if self.fault is not None:
             raise self.fault
-        self.commits.append([str(page.entries[0].body["name"]) for page in pages])
+        self.commits.append([str(page.entries[-1].body["name"]) for page in pages])
         return []
 
 
 def page(name: object) -> Page:
-    told = entries.event(AT, kind="SYSTEM", severity="INFO", name=str(name), message="")
-    return Page(entries=[told])
+    return Page(entries=made(name))
+
+
+def made(name: object) -> list[Entry]:
+    return [entries.event(AT, kind="SYSTEM", severity="INFO", name=str(name), message="")]
 
 
 def play(folder: Path, story: Callable[[Writer, Shelf], Any]) -> None:
@@ -52,6 +56,42 @@ def test_pages_go_in_order_and_share_commits(tmp_path: Path) -> None:
         await asyncio.gather(*waiting)
         assert [len(commit) for commit in shelf.commits] == [GROUP, GROUP, 3]
         assert [n for commit in shelf.commits for n in commit] == [str(n) for n in range(67)]
+
+    play(tmp_path, story)
+
+
+def test_reports_share_a_commit_and_what_somebody_waits_for_is_written_at_once(
+    tmp_path: Path,
+) -> None:
+    async def story(writer: Writer, shelf: Shelf) -> None:
+        loop = asyncio.get_running_loop()
+        for n in range(3):
+            writer.submit(page(n))
+            await asyncio.sleep(LINGER_S / 5)
+        await writer.flush()
+        assert shelf.commits == [["0", "1", "2"]]
+        writer.submit(page("fill"))
+        began = loop.time()
+        await writer.submit(Page(entries=[entries.unkill(AT, by="ada", generation=1), *made("k")]))
+        assert loop.time() == began
+        await writer.submit(page("alone"))
+        assert loop.time() == pytest.approx(began + LINGER_S)
+
+    play(tmp_path, story)
+
+
+def test_flush_waits_for_what_is_there_and_not_for_what_comes(tmp_path: Path) -> None:
+    async def story(writer: Writer, shelf: Shelf) -> None:
+        async def more() -> None:
+            for n in range(1000):
+                writer.submit(page(n))
+                await asyncio.sleep(LINGER_S / 2)
+
+        coming = asyncio.create_task(more())
+        await asyncio.sleep(LINGER_S)
+        await writer.flush()
+        assert len(shelf.commits) < 5
+        coming.cancel()
 
     play(tmp_path, story)
 

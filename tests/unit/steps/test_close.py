@@ -62,7 +62,10 @@ def run(root: Path, api: Api, *words: str) -> Summary:
 def test_due_names_the_contract_and_nothing_beside_it(tmp_path: Path) -> None:
     api = Api(position("AAPL", 10), position(CALL, 2, due=True))
     run(tmp_path, api, "--due")
-    assert api.bodies == [{"symbols": [CALL], "strategy": "S1"}]
+    assert api.bodies == [{"symbols": [CALL], "strategy": "S1", "instrument": "option"}]
+    api = Api(position("AAPL", 10, due=True), position(CALL, 2))
+    run(tmp_path, api, "--due")
+    assert api.bodies == [{"symbols": ["AAPL"], "strategy": "S1", "instrument": "stock"}]
 
 
 def test_part_is_done_when_so_many_are_gone(tmp_path: Path) -> None:

@@ -49,11 +49,17 @@ T = TypeVar("T")
 
 
 class Alpaca:
-    """One paper account at Alpaca."""
+    """One paper account at Alpaca.
+
+    Raises:
+        RefusedError: an address that is not paper trading.
+        ConfigError: no account or keys.
+    """
 
     name, simulated = "alpaca", True
 
     def __init__(self, settings: AlpacaSettings, *, clock: Clock) -> None:
+        check(settings)
         self.account, self.client_id = settings.account, settings.client_id
         self._settings, self._clock = settings, clock
         self._state, self._epoch, self._next_id = SessionState.DOWN, 0, 1
@@ -73,13 +79,7 @@ class Alpaca:
         return self._epoch
 
     async def start(self, hooks: BrokerHooks) -> None:
-        """Begin to connect.
-
-        Raises:
-            RefusedError: an address that is not paper trading.
-            ConfigError: no account or keys.
-        """
-        check(self._settings)
+        """Begin to connect."""
         self._hooks, self._client = hooks, Client(self._settings)
         self._desk = Desk(self._client, self.account, self.client_id)
         self._quotes = Quotes(self._client, self._clock, hooks.report)

@@ -56,7 +56,9 @@ def check(settings: AlpacaSettings) -> None:
         ConfigError: no account or no keys.
     """
     if not settings.account or not settings.key_id or not settings.secret:
-        raise ConfigError("alpaca needs BFT_ACCOUNT, a key id and a secret of paper trading")
+        raise ConfigError(
+            "alpaca needs BFT_ACCOUNT, BFT_ALPACA_KEY_ID and BFT_ALPACA_SECRET of paper trading"
+        )
     for url, only in ((settings.url, PAPER_URL), (settings.data_url, DATA_URL)):
         if url.rstrip("/") != only and urlsplit(url).hostname not in {"127.0.0.1", "::1"}:
             raise RefusedError(f"alpaca is for paper trading at {only} only, not {url}")

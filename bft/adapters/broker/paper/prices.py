@@ -151,7 +151,8 @@ def checked(price: Price) -> Price:
     """
     numbers = (price.bid_usd, price.ask_usd, price.last_usd)
     if not all(number.is_finite() and number > 0 for number in numbers):
-        raise DataError(f"{price.key}: price {numbers} is not above 0")
+        told = ", ".join(str(number) for number in numbers)
+        raise DataError(f"{price.key}: bid, ask, last {told}: each must be above 0")
     if price.bid_usd > price.ask_usd:
         raise DataError(f"{price.key}: bid {price.bid_usd} is above ask {price.ask_usd}")
     return price

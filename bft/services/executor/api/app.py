@@ -27,13 +27,17 @@ from bft.services.executor.api import (
     reading,
     telegram,
 )
+from bft.services.executor.api.auth import Subject
 from bft.services.executor.api.documents import document
+from bft.services.executor.api.json_body import said
 from bft.services.executor.api.placing import Placing
 from bft.services.executor.api.problems import Problem, error_body, problem_of
 from bft.services.executor.api.service import Service
 from bft.services.executor.page import page
 
 log = structlog.get_logger()
+ORDERING = frozenset({"/v1/orders", "/v1/signal", "/v1/signals"})
+REFUSED = frozenset({400, 403, 409, 413, 415, 422})  # denials of risk are answers, no problems
 ABOUT = "Orders, risk and state of one account. Paper unless unlocked."
 ROUTERS = (
     orders.router,
@@ -94,8 +98,20 @@ def build_health(service: Service) -> FastAPI:
 
 def answer(request: Request, problem: Problem) -> JSONResponse:
     """A problem as HTTP."""
-    body = error_body(problem, request_id=request.state.request_id)
+    decision = _recorded(request, problem)
+    body = error_body(problem, request_id=request.state.request_id, decision=decision)
     return JSONResponse(body, problem.status, headers=problem.headers)
+
+
+def _recorded(request: Request, problem: Problem) -> str | None:
+    """The denial that a refused order leaves; who was not let in is on record already."""
+    subject: Subject | None = getattr(request.state, "subject", None)
+    ordering = request.method == "POST" and request.url.path in ORDERING
+    if subject is None or not ordering or problem.status not in REFUSED:
+        return None
+    service: Service = request.app.state.service
+    agent = request.headers.get("user-agent", "")
+    return service.turned_away(problem, subject=subject.name, user_agent=agent)
 
 
 async def _problem(request: Request, error: Exception) -> JSONResponse:
@@ -111,7 +127,7 @@ async def _fault(request: Request, error: Exception) -> JSONResponse:
 
 async def _shape(request: Request, error: Exception) -> JSONResponse:
     errors = error.errors() if isinstance(error, RequestValidationError) else []
-    wrong = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in errors]
+    wrong = [{"field": ".".join(map(str, e["loc"])), "message": said(e["msg"])} for e in errors]
     first = wrong[0] if wrong else {"field": "request", "message": "malformed"}
     text = f"{first['field']}: {first['message']}"
     return answer(request, Problem(422, Reason.VALIDATION, text, details=wrong))

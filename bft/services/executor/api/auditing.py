@@ -19,7 +19,7 @@ from bft.services.executor.api.auth import Reads
 from bft.services.executor.api.documents import errors
 from bft.services.executor.api.problems import unknown
 from bft.services.executor.api.service import Service, service_of
-from bft.services.executor.protection import protected_qty
+from bft.services.executor.protection import unprotected_qty
 
 router = APIRouter(tags=["audit"])
 OLD = timedelta(days=1)
@@ -34,14 +34,15 @@ class Why(BaseModel):
     """Everything on record about one order, intent, signal, execution or denial."""
 
     id: str
-    signal: dict[str, Any] | None
-    decisions: list[dict[str, Any]]
-    intents: list[dict[str, Any]]
-    orders: list[dict[str, Any]]
-    executions: list[dict[str, Any]]
-    bracket: list[dict[str, Any]]
-    trade: list[dict[str, Any]]
-    history: list[dict[str, Any]]
+    signal: dict[str, Any] | None = None
+    decisions: list[dict[str, Any]] = []
+    denials: list[dict[str, Any]] = []
+    intents: list[dict[str, Any]] = []
+    orders: list[dict[str, Any]] = []
+    executions: list[dict[str, Any]] = []
+    bracket: list[dict[str, Any]] = []
+    trade: list[dict[str, Any]] = []
+    history: list[dict[str, Any]] = []
 
 
 class TradeLog(BaseModel):
@@ -72,9 +73,12 @@ async def why(request: Request, id: str, _: Reads) -> JSONResponse:
     """The whole story of an order, signal, execution or denial."""
     service = service_of(request)
     signal_id = await _signal_id(service, id)
-    if signal_id is None:
+    if signal_id is not None:
+        return JSONResponse({"id": id, **await story(service, signal_id)})
+    refused = await service.rows("denials", where={"decision_id": id})
+    if not refused:
         raise unknown(f"order, signal, execution or denial {id[:64]}")
-    return JSONResponse({"id": id, **await story(service, signal_id)})
+    return JSONResponse(Why(id=id, denials=refused).model_dump())
 
 
 async def story(service: Service, signal_id: str) -> dict[str, Any]:
@@ -101,6 +105,7 @@ async def story(service: Service, signal_id: str) -> dict[str, Any]:
     return {
         "signal": signals[0] if signals else None,
         "decisions": await service.rows("decisions", where=mine),
+        "denials": await service.rows("denials", where=mine),
         "intents": intents,
         "orders": await service.rows("orders", where=by_intent),
         "executions": await service.rows("executions", where=by_intent),
@@ -170,7 +175,7 @@ async def evidence(service: Service) -> report.Evidence:
         lambda: set(service.book.distinct("decisions", "signal_id", where={"allowed": True}))
     )
     live = list(desk.state.live_intents())
-    held = sum(abs(int(p.qty)) for p in desk.state.positions.values())
+    held = {p.con_id: int(p.qty) for p in desk.state.positions.values()}
     last = service.executor.reconciler.last or {}
     return report.Evidence(
         at=service.now,
@@ -183,7 +188,7 @@ async def evidence(service: Service) -> report.Evidence:
             f"{d['symbol']} book {d['book']}, broker {d['broker']}"
             for d in last.get("differences", ())
         ],
-        gap_qty=max(0, held - protected_qty(live)),
+        gap_qty=unprotected_qty(held, live),
         old_orders=[
             i.intent_id
             for i in live

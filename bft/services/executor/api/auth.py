@@ -5,6 +5,7 @@ Source: executor specification, section 1.3.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import IntEnum
 from typing import Annotated, Any
 
@@ -100,7 +101,7 @@ class Keyring:
         service = claims.get("service") is True
         longest = LONGEST_SERVICE if service else LONGEST
         if lifetime_s > longest.total_seconds():
-            raise denied(f"lifetime above {longest}")
+            raise denied(f"lifetime above {longest // timedelta(hours=1)} h")
         role = Role(max(held, default=0))
         if service and role is Role.ADMIN:
             raise denied("a service token is never admin")

@@ -83,8 +83,9 @@ def _plain(value: Any) -> Any:
 class Keys:
     """Answers each key once; touched on the loop's thread only."""
 
-    def __init__(self, book: Book, offload: Offload[Any]) -> None:
-        self._book, self._offload = book, offload
+    def __init__(self, book: Book, offload: Offload[Any], lookup: Offload[Any]) -> None:
+        """`offload` writes, behind other writes; `lookup` reads, behind none."""
+        self._book, self._offload, self._lookup = book, offload, lookup
         self._storing: set[asyncio.Task[None]] = set()
         self._running: dict[str, tuple[str, asyncio.Future[Answer | None]]] = {}
 
@@ -136,7 +137,7 @@ class Keys:
         return _replayed(found)
 
     async def _known(self, asking: Asking) -> Claim | None:
-        claim: Claim | None = await self._offload(lambda: self._book.claim(asking.key))
+        claim: Claim | None = await self._lookup(lambda: self._book.claim(asking.key))
         if claim is not None and claim.request_hash != asking.request_hash:
             raise conflict(asking.key)
         return claim

@@ -71,11 +71,16 @@ def validated(model: type[M], value: Any) -> M:
         return model.model_validate(value)
     except ValidationError as error:
         wrong = [
-            {"field": ".".join(map(str, item["loc"])), "message": item["msg"]}
+            {"field": ".".join(map(str, item["loc"])), "message": said(item["msg"])}
             for item in error.errors(include_url=False, include_context=False, include_input=False)
         ]
         first = wrong[0]
         raise shape(f"{first['field'] or 'body'}: {first['message']}", details=wrong) from error
+
+
+def said(message: str) -> str:
+    """What a model says is wrong, without the library's word before our own."""
+    return message.removeprefix("Value error, ")
 
 
 async def read(request: Request, model: type[M]) -> M:

@@ -3,6 +3,7 @@
 Source: executor specification, sections 1.1 and 1.4.
 """
 
+from dataclasses import fields
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,13 +13,14 @@ from starlette.responses import JSONResponse, Response
 from bft.domain.orders import IntentState
 from bft.services.executor.api import health
 from bft.services.executor.api.auth import Admins
-from bft.services.executor.api.documents import errors
+from bft.services.executor.api.documents import document, errors
 from bft.services.executor.api.service import Service, service_of
-from bft.services.executor.protection import protected_qty
-from bft.settings import Secret, origins
+from bft.services.executor.protection import unprotected_qty
+from bft.settings import Secret, Settings, origins
 
 public = APIRouter(tags=["metrics"])
 router = APIRouter(tags=["debug"])
+DEFAULTS = {f.name: f.default for f in fields(Settings)}
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -53,8 +55,6 @@ def gauge(service: Service) -> None:
     found, why = health.checks(service), health.reasons(service)
     live = list(desk.state.live_intents())
     held = {p.con_id: int(p.qty) for p in desk.state.positions.values()}
-    stops = protected_qty(live)
-    gap = sum(abs(qty) for qty in held.values()) - stops
     told = {con_id: int(qty) for con_id, qty in desk.broker_qty.items()}
     differs = sum(abs(held.get(c, 0) - told.get(c, 0)) for c in held.keys() | told.keys())
     skews = desk.skew.samples_s
@@ -65,7 +65,7 @@ def gauge(service: Service) -> None:
         "unknown_orders": sum(1 for i in live if i.state is IntentState.UNKNOWN),
         "open_orders": len(live),
         "positions": len(held),
-        "protection_gap_qty": max(0, gap),
+        "protection_gap_qty": unprotected_qty(held, live),
         "position_mismatch_qty": differs if desk.reconciled else 0,
         "clock_skew_seconds": skews[-1] if skews else None,
         **_money(service),
@@ -112,7 +112,7 @@ async def debug_config(request: Request, _: Admins) -> JSONResponse:
     found = {
         name: {
             "value": repr(value).strip("'") if isinstance(value, Secret) else value,
-            "source": given.get(name, "default"),
+            "source": given.get(name, "default" if value == DEFAULTS.get(name) else "command line"),
         }
         for name, value in service_of(request).about.settings.items()
     }
@@ -121,10 +121,7 @@ async def debug_config(request: Request, _: Admins) -> JSONResponse:
 
 @router.get("/v1/debug/routes", response_model=Routes, responses=errors())
 async def debug_routes(request: Request, _: Admins) -> JSONResponse:
-    """Every route."""
-    found = sorted(
-        f"{method} {getattr(route, 'path', '')}"
-        for route in request.app.routes
-        for method in getattr(route, "methods", None) or ()
-    )
-    return JSONResponse({"routes": found})
+    """Every route of the document."""
+    paths = document(request.app)["paths"]
+    found = [f"{method.upper()} {path}" for path, told in paths.items() for method in told]
+    return JSONResponse({"routes": sorted(found)})

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from bft.domain.encoding import decode, instant_text
-from bft.domain.errors import BftError, UnavailableError
 from bft.domain.journal import AtLeast
 from bft.domain.orders import Intent, IntentState, Leg, Reason
 from bft.ledger import entries
@@ -152,7 +151,7 @@ async def post_signals(
     caller, made = caller_of(request, subject, mode), []
     for place, (row, told) in enumerate(zip(body.signals, sent["signals"], strict=True)):
         header = f"{key}:{place}"[-255:] if key else None
-        made.append(await _row(placing_of(request), row, told, caller, header))
+        made.append(await _row(request, row, told, caller, header))
     counts: dict[str, int] = {}
     for answer in made:
         name = _outcome(answer)
@@ -162,16 +161,18 @@ async def post_signals(
 
 
 async def _row(
-    placing: Placing, row: SignalBody, told: Any, caller: Caller, header: str | None
+    request: Request, row: SignalBody, told: Any, caller: Caller, header: str | None
 ) -> Answer:
     """One decision; what only concerns this row does not end the batch."""
     try:
-        return await placing.place(row, told, caller, header=header)
+        return await placing_of(request).place(row, told, caller, header=header)
     except Problem as problem:
         if problem.status in {401, 403}:
             raise
+        service = service_of(request)
+        name = service.turned_away(problem, subject=caller.subject, user_agent=caller.user_agent)
         body = {"error": problem.reason.value, "message": problem.message, "rule": None}
-        return Answer(status=problem.status, body=body)
+        return Answer(status=problem.status, body=body | {"decision": name})
 
 
 def _outcome(answer: Answer) -> str:
@@ -291,35 +292,16 @@ async def delete_order(
     if intent.state.terminal:
         text = f"order {intent.intent_id} is {intent.state} already"
         raise Problem(409, Reason.OTHER, text)
-    service.desk.spawn(cancel(service, intent), "cancel")
+    service.executor.cancelling.cancel(intent, why="api")
     waited, state = 0.0, service.desk.state.intents
     while waited < CONFIRM_S and not state[intent.intent_id].state.terminal:
         await asyncio.sleep(LOOK_S)
         waited += LOOK_S
     now = state[intent.intent_id]
-    code = 200 if now.state is IntentState.CANCELLED else 202
+    code = 200 if now.state in {IntentState.CANCELLED, IntentState.LAPSED} else 202
     if now.state.terminal and code != 200:
         raise Problem(409, Reason.OTHER, f"order {now.intent_id} is {now.state} by now")
     return JSONResponse(order_view(service.desk, now), code)
-
-
-async def cancel(service: Service, intent: Intent) -> None:
-    """Cancel now, or as soon as the broker is back."""
-    desk = service.desk
-    while True:
-        now = desk.state.intents.get(intent.intent_id, intent)
-        if now.state.terminal or desk.closing_down:
-            return
-        try:
-            if desk.broker.state.may_cancel and now.state is not IntentState.RESERVED:
-                await service.executor.sender.cancel(now, why="api")
-                return
-        except UnavailableError as error:
-            desk.event("ORDER", "INFO", "cancel_waits", f"{now.order_ref}: {error}")
-        except BftError as error:
-            desk.event("ORDER", "WARNING", "cancel_failed", f"{now.order_ref}: {error}")
-            return
-        await asyncio.sleep(CONFIRM_S)
 
 
 @router.post(

@@ -74,13 +74,13 @@ def problem_of(error: BftError) -> Problem:
     return Problem(500, Reason.OTHER, "internal error; the log names it by request_id")
 
 
-def error_body(problem: Problem, *, request_id: str) -> dict[str, Any]:
-    """The body of an answer that is no success."""
+def error_body(problem: Problem, *, request_id: str, decision: str | None = None) -> dict[str, Any]:
+    """The body of an answer that is no success; `decision`: the denial on record."""
     return {
         "error": problem.reason.value,
         "message": problem.message,
         "rule": None,
         "details": problem.details,
         "request_id": request_id,
-        "decision": None,
+        "decision": decision,
     }

@@ -268,8 +268,8 @@ async def get_signal(request: Request, id: str, _: Reads) -> JSONResponse:
 async def pnl_daily(request: Request, _: Reads) -> JSONResponse:
     """Result of the trading day so far."""
     service = service_of(request)
-    day = trading_day(service.now)
     desk, state = service.desk, service.desk.state
+    day = desk.trading_day
     rows = [r for r in results(state.lots.values(), state.trades, since=day) if r.day == day]
     total = summed(rows, day=day)
     start = state.limits_of("account", desk.account, day, at=desk.now).day_start_equity_usd

@@ -1,6 +1,7 @@
 """What the routes share: the executor, its book, and who may ask."""
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,9 +19,11 @@ from bft.services.executor.api.collecting import Collector
 from bft.services.executor.api.idempotency import Keys
 from bft.services.executor.api.limits import WriteLimit
 from bft.services.executor.api.metrics import Metrics
+from bft.services.executor.api.problems import Problem
+from bft.services.executor.api.translate import source_of
 from bft.services.executor.desk import Desk
 from bft.services.executor.executor import Executor
-from bft.services.executor.writer import Offload
+from bft.services.executor.writer import Offload, inline
 
 FAILURES, FAILURES_S = 10, 600.0
 STORED_S = 1.0  # closing is told of before it is stored, where the book takes longer
@@ -57,6 +60,7 @@ class Service:
     about: About
     command: Command
     configured: Profile
+    lookup: Offload[Any] = inline
     metrics: Metrics = field(default_factory=Metrics)
     tick_at: float = 0.0
     began: float = 0.0
@@ -81,7 +85,7 @@ class Service:
     @cached_property
     def keys(self) -> Keys:
         """Idempotency keys."""
-        return Keys(self.book, self.offload)
+        return Keys(self.book, self.offload, self.lookup)
 
     @cached_property
     def collector(self) -> Collector:
@@ -103,6 +107,25 @@ class Service:
         if len(self.failures) >= FAILURES:
             text = f"{len(self.failures)} refused tokens in 10 min, the last from {remote}"
             self.desk.alert("AuthFailures", remote, text)
+
+    def turned_away(self, problem: Problem, *, subject: str, user_agent: str) -> str:
+        """Put on record that a body was refused before risk saw it; the id of the denial."""
+        name = secrets.token_hex(12)
+        told = {
+            "subject": subject,
+            "source": source_of(user_agent),
+            "http_code": problem.status,
+        }
+        self.desk.note(
+            entries.refusal(
+                self.now,
+                refusal_id=name,
+                told=told,
+                reason=problem.reason,
+                detail=problem.message,
+            )
+        )
+        return name
 
     async def stored(self) -> None:
         """Wait, for a moment, until what was noted would survive this process."""

@@ -338,3 +338,14 @@ def test_bug_is_answered_without_its_trace(tmp_path: Path) -> None:
         assert made.json()["request_id"] == made.headers["x-request-id"]
 
     armed(tmp_path, then)
+
+
+def test_routes_and_settings_are_told_to_admins(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        routes = (await api.ask("GET", "/v1/debug/routes")).json()["routes"]
+        assert {"POST /v1/orders", "DELETE /v1/orders/{id}", "GET /v1/why/{id}"} <= set(routes)
+        told = (await api.ask("GET", "/v1/debug/config")).json()["values"]
+        assert told["broker"] == {"value": "ib", "source": "command line"}
+        assert told["ib_port"]["source"] == "default"
+
+    armed(tmp_path, then, about={"settings": {"broker": "ib", "ib_port": 0}})

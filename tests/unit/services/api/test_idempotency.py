@@ -140,7 +140,7 @@ def test_second_call_waits_for_the_first_but_not_for_ever() -> None:
             return None
 
     async def main() -> None:
-        keys, release = Keys(Book(), inline), asyncio.Event()  # type: ignore[arg-type]
+        keys, release = Keys(Book(), inline, inline), asyncio.Event()  # type: ignore[arg-type]
         asking = Asking(key="k", subject="ada", request_hash="h", given=True)
 
         async def slow(_claim: KeyClaim | None) -> Answer:

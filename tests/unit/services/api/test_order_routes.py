@@ -109,6 +109,38 @@ def test_bad_body_is_refused(tmp_path: Path) -> None:
     armed(tmp_path, then)
 
 
+def test_what_is_refused_unread_is_on_record(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        made = [
+            await api.ask(
+                "POST", "/v1/orders", content=b"{", headers={"content-type": "application/json"}
+            ),
+            await api.order(surprise=1),
+            await api.order(headers={"idempotency-key": "k" * 300}),
+            await api.ask("POST", "/v1/signals", [signal(quantity=1.5)]),
+            await api.order(headers={"x-bft-mode": "live"}),
+        ]
+        await api.ask("POST", "/v1/signal", signal(symbol="ZZZZ", signal_id="twice"))
+        other = [signal(symbol="ZZZY", signal_id="twice")]
+        batch = (await api.ask("POST", "/v1/signals", other)).json()["rows"]
+        codes = [answer.status_code for answer in made] + [batch[0]["code"]]
+        assert codes == [415, 422, 422, 422, 403, 409]
+        await api.ask("POST", "/v1/orders", signal(), role="viewer")  # an event, no denial
+        await api.world.executor.desk.writer.flush()
+        rows = (await api.ask("GET", "/v1/denials")).json()["rows"]
+        kept = {row["decision_id"]: row for row in rows if not row["symbol"]}
+        named = [answer.json()["decision"] for answer in made] + [batch[0]["decision"]]
+        assert [kept[name]["http_code"] for name in named] == codes
+        assert len(kept) == len(codes)
+        why = (await api.ask("GET", f"/v1/why/{named[1]}")).json()
+        assert why["denials"][0]["detail"] == made[1].json()["message"]
+        text = (await api.order(quantity=0)).json()["message"]
+        assert text == "body: quantity: a whole number, 1 or more"
+        assert api.world.intents(Leg.ENTRY) == []
+
+    armed(tmp_path, then)
+
+
 def test_names_and_forms_of_fields_mean_the_same(tmp_path: Path) -> None:
     async def then(api: Api) -> None:
         body = {

@@ -107,6 +107,30 @@ def test_bad_requests_say_what_is_wrong() -> None:
     run(body)
 
 
+def test_numbers_that_are_none_change_nothing() -> None:
+    order = {"symbol": "AAPL", "side": "BUY"}
+    bad: list[tuple[str, dict[str, Any]]] = [
+        ("/tick", {"symbol": "AAPL", "bid": "NaN", "ask": 101}),
+        ("/tick", {"symbol": "AAPL", "bid": float("nan"), "ask": 101}),
+        ("/tick", {"symbol": "AAPL", "bid": -5, "ask": 101}),
+        ("/tick", {"symbol": "AAPL", "bid": 100, "ask": float("inf")}),
+        ("/order", {**order, "qty": "NaN"}),
+        ("/order", {**order, "qty": 5, "kind": "LMT", "limit": "Infinity"}),
+        ("/advance", {"seconds": float("inf")}),
+    ]
+
+    async def body(sim: GatewaySim) -> None:
+        await call(sim, "POST", "/tick", symbol="AAPL", bid=100, ask=100.02)
+        for path, given in bad:
+            status, said = await call(sim, "POST", path, **given)
+            assert (status, "error" in said, given) == (400, True, given)
+        _, state = await call(sim, "GET", "/state")
+        assert (state["positions"], state["open_orders"]) == ([], [])
+        assert (await call(sim, "POST", "/order", **order, qty=5))[1]["filled"] == "5"
+
+    run(body)
+
+
 def test_what_is_no_http_is_hung_up_on() -> None:
     async def body(sim: GatewaySim) -> None:
         for sent in (b"\r\n\r\n", b"POST /tick HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n"):
