@@ -94,8 +94,9 @@ def _run(words: list[str]) -> int:
         with wiring.progress(words[0], quiet=args.json) as tick:
             summary = record.execute(ports, words[0], step, args, tick)
     except BftError as error:
-        _remember(ports, words, error.exit_code, {"error": str(error)}, started)
-        _settle(ports, words[0], args, {"error": str(error)}, error.exit_code)
+        told: Json = {"error": rooted(str(error), args.root)}
+        _remember(ports, words, error.exit_code, told, started)
+        _settle(ports, words[0], args, told, error.exit_code)
         raise
     except OSError as error:
         raise wiring.fault_of_root(error, args.root or settings.root) or error from error
@@ -105,8 +106,7 @@ def _run(words: list[str]) -> int:
     _settle(ports, words[0], args, line, summary.exit_code)
     _tell(ports, words[0], args, line)
     if summary.error and not args.json:
-        told = rooted(summary.error, args.root)
-        sys.stderr.write(f"error: {told}  [{summary.exit_code}]\n")
+        sys.stderr.write(f"error: {line['error']}  [{summary.exit_code}]\n")
     return summary.exit_code
 
 
@@ -249,8 +249,11 @@ class CommandLine:
         return None
 
     def cached(self, argv: Sequence[str]) -> "Json | None":
-        """JSON line of an equal finished call, or None; a chain's is that of all its lines."""
-        from bft.steps import record
+        """JSON line of an equal finished call, or None; a chain's is that of all its lines.
+
+        None too while a failure of that step is noted, which only its own success takes back.
+        """
+        from bft.steps import failures, record
 
         args, step = parse(argv), load(argv[0])
         if argv[0] == "chain":
@@ -258,13 +261,15 @@ class CommandLine:
             return None if None in found else _joined([line for line in found if line])
         ports = self._ports(args)
         prepare(ports, step, args)
+        if failures.noted(ports.store, argv[0], args):
+            return None
         once = step.effect == "once"
         line = step.done(ports, args) if once else record.cached(ports, argv[0], step, args)
         return None if line is None else _head(argv[0], args) | line
 
     def stale_because(self, argv: Sequence[str]) -> str:
         """In words: why an equal call would run."""
-        from bft.steps import record
+        from bft.steps import failures, record
 
         args, step = parse(argv), load(argv[0])
         if argv[0] == "chain":
@@ -272,6 +277,8 @@ class CommandLine:
             return f"{stale[0]} {self.stale_because(stale)}" if stale else "asked for"
         ports = self._ports(args)
         prepare(ports, step, args)
+        if failures.noted(ports.store, argv[0], args):
+            return "its last call failed"
         return record.difference(ports, argv[0], step, args)
 
     def preflight(self, root: str, *, source: str, profile: str, asof: "date") -> tuple[str, ...]:
@@ -282,6 +289,12 @@ class CommandLine:
         folder = wiring.settings().profiles_dir
         asked = preflight.Asked(source=source, profile=profile, asof=asof, profiles_dir=folder)
         return preflight.look(self._ports(argparse.Namespace(root=root)), asked)
+
+    def source_end(self, root: str, *, source: str, asof: "date") -> "date | None":
+        """Last session up to asof that a file has prices of; None for other sources."""
+        from bft.steps import preflight
+
+        return preflight.ends_on(self._ports(argparse.Namespace(root=root)), source, asof)
 
     def _ports(self, args: argparse.Namespace) -> "Ports":
         from bft import wiring
@@ -309,7 +322,7 @@ def _line(verb: str, args: argparse.Namespace, summary: "Summary", *, seconds: f
 
     line = _head(verb, args) | record.line_of(summary)
     if summary.error:
-        line["error"] = summary.error
+        line["error"] = rooted(summary.error, args.root)
     return {**line, "run_id": os.environ.get("BFT_RUN_ID"), "seconds": round(seconds, 3)}  # noqa: TID251  set by the runner
 
 

@@ -94,6 +94,9 @@ class NoCommands:
     def stale_because(self, argv: Sequence[str]) -> str:
         return "never ran"
 
+    def source_end(self, root: str, *, source: str, asof: date) -> date | None:
+        return None
+
     def preflight(self, root: str, *, source: str, profile: str, asof: date) -> tuple[str, ...]:
         return ()
 

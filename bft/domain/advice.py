@@ -6,11 +6,12 @@ _VERBS = (
     "run(?: [a-z][a-z-]*)?|pull|gold|validate|train|gate|promote|rollback|models|predict|scan|rank|"
     "screen|report|execute|ledger|status"
 )
-_COMMAND = re.compile(rf"\bbft (?:{_VERBS})\b")
+# One that names its root already stays; a command ends where its sentence goes on.
+_COMMAND = re.compile(rf"\bbft (?:{_VERBS})\b(?![^,;&|<\n]*--root)")
 
 
 def rooted(text: str, root: str | None) -> str:
     """The text with `--root` in every command it advises, where the call gave one."""
-    if not root or "--root" in text:
+    if not root:
         return text
     return _COMMAND.sub(lambda found: f"{found[0]} --root {root}", text)

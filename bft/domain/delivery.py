@@ -73,9 +73,10 @@ class Answer:
     """What a source knows: Arrow tables of unjudged facts, or the reason why there are none.
 
     A table holds columns of its schema without the raw ones, some may be absent; bars may also
-    carry dividend_amount and split_coefficient, macro known_on. Symbols are normalised, dates are
-    exchange days. `skipped` with tables is stale_day: whole, but not up to asof. `refused` names
-    rows that could not be read, by reason.
+    carry dividend_amount and split_coefficient, macro known_on. Bars out of a `file` (its name)
+    carry the `line` each stands in. Symbols are normalised, dates are exchange days. `skipped`
+    with tables is stale_day: whole, but not up to asof. `refused` names rows that could not be
+    read, by reason.
     """
 
     want: Want
@@ -84,3 +85,4 @@ class Answer:
     source: str
     refused: Skips = field(default_factory=Skips)
     notes: tuple[str, ...] = ()
+    file: str = ""

@@ -9,21 +9,32 @@ import pandas as pd
 from bft.domain import sessions
 from bft.domain.delivery import Skips
 from bft.domain.errors import DataError
+from bft.features.repair import out_of_order
 
+REFUSALS = ("bad_close", "bad_volume")
+"""Why a bar is not stored, as the skips name it."""
+LINE = "line"
+"""Column of where a bar stands in its file, where it came from one."""
 FIRST_DAY = date(1962, 1, 2)
 HIGHEST_CLOSE_USD = 1e7
 REFUSED_FRAC, NO_SESSION_FRAC = 0.05, 0.01
 
 
-def clean_bars(bars: pd.DataFrame, *, asof: date, bulk: bool, skips: Skips) -> pd.DataFrame:
+def clean_bars(
+    bars: pd.DataFrame, *, asof: date, bulk: bool, skips: Skips, file: str = ""
+) -> pd.DataFrame:
     """Bars sorted by symbol and date without rows that are none; counts what it drops or moves.
+
+    Of rows refused or kept in spite of an odd open, high or low, the newest 20 are named with
+    their value and, where `file` names it and they bear a `line`, their place.
 
     Raises:
         DataError: too many refused rows or non-sessions; of a `bulk` delivery, two different rows
             of one day (elsewhere that symbol is left out).
     """
-    bars = _on_sessions(bars, asof=asof, skips=skips)
-    bars = _valued(bars, skips=skips)
+    bars = _on_sessions(bars, asof=asof, skips=skips, file=file)
+    bars = _valued(bars, skips=skips, file=file)
+    bars = bars.drop(columns=LINE, errors="ignore")
     if bulk:
         _count_unsorted(bars, skips=skips)
     return _distinct(bars, bulk=bulk, skips=skips)
@@ -35,22 +46,38 @@ def keys_of(rows: pd.DataFrame, columns: Iterable[str] = ("symbol", "date")) -> 
     return [" ".join(_word(value) for value in row) for row in head.itertuples(index=False)]
 
 
-def _on_sessions(bars: pd.DataFrame, *, asof: date, skips: Skips) -> pd.DataFrame:
+def _placed(rows: pd.DataFrame, file: str, columns: Iterable[str] = ()) -> list[str]:
+    """Newest 20 rows in words: file and line where known, symbol, date, and named values."""
+    newest = rows.sort_values("date", ascending=False, kind="stable").head(20)
+    keys = keys_of(newest)
+    values = [
+        " ".join(f"{name}={row[name]:.12g}" for name in columns) for _, row in newest.iterrows()
+    ]
+    lines = newest[LINE] if LINE in newest else [None] * len(newest)
+    places = ["" if line is None else f"{file}:{line}: " for line in lines]
+    return [
+        f"{place}{key} {value}".rstrip()
+        for place, key, value in zip(places, keys, values, strict=True)
+    ]
+
+
+def _on_sessions(bars: pd.DataFrame, *, asof: date, skips: Skips, file: str) -> pd.DataFrame:
     days = bars["date"]
     early, late = days < pd.Timestamp(FIRST_DAY), days > pd.Timestamp(asof)
     span = pd.DatetimeIndex(sessions.sessions(FIRST_DAY, asof))
     closed = ~days.isin(span) & ~early & ~late
     if closed.sum() > NO_SESSION_FRAC * max(1, (~early & ~late).sum()):
         raise DataError(
-            f"bars: {closed.sum()} of {len(bars)} rows lie on no XNYS session, "
-            f"first {keys_of(bars[closed])[:5]}; give exchange dates"
+            f"bars: {closed.sum()} of {len(bars)} rows lie on days when the exchange (XNYS) was "
+            f"closed, more than the {NO_SESSION_FRAC:.0%} that are left out and counted; among "
+            f"them {', '.join(_placed(bars[closed], file)[:3])}; give New York exchange dates"
         )
     for reason, rows in (("before_1962", early), ("after_asof", late), ("no_session", closed)):
         skips.add(reason, keys_of(bars[rows]), count=int(rows.sum()))
     return bars[~(early | late | closed)]
 
 
-def _valued(bars: pd.DataFrame, *, skips: Skips) -> pd.DataFrame:
+def _valued(bars: pd.DataFrame, *, skips: Skips, file: str) -> pd.DataFrame:
     close, volume = bars["close"], bars["volume"]
     bad_close = ~(np.isfinite(close) & (close > 0) & (close <= HIGHEST_CLOSE_USD))
     whole = volume.isna() | ((volume - volume.round()).abs() <= 1e-6)
@@ -59,11 +86,18 @@ def _valued(bars: pd.DataFrame, *, skips: Skips) -> pd.DataFrame:
     if refused.sum() > REFUSED_FRAC * len(bars):
         raise DataError(
             f"bars: {refused.sum()} of {len(bars)} rows refused (close null, <= 0, text or > 1e7; "
-            f"volume negative or fractional), first {keys_of(bars[refused])[:5]}; mend the source"
+            f"volume negative or fractional), among them "
+            f"{', '.join(_placed(bars[refused], file, ('close', 'volume'))[:3])}; mend the source"
         )
-    skips.add("bad_close", keys_of(bars[bad_close]), count=int(bad_close.sum()))
-    skips.add("bad_volume", keys_of(bars[bad_volume]), count=int(bad_volume.sum()))
-    return bars[~refused].assign(volume=volume[~refused].round())
+    bad = zip(REFUSALS, (bad_close, bad_volume), ("close", "volume"), strict=True)
+    for reason, rows, column in bad:
+        skips.add(reason, _placed(bars[rows], file, (column,)), count=int(rows.sum()))
+    bars = bars[~refused].assign(volume=volume[~refused].round())
+    prices = (bars[name].to_numpy(float) for name in ("open", "high", "low", "close"))
+    odd = out_of_order(*prices)
+    names = _placed(bars[odd], file, ("open", "high", "low", "close"))
+    skips.add("repaired_ohlc", names, count=int(odd.sum()))
+    return bars
 
 
 def _count_unsorted(bars: pd.DataFrame, *, skips: Skips) -> None:

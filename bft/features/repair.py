@@ -11,6 +11,9 @@ import numpy as np
 from bft.features.bars import Bars
 from bft.features.facts import Bools, Floats
 
+SLACK_USD, SLACK_FRAC = 0.005, 1e-6
+"""How far delivered prices may be out of order: in USD, and of the close."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repaired:
@@ -25,6 +28,19 @@ class Repaired:
 def usable(price: Floats) -> Floats:
     """Prices as delivered, NaN where not finite or not above zero."""
     return np.where(np.isfinite(price) & (price > 0), price, np.nan)
+
+
+def out_of_order(opened: Floats, high: Floats, low: Floats, close: Floats) -> Bools:
+    """Bars as delivered not above zero, or not low <= open, close <= high; null is neither.
+
+    Shape: (T,) each -> (T,). Source: data specification, Q04.
+    """
+    slack = np.maximum(SLACK_USD, SLACK_FRAC * close)
+    with np.errstate(invalid="ignore"):
+        broken = (high < np.fmax(opened, close) - slack) | (low > np.fmin(opened, close) + slack)
+        broken |= (high < low - slack) | (opened <= 0) | (high <= 0) | (low <= 0)
+    found: Bools = broken
+    return found
 
 
 def repaired(bars: Bars, total: Floats) -> Repaired:

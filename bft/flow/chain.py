@@ -34,7 +34,8 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         code, line = _call(words, fresh=args.fresh)
         told.append({"exit_code": code, **line})
         if code != 0:
-            about = f"{words[0]}: {line.get('error') or 'failed'} (line {place + 1} of the chain)"
+            why = str(line.get("error") or "failed")
+            about = why if why.startswith(f"{words[0]} ") else f"{words[0]}: {why}"
             return Summary(values={"lines": told}, exit_code=code, error=about)
         outputs |= line
     tick(len(lines), len(lines), "")

@@ -25,7 +25,7 @@ from bft.domain.numbers import AT_LEAST_0, COUNT
 from bft.domain.runs import Json
 from bft.flow import expect, graph, outcome, parameters, show, sources
 from bft.flow.arguments import instant, optional_day
-from bft.flow.context import Approver, Options
+from bft.flow.context import Approver, Options, last_name
 from bft.flow.expression import depends_on
 from bft.flow.load import find, load
 from bft.flow.run import Engine, exit_code
@@ -59,9 +59,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--profile", default=None, help="of training (the root's own, else demo)")
     add("--jobs", type=COUNT, default=None, help="nodes at once (what fits)")
     add(
-        "--from", dest="start", default=None, metavar="NODE", help="run NODE and all after it again"
+        "--from",
+        dest="start",
+        type=last_name,  # a log says night.build, which is build
+        default=None,
+        metavar="NODE",
+        help="run NODE and all after it again",
     )
-    add("--only", default=None, metavar="NODE", help="run NODE alone; the rest must be finished")
+    alone = "run NODE alone; the rest must be finished"
+    add("--only", type=last_name, default=None, metavar="NODE", help=alone)
     add("--resume", default=None, metavar="RUN", help="go on with a run that ended early")
     add("--approve", default=None, metavar="WHO", help="approve what is suspended")
     add("--dry-run", action="store_true", help="say what would run and why; write nothing")

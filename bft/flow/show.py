@@ -236,6 +236,7 @@ class Lines:
     def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._told_s: dict[str, float] = {}
+        self._reasons: set[str | None] = set()
 
     def take(self, line: Json) -> None:
         """Tell of one event, or leave it."""
@@ -246,6 +247,10 @@ class Lines:
         if progress and now - self._told_s.get(node, now) < PROGRESS_EVERY_S:
             return
         self._told_s[node] = now
+        reason = line.get("reason")
+        if line.get("leaf") is False and reason in self._reasons:
+            line = {**line, "reason": None}  # of the node that failed; its graph repeats it
+        self._reasons.add(reason)
         sys.stderr.write((_far if progress else _ended)(line) + "\n")
         sys.stderr.flush()
 

@@ -2,13 +2,16 @@
 
 import argparse
 import sys
+from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 
 from bft.domain import origin, sessions
 from bft.domain.advice import rooted
+from bft.domain.errors import BftError
 from bft.domain.runs import Json
 from bft.flow import executor, records
+from bft.flow.graph import Phase
 from bft.flow.show import SIGNS, clock_text, console
 from bft.flow.state import RunRecord, reap, runs
 from bft.ports import Ports, Step, Summary, Tick
@@ -32,12 +35,14 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
         UnavailableError: `--check`, and none answers.
     """
     now = ports.clock.now()
-    asof = sessions.last_closed(now)
     found = _runs(ports)
-    missing = _missing(ports, asof)
-    after = f"bft run nightly --asof {asof}" if missing else ""
     held = origin.remembered(ports.store)
+    end = _end(ports, held, sessions.last_closed(now))
+    asof = end or sessions.last_closed(now)
+    missing = _missing(ports, asof)
+    after = rooted(f"bft run nightly --asof {asof}", args.root) if missing else ""
     values: Json = {"asof": str(asof), "missing": missing, "next": after}
+    values["source_end"] = str(end) if end else None
     values["source"] = held.source if held else None
     values["simulated"] = held.simulated if held else None
     training = origin.trained_by(ports.store)
@@ -48,7 +53,8 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
         holds = held.words if held else "nothing yet"
         by = f", profile {training.profile}" if training else ""
         sys.stderr.write(f"root {args.root or './data'}: {holds}{by}\n")
-        _say(found[-SHOWN:], missing, rooted(after, args.root), now)
+        _say(found[-SHOWN:], missing, after, now)
+        sys.stderr.write(_ended(held, end, args.root))
         executor.say(told)
     if args.check:
         executor.check(told)
@@ -63,8 +69,39 @@ def _runs(ports: Ports) -> list[RunRecord]:
     return runs(Path(root))
 
 
+def _end(ports: Ports, held: origin.Origin | None, last: date) -> date | None:
+    """The last session there are prices of; None: up to today, or a file that tells no end.
+
+    What a simulator has is known while it runs only: of its roots the newest pull counts.
+    """
+    if held and held.simulated:
+        pulls = [key.removeprefix(origin.PULLS)[:10] for key in ports.store.keys(origin.PULLS)]
+        return date.fromisoformat(max(pulls)) if pulls else None
+    if held is None:
+        return None
+    with suppress(BftError):  # a run says it better
+        root, spec = ports.store.root, held.spec(Path.cwd())
+        return ports.commands.source_end(root, source=spec, asof=last)
+    return None
+
+
+def _ended(held: origin.Origin | None, end: date | None, root: str | None) -> str:
+    """What to do for a day after the last one."""
+    if held is None or end is None:
+        return ""
+    if held.simulated:
+        later = rooted("bft run nightly --asof DAY", root)
+        return (
+            f"simulated prices were pulled up to {end}; a later day: bft serve market-sim "
+            f"--today DAY, then {later}\n"
+        )
+    return f"{held.source} ends {end}\n"
+
+
 def _missing(ports: Ports, asof: date) -> list[str]:
-    return [] if records.is_done(ports.store, "nightly", asof, "") else ["nightly"]
+    failed = ports.store.keys(f"failures/{asof}/")  # notes of failed steps, as after a re-run
+    done = records.is_done(ports.store, "nightly", asof, "")
+    return [] if done and not failed else ["nightly"]
 
 
 def _told(record: RunRecord) -> Json:
@@ -75,8 +112,17 @@ def _told(record: RunRecord) -> Json:
         "at": record.head["at"],
         "seconds": record.end.get("seconds"),
         "exit_code": record.end.get("exit_code"),
-        "reason": record.end.get("reason"),
+        "reason": _reason(record),
     }
+
+
+def _reason(record: RunRecord) -> str | None:
+    """Why a run ended badly, in one line: its own reason, else its first failed node's."""
+    bad = {str(Phase.FAILED), str(Phase.ERROR)}
+    leaves = [line for line in record.nodes.values() if line.get("leaf")]
+    told = [f"{line['node']}: {line['reason']}" for line in leaves if line.get("phase") in bad]
+    found = told[0] if told and record.phase in bad else record.end.get("reason")
+    return " ".join(str(found).split()) if found else None
 
 
 def _say(found: list[RunRecord], missing: list[str], after: str, now: datetime) -> None:
@@ -87,6 +133,9 @@ def _say(found: list[RunRecord], missing: list[str], after: str, now: datetime) 
             took = record.end.get("seconds")
             length = clock_text(took) if took is not None else ""
             sys.stderr.write(f"{record.run:<38}  {record.phase:<10}  {length}\n")
+    for record in found:
+        if why := _reason(record):
+            sys.stderr.write(f"  {record.run}: {why}\n")
     told = f"missing: {', '.join(missing)}; run: {after}" if missing else "nothing is missing"
     sys.stderr.write(told + "\n")
 
@@ -120,6 +169,7 @@ STEP = Step(
         "runs": "the last runs",
         "missing": "what is not done",
         "next": "a command",
+        "source_end": "the last session with prices of a file, or pulled of a simulator",
         "executor": "mode, account, session, positions, protection, halts, kill; or why none told",
     },
     settings=("api_url",),

@@ -56,6 +56,12 @@ class Commands(Protocol):
     def stale_because(self, argv: Sequence[str]) -> str:
         """In words: which digest, argument or code differs from the last finished call."""
 
+    def source_end(self, root: str, *, source: str, asof: date) -> date | None:
+        """Last session up to asof that a file has prices of; None for other sources.
+
+        Raises DataError (an unreadable file).
+        """
+
     def preflight(self, root: str, *, source: str, profile: str, asof: date) -> tuple[str, ...]:
         """Sentences on whether a source's prices suffice for a profile, before a run begins.
 

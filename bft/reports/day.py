@@ -38,6 +38,12 @@ class Around:
     held_back: Sequence[str] = ()
 
 
+PAPER_ONLY = (
+    "Paper only: no skill shown yet. The gate that let these models in asks that they work, not "
+    "that they forecast well; the set may not trade live."
+)
+
+
 def day(night: Night, around: Around) -> tuple[bytes, bytes]:
     """HTML and Markdown of one day; the same night gives the same bytes."""
     page = content(night, around)
@@ -55,7 +61,7 @@ def content(night: Night, around: Around) -> Json:
         "verdict": sections.verdict_of(night),
         "set_digest": _set(night),
         "headline": _headline(night, market, picks),
-        "failures": failure_lines(night.failed, night.asof),
+        "failures": failure_lines(night.failed, night.asof, night.root),
         "warnings": [*_warnings(night), *around.held_back],
         "tiles": _tiles(night, picks),
         "market": market,
@@ -114,7 +120,7 @@ def _warnings(night: Night) -> list[str]:
         names = sorted({str(names) for names in rows["missing_models"].dropna() if names})
         said.append(f"Degraded forecasts: without {', '.join(names) or 'some models'}.")
     if not rows.empty and rows["paper_only"].fillna(value=False).any():
-        said.append("Paper only: this model set may not trade live.")
+        said.append(PAPER_ONLY)
     survivors = not quality.empty and (quality["check"] == "Q24") & (quality["severity"] == "warn")
     if survivors is not False and survivors.any():
         said.append("Survivors only: no membership dates, so the past looks better than it was.")
@@ -129,12 +135,17 @@ def _tiles(night: Night, picks: Json) -> list[Json]:
     up = frac((rows["expected_return_10d"] > 0).mean(), 0, sign=False) if len(rows) else UNKNOWN
     tiles = [
         _index_tile(night, change),
-        ("Stocks that rose", rose, f"of {number(len(change), 0)}"),
+        ("Stocks that rose", rose, f"of {number(len(change), 0)} with a close before"),
         ("To execute", *_to_execute(night, picks)),
         ("Positive 10-day forecasts", up, f"of {number(len(rows), 0)} scored"),
-        ("Symbols with data", number(len(night.now), 0), f"{len(missing(night)):,} missing"),
+        ("Symbols with data", number(len(night.now), 0), _with_data(night, len(stocks))),
     ]
     return [{"name": name, "value": shown, "note": note} for name, shown, note in tiles]
+
+
+def _with_data(night: Night, stocks: int) -> str:
+    funds = len(night.now) - stocks
+    return f"{plural(stocks, 'stock')}, {plural(funds, 'fund')}; {len(missing(night)):,} missing"
 
 
 def _index_tile(night: Night, change: Sequence[float]) -> tuple[str, str, str]:

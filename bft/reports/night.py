@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from bft.domain import sessions
+from bft.domain.advice import rooted
 from bft.domain.gold import SIMULATED
 from bft.domain.market import SECTOR_FUNDS, sector_of
 from bft.domain.runs import FailedStep
@@ -58,14 +59,20 @@ class Night:
     absent: tuple[str, ...]
     simulated: bool
     failed: tuple[FailedStep, ...] = ()
+    root: str | None = None
 
 
 def open_night(
-    tables: Mapping[str, pa.Table], *, asof: date, failed: tuple[FailedStep, ...] = ()
+    tables: Mapping[str, pa.Table],
+    *,
+    asof: date,
+    failed: tuple[FailedStep, ...] = (),
+    root: str | None = None,
 ) -> Night:
     """Frames from Arrow tables; `gold` must already be on the asof basis.
 
-    `failed` are steps of the night that failed: then no entry is one to execute.
+    `failed` are steps of the night that failed: then no entry is one to execute, and what to do
+    names the `root` the call gave.
     """
     frames = {name: _frame(tables.get(name)) for name in EXPECTED}
     if "slot" in frames["signals"]:  # what intraday scans showed is no decision of a close
@@ -94,16 +101,17 @@ def open_night(
         absent=tuple(name for name in EXPECTED if frames[name].empty),
         simulated=_simulated(now, split),
         failed=failed,
+        root=root,
     )
 
 
-def failure_lines(failed: tuple[FailedStep, ...], asof: date) -> list[str]:
+def failure_lines(failed: tuple[FailedStep, ...], asof: date, root: str | None = None) -> list[str]:
     """What a banner says of a failed night: that it failed, each step and why, what to do."""
     if not failed:
         return []
     return [
         f"This night failed at {', '.join(one.verb for one in failed)}: none of its picks is "
-        f"executed. Mend it, then: bft run nightly --asof {asof}",
+        "executed. " + rooted(f"Mend it, then: bft run nightly --asof {asof}", root),
         *(_clipped(one.told) for one in failed),
         "Exits that it decided are still sent; stops stand at the broker.",
     ]

@@ -52,7 +52,7 @@ def book(night: Night, screened: Screened, shown: list[str], *, n_days: int, sou
             asof=night.asof,
             source=source,
             simulated=night.simulated,
-            failed=tuple(failure_lines(night.failed, night.asof)),
+            failed=tuple(failure_lines(night.failed, night.asof, night.root)),
         ),
         rows=screened.selected,
         flags=screened.rows.loc[shown],

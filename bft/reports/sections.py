@@ -4,7 +4,7 @@ Each is a mapping of texts and charts that both templates (HTML, Markdown) print
 `absent` why it has nothing to show.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,12 @@ def market(night: Night) -> Json:
 def picks(night: Night) -> Json:
     """Ranked picks, then signals that are no pick (exits, merged, conflicts)."""
     if night.picks.empty and night.signals.empty:
-        return {"absent": f"no signals and no picks for {night.asof}", "rows": [], "others": []}
+        return {
+            "absent": f"no signals and no picks for {night.asof}",
+            "rows": [],
+            "others": [],
+            "against": "",
+        }
     rows = night.picks.sort_values("rank").to_dict("records") if len(night.picks) else []
     reasons = (
         {} if night.signals.empty else night.signals.set_index("signal_id")["reason"].to_dict()
@@ -71,8 +76,24 @@ def picks(night: Night) -> Json:
         "title": f"{plural(execute, 'pick')} to execute, {len(rows) - execute} to watch",
         "rows": [_pick(night, row, reasons) for row in rows],
         "others": others,
+        "against": _against(night, rows),
         "others_title": f"{plural(len(others), 'further signal')}: exits, merged, in conflict",
     }
+
+
+def _against(night: Night, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Picks of which the models say the opposite; a rule without forecasts may."""
+    if night.forecasts.empty or "consensus_direction" not in night.forecasts:
+        return ""
+    said = night.forecasts["consensus_direction"]
+    sides = {row["symbol"]: side("entry", row["direction"] or "long") for row in rows}
+    named = [
+        f"{row['symbol']} ({sides[row['symbol']]}, models {said[row['symbol']]})"
+        for row in rows
+        if {sides[row["symbol"]], said.get(row["symbol"])} == {"BUY", "SELL"}
+    ]
+    told = "The models say the opposite of these picks, whose rules do not listen to them"
+    return f"{told}: {', '.join(named)}." if named else ""
 
 
 def ranking(night: Night) -> Json:

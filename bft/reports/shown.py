@@ -122,7 +122,17 @@ def tag_reason(reason: Any) -> str:
 
 GLOSSARY = (
     ("execute, watch", "the executor sends an order before the next open; only shown"),
-    ("BUY, SELL, NEUTRAL", "what most horizons of the models say; a pick's side is its order"),
+    (
+        "BUY, SELL, NEUTRAL",
+        "models: in two horizons or more the expected return is above (SELL: below) the usual "
+        "return they learned from, so SELL may stand beside forecasts above 0; of a pick: the "
+        "side of its order",
+    ),
+    (
+        "Rules and models",
+        "only picks of oversold_reversal, ml_prediction and regression_momentum need a forecast; "
+        "other rules do not listen to the models, unless their ml_confirm is set",
+    ),
     ("3 d, 10 d, 30 d", "sessions ahead; the figure is the expected return over them"),
     ("Confidence (Conf.)", "0 to 1; a prior of the rule, or a probability where a model gave it"),
     ("Score", "-1 to +1: mean rank over the horizons among all symbols"),

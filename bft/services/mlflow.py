@@ -36,8 +36,8 @@ def serve(ports: Ports, argv: Sequence[str]) -> Summary:
     server = subprocess.Popen(words, stdout=sys.stderr)  # noqa: S603  our own argv
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, lambda _number, _frame: server.terminate())
-    sys.stderr.write(f"mlflow starts on {url} (ready in about ten seconds)\n")
-    sys.stderr.write(f"runs with their metrics: {url}{runs_page(database)}\n")
+    sys.stderr.write(f"models and their metrics: {url}{runs_page(database)}\n")
+    sys.stderr.write("mlflow starts there, ready in about ten seconds; Ctrl-C ends it\n")
     sys.stderr.flush()
     code = server.wait()
     if code > 0:

@@ -31,13 +31,22 @@ def settle(store: Store, verb: str, args: Namespace, line: Json, *, code: int) -
     """
     if verb not in NIGHT or not _decides(verb, args):
         return
-    key = f"failures/{args.asof}/{verb}.json"
+    key = _key(verb, args)
     body = {"verb": verb, "exit_code": code, "error": str(line.get("error") or "no reason given")}
     with suppress(BftError):  # the root may be what failed; the exit code says so
         if code:
             store.put(key, (json.dumps(body, sort_keys=True) + "\n").encode())
         elif store.digest(key) is not None:
             store.delete(key)
+
+
+def noted(store: Store, verb: str, args: Namespace) -> bool:
+    """Does a failure of this very step still stand? Its call must run, though found finished.
+
+    The state a failed call found may be put back, so that an older success is found again; only
+    the call itself, over in a moment, takes the note away (`settle`).
+    """
+    return verb in NIGHT and _decides(verb, args) and store.digest(_key(verb, args)) is not None
 
 
 def failed_steps(store: Store, asof: date, *, before: str | None = None) -> tuple[FailedStep, ...]:
@@ -76,6 +85,10 @@ def check_data(store: Store, asof: date) -> None:
                 f"no signals of {asof}, its data failed: {one.error}; mend it, then: "
                 f"bft validate --asof {asof}"
             )
+
+
+def _key(verb: str, args: Namespace) -> str:
+    return f"failures/{args.asof}/{verb}.json"
 
 
 def _decides(verb: str, args: Namespace) -> bool:

@@ -48,13 +48,14 @@ class Asked:
 def look(ports: Ports, asked: Asked) -> tuple[str, ...]:
     """Sentences about what a file holds and what the profile needs; none for other sources.
 
-    Nothing is asked of a root whose models are in production: nothing is trained.
+    Of a root whose models are in production nothing is trained, so only its end is asked for.
 
     Raises:
         ConfigError: an unknown profile, key or value.
         DataError: the file does not reach asof, or holds too few sessions or rows to train.
     """
     if ports.state.pointer("production").set_digest:
+        _check_new(ports, asked)
         return ()
     from bft.models.profiles import effective
 
@@ -83,6 +84,24 @@ def look(ports: Ports, asked: Asked) -> tuple[str, ...]:
     return (f"{told}; profile {profile} needs {need}", *_no_market(held.rows))
 
 
+def ends_on(ports: Ports, source: str, asof: date) -> date | None:
+    """Last session with a price in a file, up to asof; None for other sources.
+
+    Raises:
+        DataError: the file is unreadable, or has no bar at or before asof.
+    """
+    if source.partition(":")[0] != "files":
+        return None
+    return sessions.on_or_before(_history(ports, source, asof).last)
+
+
+def _check_new(ports: Ports, asked: Asked) -> None:
+    """A night that was pulled before needs no look at its file."""
+    pulled = ports.store.digest(f"lineage/pull/{asked.asof}.json") is not None
+    if asked.source.partition(":")[0] == "files" and not pulled:
+        _reaches(_history(ports, asked.source, asked.asof), asked.source, asked.asof)
+
+
 def _history(ports: Ports, source: str, asof: date) -> History:
     import pyarrow.compute as pc
 
@@ -101,7 +120,9 @@ def _history(ports: Ports, source: str, asof: date) -> History:
 def _reaches(held: History, source: str, asof: date) -> None:
     if held.last < asof:
         day = sessions.on_or_before(held.last)
-        raise DataError(f"{source} ends on {held.last}, before {asof}; give --asof {day}")
+        raise DataError(
+            f"{source} ends {held.last}, before {asof}; load newer prices, or use --asof {day}"
+        )
 
 
 def _needed(held: History, profile: Json) -> int:

@@ -7,7 +7,7 @@ known. A killed pull resumes from staged answers; the same answers give the same
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -148,12 +148,28 @@ def _outcome(night: "Night", coverage: "Coverage | None") -> tuple[int, str | No
         )
     lacking = sorted(set(coverage.active) - set(coverage.with_bar))
     late = len(coverage.with_bar) + len(coverage.late) >= COMPLETE_FRAC * len(coverage.active)
-    next_step = "try again later" if late else "mend the source or take them off the universe"
+    refused = _refused_now(night, lacking)
+    told = f"; refused: {'; '.join(refused[:3])}" if refused else ""
+    mend = "mend these rows" if refused else "mend the source or take them off the universe"
+    next_step = "try again later" if late else mend
     return (UnavailableError if late else DataError).exit_code, (
         f"pull {night.asof}: {len(coverage.with_bar)} of {len(coverage.active)} active symbols "
-        f"have a bar, expected {COMPLETE_FRAC:.0%}; without: {lacking[:20]}; nothing was stored; "
-        f"{next_step}"
+        f"have a bar, expected {COMPLETE_FRAC:.0%}; without: {lacking[:20]}{told}; "
+        f"nothing was stored; {next_step}"
     )
+
+
+def _refused_now(night: "Night", lacking: Sequence[str]) -> list[str]:
+    """Which bars of asof were delivered and refused, with place and value."""
+    from bft.features.intake import REFUSALS
+
+    keys = {f"{symbol} {night.asof}" for symbol in lacking}
+    named = [(reason, name) for reason in REFUSALS for name in night.skips.names.get(reason, ())]
+    return [
+        f"{reason}: {name}"
+        for reason, name in named
+        if any(f" {key} " in f" {name} " for key in keys)
+    ]
 
 
 def _inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:

@@ -49,7 +49,10 @@ def collect(
     pull_facts.take_found(night, facts)
     if "bars" not in facts:
         return None
-    bars = intake.clean_bars(facts["bars"], asof=night.asof, bulk=True, skips=night.skips)
+    file = answers["bars"].file
+    bars = intake.clean_bars(
+        facts["bars"], asof=night.asof, bulk=True, skips=night.skips, file=file
+    )
     _after_first_bar(night, facts["bars"], bars)
     pull_tables.take_bars(night, bars, _actions(night, bars, facts.get("actions")))
     if "options" in topics:

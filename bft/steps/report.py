@@ -51,10 +51,10 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         DataError: `--site` without gold of asof, `--models` without a production set.
     """
     if args.models:
-        return publish_cards(ports, args.asof)
+        return publish_cards(ports, args.asof, getattr(args, "root", None))
     if args.site:
         need_gold(ports.store, args.asof)
-    night = _night(ports, args.asof)
+    night = _night(ports, args.asof, getattr(args, "root", None))
     tick(1, 4, "tables")
     words = _words(ports, night, everyone=args.site)
     tick(2, 4, "words")
@@ -110,7 +110,7 @@ class _Words:
     fallbacks: int
 
 
-def _night(ports: Ports, asof: date) -> "Night":
+def _night(ports: Ports, asof: date, root: str | None) -> "Night":
     from bft.reports.night import open_night
 
     since = {
@@ -127,7 +127,7 @@ def _night(ports: Ports, asof: date) -> "Night":
     }
     first = asof - timedelta(days=WINDOW_DAYS)
     tables["gold"] = gold_asof(ports, asof, columns=DAY_COLUMNS, since=first)
-    return open_night(tables, asof=asof, failed=failed_steps(ports.store, asof))
+    return open_night(tables, asof=asof, failed=failed_steps(ports.store, asof), root=root)
 
 
 def _words(ports: Ports, night: "Night", *, everyone: bool) -> _Words:

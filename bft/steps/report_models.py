@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bft.reports.cards import Model
 
 
-def publish_cards(ports: Ports, asof: date) -> Summary:
+def publish_cards(ports: Ports, asof: date, root: str | None) -> Summary:
     """HTML cards of the production set under `reports/models_<asof>/`, and no others."""
     from bft.reports.cards import cards
     from bft.reports.night import failure_lines
@@ -33,7 +33,7 @@ def publish_cards(ports: Ports, asof: date) -> Summary:
         asof=str(asof),
         set_digest=digest,
         paper_only=chosen["paper_only"],
-        failures=failure_lines(failed_steps(ports.store, asof), asof),
+        failures=failure_lines(failed_steps(ports.store, asof), asof, root),
     )
     folder = f"reports/models_{asof}"
     with ports.store.exclusive():

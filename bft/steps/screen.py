@@ -129,6 +129,7 @@ def _night(ports: Ports, args: argparse.Namespace) -> "Night":
         {"gold": gold, "universe": universe, "picks": picks},
         asof=args.asof,
         failed=failed_steps(ports.store, args.asof, before="screen"),
+        root=getattr(args, "root", None),
     )
 
 

@@ -23,7 +23,7 @@ from bft.ports import Source
 
 ASOF = date(2026, 1, 5)
 BARS = "symbol,date,open,high,low,close,volume,split_coefficient\naaa,2026-01-05,1,1,1,1,1,1\n"
-EXTRA = {"dividend_amount", "split_coefficient", "known_on"}
+EXTRA = {"dividend_amount", "split_coefficient", "known_on", "line"}
 
 
 @dataclass(frozen=True)
@@ -101,3 +101,11 @@ def test_digests_are_stable_and_say_no_secret(case: Case) -> None:
     first = dict(case.source.digests())
     assert first == dict(case.source.digests())
     assert all(len(digest) == 64 for digest in first.values())
+
+
+def test_lines_of_bars_come_with_the_file_they_stand_in(case: Case) -> None:
+    for answer in answers(case):
+        lined = [rows for rows in answer.tables.values() if "line" in rows.column_names]
+        assert bool(lined) == (answer.want.topic == "bars" and bool(answer.file))
+        for rows in lined:
+            assert rows["line"].to_pylist() == list(range(2, 2 + rows.num_rows))

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from order_roots import BEFORE_OPEN, NIGHT, night_root, running_executor
 from panels import ASOF, table, wavy
 from waiting import until
 
-from bft.cli import main
+from bft.cli import CommandLine, main
 from bft.ports import Store
 
 FALLEN = {"adjusted_close": 94.0, "rsi_14": 28.0, "bollinger_bands_signal": 1}
@@ -66,7 +67,7 @@ def test_failed_predict_leaves_no_pick_to_execute_and_every_page_says_so(
     for name in ("day.html", "day.md"):
         page = re.sub(r"[\\*]", "", store.get(f"reports/{ASOF}/{name}").decode())
         assert NOTE in page
-        assert f"bft run nightly --asof {ASOF}" in page
+        assert f"bft run nightly --root {root} --asof {ASOF}" in page
     for key in store.keys("site/"):
         body = json.loads(store.get(key))
         if isinstance(body, dict):  # a history is a bare list (data specification, section 9)
@@ -120,6 +121,28 @@ def test_a_set_in_production_without_forecasts_is_a_failed_night(
     store.put("exports/production.alias", b"abc\n")
     assert "no forecasts of" in call(tmp_path / "root", "scan")[1]["warning"]
     assert "execute" not in {tag for tag, _ in tags(store, "signals")}
+
+
+def test_a_mended_file_clears_the_failure_though_its_pull_is_found_finished(
+    tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file of a good night put back: the call runs again and takes its note away."""
+    monkeypatch.setenv("BFT_RUN_ID", "nightly-x")
+    root, file = tmp_path / "root", tmp_path / "bars.csv"
+    good = f"symbol,date,open,high,low,close,volume\nA,{ASOF},1,1,1,1,9\nB,{ASOF},1,1,1,1,9\n"
+    words = ("pull", "--asof", str(ASOF), "--root", str(root), "--source", f"files:{file}")
+    file.write_text(good)
+    assert call(root, "pull", "--source", f"files:{file}")[0] == 0
+    file.write_text(good.replace("1,9\nB", "-1,9\nB"))
+    assert call(root, "pull", "--source", f"files:{file}")[0] == 65
+    file.write_text(good)
+    chain = ("chain", shlex.join(words))
+    assert CommandLine().cached(chain) is None
+    assert CommandLine().stale_because(chain) == "pull its last call failed"
+    code, line = call(root, "pull", "--source", f"files:{file}")
+    assert (code, line["cached"]) == (0, True)
+    assert make_ports(root).store.keys("failures/") == []
+    assert CommandLine().cached(chain) is not None
 
 
 def test_only_calls_of_a_run_mark_a_night(

@@ -37,6 +37,7 @@ def make(tmp_path: Path) -> Make:
         done = subprocess.run(
             ["make", target], cwd=top, env=env, capture_output=True, check=False, timeout=60
         )
+        (tmp_path / "said").write_text(done.stdout.decode())
         return done.returncode, calls.read_text().splitlines()
 
     return run
@@ -52,6 +53,17 @@ def test_fmt_formats_and_then_fails_where_ruff_found_what_it_cannot_mend(
     code, calls = make("fmt")
     assert code != 0
     assert calls == ["ruff check --fix --quiet .", "ruff format ."]
+
+
+def test_setup_says_what_it_does_before_it_does_it(make: Make, tmp_path: Path) -> None:
+    code, calls = make("setup")
+    assert code == 0
+    said = (tmp_path / "said").read_text()
+    places = [said.index(f"{n} of 4") for n in (1, 2, 3, 4)]
+    assert places == sorted(places)
+    assert "some minutes" in said.splitlines()[0]
+    (sync,) = [call for call in calls if call.startswith("uv pip sync")]
+    assert "--quiet" not in sync  # uv shows how far it is
 
 
 def test_lock_needs_no_environment_and_makes_none(make: Make, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What `bft run` says of a file before anything runs: too short, too few, not up to asof."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -65,10 +66,22 @@ def test_too_few_symbols_are_refused(tmp_path: Path) -> None:
 
 
 def test_prices_that_end_before_asof_name_the_last_session(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"ends on 2018-02-07, .*give --asof 2018-02-07"):
+    with pytest.raises(DataError, match=r"ends 2018-02-07, .*use --asof 2018-02-07$"):
         look(tmp_path, written(tmp_path, days=450, names=("A",)), day="2018-02-08")
     with pytest.raises(DataError, match="no bar at or before 2010-01-04"):
         look(tmp_path, written(tmp_path, days=450, names=("A",)), day="2010-01-04")
+
+
+def test_a_later_night_of_models_in_production_needs_prices_too(tmp_path: Path) -> None:
+    source, root = written(tmp_path, days=450, names=("A",)), tmp_path / "root"
+    state = SqlState(folder_url(root), clock=FixedClock())
+    state.move_pointer(expected_revision=0, set_digest="s", entry={"action": "promote"}, key="k")
+    ports = make_ports(root, sources={SHORT: source}, state=state)
+    asked = preflight.Asked(source=SHORT, profile="short", asof=LAST, profiles_dir="")
+    assert preflight.look(ports, asked) == ()
+    later = replace(asked, asof=sessions.shift(LAST, 1))
+    with pytest.raises(DataError, match="ends 2018-02-07, before 2018-02-08; load newer"):
+        preflight.look(ports, later)
 
 
 def test_unknown_profile_is_refused_before_anything_runs(tmp_path: Path) -> None:

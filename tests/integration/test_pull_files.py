@@ -206,10 +206,37 @@ def test_rows_that_cannot_be_are_refused_and_counted(ports: FakePorts, tmp_path:
         "bad_close": 4,
         "bad_volume": 2,
         "merged_duplicate": 1,
+        "repaired_ohlc": 1,
     }
+    lines = (HEAD + good + bad).splitlines()
+    line = lines.index("B,2018-02-01,1,1,1,-1,1") + 1
+    names = summary.values["names"]
+    assert f"bars.csv:{line}: B 2018-02-01 close=-1" in names["bad_close"]
+    assert names["bad_volume"][1] == f"bars.csv:{line + 2}: B 2018-02-05 volume=-5"
+    assert names["repaired_ohlc"][0].endswith("B 2018-02-07 open=nan high=0 low=1 close=1")
     assert "@@" in summary.values["names"]["bad_symbol"][0]
     kept = stored(ports, "bars").query("symbol == 'B'")
     assert kept[["open", "high", "volume"]].isna().to_numpy().tolist() == [[True, False, True]]
+
+
+def test_refused_bar_of_the_last_day_is_the_reason_given(ports: FakePorts, tmp_path: Path) -> None:
+    days = [f"{d:%Y-%m-%d}" for d in pd.bdate_range("2018-01-16", ASOF)]
+    good = "".join(f"{s},{d},1,1,1,1,100\n" for s in "ABC" for d in days)
+    text = HEAD + good.replace(f"B,{ASOF},1,1,1,1,", f"B,{ASOF},1,1,1,-42.5,")
+    summary = run(ports, files(tmp_path / "in", bars=text))
+    assert summary.exit_code == 65
+    line = 1 + 2 * len(days)
+    assert f"refused: bad_close: bars.csv:{line}: B {ASOF} close=-42.5; nothing" in summary.error
+    assert summary.error.endswith("; mend these rows")
+
+
+def test_days_on_no_session_are_shown_with_lines_and_the_limit(
+    ports: FakePorts, tmp_path: Path
+) -> None:
+    text = TWO + "A,2018-02-03,1,1,1,1,1\nA,2018-02-04,1,1,1,1,1\n"
+    with pytest.raises(DataError, match="more than the 1% that are left out") as told:
+        run(ports, files(tmp_path / "in", bars=text))
+    assert "bars.csv:6: A 2018-02-04, bars.csv:5: A 2018-02-03; give" in str(told.value)
 
 
 def test_rows_out_of_order_are_sorted_and_counted(ports: FakePorts, tmp_path: Path) -> None:
@@ -240,7 +267,7 @@ def test_rows_out_of_order_are_sorted_and_counted(ports: FakePorts, tmp_path: Pa
             r"differ for 1 symbol and date, first \['A 2018-02-07'\];",
         ),
         ({"bars": HEAD + "A,2018-02-07,1,1,1,-1,1\n" * 2}, "refused"),
-        ({"bars": TWO.replace("2018-02-06", "2018-02-03")}, "on no XNYS session"),
+        ({"bars": TWO.replace("2018-02-06", "2018-02-03")}, r"exchange \(XNYS\) was closed"),
         ({"bars": TWO.replace("A,2018-02-07,10,11,9,10,90\n", "")}, None),
         ({"bars": TWO, "actions": "symbol,ex_date,kind\nA,2018-02-07,merger\n"}, "merger"),
     ],

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes import FixedClock, make_ports
 
 from bft import cli
 from bft.domain import sessions
+from bft.flow.state import Journal
 
 SPAN = sessions.sessions(date(2016, 4, 1), date(2018, 2, 7))
 BARS = "symbol,date,open,high,low,close,volume\n" + "".join(
@@ -106,7 +108,43 @@ def test_status_says_what_the_root_holds(root: str, tmp_path: Path) -> None:
     code, line, told = bft("status", "--root", root)
     assert (code, line["source"], line["simulated"]) == (0, "files:prices.csv", False)
     assert f"root {root}: real prices (files:prices.csv)\n" in told
+    assert (line["asof"], line["source_end"]) == ("2018-02-07", "2018-02-07")
+    assert line["next"] == f"bft run nightly --root {root} --asof 2018-02-07"
+    assert "files:prices.csv ends 2018-02-07\n" in told
     assert "nothing yet" in bft("status", "--root", str(tmp_path / "new"))[2]
+
+
+def test_status_of_simulated_prices_ends_where_they_were_pulled_to(tmp_path: Path) -> None:
+    store = make_ports(tmp_path / "demo").store
+    store.put("source.json", b'{"path": "", "simulated": true, "source": "sim"}')
+    for day in ("2025-06-27", "2025-06-30"):
+        store.put(f"lineage/pull/{day}.json", b"{}")
+    store.put("runs/done/nightly/2025-06-30.json", b"{}")
+    code, line, told = bft("status", "--root", str(tmp_path / "demo"))
+    assert (code, line["asof"], line["missing"], line["next"]) == (0, "2025-06-30", [], "")
+    assert (
+        "simulated prices were pulled up to 2025-06-30; a later day: bft serve market-sim" in told
+    )
+
+
+def test_a_night_that_failed_after_a_good_one_is_missing_again(root: str) -> None:
+    store = make_ports(Path(root)).store
+    store.put("runs/done/nightly/2018-02-07.json", b"{}")
+    assert bft("status", "--root", root)[1]["missing"] == []
+    store.put("failures/2018-02-07/pull.json", b"{}")
+    assert bft("status", "--root", root)[1]["missing"] == ["nightly"]
+
+
+def test_status_says_why_a_run_failed(root: str) -> None:
+    journal = Journal(Path(root) / "runs" / "r1", run="r1", workflow="nightly", clock=FixedClock())
+    journal.note("run")
+    about = {"leaf": True, "phase": "Failed", "exit_code": 65}
+    journal.note("finished", "night.build", reason="pull: bad_close\nof A", **about)
+    journal.note("ended", phase="Failed", exit_code=65)
+    journal.close()
+    _, line, told = bft("status", "--root", root)
+    assert line["runs"][0]["reason"] == "night.build: pull: bad_close of A"
+    assert "r1: night.build: pull: bad_close of A\n" in told
 
 
 def test_looking_at_a_new_root_writes_nothing(prices: Path, tmp_path: Path) -> None:

@@ -106,7 +106,8 @@ class Files:
     def _bars(self, want: Want) -> Answer:
         required = ("symbol", "date", *_PRICES)
         grid = self._grid("bars", (*required, *_BARS_EXTRA), required)
-        columns = {"date": days(grid, "date")}
+        first = grid.line(0)
+        columns = {"date": days(grid, "date"), "line": pa.array(range(first, first + grid.rows))}
         for name in (*_PRICES, *_BARS_EXTRA):
             if name in grid.columns:
                 column = numbers(grid, name, lenient=name == "close")
@@ -264,7 +265,12 @@ def _answer(want: Want, grid: Grid, table: str, columns: Mapping[str, pa.Array])
 
 def _made(want: Want, grid: Grid, tables: Mapping[str, pa.Table], refused: Skips) -> Answer:
     return Answer(
-        want=want, tables=tables, source="files", refused=refused, notes=tuple(_notes(grid))
+        want=want,
+        tables=tables,
+        source="files",
+        refused=refused,
+        notes=tuple(_notes(grid)),
+        file=grid.path.name,
     )
 
 

@@ -1,18 +1,19 @@
 """Checks of the rows themselves: Q01 to Q08, Q20."""
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from bft.domain import sessions
 from bft.domain.gold import ZERO_VOLUME
 from bft.features.bars import unusable_closes
-from bft.features.facts import Bools, day_number
+from bft.features.facts import Bools, day_number, numbers
 from bft.features.quality.evidence import Evidence
 from bft.features.quality.findings import Finding, Severity, each, fail, one, share, warn
+from bft.features.repair import out_of_order
 from bft.features.rows import SCHEMA
 
 FIVE = ("open", "high", "low", "adjusted_close", "volume")
-TOLERANCE_USD, TOLERANCE_FRAC = 0.005, 1e-6
 MEDIAN_WARN_PCT, MEDIAN_FAIL_PCT = 8.0, 15.0
 
 
@@ -53,17 +54,16 @@ def row_count(ev: Evidence) -> list[Finding]:
 
 
 def ohlc_order(ev: Evidence) -> list[Finding]:
-    """Q04: low <= open, close <= high as delivered, within half a cent or 1e-6 of close."""
-    opened, high, low, close = (ev.column(name) for name in FIVE[:4])
-    slack = np.maximum(TOLERANCE_USD, TOLERANCE_FRAC * close)
-    with np.errstate(invalid="ignore"):
-        broken = (high < np.fmax(opened, close) - slack) | (low > np.fmin(opened, close) + slack)
-        broken |= high < low - slack
+    """Q04: bars as delivered: low <= open, close <= high but for the slack, all above zero."""
+    bars = ev.tables["bars"]
+    prices = (numbers(bars[name]) for name in ("open", "high", "low", "close"))
+    broken = bars.filter(pa.array(out_of_order(*prices))).select(["symbol", "date"]).to_pylist()
+    now = [row["symbol"] for row in broken if row["date"] == ev.asof]
+    keys = [f"{row['symbol']} {row['date']}" for row in broken]
+    what = "OHLC order broken or not above zero"
     return [
-        *each("Q04", ev.names(broken & ev.now), Severity.QUARANTINE, what="OHLC order broken now"),
-        *share(
-            "Q04", ev.keys(broken), len(broken), fail(0.05), warn(0.001), what="OHLC order broken"
-        ),
+        *each("Q04", now, Severity.QUARANTINE, what=f"{what} now"),
+        *share("Q04", keys, bars.num_rows, fail(0.05), warn(0.001), what=what),
     ]
 
 

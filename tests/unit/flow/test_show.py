@@ -100,3 +100,13 @@ def test_without_terminal_progress_is_a_line_once_in_a_while(
         ["running", "11/72", "reg_3d"],
         ["running", "22/72", "reg_3d"],
     ]
+
+
+def test_the_reason_of_a_failed_node_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines(now=lambda: 0.0)
+    for node, leaf in (("night.build", True), ("night", False)):
+        about = {"phase": "Failed", "exit_code": 65, "reason": "3 rows on holidays"}
+        lines.take(event(node, "finished", leaf=leaf, **about))
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].endswith("[65]  3 rows on holidays")
+    assert told[1].endswith("failed     [65]")

@@ -63,6 +63,29 @@ def test_a_failed_night_is_red_on_top_and_executes_nothing(market: Market) -> No
     assert "This night failed at predict" in markdown.decode()
 
 
+def test_picks_against_the_models_are_named(market: Market) -> None:
+    row = {"asof": ASOF, "symbol": "AAPL", "rank": 1, "tag": "execute", "direction": "long"}
+    said = {"asof": ASOF, "symbol": "AAPL", "consensus_direction": "SELL", "score": -0.5}
+    tables = market.tables() | {
+        "picks": rows_to("picks", [row]),
+        "forecasts": rows_to("forecasts", [said]),
+    }
+    told = "whose rules do not listen to them: AAPL (BUY, models SELL)."
+    for page in day(open_night(tables, asof=ASOF), AROUND):
+        assert told in re.sub(r"\\\\", "", page.decode())
+    tables["forecasts"] = rows_to("forecasts", [said | {"consensus_direction": "BUY"}])
+    assert "do not listen to them" not in day(open_night(tables, asof=ASOF), AROUND)[0].decode()
+
+
+def test_paper_only_and_counts_of_symbols_say_what_they_mean(market: Market) -> None:
+    said = {"asof": ASOF, "symbol": "AAPL", "paper_only": True}
+    tables = market.tables() | {"forecasts": rows_to("forecasts", [said])}
+    html = day(open_night(tables, asof=ASOF), AROUND)[0].decode()
+    assert "Paper only: no skill shown yet." in html
+    assert re.search(r"\d+ stocks, \d+ funds?; \d+ missing", html)
+    assert re.search(r"of \d+ with a close before", html)
+
+
 class _Balance(HTMLParser):
     VOID = frozenset("meta link br img path line rect circle".split())
 

@@ -114,6 +114,15 @@ def broken_order(given: Market) -> None:
     row["high"] = row["close"] - 1
 
 
+def low_above_open(given: Market) -> None:
+    row = last_bar(given, "S00")
+    row["low"] = row["open"] + 0.02
+
+
+def no_price(given: Market) -> None:
+    last_bar(given, "S00")["low"] = -5.0
+
+
 def no_close(given: Market) -> None:
     last_bar(given, "S00")["close"] = None
 
@@ -228,6 +237,8 @@ def undated(given: Market) -> None:
     [
         ("Q02", no_row, Severity.WARN, ""),
         ("Q04", broken_order, Severity.QUARANTINE, "S00"),
+        ("Q04", low_above_open, Severity.QUARANTINE, "S00"),
+        ("Q04", no_price, Severity.QUARANTINE, "S00"),
         ("Q05", no_close, Severity.QUARANTINE, "S00"),
         ("Q06", idle, Severity.QUARANTINE, "S00"),
         ("Q06", idle, Severity.FAIL, ""),  # 1 of 24 symbols is above 2 %
