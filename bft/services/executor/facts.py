@@ -190,7 +190,7 @@ class Facts:
     # the book
 
     def book(self, symbol: str) -> BookFacts:
-        """Positions, pending entries, the day's counters; those of an underlying for rules 17 and 18."""
+        """Positions, pending entries, the day's counters; an underlying's for rules 17 and 18."""
         desk = self._desk
         day = trading_day(desk.now)
         account = self._limits("account", desk.account, day)

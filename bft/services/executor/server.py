@@ -24,7 +24,13 @@ from typing import Any, TypeVar
 import uvicorn
 
 from bft import wiring
-from bft.domain.errors import BftError, ConfigError, RefusedError, UnavailableError
+from bft.domain.errors import (
+    BftError,
+    ConfigError,
+    ForeignStateError,
+    RefusedError,
+    UnavailableError,
+)
 from bft.domain.numbers import PORT, Number
 from bft.ports import Book, Ports, Summary
 from bft.services.executor.api.app import build, build_health
@@ -270,6 +276,8 @@ async def _leased(parts: Parts, *, patient: bool) -> Executor:
     while True:
         try:
             return Executor(parts, timer=loop.time)
+        except ForeignStateError:
+            raise
         except RefusedError:
             if loop.time() >= until:
                 raise
