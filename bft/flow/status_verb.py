@@ -41,7 +41,7 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     values["source"] = held.source if held else None
     values["simulated"] = held.simulated if held else None
     values["runs"] = [_told(record) for record in found[-SHOWN:]]
-    values["executor"] = told = executor.standing(ports.executor(args.api_url))
+    values["executor"] = told = executor.standing(ports.executor(args.api_url), ports.store.root)
     if not args.json:
         holds = held.words if held else "nothing yet"
         sys.stderr.write(f"root {args.root or './data'}: {holds}\n")

@@ -244,7 +244,7 @@ def test_entries_close_with_the_session(tmp_path: Path) -> None:
         await api.world.at(CLOSE - timedelta(minutes=9))
         api.service.probed = (api.service.desk.timer(), 0.0)
         shut = (await api.client.get("/v1/health/ready")).json()
-        assert shut["reasons"] == ["outside the entry windows"]
+        assert shut["reasons"] == ["outside the entry windows, next Tue 08:45 New York"]
 
     armed(tmp_path, then)
 
