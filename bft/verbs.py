@@ -18,6 +18,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "close": ("bft.steps.close", "close positions, now or what is due; reconcile"),
     "ledger": ("bft.steps.ledger", "the book: positions, lots, trades, export, verify, adjust"),
     "kill": ("bft.steps.kill", "stop opening at once; --flatten closes all"),
+    "resume": ("bft.steps.resume", "end a halt; without its id, list them"),
     "why": ("bft.steps.why", "the story of an order, signal, fill or denial"),
     "audit": ("bft.steps.audit", "audit of the trade log: OK, WARN, FAIL"),
     "token": ("bft.steps.token", "issue a token for the executor's API"),

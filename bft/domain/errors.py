@@ -8,6 +8,7 @@
     │   └── StaleDataError     65   data is older than the run needs
     ├── UnavailableError       75   a remote did not answer; retry
     ├── RefusedError           77   a lock, lease or permission said no
+    │   └── ForeignStateError  77   a book of another account, or of a later day
     └── ConfigError            78   misconfigured; a person must change something
 
 Messages say what, which, and what to do next.
@@ -46,6 +47,10 @@ class RefusedError(BftError):
     """A lock, a lease or a permission said no."""
 
     exit_code = 77
+
+
+class ForeignStateError(RefusedError):
+    """A book is another account's, or of a later day: waiting heals neither."""
 
 
 class ConfigError(BftError):

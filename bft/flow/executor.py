@@ -3,22 +3,27 @@
 Source: executor specification, section 10.
 """
 
+import shlex
 import sys
 from typing import Any
+from urllib.parse import urlsplit
 
 from bft.domain.alerts import runbook
 from bft.domain.errors import RefusedError, UnavailableError
+from bft.domain.roots import root_id
 from bft.domain.runs import Json
 from bft.ports import ExecutorApi
 
 LOOK_S = 5.0
 SHOWN_ALERTS = 5
-SHOWN = ("status", "mode", "account", "simulated", "session_state", "may_open", "reasons")
+SHOWN = ("status", "mode", "account", "simulated", "session_state", "may_open", "reasons", "note")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def standing(api: ExecutorApi) -> Json:
+def standing(api: ExecutorApi, root: str) -> Json:
     """Mode, account, session, what is open and what forbids opening; `away` says why nobody told.
 
+    `foreign`: what listens on this machine trades for another root, and is asked nothing more.
     What needs a token is left out where none is accepted; `partial` says so.
     """
     try:
@@ -26,10 +31,19 @@ def standing(api: ExecutorApi) -> Json:
     except UnavailableError as error:
         return {"url": api.url, "away": str(error)}
     told: Json = {"url": api.url, **{name: health.get(name) for name in SHOWN}}
+    if _foreign(api.url, health.get("root"), root):
+        return told | {"foreign": True}
     try:
         return told | _inside(api)
     except (RefusedError, UnavailableError) as error:
         return told | {"partial": str(error)}
+
+
+def _foreign(url: str, told: object, root: str) -> bool:
+    """Whether an executor says that its root is another; only one of this machine can say so."""
+    mine = root_id(root)
+    near = "://" in root or urlsplit(url).hostname in LOOPBACK
+    return bool(near and told and mine and told != mine)
 
 
 def _inside(api: ExecutorApi) -> Json:
@@ -58,9 +72,11 @@ def _alerts(events: list[Json]) -> list[Json]:
     return list(newest.values())[:SHOWN_ALERTS]
 
 
-def _halt(row: Json) -> str:
-    """In words, with the id that resuming it asks for."""
-    return f"{row['scope']} {row['key']}: {row['reason']} ({row['halt_id']})"
+def _halt(row: Json) -> Json:
+    """In words, and the command that ends it."""
+    until = f", until {row['until'][:16]}" if row["until"] else ""
+    words = f"{row['scope']} {row['key']}: {row['reason']}{until}"
+    return {"what": words, "resume": f"bft resume {shlex.quote(row['halt_id'])}"}
 
 
 def _position(row: Json) -> Json:
@@ -95,6 +111,8 @@ def check(told: Json) -> None:
     """
     if "away" in told:
         raise UnavailableError(told["away"])
+    if "foreign" in told:
+        raise UnavailableError(_elsewhere(told))
     if not told["may_open"]:
         why = "; ".join(told["reasons"]) or "no reason given"
         raise RefusedError(f"executor {told['url']} is closed to opening: {why}")
@@ -106,8 +124,15 @@ def say(told: Json) -> None:
     if "away" in told:
         write(f"executor: none at {told['url']}\n")
         return
+    if "foreign" in told:
+        write(_elsewhere(told) + "\n")
+        return
     kind = ", simulated" if told["simulated"] else ""
-    opening = "open" if told["may_open"] else "closed: " + "; ".join(told["reasons"])
+    opening = (
+        f"open {told.get('note') or ''}".strip()
+        if told["may_open"]
+        else "closed: " + "; ".join(told["reasons"])
+    )
     write(
         f"executor: {told['mode']}{kind}, account ...{told['account']}, "
         f"{told['session_state']}, {opening}\n"
@@ -122,16 +147,34 @@ def say(told: Json) -> None:
     _say_trouble(told)
 
 
+def _elsewhere(told: Json) -> str:
+    return (
+        f"executor at {told['url']} belongs to another root ({told['mode']}, account "
+        f"...{told['account']}); of this root none answers: start it on another --port, and name "
+        "that in BFT_API_URL or --api"
+    )
+
+
 def _say_trouble(told: Json) -> None:
     lines: list[tuple[str, Any]] = [
         ("orders at work", told["working"]),
         ("unknown orders", ", ".join(told["unknown"])),
-        ("halts", "; ".join(told["halts"])),
-        ("kill switch", "latched" if told["kill"]["latched"] else ""),
     ]
     for name, value in lines:
         if value:
             sys.stderr.write(f"  {name}: {value}\n")
+    _say_shut(told)
     for alert in told["alerts"]:
         sys.stderr.write(f"  {alert['at'][:16]} {alert['name']}: {alert['text']}\n")
         sys.stderr.write(f"    what to do: {alert['runbook']}\n")
+
+
+def _say_shut(told: Json) -> None:
+    """Halts and the kill switch, each with the command that an admin ends it by."""
+    for halt in told["halts"]:
+        sys.stderr.write(f"  halt: {halt['what']}\n    {halt['resume']}\n")
+    kill = told["kill"]
+    if kill["latched"]:
+        pulled = ", ".join(kill["sources"])
+        sys.stderr.write(f"  kill switch: latched ({pulled})\n")
+        sys.stderr.write(f"    bft kill --clear {kill['generation']}\n")

@@ -18,6 +18,7 @@ Row = Mapping[str, Any]
 MOST_BACKFILL, LEAST_LIVE, LEAST_LABELLED = 0.80, 50, 0.40
 WIN_LOW, WIN_HIGH, FEATURE, LEAST_FILLED = 0.35, 0.65, 0.50, 0.80
 MOST_SLIPPAGE_BPS = 10
+_BAND = f"{WIN_LOW:.0%} to {WIN_HIGH:.0%}"
 LIVE_WITHIN = timedelta(days=30)
 OLD_ORDER = timedelta(days=1)
 _LABELLED = frozenset({"target", "stop"})
@@ -110,13 +111,21 @@ def _warnings(e: Evidence) -> Iterator[Check]:
 def _log_warnings(e: Evidence) -> Iterator[Check]:
     back = [row for row in e.trades if row["is_backfill"]]
     share = len(back) / len(e.trades) if e.trades else 0.0
-    yield _warn("backfill", share > MOST_BACKFILL, f"{share:.0%} of rows are backfilled")
+    yield _warn(
+        "backfill",
+        share > MOST_BACKFILL,
+        f"{share:.0%} of rows are backfilled, at most {MOST_BACKFILL:.0%}",
+    )
     recent = [
         row
         for row in e.trades
         if not row["is_backfill"] and _at(row["created_at"]) >= e.at - LIVE_WITHIN
     ]
-    yield _warn("recent", len(recent) < LEAST_LIVE, f"{len(recent)} trades in the last 30 days")
+    yield _warn(
+        "recent",
+        len(recent) < LEAST_LIVE,
+        f"{len(recent)} trades in the last 30 days, {LEAST_LIVE} judge well",
+    )
     strange = sorted({row["symbol"] for row in e.trades} - e.known) if e.known else []
     yield _warn("symbols", bool(strange), _listed("symbols outside the profile", strange))
     twins = Counter((r["symbol"], r["side"], r["entry_price"], r["created_at"]) for r in e.trades)
@@ -130,19 +139,35 @@ def _result_warnings(e: Evidence) -> Iterator[Check]:
     closed = [row for row in e.trades if row["exited_at"] is not None]
     labelled = [row for row in closed if row["outcome"] in _LABELLED]
     share = len(labelled) / len(closed) if closed else 1.0
-    yield _warn("labelled", share < LEAST_LABELLED, f"{share:.0%} end at target or stop")
+    yield _warn(
+        "labelled",
+        share < LEAST_LABELLED,
+        f"{share:.0%} end at target or stop, at least {LEAST_LABELLED:.0%}",
+    )
     won = [row for row in closed if Decimal(row["pnl_usd"] or 0) > 0]
     rate = len(won) / len(closed) if closed else None
     outside = rate is not None and not WIN_LOW <= rate <= WIN_HIGH
-    shown = "no closed trade" if rate is None else f"{rate:.0%} of {len(closed)} closed trades won"
+    shown = (
+        "no closed trade"
+        if rate is None
+        else f"{rate:.0%} of {len(closed)} closed won, {_BAND} is usual"
+    )
     yield _warn("win rate", outside, shown)
     over = [row for row in e.entries if row["ended_at"] is not None]
     filled = [row for row in over if row["filled_qty"]]
     part = len(filled) / len(over) if over else 1.0
-    yield _warn("fill rate", part < LEAST_FILLED, f"{part:.0%} of {len(over)} entries filled")
+    yield _warn(
+        "fill rate",
+        part < LEAST_FILLED,
+        f"{part:.0%} of {len(over)} entries filled, at least {LEAST_FILLED:.0%}",
+    )
     slips = [float(r["slippage_bps"]) for r in e.trades if r["slippage_bps"] is not None]
     median = statistics.median(slips) if slips else 0.0
-    yield _warn("slippage", median > MOST_SLIPPAGE_BPS, f"median {median:.1f} bps")
+    yield _warn(
+        "slippage",
+        median > MOST_SLIPPAGE_BPS,
+        f"median {median:.1f} bps, at most {MOST_SLIPPAGE_BPS}",
+    )
 
 
 def _warn(name: str, bad: bool, text: str) -> Check:  # noqa: FBT001  a row of a table

@@ -34,9 +34,13 @@ def _entry(kind: str, at: datetime, /, **body: object) -> Entry:
     return Entry(kind=kind, at=at, body=encode(body))
 
 
-def boot(at: datetime, *, boot_id: str, lease_token: int, mode: str, account: str) -> Entry:
-    """A process started."""
-    return _entry("boot", at, boot_id=boot_id, lease_token=lease_token, mode=mode, account=account)
+def boot(
+    at: datetime, *, boot_id: str, lease_token: int, mode: str, account: str, **owned: str
+) -> Entry:
+    """A process started; `owned`: the book's owner and the name of the clock it is kept by."""
+    return _entry(
+        "boot", at, boot_id=boot_id, lease_token=lease_token, mode=mode, account=account, **owned
+    )
 
 
 def epoch(at: datetime, *, number: int) -> Entry:

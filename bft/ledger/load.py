@@ -73,6 +73,7 @@ def load(book: Rows, *, at: datetime | None) -> BookState:
 def _controls(state: BookState, book: Rows, cut: datetime) -> None:
     counters = {row["name"]: row["value"] for row in book.rows("counters")}
     state.boot_id, state.mode = counters.get("boot_id", ""), counters.get("mode", "paper")
+    state.clock = counters.get("clock", "system")
     state.lease_token = int(counters.get("lease_token", 0))
     state.epoch = int(counters.get("epoch", 0))
     for name, value in counters.items():

@@ -50,6 +50,7 @@ class BookState:
     trim_above: int = 5000
     boot_id: str = ""
     mode: str = "paper"
+    clock: str = "system"
     lease_token: int = 0
     epoch: int = 0
     event_id: int = 0

@@ -20,6 +20,7 @@ from bft.risk.prices import (
     entry_limit,
     expected_price,
     is_pre_open,
+    planned_entry,
     stop_level,
     touch_of,
 )
@@ -35,8 +36,9 @@ ACCOUNT_AGE = timedelta(seconds=60)
 class Case:
     """Figures of one decision in USD; None is unknown.
 
-    `price` is what an entry is reckoned to cost, `unit_usd` one unit's notional, `cost_usd` what
-    one takes of available funds, `distance_usd` from price to stop, `base_usd` the capital base.
+    `price` is what an entry is reckoned to cost at worst, `stop` the level that would be sent with
+    it (reckoned from the market: ADR 0081), `unit_usd` one unit's notional, `cost_usd` what one
+    takes of available funds, `distance_usd` from price to stop, `base_usd` the capital base.
     `qty` is what would be sent: a signal is cut, an order stays as it is.
     """
 
@@ -98,6 +100,7 @@ def case_of(order: OrderRequest, context: Context) -> Case:
     anchor = positive(facts.last_close_usd) if pre_open else touch.mid
     limit = entry_limit(order, context, anchor, tick)
     price = positive(expected_price(order, limit, touch))
+    planned = planned_entry(order, limit, touch, facts.last_close_usd) or price
     atr = positive(facts.atr_14_usd)
     equity, available = _account_figures(context)
     case = Case(
@@ -111,7 +114,7 @@ def case_of(order: OrderRequest, context: Context) -> Case:
         multiplier=positive(contract.multiplier) if contract is not None else None,
         limit=limit,
         price=price,
-        stop=None if price is None else stop_level(order, price, atr, tick),
+        stop=None if price is None or planned is None else stop_level(order, planned, atr, tick),
         exposure=exposure_of(order, context),
         equity_usd=equity,
         base_usd=None if equity is None else capital_base_usd(equity, context.profile),

@@ -47,10 +47,10 @@ def _rule(row: tuple[Reason, int, str, Callable[[Case], Finding]], number: int) 
 
 
 _TABLE: tuple[tuple[Reason, int, str, Callable[[Case], Finding]], ...] = (
-    (Reason.KILL, 423, "", gates.kill),
+    (Reason.KILL, 423, "T", gates.kill),  # rules 1 and 4: ADR 0080
     (Reason.MODE, 403, "", gates.mode),
     (Reason.NOT_ARMED, 503, "T", gates.armed),
-    (Reason.HALTED, 423, "", gates.halted),
+    (Reason.HALTED, 423, "T", gates.halted),
     (Reason.AUTH, 403, "", gates.subject),
     (Reason.DUPLICATE, 409, "", gates.duplicate),
     (Reason.SYMBOL, 400, "", validity.symbol),

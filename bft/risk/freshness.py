@@ -3,7 +3,8 @@
 Source: executor specification, section 4; strategies specification, sections 5 and 8.
 """
 
-from datetime import date, datetime
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 from bft.domain import sessions, xnys
@@ -13,11 +14,12 @@ from bft.risk.case import Case
 from bft.risk.finding import PASSED, Finding, blocked, judged, missing, passed
 from bft.risk.numbers import positive, seconds
 from bft.risk.profiles import DAY_TRADE, Profile
-from bft.risk.windows import closed_because, new_york_date
+from bft.risk.windows import closed_because, new_york_date, zone
 
 FIRST, LAST = date.fromisoformat(xnys.FIRST), date.fromisoformat(xnys.LAST)
 SKEW_S, SKEW_SAMPLES = 2.0, 3
 BAR_AGE_S, SIGNAL_AGE_S, AHEAD_S = 120.0, 300.0, 5.0
+SESSIONS_AHEAD = 10
 FAR_FROM_CLOSE_FRAC = Decimal("0.40")
 
 
@@ -40,13 +42,36 @@ def session(case: Case) -> Finding:
 
 def entries_open(profile: Profile, at: datetime) -> bool:
     """Whether any entry window is open, that of close-decided orders before the open included."""
+    return any(_admits(profile, at, close_decided=early) for early in (False, True))
+
+
+def entries_from(profile: Profile, at: datetime, *, close_decided: bool) -> datetime | None:
+    """From when entries of that kind may leave: `at` where they may, else within ten sessions."""
+    if _admits(profile, at, close_decided=close_decided):
+        return at
+    first = sessions.on_or_after(new_york_date(at))
+    days = [sessions.shift(first, number) for number in range(SESSIONS_AHEAD)]
+    starts = sorted(start for day in days for start in _starts(profile, day))
+    later = (start for start in starts if start > at)
+    return next((s for s in later if _admits(profile, s, close_decided=close_decided)), None)
+
+
+def _admits(profile: Profile, at: datetime, *, close_decided: bool) -> bool:
     if profile.ignore_session:
         return True
-    closed = [
-        closed_because(at, profile.times, close_decided=early, day_trade=False)
-        for early in (False, True)
-    ]
-    return None in closed and not _outside_hours(profile, at)
+    closed = closed_because(at, profile.times, close_decided=close_decided, day_trade=False)
+    return closed is None and not _outside_hours(profile, at)
+
+
+def _starts(profile: Profile, day: date) -> Iterator[datetime]:
+    """Instants of a session at which a window of a profile may begin."""
+    opens, times = sessions.open_at(day), profile.times
+    yield opens - timedelta(minutes=times.before_open_min or 0)
+    yield opens + timedelta(minutes=times.after_open_min or 0)
+    for hours in profile.hours:
+        midnight = datetime.combine(day, time(), zone(hours.timezone))
+        for window in hours.windows:
+            yield midnight + timedelta(minutes=window.start_min)
 
 
 def clock(case: Case) -> Finding:

@@ -101,6 +101,27 @@ def expected_price(order: OrderRequest, limit: Decimal | None, touch: Touch) -> 
     return None if start is None else start * (1 + order.side.sign * MARKET_MARGIN_FRAC)
 
 
+def planned_entry(
+    order: OrderRequest, limit: Decimal | None, touch: Touch, last_close: Decimal | None
+) -> Decimal | None:
+    """Price from which the bracket's levels are reckoned until the fill settles them.
+
+    The trigger of a stop order, else the market's price, or the limit where that is better: a stop
+    reckoned from a limit beyond the market could lie on its other side, and sell at once.
+    """
+    if order.order_type in {OrderType.STOP, OrderType.STOP_LIMIT}:
+        trigger = order.trigger_price_usd
+        if order.order_type is OrderType.STOP:
+            trigger = trigger or order.limit_price_usd
+        return positive(trigger)
+    market = (None if order.close_decided else touch.mid) or positive(order.ref_price_usd)
+    market = market or touch.mid or positive(last_close)
+    known = [price for price in (market, limit) if price is not None]
+    if not known:
+        return None
+    return min(known) if order.side is Side.BUY else max(known)
+
+
 def stop_level(
     order: OrderRequest, price: Decimal, atr: Decimal | None, tick_usd: Decimal | None
 ) -> Decimal | None:

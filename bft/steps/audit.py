@@ -4,7 +4,6 @@ Source: executor specification, section 13.
 """
 
 import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,9 +38,6 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
         name = f"{FOLDER}/audit_{_stamp(found['at'])}.md"
         objects = {name: ports.store.put(name, found["markdown"].encode())}
     failed = [check["name"] for check in checks if check["level"] == FAIL]
-    if not args.json:
-        for check in checks:
-            sys.stderr.write(f"[{check['level']}] {check['name']}: {check['text']}\n")
     return Summary(
         values={"report": name, "checks": checks, "failed": failed},
         rows=len(checks),

@@ -20,6 +20,7 @@ from bft.steps.asking import about, add_api, add_mode, answer, connect
 
 LOOK_S = 0.5
 OPTION = "OPT"
+CLOSING_STATES = ("RECONCILING", "ARMED", "DRAINING")
 DAY_KEY = "ledger/days/{}.json"
 Held = Mapping[str, Any]
 
@@ -63,6 +64,9 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         return Summary(values={**values, "closing": [], "left": len(meant)}, rows=len(meant))
     bodies = _by_position(meant) if args.due else [body]
     closing = [item for one in bodies for item in _closed(api, one)]
+    if not closing and not args.due and not args.all:
+        raise UsageError(_nothing(args, held))
+    _say_why_not(health, quiet=args.json or not closing)
     if not args.json:
         for item in closing:
             sys.stderr.write(f"{item['what']:<12}  {item['quantity']} {item['symbol']}\n")
@@ -103,6 +107,32 @@ def _wanted(args: argparse.Namespace) -> dict[str, Any]:
         "quantity": args.qty,
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+def _nothing(args: argparse.Namespace, held: Sequence[Held]) -> str:
+    """What is not there, and what is."""
+    kinds = {"shares": args.shares, "options": args.options}
+    what = [*(args.symbol or ()), *([args.strategy] if args.strategy else ())]
+    what += [name for name, asked in kinds.items() if asked]
+    have = ", ".join(sorted({str(row["symbol"]) for row in held})) or "nothing"
+    return f"{' '.join(what)}: no position and no pending entry of it; held: {have}"
+
+
+def _say_why_not(health: Mapping[str, Any], *, quiet: bool) -> None:
+    """Tell at once what keeps closing orders back; halts and the kill switch never do."""
+    state = str(health.get("session_state"))
+    if quiet:
+        return
+    if state not in CLOSING_STATES:
+        sys.stderr.write(
+            f"the broker session is {state}: nothing leaves before it is ARMED; the executor keeps "
+            "the order to close\n"
+        )
+    elif health.get("market_opens"):
+        sys.stderr.write(
+            f"the market is closed: it fills at the open, {health['market_opens']}; the executor "
+            "goes on by itself, --wait 0 does not wait\n"
+        )
 
 
 def _session(args: argparse.Namespace) -> dict[str, str]:
@@ -193,7 +223,8 @@ def _reconcile(
         sys.stderr.write(f"{len(differences)} differences of book and broker\n")
     error = None
     if differences:
-        text = "; ".join(str(difference) for difference in differences[:3])
+        told = (f"{d['symbol']}: book {d['book']}, broker {d['broker']}" for d in differences[:3])
+        text = "; ".join(told) + ("; ..." if len(differences) > 3 else "")
         error = f"book and broker differ: {text}; see bft status and bft ledger"
     return Summary(
         values={**about(health), **_session(args), "reconciliation": found, "day": sorted(kept)},

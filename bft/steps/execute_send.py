@@ -32,6 +32,8 @@ TRANSIENT = frozenset(
     }
 )
 """Reasons marked T in section 4: the same signal may be tried again until it expires."""
+UNTIL_A_PERSON_ACTS = frozenset({Reason.KILL, Reason.HALTED})
+"""Denied for now too, but nothing is gained by waiting: the next call sends it (ADR 0080)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,12 @@ class Outcome:
 
     @property
     def transient(self) -> bool:
-        """It may be tried again."""
+        """It may be tried again, in this call or a later one."""
+        return self.waits or self.word in UNTIL_A_PERSON_ACTS
+
+    @property
+    def waits(self) -> bool:
+        """It may pass within moments, by itself."""
         return self.word in TRANSIENT
 
     def shown(self) -> dict[str, Any]:
@@ -79,7 +86,7 @@ def send(
     end = time.monotonic() + wait_s
     found = _posted(api, rows)
     while True:
-        again = [place for place, outcome in enumerate(found) if outcome.transient]
+        again = [place for place, outcome in enumerate(found) if outcome.waits]
         left_s = end - time.monotonic()
         if not again or left_s < again_s:
             return found

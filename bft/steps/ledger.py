@@ -5,6 +5,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -250,8 +251,14 @@ def _signature(ports: Ports, args: argparse.Namespace, state: BookState) -> impo
         account=args.account or known[0],
         by=_given(args, "by"),
         note=_given(args, "note"),
-        at=ports.clock.now(),
+        at=_instant(ports, state),
     )
+
+
+def _instant(ports: Ports, state: BookState) -> datetime:
+    """Now by the book's own clock: a simulated one stands at its newest entry."""
+    last = ports.book.verify_chain(newest=1)
+    return last.entry.at if last and state.clock != "system" else ports.clock.now()
 
 
 def _contracts(state: BookState) -> dict[str, Contract]:

@@ -4,6 +4,7 @@ Source: house style, section 8: stdout is one JSON line for programs, a summary 
 """
 
 import json
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,7 +13,9 @@ from bft.domain.runs import Json
 from bft.steps.held_back import rule_text
 
 WIDTH = 80
-TELL_THEMSELVES = frozenset({"run", "status", "why", "execute", "workflow", "chain", "serve"})
+TELL_THEMSELVES = frozenset(
+    {"run", "status", "why", "execute", "workflow", "chain", "serve", "resume"}
+)
 """Verbs that write for people while they work."""
 HEAD = frozenset({"verb", "asof", "rows", "skipped", "seconds", "run_id", "cached", "error"})
 
@@ -171,6 +174,65 @@ def _plain(value: Any) -> str:
     return "none" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
+def _audit(line: Json) -> str:
+    """Every check once, what is wrong last: there people look."""
+    order = {"OK": 0, "WARN": 1, "FAIL": 2}
+    checks = sorted(line["checks"], key=lambda check: order[check["level"]])
+    told = [wrapped(f"[{check['level']}] {check['name']}: {check['text']}") for check in checks]
+    return "\n".join([*told, f"report: {line['report']}"])
+
+
+def _ledger(line: Json) -> str:
+    if "positions" in line:
+        return _listed("positions", line["positions"], _POSITION, right=("quantity", "cost"))
+    if "trades" in line:
+        return _listed("trades", line["trades"], _TRADE, right=("qty", "in", "out", "net USD"))
+    return _values(line)
+
+
+_POSITION = {
+    "symbol": "symbol",
+    "quantity": "qty",
+    "cost": "average_cost_usd",
+    "account": "account",
+    "since": "opened_at",
+}
+_TRADE = {
+    "entered": "entered_at",
+    "symbol": "symbol",
+    "side": "side",
+    "qty": "qty",
+    "in": "entry_price",
+    "out": "exit_price",
+    "net USD": "pnl_usd",
+    "outcome": "outcome",
+}
+
+
+def _listed(
+    what: str, rows: Sequence[Json], columns: Mapping[str, str], *, right: Sequence[str]
+) -> str:
+    """Rows of the book under short heads; `--json` has every column."""
+    if not rows:
+        return f"no {what}"
+    cells = [[_cell(row[name]) for name in columns.values()] for row in rows]
+    return table(tuple(columns), cells, right=right)
+
+
+def _cell(value: Any) -> str:
+    """A value in at most 12 characters: days of instants, cents from 10 on, else four places."""
+    text = "-" if value is None else str(value)
+    if _NUMBER.fullmatch(text):
+        places = 2 if abs(float(text)) >= 10 else 4
+        shown = f"{float(text):,.{places}f}"
+        return shown.rstrip("0").rstrip(".")
+    return text[:10] if _INSTANT.match(text) else text[:12]
+
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT")
+
+
 def _foot(line: Json) -> str:
     """Verb, day, rows, what was skipped and why, how long it took."""
     day = f" {line['asof']}" if line.get("asof") else ""
@@ -180,4 +242,9 @@ def _foot(line: Json) -> str:
     return wrapped(text + ("" if skipped == "none" else f"; skipped: {skipped}"))
 
 
-TELLERS: dict[str, Callable[[Json], str]] = {"models": _models, "gate": _gate}
+TELLERS: dict[str, Callable[[Json], str]] = {
+    "models": _models,
+    "gate": _gate,
+    "audit": _audit,
+    "ledger": _ledger,
+}

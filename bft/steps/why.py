@@ -11,13 +11,15 @@ from urllib.parse import quote
 
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps.asking import add_api, answer
+from bft.steps.why_told import brief
 
 WIDTH = 160
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `bft why`."""
-    parser.add_argument("id", help="of an order, intent, signal, execution or denial")
+    parser.add_argument("id", help="of anything, its beginning, or a symbol: its newest order")
+    parser.add_argument("--full", action="store_true", help="everything, not fifteen lines")
     add_api(parser)
 
 
@@ -31,7 +33,8 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     api = ports.executor(args.api_url)
     story: Mapping[str, Any] = answer(api.ask("GET", f"/v1/why/{quote(args.id, safe='')}"))
     if not args.json:
-        sys.stderr.write("\n".join(told(story)) + "\n")
+        lines = told(story) if args.full else brief(story)
+        sys.stderr.write("\n".join(lines) + "\n")
     return Summary(values={"why": story}, rows=sum(isinstance(v, list) for v in story.values()))
 
 
@@ -70,5 +73,5 @@ STEP = Step(
     run=run,
     outputs={"why": "signal, rules, sizes, bytes, reports, fills, exits"},
     settings=("api_url",),
-    code=("steps.why",),
+    code=("steps.why", "steps.why_told"),
 )

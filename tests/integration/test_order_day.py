@@ -98,7 +98,7 @@ def test_every_view_tells_the_same_story(day: Running) -> None:
         ("93", "112", "fill")  # 7 % and 12 % from the fill
     ]
 
-    _, by_order, err = day.bft("why", order["id"], "--root", day.root)
+    _, by_order, err = day.bft("why", order["id"], "--full", "--root", day.root)
     _, by_signal, _ = day.bft("why", order["signal_id"], "--root", day.root, "--json")
     story = by_order["why"]
     assert story | {"id": ""} == by_signal["why"] | {"id": ""}
@@ -106,6 +106,13 @@ def test_every_view_tells_the_same_story(day: Running) -> None:
     assert len(story["decisions"][0]["body"]["rules"]) == 32
     assert [e["price_usd"] for e in story["executions"]] == ["100"]
     assert "verdict pass" in err
+    for words in (("aapl",), (order["id"][:8],)):
+        _, found, err = day.bft("why", *words, "--root", day.root)
+        assert found["why"]["signal"] == story["signal"]
+        assert len(err.splitlines()) <= 15
+        assert "BUY 49 at 100\n" in err
+        assert "size: asked as many as risk lets, sent 49, filled 49" in err
+        assert "stop 49 at 93: ACKED" in err
 
 
 def test_mode_token_and_address_are_checked(day: Running) -> None:

@@ -88,7 +88,11 @@ def test_nights_signal_becomes_a_protected_position_and_is_closed(tmp_path: Path
             _story(run, sim, api)
     book = SqlBook(f"sqlite:///{root / 'state.db'}", at=OPEN)
     days = {row.entry.at.date() for row in book.journal()}
+    (counted,) = book.rows("limits_state", where={"scope": "account", "key": ACCOUNT})
     book.close()
+    assert (counted["entries"], counted["orders"]) == (1, 1)  # of 5 and 20 a day
+    assert counted["trading_day"] == OPEN.date().isoformat()
+    assert float(counted["realised_usd"]) > 0 > -float(counted["fees_usd"])
     assert days == {OPEN.date()}  # no entry bears the machine's time, the first ones neither
 
 

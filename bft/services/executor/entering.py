@@ -24,6 +24,7 @@ from bft.domain.trading import Direction, ExitPolicy, Instrument
 from bft.ledger.days import trading_day
 from bft.ledger.records import TradeFacts
 from bft.risk.context import Context
+from bft.risk.prices import planned_entry, touch_of
 from bft.services.executor.brackets import LegTerms, closing_leg
 from bft.services.executor.covers import Cover
 from bft.services.executor.desk import Desk
@@ -49,7 +50,7 @@ def bracket(
     """
     entry = entry_of(desk, order, contract, decided.decision)
     cover = _cover(desk, order, entry, decided.context)
-    price = _expected(entry, order, decided.context)
+    price = _planned(entry, order, decided.context)
     levels = exits.initial_levels(
         price,
         cover.policy,
@@ -182,17 +183,10 @@ def _premium_guards(policy: ExitPolicy, instrument: Instrument) -> ExitPolicy:
     )
 
 
-def _expected(entry: Intent, order: OrderRequest, context: Context) -> Decimal:
-    """Price at which the entry should fill: the market's, or its own where that is better.
-
-    The levels of the bracket start from it; the fill settles them.
-    """
-    mid = context.quote.mid_usd if context.quote else None
-    if entry.stop_price_usd is not None:
-        return entry.stop_price_usd
-    market = (None if order.close_decided else mid) or order.ref_price_usd or mid
-    market = market or context.symbol.last_close_usd
-    known = [price for price in (market, entry.limit_price_usd) if price is not None]
-    if not known:
+def _planned(entry: Intent, order: OrderRequest, context: Context) -> Decimal:
+    """Price that the bracket's levels start from, as risk reckoned it; the fill settles them."""
+    touch, close = touch_of(context.quote), context.symbol.last_close_usd
+    found = planned_entry(order, entry.limit_price_usd, touch, close)
+    if found is None:
         raise DataError("no price is known to place a stop from")
-    return min(known) if entry.side is Side.BUY else max(known)
+    return found

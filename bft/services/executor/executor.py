@@ -21,6 +21,7 @@ from bft.risk.overrides import overridden
 from bft.services.executor import kill_sources
 from bft.services.executor.adoption import Adoption
 from bft.services.executor.alerts import mail
+from bft.services.executor.belonging import check_day, check_owner, owner
 from bft.services.executor.cancelling import Cancelling
 from bft.services.executor.clocks import Skew
 from bft.services.executor.closing import Closing
@@ -59,14 +60,21 @@ class Executor:
 
         Raises:
             RefusedError: another executor holds the account, or the live lock says no.
+            ForeignStateError: the book is another account's, or of a later day.
             DataError: the journal's chain is broken.
             UnavailableError: the database does not answer.
         """
         check_route(parts.route, now=parts.clock.now())
         self._parts = parts
         parts.folder.mkdir(parents=True, exist_ok=True)
+        check_owner(parts.book, parts.route)
         lease = _acquire(parts)
         last, self._torn = whole(parts.book, at=parts.clock.now())
+        try:
+            check_day(last, now=parts.clock.now())
+        except RefusedError:
+            parts.book.release(lease)
+            raise
         state = load(parts.book, at=last.entry.at if last else None)
         process = Process(boot_id=parts.boot_id, lease_token=lease.token)
         writer = Writer(parts.book, clock=parts.clock, folder=parts.folder, offload=parts.offload)
@@ -159,6 +167,8 @@ class Executor:
                 lease_token=process.lease_token,
                 mode=desk.route.mode,
                 account=desk.account,
+                owner=owner(broker=desk.route.broker, account=desk.account),
+                clock=desk.route.clock,
             )
         )
         desk.note(*made)

@@ -190,7 +190,7 @@ class Facts:
     # the book
 
     def book(self, symbol: str) -> BookFacts:
-        """Positions, pending entries, the day's counters; rules 17, 18 read an underlying's."""
+        """Positions, pending entries, the day's counters; an underlying's for rules 17 and 18."""
         desk = self._desk
         day = desk.trading_day
         account = self._limits("account", desk.account, day)

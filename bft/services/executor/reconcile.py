@@ -239,15 +239,17 @@ class Reconciler:
                 continue
             found.append({"symbol": symbol, "book": str(book), "broker": str(broker)})
             full = snapshot.executions is not None
-            self._unexplained(con_id, symbol, broker - book, asked if full else None)
+            text = f"{symbol}: the book holds {book}, the broker {broker}"
+            self._unexplained((con_id, symbol, text), broker - book, asked if full else None)
         now = frozenset(str(difference["symbol"]) for difference in found)
         desk.disputed = now if snapshot.executions is not None else desk.disputed & now
         return found
 
     def _unexplained(
-        self, con_id: int, symbol: str, difference: Decimal, asked: float | None
+        self, what: tuple[int, str, str], difference: Decimal, asked: float | None
     ) -> None:
         """Only looks that brought the executions count; `asked` None: this one did not."""
+        con_id, symbol, text = what
         known, since = self._differs.get(con_id, (None, asked))
         if known != difference or since is None:
             self._differs[con_id] = (difference, asked)
@@ -255,7 +257,6 @@ class Reconciler:
             again = partial(self.query, executions=True)
             asyncio.get_running_loop().call_later(UNEXPLAINED_S + TURN_S, again)
         elif asked is not None and asked - since >= UNEXPLAINED_S:
-            text = f"{symbol}: the broker holds {difference:+} more than the book"
             self.fence(symbol, rule="position_mismatch", why=text, alert="PositionMismatch")
 
     def fence(self, symbol: str, *, rule: str, why: str, alert: str) -> None:

@@ -24,8 +24,16 @@ from typing import Any, TypeVar
 import uvicorn
 
 from bft import wiring
-from bft.domain.errors import BftError, ConfigError, RefusedError, UnavailableError
+from bft.domain.broker import SessionState
+from bft.domain.errors import (
+    BftError,
+    ConfigError,
+    ForeignStateError,
+    RefusedError,
+    UnavailableError,
+)
 from bft.domain.numbers import PORT, Number
+from bft.domain.roots import root_id
 from bft.ports import Book, Ports, Summary
 from bft.services.executor.api.app import build, build_health
 from bft.services.executor.api.auth import Keyring
@@ -144,6 +152,7 @@ class _Life:
             port=executor.desk.route.port or 0,
             credentials=bool(values.alpaca_key_id and values.alpaca_secret),
             telegram_secret=str.__str__(values.telegram_secret),
+            root_id=root_id(self._ports.store.root),
             telegram_users=frozenset(u.strip() for u in values.telegram_users.split(",") if u),
         )
         return Service(
@@ -178,7 +187,7 @@ class _Life:
             await server.up.wait()
         await executor.start()
         _collect_seldom()
-        sys.stderr.write(f"executor live on {self._url} ({_told(executor)})\n")
+        sys.stderr.write(f"executor listens on {self._url} ({_told(executor)})\n")
         sys.stderr.flush()
         stopped = asyncio.create_task(self._stop.wait())
         ends: set[asyncio.Future[Any]] = {stopped, executor.ended, *turning}
@@ -278,6 +287,8 @@ async def _leased(parts: Parts, *, patient: bool) -> Executor:
     while True:
         try:
             return Executor(parts, timer=loop.time)
+        except ForeignStateError:
+            raise
         except RefusedError:
             if loop.time() >= until:
                 raise
@@ -314,7 +325,13 @@ def _chosen(values: Settings, args: argparse.Namespace) -> Settings:
 def _told(executor: Executor) -> str:
     desk = executor.desk
     simulated = ", simulated" if desk.broker.simulated else ""
-    return f"{desk.route.mode}, account ...{desk.account[-3:]}, {desk.route.broker}{simulated}"
+    told = f"{desk.route.mode}, account ...{desk.account[-3:]}, {desk.route.broker}{simulated}"
+    if desk.broker.state is SessionState.ARMED or desk.route.broker == "paper":
+        return told
+    where = f" at port {desk.route.port}" if desk.route.port else ""
+    return (
+        f"{told}; broker {desk.broker.state}, connecting{where}: bft status says when it is ARMED"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ from bft.domain import sessions
 from bft.domain.broker import ErrorKind, ErrorReport, SessionNote, SessionReport, SessionState
 from bft.domain.orders import Contract, IntentState, Leg
 from bft.services.executor.desk import Desk
+from bft.services.executor.peer_clock import SIMULATED, said_kind
 from bft.services.executor.restart import in_restart_window
 from bft.services.executor.underlying import stock_of
 
@@ -22,7 +23,6 @@ REJECTS_WITHIN, REJECTS_LEAST, REJECTS_FRAC = timedelta(hours=1), 10, 0.05
 NOTES = {
     SessionNote.ID_ROLLBACK: "IdRollback",
     SessionNote.WRONG_ACCOUNT: "WrongAccount",
-    SessionNote.LOGIN_TOMORROW: "LoginTomorrow",
     SessionNote.APPROVAL_NEEDED: "ApprovalNeeded",
     SessionNote.CLIENT_ID_IN_USE: "BrokerDown",
 }
@@ -34,12 +34,15 @@ class Watching:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._away_since: float | None = None
+        self._login: str | None = None
         self._quoted: dict[int, tuple[datetime | None, float]] = {}
         self._errors: deque[tuple[float, int]] = deque(maxlen=ERRORS)
 
     def noted(self, report: SessionReport) -> None:
         """A session report with something people must know."""
-        if report.note is not None:
+        if report.note is SessionNote.LOGIN_TOMORROW:
+            self._login = report.reason  # told once the peer has said that it is no simulator
+        elif report.note is not None:
             self._desk.alert(NOTES[report.note], self._desk.account, report.reason)
 
     def erred(self, report: ErrorReport) -> None:
@@ -55,6 +58,7 @@ class Watching:
     def turn(self) -> None:
         """Tell what has gone on for too long."""
         self._session()
+        self._weekly_login()
         if sessions.is_open(self._desk.now):
             self._quotes()
             self._signals()
@@ -75,6 +79,14 @@ class Watching:
         elif desk.timer() - self._away_since > DOWN_S:
             text = f"the broker session is {desk.broker.state} for more than 60 s"
             desk.alert("BrokerDown", desk.account, text)
+
+    def _weekly_login(self) -> None:
+        kind = said_kind(self._desk.broker)
+        if self._login is None or not kind:
+            return
+        if kind != SIMULATED:
+            self._desk.alert("LoginTomorrow", self._desk.account, self._login)
+        self._login = None
 
     def _quotes(self) -> None:
         """Held symbols whose quote does not move, and underlyings that options are judged by."""

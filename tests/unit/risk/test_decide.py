@@ -31,8 +31,9 @@ from bft.risk.context import Context, Cooldown, Halt
 from bft.risk.decide import RULES, evaluate
 from bft.risk.profiles import PROFILES, Entry
 
+# section 4; kill and halted end with what holds them, so they are T (ADR 0080)
 SPEC = """
-kill 423 | mode 403 | not_armed 503 T | halted 423 | auth 403 | duplicate 409 | symbol 400
+kill 423 T | mode 403 | not_armed 503 T | halted 423 T | auth 403 | duplicate 409 | symbol 400
 validation 400 | session 400 T | clock 503 T | stale_data 400 T | stale_data 400 T
 price_collar 400 T | liquidity 400 T | confidence 400 | model_gate 409 | ticker_limit 400
 cooldown 400 | rate 429 T | daily_trades 400 | daily_loss 423 L | drawdown 423 L

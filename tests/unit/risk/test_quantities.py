@@ -58,6 +58,16 @@ def test_stock_sizes_by_hand(orders: dict[str, Any], contexts: dict[str, Any], q
     assert (decision.allowed, decision.qty) == (True, qty)
 
 
+def test_collared_entry_is_sized_to_the_stop_that_leaves_with_it() -> None:
+    """Limit 51.00 (mid 50 + 2 %), stop 25 % below 50 = 37.50: 500 / 13.50 = 37 shares, 499.50."""
+    asked = order(
+        limit_price_usd=None, ref_price_usd=D(50), exits=ExitPolicy(stop_frac=0.25), qty=0
+    )
+    decision = evaluate(asked, context())
+    assert (decision.limit_price_usd, decision.stop_price_usd) == (D(51), D("37.50"))
+    assert (decision.qty, decision.risk_usd) == (37, D("499.50"))
+
+
 def test_price_below_a_dollar_meets_the_share_cap_and_participation() -> None:
     """0.50 USD, stop 0.475: 500 / 0.025 = 20,000; 5,000 / 0.50 = 10,000; 1 % of 700,000 = 7,000."""
     penny = {

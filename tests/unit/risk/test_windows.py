@@ -11,7 +11,7 @@ from risk_cases import context, future_context, future_order, option_context, op
 from bft.domain.errors import ConfigError
 from bft.domain.orders import Verdict
 from bft.risk.decide import evaluate
-from bft.risk.freshness import entries_open
+from bft.risk.freshness import entries_from, entries_open
 from bft.risk.overrides import overridden
 from bft.risk.profiles import EQUITIES, FUTURES_NQ
 from bft.risk.windows import Hours, Window, parse_windows, trading_day
@@ -208,3 +208,25 @@ def test_unknown_time_zone_is_a_configuration_error() -> None:
 )
 def test_trading_day(at: str, futures: bool, day: date) -> None:
     assert trading_day(utc(at), futures=futures) == day
+
+
+@pytest.mark.parametrize(
+    ("at", "close_decided", "others"),
+    [
+        ("2025-06-03T12:00", "2025-06-03T12:45", "2025-06-03T13:35"),  # 08:00 New York, a Tuesday
+        ("2025-06-03T13:32", "2025-06-03T13:32", "2025-06-03T13:35"),
+        ("2025-06-03T14:00", "2025-06-03T14:00", "2025-06-03T14:00"),
+        ("2025-06-06T20:00", "2025-06-09T12:45", "2025-06-09T13:35"),  # over the weekend
+    ],
+)
+def test_entries_from_names_the_next_start_of_either_kind(
+    at: str, close_decided: str, others: str
+) -> None:
+    for early, told in ((True, close_decided), (False, others)):
+        assert entries_from(EQUITIES, utc(at), close_decided=early) == utc(told)
+
+
+def test_entries_from_reads_the_hours_of_futures() -> None:
+    """08:30 in Phoenix, after the window that ended at 08:00."""
+    found = entries_from(FUTURES_NQ, utc("2025-06-03T15:10"), close_decided=False)
+    assert found == utc("2025-06-03T15:30")

@@ -31,17 +31,26 @@ class Api:
     """Holds positions; each closing takes `slices` of what was asked, one a look."""
 
     url = "http://executor"
+    differences: Any = ()
+    result: Any = None
 
-    def __init__(self, *held: Any, sells: int = 1000) -> None:
+    def __init__(self, *held: Any, sells: int = 1000, **health: Any) -> None:
+        self.health = {"session_state": "ARMED", "market_opens": None} | health
         self.held, self.sells, self.bodies = list(held), sells, list[Any]()
 
     def ask(self, method: str, path: str, *, body: Any = None, **_: Any) -> Reply:
         if path == "/v1/health":
-            return Reply(status=200, body={"mode": "paper", "account": "PER", "simulated": True})
+            about = {"mode": "paper", "account": "PER", "simulated": True, **self.health}
+            return Reply(status=200, body=about)
+        if path == "/v1/reconcile":
+            self.result = {"differences": self.differences}
+            return Reply(status=202, body={})
+        if path == "/v1/reconcile/last":
+            return Reply(status=200, body={"result": self.result})
         if path == "/v1/close":
             self.bodies.append(body)
             item = {"symbol": "AAPL", "quantity": 1, "entry": None, "what": "exit"}
-            return Reply(status=202, body={"closing": [item]})
+            return Reply(status=202, body={"closing": [item] if self.held else []})
         if self.bodies:
             self._sell()
         return Reply(status=200, body={"positions": list(self.held)})
@@ -55,7 +64,11 @@ class Api:
 
 
 def run(root: Path, api: Api, *words: str) -> Summary:
-    args = arguments(close.STEP, "--wait", "0", *words, json=True, api_url="")
+    return told(root, api, *words, json=True)
+
+
+def told(root: Path, api: Api, *words: str, json: bool = False) -> Summary:
+    args = arguments(close.STEP, "--wait", "0", *words, json=json, api_url="")
     return close.STEP.run(make_ports(root, api=api), args, no_tick)
 
 
@@ -94,3 +107,36 @@ def test_more_than_is_held_waits_for_all_of_it(tmp_path: Path) -> None:
 def test_part_needs_one_symbol(tmp_path: Path, words: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="one --symbol"):
         run(tmp_path, Api(), *words)
+
+
+def test_nothing_held_of_what_is_named_is_said_with_what_is_held(tmp_path: Path) -> None:
+    api = Api()
+    with pytest.raises(UsageError, match="NOPE: no position and no pending entry of it; held: no"):
+        run(tmp_path, api, "--symbol", "NOPE")
+    assert run(tmp_path, api, "--due").exit_code == 0  # nothing due is a fine day
+
+
+@pytest.mark.parametrize(
+    ("health", "says"),
+    [
+        ({"session_state": "DOWN"}, "session is DOWN: nothing leaves before it is ARMED"),
+        ({"market_opens": "2026-01-06T14:30:00+00:00"}, "market is closed: it fills at the open"),
+    ],
+)
+def test_what_cannot_leave_now_is_told_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], health: dict[str, str], says: str
+) -> None:
+    told(tmp_path, Api(position("AAPL", 1), **health), "--symbol", "AAPL")
+    assert says in capsys.readouterr().err
+    told(tmp_path, Api(position("AAPL", 1)), "--symbol", "AAPL")
+    assert capsys.readouterr().err == "exit          1 AAPL\n"
+
+
+def test_differences_are_told_with_both_numbers(tmp_path: Path) -> None:
+    api = Api()
+    api.differences = [{"symbol": "AAPL", "book": "705", "broker": "0"}]
+    found = told(tmp_path, api, "--reconcile", "--wait", "5")
+    assert found.exit_code == 77
+    assert found.error == (
+        "book and broker differ: AAPL: book 705, broker 0; see bft status and bft ledger"
+    )

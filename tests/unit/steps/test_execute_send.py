@@ -66,6 +66,14 @@ def test_what_is_still_denied_when_the_wait_is_over_is_counted() -> None:
     assert counts(done)["transient_denied"] == 1
 
 
+def test_what_a_person_must_end_is_left_to_a_later_call() -> None:
+    halted = {"error": "halted", "outcome": "halted", "rule": 4, "message": "halt h: lunch"}
+    api = Scripted({"AAPL": [halted, SENT]})
+    done = send(api, [row("AAPL")], wait_s=5, again_s=0.001)
+    assert len(api.posted) == 1
+    assert counts(done)["transient_denied"] == 1
+
+
 @pytest.mark.parametrize(
     ("told", "word"),
     [

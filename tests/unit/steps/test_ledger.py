@@ -13,6 +13,7 @@ from books import AAPL, ACCOUNT, AT, FACTS, after, booked, fill, intent, round_t
 from fakes import FakePorts, FixedClock, arguments, make_ports, no_tick
 
 from bft.adapters.store.book import SqlBook
+from bft.domain.encoding import instant_text
 from bft.domain.errors import DataError, RefusedError, UsageError
 from bft.domain.journal import lease_name
 from bft.ledger import entries
@@ -108,6 +109,20 @@ def test_adjust_is_signed_once_and_needs_the_lease(ports: FakePorts) -> None:
     assert run(ports, "verify").exit_code == 0
     (row,) = ports.book.rows("adjustments")
     assert (row["by"], row["note"], row["qty"]) == ("ann", "gift", "-10")
+
+
+def test_adjust_of_a_simulated_day_stays_on_it(ports: FakePorts) -> None:
+    """The machine's date would be a later day, which the next start refuses (ADR 0080)."""
+    at = after(120)
+    owned = {"owner": f"ib, account {ACCOUNT}", "clock": "gateway"}
+    boot = entries.boot(at, boot_id="b", lease_token=1, mode="paper", account=ACCOUNT, **owned)
+    ports.book.commit([Page(entries=[boot], rows=apply(BookState(), boot))], now=at)
+    ports.clock = FixedClock(after(400 * 86_400))
+    words = ["adjust", "--symbol", "AAPL", "--qty", "-10", "--by", "ann", "--note", "gift"]
+    run(ports, *words)
+    (row,) = ports.book.rows("adjustments")
+    assert row["at"] == instant_text(at)
+    assert run(ports, "verify").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -56,3 +56,47 @@ def test_long_values_are_folded_and_paths_stay_whole() -> None:
 
 def test_verbs_that_write_while_they_work_say_nothing_again() -> None:
     assert told("execute", line("execute", sent=1)) == ""
+
+
+def test_book_is_told_in_tables_of_eighty_columns() -> None:
+    position = {
+        "account": "DU0000001",
+        "symbol": "AAPL",
+        "qty": "1049",
+        "average_cost_usd": "100.1234567891",
+        "opened_at": "2026-01-05T14:36:00.000000+00:00",
+        "contract": {"con_id": 1},
+    }
+    text = told("ledger", {"verb": "ledger", "rows": 1, "positions": [position]})
+    assert text.splitlines()[:2] == [
+        "symbol  quantity    cost  account    since",
+        "AAPL       1,049  100.12  DU0000001  2026-01-05",
+    ]
+    trade = {
+        "entered_at": "2026-01-05T14:36:00.000000+00:00",
+        "symbol": "AAPL260220C0",
+        "side": "BUY",
+        "qty": "1049",
+        "entry_price": "100.1234567891",
+        "exit_price": "104.1234567891",
+        "pnl_usd": "-12345.678901",
+        "r_multiple": "-1.000000001",
+        "outcome": "manual_exit",
+    }
+    text = told("ledger", {"verb": "ledger", "rows": 1, "trades": [trade]})
+    assert max(map(len, text.splitlines())) <= 80
+    assert "-12,345.68" in text
+    assert told("ledger", {"verb": "ledger", "trades": []}).startswith("no trades\n")
+
+
+def test_each_check_of_the_audit_is_told_once_the_worst_last() -> None:
+    checks = [
+        {"level": "WARN", "name": "recent", "text": "3 trades in the last 30 days"},
+        {"level": "OK", "name": "rr", "text": "0 rows without target"},
+    ]
+    text = told("audit", {"verb": "audit", "checks": checks, "report": "audit/a.md", "failed": []})
+    assert text.splitlines()[:3] == [
+        "[OK] rr: 0 rows without target",
+        "[WARN] recent: 3 trades in the last 30 days",
+        "report: audit/a.md",
+    ]

@@ -24,6 +24,7 @@ from bft.services.executor.protection import unprotected_qty
 router = APIRouter(tags=["audit"])
 OLD = timedelta(days=1)
 MENTIONS = 500
+LEAST_PREFIX = 4
 CSV: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
     204: {"description": "the trade log is empty"},
@@ -70,7 +71,10 @@ class AuditReport(BaseModel):
 
 @router.get("/v1/why/{id}", response_model=Why, responses=errors(404))
 async def why(request: Request, id: str, _: Reads) -> JSONResponse:
-    """The whole story of an order, signal, execution or denial."""
+    """The whole story of an order, signal, execution or denial.
+
+    By any id of it, the beginning of one, or a symbol: then its newest order.
+    """
     service = service_of(request)
     signal_id = await _signal_id(service, id)
     if signal_id is not None:
@@ -126,7 +130,29 @@ async def _signal_id(service: Service, name: str) -> str | None:
     rows = await service.rows("executions", where={"exec_id": name})
     if rows and rows[0]["intent_id"]:
         return await _signal_id(service, rows[0]["intent_id"])
+    return await _newest(service, name) or await _beginning(service, name)
+
+
+async def _newest(service: Service, symbol: str) -> str | None:
+    """The signal of a symbol's newest order, else of its newest denial."""
+    for table in ("intents", "denials"):
+        where = {"symbol": symbol.upper()}
+        rows = await service.rows(table, where=where, newest_first=True, limit=1)
+        if rows:
+            return str(rows[0]["signal_id"])
     return None
+
+
+async def _beginning(service: Service, text: str) -> str | None:
+    """The one signal an id of which begins so, among orders in memory and the newest denials."""
+    if len(text) < LEAST_PREFIX:
+        return None
+    orders = service.desk.state.intents.values()
+    ids = [(i.signal_id, (i.signal_id, i.intent_id)) for i in orders]
+    denied = await service.rows("denials", newest_first=True, limit=MENTIONS)
+    ids += [(r["signal_id"], (r["signal_id"], r["decision_id"])) for r in denied]
+    found = {signal for signal, names in ids if any(name.startswith(text) for name in names)}
+    return found.pop() if len(found) == 1 else None
 
 
 @router.get("/v1/logs/trades", response_model=TradeLog, responses=errors())

@@ -1,6 +1,6 @@
 """Health: whether the process lives, is able, may open. Source: executor specification, 1."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,7 +11,7 @@ from bft.domain import sessions, xnys
 from bft.domain.broker import SessionState
 from bft.domain.errors import BftError
 from bft.domain.orders import IntentState
-from bft.risk.freshness import entries_open
+from bft.risk.freshness import entries_from, entries_open
 from bft.services.executor.api.service import Service, service_of
 from bft.services.executor.desk import HEARTBEAT_S
 
@@ -38,7 +38,11 @@ class Ready(BaseModel):
 
 
 class Health(BaseModel):
-    """A summary for people."""
+    """A summary for people.
+
+    `note` says from when entries may leave that may not yet; `market_opens` is null while the
+    market is open; `root` tells one root from another, not where it lies.
+    """
 
     status: str
     service: str
@@ -51,6 +55,9 @@ class Health(BaseModel):
     session_state: str
     may_open: bool
     reasons: list[str]
+    note: str
+    market_opens: datetime | None
+    root: str
 
 
 def checks(service: Service) -> dict[str, bool]:
@@ -92,7 +99,9 @@ def reasons(service: Service) -> list[str]:
         if (halt.scope, halt.key) in broad
     ]
     if not entries_open(desk.profile, service.now):
-        found.append("outside the entry windows")
+        opens = entries_from(desk.profile, service.now, close_decided=True)
+        following = f", next {_local(opens)}" if opens else ""
+        found.append(f"outside the entry windows{following}")
     found += [f"check {name}" for name, good in checks(service).items() if not good]
     return found
 
@@ -115,7 +124,29 @@ def summary(service: Service) -> dict[str, Any]:
         "session_state": desk.broker.state.value,
         "may_open": not why,
         "reasons": why,
+        "note": _note(service) if not why else "",
+        "market_opens": None if sessions.is_open(service.now) else _market_opens(service.now),
+        "root": about.root_id,
     }
+
+
+def _note(service: Service) -> str:
+    """From when entries may leave that were not decided at a close, where others may already."""
+    profile, now = service.desk.profile, service.now
+    starts = entries_from(profile, now, close_decided=False)
+    if starts is None or starts <= now:
+        return ""
+    return f"for entries decided at a close; others from {_local(starts)}"
+
+
+def _market_opens(now: datetime) -> str:
+    day = sessions.on_or_after(now.astimezone(sessions.NEW_YORK).date())
+    opens = sessions.open_at(day)
+    return (opens if opens > now else sessions.open_at(sessions.shift(day, 1))).isoformat()
+
+
+def _local(at: datetime) -> str:
+    return f"{at.astimezone(sessions.NEW_YORK):%a %H:%M} New York"
 
 
 @router.get("/v1/health/live", response_model=Live, responses={503: {"model": Live}})

@@ -42,6 +42,7 @@ class About:
     credentials: bool = False
     telegram_secret: str = ""
     telegram_users: frozenset[str] = frozenset()
+    root_id: str = ""
 
 
 Command = Callable[[list[str]], Awaitable[tuple[int, dict[str, Any]]]]

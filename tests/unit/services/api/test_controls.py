@@ -46,6 +46,38 @@ def test_halt_stops_entries_until_an_admin_resumes(tmp_path: Path) -> None:
     armed(tmp_path, then)
 
 
+@pytest.mark.parametrize(
+    ("shut", "opened", "reason"),
+    [
+        (
+            ("POST", "/v1/halt", {"scope": "account", "reason": "lunch"}),
+            ("POST", "/v1/resume"),
+            "halted",
+        ),
+        (("POST", "/v1/kill", {}), ("DELETE", "/v1/kill"), "kill"),
+    ],
+)
+def test_signal_denied_while_shut_is_sent_once_it_is_open(
+    tmp_path: Path, shut: tuple[str, str, Any], opened: tuple[str, str], reason: str
+) -> None:
+    """Its key is not spent on a denial that ends with what holds it."""
+
+    async def then(api: Api) -> None:
+        body = {"signals": [signal(signal_id="s1")]}
+        made = (await api.ask(*shut)).json()
+        (row,) = (await api.ask("POST", "/v1/signals", body)).json()["rows"]
+        assert row["error"] == reason
+        await api.service.desk.writer.flush()
+        (told,) = (await api.ask("GET", "/v1/denials")).json()["rows"]
+        assert (told["reason"], told["transient"]) == (reason, True)
+        confirm = made.get("halt_id") or made["generation"]
+        assert (await api.ask(*opened, {"confirm": confirm})).status_code == 200
+        (row,) = (await api.ask("POST", "/v1/signals", body)).json()["rows"]
+        assert row["outcome"] == "accepted"
+
+    armed(tmp_path, then)
+
+
 def test_config_holds_over_a_restart_and_is_taken_back(tmp_path: Path) -> None:
     async def then(api: Api) -> None:
         made = await api.ask("PUT", "/v1/config", {"max_trades_per_day": 0})
@@ -212,7 +244,7 @@ def test_entries_close_with_the_session(tmp_path: Path) -> None:
         await api.world.at(CLOSE - timedelta(minutes=9))
         api.service.probed = (api.service.desk.timer(), 0.0)
         shut = (await api.client.get("/v1/health/ready")).json()
-        assert shut["reasons"] == ["outside the entry windows"]
+        assert shut["reasons"] == ["outside the entry windows, next Tue 08:45 New York"]
 
     armed(tmp_path, then)
 

@@ -41,7 +41,7 @@
       const text = await got.text();
       if (!dialog.open) board.innerHTML = text;
       last = Date.now();
-      fresh.textContent = "live";
+      fresh.textContent = "connected";
       fresh.className = "";
     } catch {
       fresh.textContent = `no answer for ${Math.round((Date.now() - last) / 1000)} s`;

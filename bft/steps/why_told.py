@@ -1,0 +1,102 @@
+"""The story of an order in at most fifteen lines, for people.
+
+Source: executor specification, section 13.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+Row = Mapping[str, Any]
+MOST, WIDTH, SHOWN = 15, 100, 3
+
+
+def brief(story: Row) -> list[str]:
+    """Signal, verdict with the rules that blocked or came nearest, sizes, fills, exits."""
+    lines = [*_signal(story), *_decisions(story), *_sizes(story), *_fills(story), *_exits(story)]
+    return [line[:WIDTH] for line in lines[: MOST - 1]] + ["all of it: --full, or --json"]
+
+
+def _signal(story: Row) -> Iterator[str]:
+    signal = story["signal"]
+    if signal:
+        what = f"{signal['symbol']} {signal['side'] or signal['kind']}"
+        yield f"{what} by {signal['strategy_id'] or signal['source']}, signal {signal['signal_id']}"
+
+
+def _decisions(story: Row) -> Iterator[str]:
+    """The newest decision, with what stood against it, or what it came nearest to."""
+    rows = sorted(story["decisions"], key=lambda row: str(row["at"]))
+    if not rows:
+        return
+    last = rows[-1]
+    rules = last["body"]["rules"]
+    failed = [rule for rule in rules if rule["verdict"] != "pass"]
+    verdict = "allowed" if last["allowed"] else f"denied: {last['body']['reason']}"
+    times = f", decided {len(rows)} times" if len(rows) > 1 else ""
+    yield f"{str(last['at'])[:19]} {verdict}{times}"
+    for rule in failed[:SHOWN]:
+        yield f"  {_rule(rule)}: {rule['verdict']}"
+    for rule in [] if failed else _nearest(rules):
+        yield f"  {_rule(rule)}"
+
+
+def _rule(rule: Row) -> str:
+    told = f"rule {rule['number']} {rule['rule']}"
+    if rule["value"] is not None:
+        told += f" {_plain(rule['value'])}"
+        told += f" of {_plain(rule['limit'])}" if rule["limit"] is not None else ""
+    return f"{told} ({rule['note']})" if rule["note"] else told
+
+
+def _nearest(rules: Sequence[Row]) -> list[Row]:
+    """Rules that used most of their limit."""
+    used = ((share, rule) for rule in rules if (share := _share(rule)) is not None)
+    return [rule for _, rule in sorted(used, key=lambda pair: -pair[0])[:SHOWN]]
+
+
+def _share(rule: Row) -> Decimal | None:
+    try:
+        value, limit = Decimal(str(rule["value"])), Decimal(str(rule["limit"]))
+    except InvalidOperation:
+        return None
+    return value / limit if limit > 0 and 0 <= value <= limit else None
+
+
+def _plain(value: object) -> str:
+    """A number without noise; whatever else as it is."""
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return str(value)
+    return f"{number.quantize(Decimal('0.0001')).normalize():f}" if number.is_finite() else "none"
+
+
+def _sizes(story: Row) -> Iterator[str]:
+    entries = [row for row in story["intents"] if row["leg"] == "entry"]
+    for row in entries[:1]:
+        body: Row = next((d["body"] for d in story["decisions"] if d["allowed"]), {})
+        asked = body.get("qty_requested") or "as many as risk lets"
+        risk = body.get("risk_usd")
+        told = f"size: asked {asked}, sent {row['qty']}, filled {row['filled_qty']}"
+        told += f"; at most {_plain(risk)} USD at risk" if risk is not None else ""
+        yield f"{told}; {row['order_type']} {row['limit_price_usd'] or ''} {row['state']}"
+
+
+def _fills(story: Row) -> Iterator[str]:
+    rows = sorted(story["executions"], key=lambda row: str(row["at"]))
+    for row in rows[:SHOWN]:
+        yield f"{str(row['at'])[:19]} {row['side']} {row['qty']} at {_plain(row['price_usd'])}"
+    if len(rows) > SHOWN:
+        yield f"  and {len(rows) - SHOWN} fills more"
+
+
+def _exits(story: Row) -> Iterator[str]:
+    legs = [row for row in story["intents"] if row["leg"] != "entry"]
+    for row in legs[-SHOWN:]:
+        price = row["stop_price_usd"] or row["limit_price_usd"] or "the market"
+        yield f"{row['leg']} {row['qty']} at {price}: {row['state']}"
+    for row in story["trade"][:1]:
+        if row["outcome"]:
+            pnl = "" if row["pnl_usd"] is None else f", {_plain(row['pnl_usd'])} USD net"
+            yield f"trade: {row['outcome']}{pnl}"

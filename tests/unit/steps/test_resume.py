@@ -1,0 +1,113 @@
+"""`bft resume`: which halts there are, and the end of one."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import arguments, make_ports, no_tick
+
+from bft.domain.errors import UnavailableError, UsageError
+from bft.domain.roots import root_id
+from bft.flow import executor
+from bft.ports import Summary
+from bft.ports.executor import Reply
+from bft.steps import resume
+
+
+def halt(name: str) -> dict[str, Any]:
+    return {
+        "halt_id": name,
+        "scope": "symbol",
+        "key": "AAPL",
+        "reason": "rumour",
+        "set_by": "ada",
+        "until": None,
+    }
+
+
+class Api:
+    """Holds halts; one that is resumed is over."""
+
+    url = "http://executor"
+
+    def __init__(self, *names: str) -> None:
+        self.held, self.bodies = [halt(name) for name in names], list[Any]()
+
+    def ask(self, _method: str, path: str, *, body: Any = None, **_: Any) -> Reply:
+        if path == "/v1/resume":
+            self.bodies.append(body)
+            return Reply(status=200, body=halt(body["confirm"]))
+        told: dict[str, Any] = {
+            "/v1/health": {"may_open": False, "reasons": ["halt"], "mode": "paper"},
+            "/v1/positions": {"positions": []},
+            "/v1/orders?limit=1000": {"orders": []},
+            "/v1/kill": {"latched": True, "generation": 3, "sources": ["file"]},
+            "/v1/halts": {"halts": self.held},
+            "/v1/events?limit=1000": {"rows": []},
+        }
+        return Reply(status=200, body=told[path])
+
+
+def run(root: Path, api: Api, *words: str) -> Summary:
+    args = arguments(resume.STEP, *words, api_url="", json=False)
+    return resume.STEP.run(make_ports(root, api=api), args, no_tick)
+
+
+def test_without_an_id_halts_are_listed_with_their_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api = Api("manual:symbol:A B:1", "other")
+    assert len(run(tmp_path, api).values["halts"]) == 2
+    err = capsys.readouterr().err
+    assert "halt: symbol AAPL: rumour (by ada)" in err
+    assert "  bft resume 'manual:symbol:A B:1'\n" in err
+    assert api.bodies == []
+
+
+def test_halt_is_named_whole_or_by_how_it_begins(tmp_path: Path) -> None:
+    api = Api("manual:1", "drawdown:1")
+    left = run(tmp_path, api, "draw", "--note", "looked").values["halts"]
+    assert api.bodies == [{"confirm": "drawdown:1", "note": "looked"}]
+    assert [row["halt_id"] for row in left] == ["manual:1"]
+
+
+@pytest.mark.parametrize(("text", "told"), [("man", "several halts"), ("x", "no halt in force")])
+def test_what_names_no_single_halt_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(UsageError, match=f"{told}.*manual:1, manual:2"):
+        run(tmp_path, Api("manual:1", "manual:2"), text)
+
+
+def test_status_shows_how_an_admin_ends_halts_and_kill(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = executor.standing(Api("manual:1"), "s3://other")
+    told |= {"simulated": True, "account": "PER", "session_state": "ARMED"}
+    executor.say(told)
+    err = capsys.readouterr().err
+    assert "halt: symbol AAPL: rumour\n    bft resume manual:1\n" in err
+    assert "kill switch: latched (file)\n    bft kill --clear 3\n" in err
+
+
+def test_executor_of_another_root_is_told_and_not_taken_for_ones_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Other(Api):
+        url = "http://127.0.0.1:9001"
+        told = "0123456789abcdef"
+
+        def ask(self, method: str, path: str, **more: Any) -> Reply:
+            if path == "/v1/health":
+                body = {"root": self.told, "mode": "paper", "account": "001", "may_open": True}
+                return Reply(status=200, body=body)
+            return super().ask(method, path, **more)
+
+    told = executor.standing(Other(), str(tmp_path))
+    assert told["foreign"]
+    assert "positions" not in told
+    executor.say(told)
+    assert "belongs to another root" in capsys.readouterr().err
+    with pytest.raises(UnavailableError, match="another root"):
+        executor.check(told)
+    own = Other()
+    own.told = root_id(str(tmp_path))
+    assert "foreign" not in executor.standing(own, str(tmp_path))

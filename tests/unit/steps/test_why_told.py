@@ -1,0 +1,45 @@
+"""The story of a denial, and of which rules an order came nearest to, in few lines."""
+
+from typing import Any
+
+from bft.steps.why_told import brief
+
+
+def rule(number: int, verdict: str = "pass", **more: Any) -> dict[str, Any]:
+    told = {"number": number, "rule": f"r{number}", "verdict": verdict}
+    return told | {"value": None, "limit": None, "note": ""} | more
+
+
+def story(*rules: dict[str, Any], allowed: bool) -> dict[str, Any]:
+    body = {"rules": list(rules), "reason": None if allowed else "halted", "qty_requested": 0}
+    return {
+        "signal": {"symbol": "AAPL", "side": "BUY", "strategy_id": "s", "signal_id": "x"},
+        "decisions": [{"at": "2026-01-05T14:36:00+00:00", "allowed": allowed, "body": body}],
+        **{key: [] for key in ("intents", "executions", "trade")},
+    }
+
+
+def test_denial_names_the_rules_that_failed_with_their_numbers() -> None:
+    told = brief(story(rule(1), rule(4, "block", value=3, limit=2, note="halt h"), allowed=False))
+    assert told == [
+        "AAPL BUY by s, signal x",
+        "2026-01-05T14:36:00 denied: halted",
+        "  rule 4 r4 3 of 2 (halt h): block",
+        "all of it: --full, or --json",
+    ]
+
+
+def test_what_passed_is_told_by_the_tightest_rules() -> None:
+    rules = [
+        rule(24, value=1, limit=10),
+        rule(26, value="4998.00", limit="5000"),
+        rule(28, value="0.5", limit=1),
+        rule(29, value=2, limit=100),
+        rule(13, value="text", limit=1),
+    ]
+    told = brief(story(*rules, allowed=True))
+    assert told[2:5] == [
+        "  rule 26 r26 4998 of 5000",
+        "  rule 28 r28 0.5 of 1",
+        "  rule 24 r24 1 of 10",
+    ]
