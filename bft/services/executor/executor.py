@@ -39,7 +39,7 @@ from bft.services.executor.marker import Process, SendMarker
 from bft.services.executor.opening import Opening
 from bft.services.executor.option_facts import OptionDesk
 from bft.services.executor.parts import Parts
-from bft.services.executor.peer_clock import follow
+from bft.services.executor.peer_clock import sample
 from bft.services.executor.reconcile import Reconciler
 from bft.services.executor.recovery import recovered, restored, whole
 from bft.services.executor.sending import Sender
@@ -143,7 +143,7 @@ class Executor:
             (self._every(RESERVE_S, desk.writer.mend), "reserve"),
             (self._every_async(REFERENCE_S, self.refresh), "reference"),
             (self._every_async(REFERENCE_S, self.options.refresh), "option chains"),
-            (self._every_async(SKEW_S, self._sample_clock), "clock"),
+            (self._every_async(SKEW_S, partial(sample, desk)), "clock"),
             (self._every_async(OUTBOX_S, self._deliver), "outbox"),
             (self._every_async(PRUNE_S, self._prune), "prune"),
         ]
@@ -234,7 +234,7 @@ class Executor:
     async def _arm(self) -> None:
         self._follow_held()
         try:
-            await self._sample_clock()
+            await sample(self.desk)
             self._check_peer()
             await self._night_read.wait()  # else rule 7 would deny for good what is only unread
             await self.reconciler.arm()
@@ -324,17 +324,6 @@ class Executor:
             self.desk.reference = await self._parts.load_reference(held)
         finally:
             self._night_read.set()
-
-    async def _sample_clock(self) -> None:
-        desk = self.desk
-        if not desk.broker.state.may_cancel and desk.broker.state is not SessionState.SYNCING:
-            return
-        told = await desk.broker.broker_time()
-        follow(desk.clock, desk.route.clock, desk.broker, told)
-        desk.skew.sample((told - desk.now).total_seconds())
-        if desk.skew.broken and desk.skew.samples_s:
-            text = f"the broker's clock differs by {desk.skew.samples_s[-1]:+.1f} s"
-            desk.alert("ClockSkew", desk.account, text)
 
     async def _prune(self) -> None:
         """Forget answered keys, delivered notifications and snapshots that are old enough."""

@@ -11,6 +11,7 @@ from bft.domain.broker import SessionState
 from bft.domain.errors import ConfigError, UnavailableError
 from bft.ports import Broker, BrokerHooks, Clock
 from bft.services.executor.clocks import ShiftedClock
+from bft.services.executor.desk import Desk
 
 READER_ID = 90  # ad hoc, reads only; executor specification, section 7.1
 SIMULATED = "SIMULATED"
@@ -53,6 +54,18 @@ async def peer_time(broker: Broker, *, patience_s: float = PATIENCE_S) -> dateti
             "leave --clock away"
         )
     return told
+
+
+async def sample(desk: Desk) -> None:
+    """Ask the broker's time: how far it differs, and where the clock follows a simulated peer."""
+    if not desk.broker.state.may_cancel and desk.broker.state is not SessionState.SYNCING:
+        return
+    told = await desk.broker.broker_time()
+    follow(desk.clock, desk.route.clock, desk.broker, told)
+    desk.skew.sample((told - desk.now).total_seconds())
+    if desk.skew.broken and desk.skew.samples_s:
+        text = f"the broker's clock differs by {desk.skew.samples_s[-1]:+.1f} s"
+        desk.alert("ClockSkew", desk.account, text)
 
 
 def follow(clock: Clock, name: str, broker: Broker, told: datetime) -> None:
