@@ -150,7 +150,8 @@ async def _beginning(service: Service, text: str) -> str | None:
     orders = service.desk.state.intents.values()
     ids = [(i.signal_id, (i.signal_id, i.intent_id)) for i in orders]
     denied = await service.rows("denials", newest_first=True, limit=MENTIONS)
-    ids += [(r["signal_id"], (r["signal_id"], r["decision_id"])) for r in denied]
+    # a body refused unread has no signal: all those are no one story
+    ids += [(r["signal_id"], (r["signal_id"], r["decision_id"])) for r in denied if r["signal_id"]]
     found = {signal for signal, names in ids if any(name.startswith(text) for name in names)}
     return found.pop() if len(found) == 1 else None
 
