@@ -99,12 +99,15 @@ def signal(**changes: Any) -> dict[str, Any]:
 
 
 def armed(folder: Path, then: Callable[[Api], Awaitable[None]], **changes: Any) -> None:
-    """Run a test against an armed API with a price for AAPL, six minutes into the session."""
+    """Run a test against an armed API with a price for AAPL, six minutes into the session.
+
+    `starts` is another instant: hours of a quiet session take a minute.
+    """
 
     async def main() -> None:
         about = changes.pop("about", {})
         reads, kind = changes.pop("open_reads", False), changes.pop("kind", World)
-        clock = LoopClock(OPEN + timedelta(minutes=6))
+        clock = LoopClock(changes.pop("starts", OPEN + timedelta(minutes=6)))
         api = Api(kind(folder=folder, clock=clock, **changes), about, open_reads=reads)
         await api.up()
         await api.world.until_armed()

@@ -246,7 +246,7 @@ def test_entries_close_with_the_session(tmp_path: Path) -> None:
         shut = (await api.client.get("/v1/health/ready")).json()
         assert shut["reasons"] == ["outside the entry windows, next Tue 08:45 New York"]
 
-    armed(tmp_path, then)
+    armed(tmp_path, then, starts=CLOSE - timedelta(minutes=20))
 
 
 def test_model_routes(tmp_path: Path) -> None:
