@@ -58,6 +58,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         return _reconcile(ports, api, args, health)
     held = _positions(api)
     meant = [row for row in held if _due(row)] if args.due else _meant(held, args)
+    _check_qty(args, meant)
     shown = [{"symbol": row["symbol"], "quantity": row["quantity"]} for row in meant]
     values = {**about(health), **_session(args), "positions": shown, "dry_run": args.dry_run}
     if args.dry_run:
@@ -107,6 +108,13 @@ def _wanted(args: argparse.Namespace) -> dict[str, Any]:
         "quantity": args.qty,
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+def _check_qty(args: argparse.Namespace, meant: Sequence[Held]) -> None:
+    """A part is a part: a zero too many must not sell all."""
+    units = sum(_units(row) for row in meant)
+    if args.qty and meant and args.qty > units:
+        raise UsageError(f"--qty {args.qty}: {units} are held; without --qty all of them leave")
 
 
 def _nothing(args: argparse.Namespace, held: Sequence[Held]) -> str:

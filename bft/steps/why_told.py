@@ -9,6 +9,7 @@ from typing import Any
 
 Row = Mapping[str, Any]
 MOST, WIDTH, SHOWN = 15, 100, 3
+ENDED = frozenset({"FILLED", "CANCELLED", "REJECTED", "EXPIRED", "LAPSED"})
 
 
 def brief(story: Row) -> list[str]:
@@ -93,9 +94,14 @@ def _fills(story: Row) -> Iterator[str]:
 
 def _exits(story: Row) -> Iterator[str]:
     legs = [row for row in story["intents"] if row["leg"] != "entry"]
-    for row in legs[-SHOWN:]:
+    live = [row for row in legs if row["state"] not in ENDED]
+    ended = [row for row in legs if row["state"] in ENDED and int(row["filled_qty"])]
+    shown = (live + ended[::-1])[: SHOWN + 1]
+    for row in shown:
         price = row["stop_price_usd"] or row["limit_price_usd"] or "the market"
         yield f"{row['leg']} {row['qty']} at {price}: {row['state']}"
+    if len(legs) > len(shown):
+        yield f"  and {len(legs) - len(shown)} orders more, --full"
     for row in story["trade"][:1]:
         if row["outcome"]:
             pnl = "" if row["pnl_usd"] is None else f", {_plain(row['pnl_usd'])} USD net"

@@ -65,7 +65,8 @@ def _story(run: Running, api: httpx.Client) -> None:
 
     def protected() -> bool:
         held = api.get("/v1/positions").json()["positions"]
-        return [(p["underlying"], p["protected_quantity"]) for p in held] == [("AAPL", 2)]
+        shown = [(p["underlying"], p["protected_quantity"], len(p["exits"])) for p in held]
+        return shown == [("AAPL", 2, 1)]
 
     until(protected, seconds=20)
     (exit_,) = api.get("/v1/positions").json()["positions"][0]["exits"]

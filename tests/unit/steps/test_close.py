@@ -90,9 +90,11 @@ def test_part_is_done_when_so_many_are_gone(tmp_path: Path) -> None:
     assert (told.values["left"], told.exit_code) == (1, 75)
 
 
-def test_more_than_is_held_waits_for_all_of_it(tmp_path: Path) -> None:
-    api = Api(position("AAPL", 10), sells=9)
-    assert run(tmp_path, api, "--symbol", "AAPL", "--qty", "99").exit_code == 75
+def test_more_than_is_held_is_no_part(tmp_path: Path) -> None:
+    api = Api(position("AAPL", 10))
+    with pytest.raises(UsageError, match="--qty 99: 10 are held; without --qty all of them leave"):
+        run(tmp_path, api, "--symbol", "AAPL", "--qty", "99")
+    assert api.bodies == []
 
 
 @pytest.mark.parametrize(

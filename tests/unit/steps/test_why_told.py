@@ -43,3 +43,27 @@ def test_what_passed_is_told_by_the_tightest_rules() -> None:
         "  rule 28 r28 0.5 of 1",
         "  rule 24 r24 1 of 10",
     ]
+
+
+def test_orders_that_live_are_told_before_those_that_ended() -> None:
+    told = story(rule(1), allowed=True)
+    told["intents"] = [
+        leg("stop", 725, "CANCELLED"),
+        leg("target", 500, "ACKED"),
+        leg("exit", 225, "FILLED"),
+        leg("target", 725, "CANCELLED"),
+        leg("stop", 500, "ACKED"),
+    ]
+    shown = [line.strip() for line in brief(told)]
+    assert shown[-5:-1] == [
+        "target 500 at 13: ACKED",
+        "stop 500 at 13: ACKED",
+        "exit 225 at 13: FILLED",
+        "and 2 orders more, --full",
+    ]
+
+
+def leg(name: str, qty: int, state: str) -> dict[str, Any]:
+    filled = qty if state == "FILLED" else 0
+    told = {"leg": name, "qty": qty, "state": state, "filled_qty": filled}
+    return told | {"stop_price_usd": "13", "limit_price_usd": None}
