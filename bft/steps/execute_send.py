@@ -33,7 +33,7 @@ TRANSIENT = frozenset(
 )
 """Reasons marked T in section 4: the same signal may be tried again until it expires."""
 UNTIL_A_PERSON_ACTS = frozenset({Reason.KILL, Reason.HALTED})
-"""Denied for now too, but nothing is gained by waiting: the next call sends it (ADR 0080)."""
+"""Transient as well, but only a person ends them: waiting gains nothing (ADR 0080)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bft.domain.encoding import decode, encode
-from bft.domain.errors import BftError, DataError, UnavailableError
+from bft.domain.errors import BftError
 from bft.ports import Store
 from bft.services.executor.chains import RANK_SESSIONS, Chain, ChainRow
-from bft.services.executor.night import fingerprint
+from bft.services.executor.night import child, fingerprint
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHILD_S, READING_S = 60.0, 20.0
+READING_S = 20.0
 MONTH_DAYS, LEAST_DAYS = 30, 7
 _ROWS = "symbol date type expiration strike delta implied_volatility volume open_interest".split()
 _AT_MONEY = "symbol date type expiration strike delta implied_volatility status".split()
@@ -59,22 +59,8 @@ class ChainNight:
         return found
 
     async def _asked(self, symbols: frozenset[str]) -> list[Chain]:
-        module = "bft.services.executor.chain_night"
-        words = (sys.executable, "-m", module, self._root, str(self._cache), *sorted(symbols))
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*words, stdout=pipe, stderr=pipe)
-        try:
-            async with asyncio.timeout(CHILD_S):
-                out, err = await process.communicate()
-        except TimeoutError as error:
-            raise UnavailableError(f"option chains of {self._root}: no answer in 60 s") from error
-        finally:
-            if process.returncode is None:
-                process.kill()
-        if process.returncode:
-            text = err.decode(errors="replace").strip()[-500:]
-            kind = DataError if process.returncode == DataError.exit_code else UnavailableError
-            raise kind(f"reading option chains: {text or process.returncode}")
+        words = (self._root, str(self._cache), *sorted(symbols))
+        out = await child("option chains", "chain_night", *words)
         return [decode(Chain, value) for value in json.loads(out)]
 
 

@@ -37,7 +37,7 @@ class Night:
         mark = fingerprint(self._root)
         if self._read is not None and mark is not None and self._read[:2] == (mark, held):
             return self._read[2]
-        found = from_line(await _child(self._root, sorted(held)))
+        found = from_line(await child("the night", "night", self._root, *sorted(held)))
         self._read = (mark, held, found)
         return found
 
@@ -56,22 +56,28 @@ def fingerprint(root: str, tables: Sequence[str] = TABLES) -> object:
     return tuple(found)
 
 
-async def _child(root: str, held: Sequence[str]) -> str:
-    words = (sys.executable, "-m", "bft.services.executor.night", root, *held)
+async def child(what: str, module: str, *words: str) -> str:
+    """What a module of this package prints, run with words in a process of its own.
+
+    Raises:
+        UnavailableError: it took longer than 60 s, or ended with a fault.
+        DataError: it says that an object is absent or altered.
+    """
+    argv = (sys.executable, "-m", f"bft.services.executor.{module}", *words)
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*words, stdout=pipe, stderr=pipe)
+    process = await asyncio.create_subprocess_exec(*argv, stdout=pipe, stderr=pipe)
     try:
         async with asyncio.timeout(CHILD_S):
             out, err = await process.communicate()
     except TimeoutError as error:
-        raise UnavailableError(f"reading {root} took longer than {CHILD_S:.0f} s") from error
+        raise UnavailableError(f"reading {what} took longer than {CHILD_S:.0f} s") from error
     finally:
         if process.returncode is None:
             process.kill()
     if process.returncode:
         text = err.decode(errors="replace").strip()[-500:] or f"ended with {process.returncode}"
         kind = DataError if process.returncode == DataError.exit_code else UnavailableError
-        raise kind(f"reading the night: {text}")
+        raise kind(f"reading {what}: {text}")
     return out.decode()
 
 
