@@ -28,7 +28,7 @@ PATIENT = frozenset(
     "sent state order execution fee bracket cooldown mark equity event alert snapshot "
     "reconciliation".split()
 )
-"""Kinds for which nobody waits: a crash loses none, the broker tells them again."""
+"""Kinds that may wait so long: what a crash takes is told again by the broker, or decided again."""
 RESERVE_BYTES = 16 * 1024 * 1024
 
 log = structlog.get_logger()
