@@ -40,7 +40,7 @@ def test_f21_combination_partly_filled_leaves_no_uncovered_short_leg(
 ) -> None:
     async def story(scene: WireScene) -> None:
         spread(scene, short=short, long=long)
-        await scene.wait(lambda: held(scene, SHORT) == -long and bool(exits(scene)), within_s=3)
+        await scene.wait(lambda: held(scene, SHORT) == -long and bool(exits(scene)), within_s=2)
         assert [(e.filled_qty, e.reason) for e in exits(scene)] == [(short - long, "uncovered leg")]
         assert (held(scene, LONG), await at_broker(scene, SHORT)) == (long, -long)
         assert "ProtectionMissing" in scene.alerts()
@@ -91,7 +91,7 @@ def test_f21_shares_cover_short_calls(tmp_path: Path) -> None:
         scene.fault("manual_order", symbol="AAPL", side="BUY", qty=200, kind="MKT")
         await scene.sleep(2)
         spread(scene, short=3, long=0)
-        await scene.wait(lambda: held(scene, SHORT) == -2, within_s=3)
+        await scene.wait(lambda: held(scene, SHORT) == -2, within_s=2)
         await scene.sleep(5)
         assert (held(scene, SHORT), [e.filled_qty for e in exits(scene)]) == (-2, [1])
 
@@ -109,7 +109,7 @@ def test_f21_short_leg_is_closed_after_a_restart(tmp_path: Path, cancelled: bool
             scene.sim.cancel_all()
         await scene.start()
         await scene.rearmed()
-        await scene.wait(lambda: held(scene, SHORT) == 0, within_s=3)
+        await scene.wait(lambda: held(scene, SHORT) == 0, within_s=2)
         assert [e.filled_qty for e in exits(scene)] == [3]
 
     wired(tmp_path, story)
