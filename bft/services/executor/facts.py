@@ -256,9 +256,9 @@ class Facts:
         return self._quoted(contract)
 
     def _quoted(self, contract: Contract) -> Decimal | None:
-        """Mid, else last; a price that is not above zero is none."""
+        """The quote's mark; a price that is not above zero is none."""
         quote = self._desk.quote(contract)
-        return (quote.mid_usd or positive(quote.last_usd)) if quote else None
+        return positive(quote.mark_usd) if quote else None
 
     def _price(self, contract: Contract) -> Decimal | None:
         """Mid, else last, else of anything but an option the last close of gold."""
