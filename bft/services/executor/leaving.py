@@ -247,15 +247,15 @@ class Leaving:
 
     def _hurry(self, exit_: Intent) -> None:
         """An exit that does not fill: nearer to the market every 10 s, a page after 5 min."""
-        open_now = sessions.is_open(self._desk.now)
         began = self._first.setdefault(exit_.intent_id, self._desk.timer())
         waited = self._desk.timer() - began
-        if not open_now:
+        if not sessions.is_open(self._desk.now):
             self._first[exit_.intent_id] = self._desk.timer()
-        elif waited >= STUCK_S:
+            return
+        if waited >= STUCK_S:
             text = f"{exit_.order_ref} {exit_.contract.symbol} unfilled for 5 min"
             self._desk.alert("ExitStuck", exit_.intent_id, text)
-        elif exit_.order_type is OrderType.LIMIT and exit_.state.possibly_live:
+        if exit_.order_type is OrderType.LIMIT and exit_.state.possibly_live:
             self._nearer(exit_, waited)
 
     def _nearer(self, exit_: Intent, waited_s: float) -> None:
