@@ -1,5 +1,6 @@
 """Closing orders: one in flight, in the group, then outside of it; never more than is held."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from books import AAPL, AT, CALL, booked, fill
 from desk_cases import Case, bought, case
+from virtual_time import run
 
 from bft.domain.broker import Priority, SessionState
 from bft.domain.orders import Intent, IntentState, Leg, OrderType, Side
@@ -143,6 +145,28 @@ def test_exit_never_sells_more_than_book_and_in_a_dispute_broker_hold() -> None:
     exit_ = Exit()
     exit_.ask(side=Side.BUY)
     assert exit_.sender.sent == []
+
+
+def test_two_that_ask_for_the_same_units_while_leave_is_awaited_sell_them_once() -> None:
+    """A person closes what the guard closes as an overfill; both wait for the pacer."""
+    sold = list[int]()
+
+    class Slow(Sender):
+        async def leave_to_send(self, _count: int, _priority: Priority) -> None:
+            await asyncio.sleep(0.1)
+
+    async def story() -> None:
+        held = case(booked(fill(None, 100, "100", id="m.01")))
+        sender = Slow(held)
+        leaving = Leaving(held.desk, sender)  # type: ignore[arg-type]
+        for name in ("close:1", "overfill:1"):
+            sale = {"side": Side.SELL, "qty": 100, "reason": "manual"}
+            leaving.leave(Leave(signal_id=name, contract=AAPL, **sale))
+        await asyncio.sleep(1)
+        sold.extend(order.qty for order in sender.sent)
+
+    run(story())
+    assert sold == [100]
 
 
 def test_refused_in_the_group_the_target_goes_first_and_the_stop_last() -> None:
