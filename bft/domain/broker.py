@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from bft.domain.orders import Contract, Execution, OrderType, Side, TimeInForce
 
+WIDE_FRAC = Decimal("0.10")  # of the mid; no profile enters at a wider spread
+
 
 class SessionState(StrEnum):
     """State of the broker session. Source: executor specification, section 7.1."""
@@ -177,6 +179,19 @@ class Quote:
             return None
         sound = Decimal(0) < self.bid_usd <= self.ask_usd
         return (self.bid_usd + self.ask_usd) / 2 if sound else None
+
+    @property
+    def mark_usd(self) -> Decimal | None:
+        """What a unit is worth: the mid, of a touch too wide to read the last trade inside it.
+
+        Without a mid it is the last trade.
+        """
+        mid, bid, ask, last = self.mid_usd, self.bid_usd, self.ask_usd, self.last_usd
+        traded = last if last is not None and last.is_finite() and last > 0 else None
+        if mid is None or bid is None or ask is None:
+            return traded
+        wide = ask - bid > WIDE_FRAC * mid
+        return min(max(traded, bid), ask) if wide and traded is not None else mid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,16 +111,21 @@ def put_limits(state: BookState, changes: Changes, row: Limits) -> None:
 
 def loss_streak(state: BookState, scope: str, key: str) -> int:
     """Losing trades in a row up to now, since the last halt for such a row."""
+    return len(losing_run(state, scope, key))
+
+
+def losing_run(state: BookState, scope: str, key: str) -> list[datetime]:
+    """When each trade of `loss_streak` was left, newest first."""
     since = state.streaks_from.get((scope, key), _FIRST)
-    count = 0
+    found = []
     for exited_at, name in reversed(state.closed_trades):
         trade = state.trades[name]
         if (scope, key) not in scopes(trade):
             continue
         if exited_at <= since or (trade.pnl_usd or ZERO) >= 0:
             break
-        count += 1
-    return count
+        found.append(exited_at)
+    return found
 
 
 def keep_closed(state: BookState, old: Trade | None, new: Trade) -> bool:

@@ -154,12 +154,16 @@ def _positions(api: ExecutorApi) -> list[Held]:
 
 
 def _meant(held: Sequence[Held], args: argparse.Namespace) -> list[Held]:
-    """The positions that the selection takes, as far as it can be seen from here."""
+    """The positions that the selection takes, as far as it can be seen from here.
+
+    Of a part a symbol is a contract's own name, unless options or shares are asked for.
+    """
     symbols = {symbol.upper() for symbol in args.symbol or ()}
+    exact = args.qty and not (args.options or args.shares)
     return [
         row
         for row in held
-        if (not symbols or symbols & {row["underlying"], row["name"]})
+        if (not symbols or symbols & {row["name"], row["name" if exact else "underlying"]})
         and (not args.strategy or args.strategy in {e["strategy_id"] for e in row["exits"]})
         and (not args.shares or row["sec_type"] != OPTION)
         and (not args.options or row["sec_type"] == OPTION)

@@ -171,7 +171,7 @@ class Adoption:
             self._begun(told, entry),
         )
         self._guard.plan(cover)
-        self._desk.broker.watch(entry.contract)
+        self._desk.watch(entry.contract)
 
     def _cover(
         self, entry: Intent, told: Stranger, stop: Decimal | None, target: Decimal | None

@@ -6,6 +6,7 @@ Parts leave oldest entry first, as the lots do. Source: executor specification, 
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from bft import exits
 from bft.domain import sessions
@@ -17,6 +18,7 @@ from bft.services.executor.covers import Cover, parted
 from bft.services.executor.desk import Desk
 from bft.services.executor.guard import Guard
 from bft.services.executor.leaving import Leave, Leaving
+from bft.services.executor.surplus import campaign
 
 NOBODY = "manual"  # the strategy of units that no entry of ours opened
 
@@ -91,13 +93,16 @@ class Closing:
         selection: Selection,
         reason: exits.Reason = exits.Reason.MANUAL,
         *,
-        bare: bool = True,
+        held_at: datetime | None = None,
     ) -> list[Closed]:
-        """Close what is selected, `bare` also units of no bracket; asked again, none is doubled."""
+        """Close what is selected; asked again, nothing is doubled.
+
+        Units of no bracket that others bought after `held_at` stay; None: all of them leave.
+        """
         done = [
             *self._covers(selection, reason),
             *self._entries(selection),
-            *(self._bare(selection) if bare else ()),
+            *self._bare(selection, held_at=held_at),
         ]
         self._guard.poke()
         return done
@@ -184,23 +189,39 @@ class Closing:
     # units that no bracket holds
 
     def _bare(
-        self, selection: Selection, qty: int | None = None, *, side: Side | None = None
+        self,
+        selection: Selection,
+        qty: int | None = None,
+        *,
+        side: Side | None = None,
+        held_at: datetime | None = None,
     ) -> Iterable[Closed]:
         """So many units (all) of positions that others opened; `turn` goes on with them.
 
-        `side`: only what an order of that side closes.
+        `side`: only what an order of that side closes; `held_at` as in `close`.
         """
         for position in list(self._desk.state.positions.values()):
             contract, bare = position.contract, abs(self._bare_qty(position))
             kept = bare if qty is None else min(self._kept.get(contract.con_id, bare), bare)
-            less = kept if qty is None else min(qty, kept)
+            less = min(kept if qty is None else qty, kept - self._bought_after(position, held_at))
             other = side is not None and side.sign * position.qty > 0
-            if not less or other or not selection.takes(contract, NOBODY):
+            if less <= 0 or other or not selection.takes(contract, NOBODY):
                 continue
             qty = None if qty is None else qty - less
             self._kept[contract.con_id] = kept - less
             self._leave_bare(position, bare - kept + less)
             yield Closed(symbol=contract.symbol, qty=less, entry=None, what="exit")
+
+    def _bought_after(self, position: Position, at: datetime | None) -> int:
+        """Units that others added to a position after an instant."""
+        state = self._desk.state
+        line = state.lines.get((position.account, position.con_id)) if at else None
+        added = (
+            event.qty
+            for event in (campaign(line) if line else ())
+            if at and event.at > at and event.trade_id not in state.intents
+        )
+        return sum(abs(int(qty)) for qty in added if qty * position.qty > 0)
 
     def _bare_qty(self, position: Position) -> int:
         """Signed units of a position that no cover holds; never of the other side."""

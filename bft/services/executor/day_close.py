@@ -57,7 +57,7 @@ class DayClose:
 
     def quoted(self, quote: Quote) -> None:
         """Take a price of a held contract into the bars of the day and of the minute."""
-        price, now = quote.mid_usd, self._desk.now
+        price, now = quote.mark_usd if quote.mid_usd is not None else None, self._desk.now
         session = now.astimezone(sessions.NEW_YORK).date()
         usable = price is not None and not (quote.frozen or quote.delayed or quote.halted)
         if not usable or price is None or not sessions.is_open(now):

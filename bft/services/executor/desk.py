@@ -29,6 +29,7 @@ from bft.services.executor.reference import Reference
 from bft.services.executor.writer import Writer
 
 HEARTBEAT_S = 10.0  # an older beat of the monitor blocks entries
+IDLE_S = 30.0  # quotes nobody has needed for so long are given back: a gateway has 100 lines
 
 log = structlog.get_logger()
 
@@ -78,6 +79,7 @@ class Desk:
     heard_code: Callable[[int], None] = lambda _code: None
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     _quoted: dict[int, asyncio.Event] = field(default_factory=dict)
+    _watched: dict[int, tuple[Contract, float]] = field(default_factory=dict)
 
     @property
     def account(self) -> str:
@@ -197,6 +199,18 @@ class Desk:
         if found is None and intent.contract.symbol in self.disputed:
             return f"book and broker differ in {intent.contract.symbol}"
         return f"halt {found.halt_id}: {found.reason}" if found else None
+
+    def watch(self, contract: Contract) -> None:
+        """Hear quotes of a contract for `IDLE_S`; what is held is asked for each second."""
+        self._watched[contract.con_id] = (contract, self.timer())
+        self.broker.watch(contract)
+
+    def unwatch_idle(self) -> None:
+        """Give back the lines of contracts that nobody asked for lately."""
+        for con_id, (contract, asked) in list(self._watched.items()):
+            if self.timer() - asked > IDLE_S:
+                del self._watched[con_id]
+                self.broker.unwatch(contract)
 
     async def next_quote(self, con_id: int) -> None:
         """Wait until another quote of the contract arrives."""

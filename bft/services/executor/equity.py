@@ -3,7 +3,8 @@
 Source: executor specification, sections 2 (limits_state), 4 and 6.
 """
 
-from datetime import date
+from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 
 from bft import exits
@@ -18,6 +19,7 @@ from bft.services.executor.opening import loss_halt
 PEAK_EVERY_S = 60.0
 REPEAT_S = 2.0  # cancels of entries are repeated while the loss lasts
 NEAR = Decimal("0.75")
+FLATTENED = "day loss at the figure that closes all"
 
 
 class Equity:
@@ -25,8 +27,7 @@ class Equity:
 
     def __init__(self, desk: Desk, facts: Facts, closing: Closing) -> None:
         self._desk, self._facts, self._closing = desk, facts, closing
-        self._peak_at = self._flattened_at = float("-inf")
-        self._flattened_on: date | None = None
+        self._peak_at = self._closed_at = float("-inf")
 
     def turn(self) -> None:
         """Note a day's first equity and new peaks; act on the loss."""
@@ -81,12 +82,18 @@ class Equity:
     def _flatten(self, loss_usd: Decimal) -> None:
         desk = self._desk
         held = {halt.rule for halt in desk.state.active_halts(desk.now)}
-        if Reason.DAILY_LOSS.value not in held:
-            desk.note(entries.halt(loss_halt(Reason.DAILY_LOSS, desk)))
+        if Reason.DAILY_LOSS.value not in held or not self._flattened():
+            halt = loss_halt(Reason.DAILY_LOSS, desk)
+            halt_id = f"flatten:{desk.account}:{desk.now.isoformat(timespec='seconds')}"
+            desk.note(entries.halt(replace(halt, halt_id=halt_id, reason=FLATTENED)))
             desk.alert("DayLossHalt", desk.account, f"day loss {loss_usd:.2f} USD: all is closed")
-        if desk.timer() - self._flattened_at >= REPEAT_S:
-            self._flattened_at = desk.timer()
-            # what a person buys afterwards is not fought
-            first = self._flattened_on != desk.trading_day
-            self._closing.close(ALL, exits.Reason.RISK, bare=first)
-            self._flattened_on = desk.trading_day
+        if desk.timer() - self._closed_at >= REPEAT_S:
+            self._closed_at = desk.timer()
+            # what a person buys afterwards is not fought, by no later process either
+            self._closing.close(ALL, exits.Reason.RISK, held_at=min(self._flattened()))
+
+    def _flattened(self) -> list[datetime]:
+        """When all was closed for the loss of this trading day: its halts say so."""
+        desk = self._desk
+        told = (halt.set_at for halt in desk.state.halts.values() if halt.reason == FLATTENED)
+        return [at for at in told if desk.day_of(at) == desk.trading_day]

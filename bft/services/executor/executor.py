@@ -247,7 +247,7 @@ class Executor:
         covers = self.guard.covers.values()
         held = [position.contract for position in self.desk.state.positions.values()]
         for contract in (*held, *(cover.contract for cover in covers)):
-            self.desk.broker.watch(contract)
+            self.desk.watch(contract)
         self.options.follow(covers)
 
     def _check_peer(self) -> None:
@@ -308,6 +308,7 @@ class Executor:
         self.cancelling.turn()
         if desk.broker.state.may_close:
             self._follow_held()
+            desk.unwatch_idle()
             self.equity.turn()
             self.day_close.turn()
             self.closing.turn()

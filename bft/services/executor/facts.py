@@ -15,6 +15,7 @@ from bft.domain.broker import WhatIf
 from bft.domain.orders import Contract, Identity, Intent, IntentState, Leg, OrderRequest, Reason
 from bft.domain.trading import Instrument
 from bft.ledger.days import trading_day
+from bft.ledger.limits import losing_run
 from bft.ledger.records import Limits
 from bft.ledger.state import KEPT
 from bft.risk.case import FUTURES_MARGIN_FRAC
@@ -209,8 +210,23 @@ class Facts:
             unrealised_change_usd=self.unrealised_change_usd(),
             day_start_equity_usd=account.day_start_equity_usd,
             peak_equity_usd=self.peak_equity_usd(day),
-            loss_streak=account.streak,
+            loss_streak=self._loss_streak(),
         )
+
+    def _loss_streak(self) -> int:
+        """Losing trades in a row, those of earlier days too.
+
+        A day that ends at the halt number is over with it: the next one counts anew.
+        """
+        desk, count = self._desk, 0
+        halt, day = desk.profile.streak.halt, date.min
+        run = losing_run(desk.state, "account", desk.account)
+        days = [desk.day_of(at) for at in reversed(run)]
+        for each in (*days, desk.trading_day):
+            if each != day and halt is not None and count >= halt:
+                count = 0
+            day, count = each, count + 1
+        return count - 1  # today itself is no trade
 
     def _limits(self, scope: str, key: str, day: date) -> Limits:
         return self._desk.state.limits_of(scope, key, day, at=self._desk.now)
@@ -240,9 +256,9 @@ class Facts:
         return self._quoted(contract)
 
     def _quoted(self, contract: Contract) -> Decimal | None:
-        """Mid, else last; a price that is not above zero is none."""
+        """The quote's mark; a price that is not above zero is none."""
         quote = self._desk.quote(contract)
-        return (quote.mid_usd or positive(quote.last_usd)) if quote else None
+        return positive(quote.mark_usd) if quote else None
 
     def _price(self, contract: Contract) -> Decimal | None:
         """Mid, else last, else of anything but an option the last close of gold."""

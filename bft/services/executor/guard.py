@@ -30,10 +30,11 @@ from bft.services.executor.leaving import Leave, Leaving
 from bft.services.executor.resting import Resting
 from bft.services.executor.sending import Sender
 from bft.services.executor.short_legs import ShortLegs
-from bft.services.executor.surplus import excess, orphans, surplus
+from bft.services.executor.surplus import excess, orphans, overshoot, surplus
 from bft.services.executor.underlying import expires_soon, judged
 
 TURN_S, BREATH_S = 1.0, 0.01
+OVER_S = 1.0  # a group cuts its own exits by then; executor specification, 6: no sum above 2 s
 BREACH_S, QUOTE_AGE_S = 10.0, 15.0  # a level passed so long closes; an older quote judges nothing
 _AT_OPEN = frozenset({exits.Reason.TIME, exits.Reason.FLIP, exits.Reason.RULE})
 
@@ -52,6 +53,7 @@ class Guard:
         self._touched: set[int] | None = None  # None: everything
         self._whole_at = float("-inf")
         self._breached: dict[str, float] = {}
+        self._over: dict[str, float] = {}
         self._short_legs = ShortLegs(desk)
 
     # covers
@@ -181,6 +183,8 @@ class Guard:
         """Orders and units that should not be there are cancelled and closed."""
         for leg in list(orphans(self._desk.state, self.covers)):
             self._resting.cancel(leg, why="position closed")
+        for leg in self._beyond():
+            self._resting.cancel(leg, why="more than is held")
         for wanted in list(excess(self._desk, self._among(only), only)):
             text = f"{wanted.contract.symbol}: {wanted.qty} units that no order asked for"
             self._desk.alert("Overfill", wanted.contract.symbol, f"{text}; they are closed")
@@ -191,6 +195,12 @@ class Guard:
             text = f"{name}: {wanted.qty} are short, uncovered ({wanted.reason}); closing"
             self._desk.alert("ProtectionMissing", wanted.contract.symbol, text)
             self._leaving.leave(wanted)
+
+    def _beyond(self) -> list[Intent]:
+        """Exits beyond what is held, for so long that no group of theirs will cut them."""
+        now, found = self._desk.timer(), list(overshoot(self._desk.state))
+        self._over = {leg.intent_id: self._over.get(leg.intent_id, now) for leg in found}
+        return [leg for leg in found if now - self._over[leg.intent_id] >= OVER_S]
 
     def _among(self, only: Collection[int] | None) -> list[Cover]:
         """Open covers, of some contracts or of all."""

@@ -195,12 +195,27 @@ class Leaving:
             self._starting.discard(place)
 
     def _reducible(self, order: Intent) -> int:
-        """Units that an order of this side can close, by the book and, in a dispute, the broker."""
+        """Units that an order of this side can close, by the book and, in a dispute, the broker.
+
+        Those that another exit may close, of whatever bracket or reason, are its.
+        """
         desk, con_id = self._desk, order.contract.con_id
         held = [desk.state.position_qty(order.account, con_id)]
         if order.contract.symbol in desk.disputed:
             held.append(desk.broker_qty.get(con_id, Decimal(0)))
-        return max(0, min(int(-order.side.sign * qty) for qty in held))
+        flying = sum(
+            other.remaining_qty
+            for other in desk.state.live_intents()
+            if other.leg is Leg.EXIT
+            and (other.contract.con_id, other.side) == (con_id, order.side)
+            and not self._replaced(other)
+        )
+        return max(0, min(int(-order.side.sign * qty) for qty in held) - flying)
+
+    def _replaced(self, exit_: Intent) -> bool:
+        """An exit nobody knows about, in the place of which another may go."""
+        unknown = exit_.state is IntentState.UNKNOWN
+        return unknown and self._doubted.get(exit_.intent_id) == GIVEN_UP
 
     def _intent(self, wanted: Leave, qty: int, *, at_market: bool) -> Intent:
         day = trading_day(self._desk.now, sec_type=wanted.contract.sec_type)
@@ -247,15 +262,15 @@ class Leaving:
 
     def _hurry(self, exit_: Intent) -> None:
         """An exit that does not fill: nearer to the market every 10 s, a page after 5 min."""
-        open_now = sessions.is_open(self._desk.now)
         began = self._first.setdefault(exit_.intent_id, self._desk.timer())
         waited = self._desk.timer() - began
-        if not open_now:
+        if not sessions.is_open(self._desk.now):
             self._first[exit_.intent_id] = self._desk.timer()
-        elif waited >= STUCK_S:
+            return
+        if waited >= STUCK_S:
             text = f"{exit_.order_ref} {exit_.contract.symbol} unfilled for 5 min"
             self._desk.alert("ExitStuck", exit_.intent_id, text)
-        elif exit_.order_type is OrderType.LIMIT and exit_.state.possibly_live:
+        if exit_.order_type is OrderType.LIMIT and exit_.state.possibly_live:
             self._nearer(exit_, waited)
 
     def _nearer(self, exit_: Intent, waited_s: float) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, time
 from itertools import count
 
 from bft.domain import sessions
-from bft.domain.broker import Priority
+from bft.domain.broker import Priority, SessionState
 from bft.domain.encoding import encode
 from bft.domain.errors import BftError, DataError, UnavailableError
 from bft.domain.journal import Entry
@@ -82,7 +82,10 @@ class Opening:
             self._running.discard(order.signal_id)
 
     async def _submit(self, order: OrderRequest, asked: Asked, claim: KeyClaim | None) -> Opened:
-        contract, matches = await self._resolve(order)
+        try:
+            contract, matches = await self._resolve(order)
+        except UnavailableError:
+            return self._away(order, self._context(order, asked, None, 1), claim)
         if contract is not None:
             await self._quoted(order, contract)
             await self._facts.options.prepare(contract)
@@ -98,7 +101,7 @@ class Opening:
         try:
             await self._sender.leave_to_send(legs, Priority.OPENING)
         except UnavailableError:
-            return self._denied(order, self._context(order, asked, contract, matches), claim)
+            return self._away(order, self._context(order, asked, contract, matches), claim)
         # From here to the commit nothing waits: two decisions never see the same headroom.
         last = replace(self._context(order, asked, contract, matches), what_if=first.what_if)
         tried_qty, decision = decision.qty, decide.evaluate(order, last)
@@ -117,7 +120,11 @@ class Opening:
     # what is asked of the broker first
 
     async def _resolve(self, order: OrderRequest) -> tuple[Contract | None, int]:
-        """The one contract, and how many fitted."""
+        """The one contract, and how many fitted.
+
+        Raises:
+            UnavailableError: the broker does not say.
+        """
         wanted = wanted_contract(order)
         known = self._desk.contracts.get(wanted)
         if known is not None:
@@ -126,15 +133,13 @@ class Opening:
             found = await self._desk.broker.contract(wanted)
         except DataError:
             return None, 0
-        except UnavailableError:
-            return None, 1
         self._desk.contracts[wanted] = found
         self._desk.note(entries.contract(self._desk.now, contract=found))
         return found, 1
 
     async def _quoted(self, order: OrderRequest, contract: Contract) -> None:
         """Wait a moment for the first whole quote of a contract."""
-        self._desk.broker.watch(contract)
+        self._desk.watch(contract)
         with suppress(TimeoutError):
             async with asyncio.timeout(QUOTE_WAIT_S):
                 while not (order.close_decided or self._whole(contract)):
@@ -157,6 +162,13 @@ class Opening:
         return with_what_if(context, told)
 
     # denial
+
+    def _away(self, order: OrderRequest, context: Context, claim: KeyClaim | None) -> Opened:
+        """Denied for now: a session that does not answer is none, whatever it calls itself."""
+        if context.session.state is SessionState.ARMED:
+            lost = replace(context.session, state=SessionState.LOST)
+            context = replace(context, session=lost)
+        return self._denied(order, context, claim)
 
     def _denied(self, order: OrderRequest, context: Context, claim: KeyClaim | None) -> Opened:
         desk, decision = self._desk, decide.evaluate(order, context)

@@ -108,7 +108,7 @@ class OptionDesk:
         for cover in covers:
             if cover.under is not None:
                 self._desk.contracts.setdefault(stock_of(cover.contract), cover.under.contract)
-                self._desk.broker.watch(cover.under.contract)
+                self._desk.watch(cover.under.contract)
 
     async def _follow(self, wanted: Contract) -> None:
         """Watch what was resolved, once; what cannot be had is missing later."""
@@ -117,7 +117,7 @@ class OptionDesk:
             found = desk.contracts.get(wanted)
             if found is None:
                 found = desk.contracts[wanted] = await desk.broker.contract(wanted)
-            desk.broker.watch(found)
+            desk.watch(found)
 
     def _figured(self, contract: Contract) -> bool:
         told = self._desk.broker.option_figures(contract)

@@ -51,7 +51,9 @@ class Resting:
         """Send what is needed; why the position must be closed at the market, or None."""
         legs = [leg for leg in legs if leg.leg in {Leg.STOP, Leg.TARGET}]
         legs = self._without_old_basis(legs)
-        wanted = _desired(cover, entry)
+        # what filled and was busted brought the legs to life, and nothing to protect
+        busted = not cover.entry_qty and bool(self._desk.state.fills.get(cover.entry))
+        wanted = _desired(cover, entry, busted=busted)
         gap_s = self._gap_s(cover, wanted.qty - protection.protected_qty(legs))
         # all ages, each turn: one that is first asked for when it matters would begin at zero
         ages = {leg.intent_id: self._age_s(leg) for leg in legs if not leg.state.terminal}
@@ -158,7 +160,7 @@ class Resting:
             self._placing.discard(key)
 
 
-def _desired(cover: Cover, entry: Intent) -> protection.Desired:
+def _desired(cover: Cover, entry: Intent, *, busted: bool) -> protection.Desired:
     levels = exits.protective(cover.state) if cover.state else None
     return protection.Desired(
         qty=int(levels.qty) if levels else 0,
@@ -167,6 +169,6 @@ def _desired(cover: Cover, entry: Intent) -> protection.Desired:
         target_price_usd=levels.target_usd if levels else None,
         tick_usd=cover.contract.tick_usd,
         working=not entry.state.terminal,
-        filled=cover.entry_qty > 0 and entry.state is not IntentState.UNKNOWN,
+        filled=busted or (cover.entry_qty > 0 and entry.state is not IntentState.UNKNOWN),
         planned_stop_usd=cover.planned_stop_usd,
     )

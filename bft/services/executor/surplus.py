@@ -3,16 +3,19 @@
 Source: executor specification, section 6 (overfill, orphan, order or fill of others).
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 
-from bft.domain.orders import Contract, Intent, Leg, Side
+from bft.domain.orders import Contract, Intent, IntentState, Leg, Side
 from bft.ledger.days import trading_day
 from bft.ledger.lots import Line, LineEvent
 from bft.ledger.state import BookState
 from bft.services.executor.covers import Cover, from_bracket
 from bft.services.executor.desk import Desk
 from bft.services.executor.leaving import Leave
+
+_WORKING = frozenset({IntentState.ACKED, IntentState.PARTIAL})
 
 
 def orphans(state: BookState, covers: Mapping[str, Cover]) -> Iterator[Intent]:
@@ -23,6 +26,21 @@ def orphans(state: BookState, covers: Mapping[str, Cover]) -> Iterator[Intent]:
         entry = state.intents.get(leg.parent_id)
         if entry is None or entry.state.terminal:
             yield leg
+
+
+def overshoot(state: BookState) -> Iterator[Intent]:
+    """Working exits beyond what is held, newest first: they would open the other side."""
+    exits = defaultdict[tuple[str, int, Side], list[Intent]](list)
+    for leg in state.live_intents():
+        if leg.leg is Leg.EXIT and leg.state in _WORKING:
+            exits[leg.account, leg.contract.con_id, leg.side].append(leg)
+    for (account, con_id, side), mine in exits.items():
+        held = max(0, -side.sign * int(state.position_qty(account, con_id)))
+        over = sum(leg.remaining_qty for leg in mine) - held
+        for leg in sorted(mine, key=lambda leg: leg.order_id or 0, reverse=True):
+            if over > 0:
+                yield leg
+            over -= leg.remaining_qty
 
 
 def excess(

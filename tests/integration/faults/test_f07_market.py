@@ -4,13 +4,15 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from crashes import Gate, GatedBroker
 from executors import DAY, signal, usd
-from scenes import WireScene, bought, guarded, wired
+from scenes import Scene, WireScene, bought, guarded, papered, wired
 
 from bft.domain.broker import SessionState
-from bft.domain.orders import Leg
+from bft.domain.orders import Contract, Leg
 from bft.services.executor.reference import Split
 
 
@@ -291,3 +293,41 @@ def test_f21_short_shares_of_a_person_are_not_touched(tmp_path: Path) -> None:
         assert (scene.qty(), scene.intents()) == (-30, [])
 
     wired(tmp_path, story)
+
+
+class Lines(GatedBroker):
+    """Counts the lines of market data that are in use: a gateway has 100."""
+
+    def __init__(self, broker: Any, gate: Gate) -> None:
+        super().__init__(broker, gate)
+        self.lines = set[str]()
+
+    def watch(self, contract: Contract) -> None:
+        self.lines.add(contract.symbol)
+        self._broker.watch(contract)
+
+    def unwatch(self, contract: Contract) -> None:
+        self.lines.discard(contract.symbol)
+        self._broker.unwatch(contract)
+
+
+class LinesScene(Scene):
+    def new_broker(self) -> Lines:
+        return Lines(self.real_broker(), self.gate)
+
+
+def test_f07_lines_of_what_was_asked_about_are_given_back(tmp_path: Path) -> None:
+    async def story(scene: LinesScene) -> None:
+        await bought(scene)
+        for symbol in ("MSFT", "NVDA"):
+            await scene.submit(signal(symbol, confidence=usd("0.1")))
+        assert scene.broker.lines == {"AAPL", "MSFT", "NVDA"}
+        await scene.sleep(60)
+        assert scene.broker.lines == {"AAPL"}
+        scene.price("MSFT", "100.00")
+        again = signal("MSFT", signal_id="again", decided_at=scene.clock.now())
+        assert (await scene.submit(again)).decision.allowed
+        await scene.sleep(60)
+        assert scene.broker.lines == {"AAPL", "MSFT"}
+
+    papered(tmp_path, story, kind=LinesScene)

@@ -204,3 +204,16 @@ def test_f16_bust_takes_the_fill_back(tmp_path: Path) -> None:
         assert (await scene.submit(signal("MSFT"))).decision.allowed
 
     papered(tmp_path, story, calm=False)
+
+
+def test_f16_bust_takes_along_what_would_sell_units_that_nobody_holds(tmp_path: Path) -> None:
+    async def story(scene: Scene) -> None:
+        await bought(scene)
+        (booked,) = scene.executor.desk.state.executions.values()
+        bust = replace(booked.execution, exec_id=f"{booked.execution.base_id}.02", qty=0)
+        epoch = scene.broker.epoch
+        scene.executor.hearing.hear(ExecutionReport(execution=bust, epoch=epoch))
+        await scene.sleep(5)
+        assert (await scene.broker.snapshot()).open_orders == ()
+
+    papered(tmp_path, story, calm=False)

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crashes import Gate
+from crashes import Gate, GatedBroker
 from executors import World, signal, usd
 from scenes import Scene, papered
 from virtual_time import settle
 
 from bft.adapters.broker.paper import Paper, PaperLog, PaperSettings, Prices, ib_fixed
 from bft.domain.broker import Priority
-from bft.domain.orders import IntentState, Leg
+from bft.domain.errors import UnavailableError
+from bft.domain.orders import Contract, IntentState, Leg
 from bft.services.executor.closing import Selection
-from bft.services.executor.opening import Opened
+from bft.services.executor.opening import KeyClaim, Opened
 
 RESTING = {"limit_price_usd": usd("100.50")}
 
@@ -221,3 +222,45 @@ def test_cancel_that_a_crash_cut_off_goes_on(tmp_path: Path) -> None:
         await scene.wait(lambda: scene.entry().state is IntentState.CANCELLED, within_s=60)
 
     papered(tmp_path, story, make_broker=deaf)
+
+
+class DeafBroker(GatedBroker):
+    """Calls itself armed, and does not answer the calls named in `deaf`."""
+
+    deaf = ""
+
+    async def contract(self, wanted: Contract) -> Contract:
+        self._heard("contract")
+        return await self._broker.contract(wanted)
+
+    async def send_token(self, priority: Priority) -> None:
+        self._heard("send_token")
+        await self._broker.send_token(priority)
+
+    def _heard(self, what: str) -> None:
+        if self.deaf == what:
+            raise UnavailableError(f"{what}: no answer")
+
+
+class DeafScene(Scene):
+    def new_broker(self) -> DeafBroker:
+        return DeafBroker(self.real_broker(), self.gate)
+
+
+@pytest.mark.parametrize("call", ["contract", "send_token"])
+def test_broker_that_does_not_answer_denies_for_now(tmp_path: Path, call: str) -> None:
+    """A moment's silence must not cost the signal: it is posted again, and its key is free."""
+
+    async def story(scene: DeafScene) -> None:
+        scene.price("MSFT", "100.00")
+        scene.broker.deaf = call
+        claim = KeyClaim(key="k", subject="ada", request_hash="h")
+        denied = (await scene.submit(signal("MSFT"), claim)).decision
+        assert (denied.allowed, denied.reason, denied.http_code) == (False, "not_armed", 503)
+        assert denied.transient
+        scene.broker.deaf = ""
+        scene.price("MSFT", "100.00")
+        assert (await scene.submit(signal("MSFT"), claim)).intent_id
+        await scene.sleep(3)
+
+    papered(tmp_path, story, kind=DeafScene)

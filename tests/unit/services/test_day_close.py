@@ -166,3 +166,17 @@ def test_option_is_marked_by_its_quotes_and_never_by_the_share() -> None:
     held.clock.at = evening(0)
     closes.turn()
     assert marks(held) == ["7"]
+
+
+def test_touch_too_wide_to_read_moves_no_trail() -> None:
+    """Half way between 103 and 163 is 133: a trail from there would lie above the market."""
+    position = Held(contract=AAPL, price="100")
+    position.at(evening(0), gold(BARS[0]))
+    next_day = sessions.open_at(sessions.shift(DAY, 1))
+    position.quote(next_day + timedelta(minutes=1), "103")
+    position.case.clock.at = at = next_day + timedelta(minutes=2)
+    wide = {"bid_usd": usd(103), "ask_usd": usd(163), "last_usd": usd("103.5")}
+    position.closes.quoted(Quote(contract=AAPL, at=at, **wide))
+    position.quote(next_day + timedelta(minutes=3), "104")
+    position.at(sessions.open_at(sessions.shift(DAY, 2)) - timedelta(minutes=30))
+    assert position.state.best_usd == usd(104)

@@ -1,11 +1,11 @@
 """What risk is told of the book: contracts by their names, pending entries counted, sets known."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from books import AT, FACTS, booked, fill, intent
+from books import AT, FACTS, booked, bracket_orders, fill, intent, round_trip
 from desk_cases import Case, case, facts_of
 from executors import TRADER, reference, usd
 from executors import signal as equity_signal
@@ -16,7 +16,7 @@ from bft.domain.trading import Instrument
 from bft.ledger import entries
 from bft.risk import decide
 from bft.risk.context import Context
-from bft.risk.profiles import FUTURES_NQ
+from bft.risk.profiles import EQUITIES, FUTURES_NQ
 from bft.services.executor.contracts import name_of, underlying_of, wanted_contract
 from bft.services.executor.equity import Equity
 from bft.services.executor.opening import loss_halt
@@ -147,3 +147,35 @@ def test_counters_of_futures_turn_with_their_day_at_17_00_chicago() -> None:
     assert row.trading_day == tuesday
     halt = loss_halt(Reason.DAILY_LOSS, held.desk)
     assert halt.until == datetime(2026, 1, 7, 5, 0, tzinfo=UTC)  # Wednesday, 00:00 New York
+
+
+def test_loss_of_an_evening_counts_to_the_streak_of_the_day_of_futures() -> None:
+    """18:30 in New York is the next day of futures: rule 23 looks there."""
+    evening = datetime(2026, 1, 5, 23, 30, tzinfo=UTC)
+    entry, target, stop = bracket_orders(contract=NQ, qty=1)
+    told = (
+        entries.intents(evening, intents=(entry, target, stop), facts=FACTS),
+        booked(fill(entry, 1, "21000", id="e.01", at=evening)),
+        booked(fill(stop, 1, "20990", id="x.01", at=evening)),
+    )
+    held = case(*told, at=evening, profile=FUTURES_NQ)
+    assert facts_of(held.desk).book("NQ").loss_streak == 1
+
+
+@pytest.mark.parametrize(
+    ("halt", "days", "streak"),
+    [(10, 0, 4), (10, 1, 4), (10, 4, 4), (5, 1, 4), (4, 0, 4), (4, 1, 0), (None, 1, 4)],
+)
+def test_losing_trades_of_earlier_days_count_until_their_halt_is_over(
+    halt: int | None, days: int, streak: int
+) -> None:
+    """Entries leave before the open: no trade of their own day has been left by then."""
+    profile = replace(EQUITIES, streak=replace(EQUITIES.streak, halt=halt))
+    told = [
+        entry
+        for n in range(4)
+        for entry in round_trip(f"s{n}", start=AT + timedelta(minutes=n), order_id=1 + 3 * n)
+    ]
+    held = case(*told, at=AT + timedelta(minutes=9), profile=profile)
+    held.wait(days=days)
+    assert facts_of(held.desk).book("MSFT").loss_streak == streak

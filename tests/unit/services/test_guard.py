@@ -4,14 +4,15 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from books import AAPL, AT, acked
+import pytest
+from books import AAPL, AT, acked, booked, fill, intent
 from desk_cases import bought, case
 from executors import usd
 from virtual_time import run
 
 from bft.domain.broker import Quote
 from bft.domain.journal import Entry
-from bft.domain.orders import Intent, IntentState, Leg
+from bft.domain.orders import Intent, IntentState, Leg, OrderType, Side
 from bft.domain.trading import ExitPolicy
 from bft.ledger import entries
 from bft.services.executor.day_close import DayClose
@@ -88,3 +89,41 @@ def test_stop_that_the_broker_cancels_at_once_is_not_placed_at_its_speed() -> No
         guard.turn()
         held.wait(seconds=0.1)
     assert 1 <= len(sent) <= 3
+
+
+@pytest.mark.parametrize(
+    ("parent", "sold", "cancelled"), [(True, 40, 1), (False, 100, 1), (True, 0, 0)]
+)
+def test_exit_that_rests_for_more_than_is_left_is_cancelled_within_two_seconds(
+    *, parent: bool, sold: int, cancelled: int
+) -> None:
+    """It waits for the auction while a person sells: at the open it would sell short."""
+    told, cover = bought()
+    leave = intent(
+        Leg.EXIT,
+        order_type=OrderType.MARKET,
+        parent_id=cover.entry if parent else None,
+        order_id=50,
+        client_id=10,
+        epoch=1,
+    )
+    sent = entries.sent(AT, intent_ids=[leave.intent_id])
+    made = entries.intents(AT, intents=[leave], facts=None)
+    held = case(*told, made, sent, acked(leave, perm_id=50))
+    if sold:
+        held.desk.note(booked(fill(None, sold, "100", id="m.01", side=Side.SELL)))
+    gone = list[str]()
+
+    class Sender:
+        async def cancel(self, leg: Intent, **_: Any) -> None:
+            gone.append(leg.intent_id)
+
+        async def send(self, orders: list[Intent], **_: Any) -> None:
+            return None
+
+    guard = Guard(held.desk, Sender(), Leaving())  # type: ignore[arg-type]
+    guard.turn()
+    assert leave.intent_id not in gone, "its group may cut it"
+    held.wait(seconds=1.1)
+    guard.turn()
+    assert gone.count(leave.intent_id) == cancelled

@@ -1,5 +1,6 @@
 """Closing orders: one in flight, in the group, then outside of it; never more than is held."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from books import AAPL, AT, CALL, booked, fill
 from desk_cases import Case, bought, case
+from virtual_time import run
 
 from bft.domain.broker import Priority, SessionState
 from bft.domain.orders import Intent, IntentState, Leg, OrderType, Side
@@ -145,6 +147,28 @@ def test_exit_never_sells_more_than_book_and_in_a_dispute_broker_hold() -> None:
     assert exit_.sender.sent == []
 
 
+def test_two_that_ask_for_the_same_units_while_leave_is_awaited_sell_them_once() -> None:
+    """A person closes what the guard closes as an overfill; both wait for the pacer."""
+    sold = list[int]()
+
+    class Slow(Sender):
+        async def leave_to_send(self, _count: int, _priority: Priority) -> None:
+            await asyncio.sleep(0.1)
+
+    async def story() -> None:
+        held = case(booked(fill(None, 100, "100", id="m.01")))
+        sender = Slow(held)
+        leaving = Leaving(held.desk, sender)  # type: ignore[arg-type]
+        for name in ("close:1", "overfill:1"):
+            sale = {"side": Side.SELL, "qty": 100, "reason": "manual"}
+            leaving.leave(Leave(signal_id=name, contract=AAPL, **sale))
+        await asyncio.sleep(1)
+        sold.extend(order.qty for order in sender.sent)
+
+    run(story())
+    assert sold == [100]
+
+
 def test_refused_in_the_group_the_target_goes_first_and_the_stop_last() -> None:
     exit_ = Exit()
     exit_.ask()
@@ -238,6 +262,19 @@ def test_exit_that_sticks_pages_after_five_minutes_of_open_market() -> None:
     exit_.case.wait(seconds=1)
     exit_.ask()
     assert exit_.case.alerts() == ["ExitStuck"]
+
+
+def test_limit_that_an_outage_kept_for_minutes_still_goes_to_the_market() -> None:
+    """Nobody looks while no order may leave: the first look may come after the five minutes."""
+    exit_ = Exit(contract=CALL, qty=2, price="5")
+    exit_.case.price(CALL, "4.90")
+    exit_.ask(qty=2)
+    exit_.move(IntentState.ACKED)
+    exit_.ask(qty=2)
+    exit_.case.wait(seconds=400)
+    exit_.ask(qty=2)
+    assert exit_.case.alerts() == ["ExitStuck"]
+    assert exit_.sender.cancelled == ["exit: limit did not fill"]
 
 
 def test_ladder_asks_again_after_two_seconds_however_often_it_is_looked_at() -> None:

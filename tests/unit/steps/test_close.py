@@ -97,6 +97,17 @@ def test_more_than_is_held_is_no_part(tmp_path: Path) -> None:
     assert api.bodies == []
 
 
+def test_part_of_a_share_counts_no_options_on_it(tmp_path: Path) -> None:
+    """The executor sells shares alone: 12 of 10 shares and 5 calls would be all ten."""
+    held = (position("AAPL", 10), position(CALL, 5))
+    with pytest.raises(UsageError, match="--qty 12: 10 are held"):
+        run(tmp_path, Api(*held), "--symbol", "AAPL", "--qty", "12")
+    told = run(tmp_path, Api(*held), "--symbol", "AAPL", "--qty", "2", "--dry-run")
+    assert [row["quantity"] for row in told.values["positions"]] == ["10"]
+    told = run(tmp_path, Api(*held), "--symbol", "AAPL", "--qty", "2", "--options", "--dry-run")
+    assert [row["quantity"] for row in told.values["positions"]] == ["5"]
+
+
 @pytest.mark.parametrize(
     "words",
     [

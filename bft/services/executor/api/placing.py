@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from bft.domain.encoding import decode
-from bft.domain.errors import RefusedError
+from bft.domain.errors import RefusedError, UnavailableError
 from bft.domain.orders import (
     Decision,
     Intent,
@@ -261,6 +261,8 @@ class Placing:
     ) -> Answer:
         """A trade of the past: a row of the trade log, no order, no position, no counter."""
         desk = self._service.desk
+        if not desk.writer.writable:
+            raise UnavailableError(f"{desk.writer.problem}; nothing was noted, send it again")
         price = order.limit_price_usd
         if price is not None and price <= 0:
             raise Problem(400, Reason.VALIDATION, f"price {price} is not above 0")
@@ -291,8 +293,11 @@ class Placing:
         )
         made = [entries.trade(desk.now, trade=trade)]
         made += [claim_entry(claim, desk.now, trade.id)] if claim else []
-        await desk.note(*made, gives_up=True)
-        return Answer(status=201, body=backfill_view(trade))
+        durable = desk.note(*made)  # its key is taken: it is written once, whenever that can be
+        await self._service.stored()
+        if durable.done():
+            durable.result()
+        return Answer(status=201 if durable.done() else 202, body=backfill_view(trade))
 
 
 def check_mode(service: Service, mode: str | None) -> None:

@@ -26,6 +26,7 @@ from bft.services.executor.executor import Executor
 from bft.services.executor.writer import Offload, inline
 
 FAILURES, FAILURES_S = 10, 600.0
+DETAIL_CHARS = 500  # of a refused body; its sender is told all
 STORED_S = 1.0  # closing is told of before it is stored, where the book takes longer
 
 
@@ -123,7 +124,7 @@ class Service:
                 refusal_id=name,
                 told=told,
                 reason=problem.reason,
-                detail=problem.message,
+                detail=problem.message[:DETAIL_CHARS],
             )
         )
         return name

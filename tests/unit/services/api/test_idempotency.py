@@ -1,9 +1,12 @@
 """One effect per key. Source: executor specification, section 1.3."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 from api_world import Api, armed, order, signal
+from executors import OPEN
+from scenes import Scene
 from virtual_time import run
 
 from bft.domain.orders import Leg
@@ -203,3 +206,22 @@ def test_part_that_was_answered_by_nobody_is_not_closed_twice(tmp_path: Path) ->
         assert api.world.qty() == 6
 
     armed(tmp_path, then)
+
+
+def test_backfill_sent_again_while_the_disk_is_full_is_booked_once(tmp_path: Path) -> None:
+    """Twice under one key, both waiting for the disk: the book would refuse the second claim."""
+    late = {"entered_at": (OPEN - timedelta(hours=3)).isoformat(), "headers": KEY}
+
+    async def then(api: Api) -> None:
+        gate = api.world.gate  # type: ignore[attr-defined]
+        gate.disk = "disk is full"
+        for _ in range(3):
+            made = await api.order(**late)
+            assert made.status_code in {202, 409, 503}, made.text
+        gate.disk = None
+        await api.world.sleep(2)
+        assert not api.world.executor.ended.done()
+        assert (await api.order(**late)).status_code in {200, 201, 202}
+        assert len(api.world.book.rows("trades")) == 1
+
+    armed(tmp_path, then, kind=Scene)

@@ -304,3 +304,16 @@ def test_source_follows_the_user_agent(tmp_path: Path) -> None:
         assert log[0]["source"] == "test"
 
     armed(tmp_path, then)
+
+
+def test_what_is_kept_of_a_refusal_is_short(tmp_path: Path) -> None:
+    """A name of 200 KiB is told back to its sender, and not journaled with each try."""
+
+    async def then(api: Api) -> None:
+        made = await api.order(**{"x" * 200_000: 1})
+        assert made.status_code == 422
+        await api.service.stored()
+        (row,) = (await api.ask("GET", "/v1/denials")).json()["rows"]
+        assert len(row["detail"]) <= 500
+
+    armed(tmp_path, then)
