@@ -277,7 +277,7 @@ class TableStore:
         what = "is absent" if digest is None else f"has digest {digest[:16]}"
         found = f"object {ref.key} {what}, its manifest says {ref.digest[:16]}"
         table = ref.key.split("/")[1]
-        if table not in _RAW:
+        if table not in _RAW or table == market.QUOTES.name:  # a scan keeps its own quotes
             return f"{found}; re-run the step that writes {table} with --fresh"
         return (
             f"{found}; restore it from a backup, or fetch it again: bft pull --asof "
