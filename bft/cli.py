@@ -281,7 +281,9 @@ class CommandLine:
             return "its last call failed"
         return record.difference(ports, argv[0], step, args)
 
-    def preflight(self, root: str, *, source: str, profile: str, asof: "date") -> tuple[str, ...]:
+    def preflight(
+        self, root: str, *, source: str, profile: str | None, asof: "date"
+    ) -> tuple[str, ...]:
         """Sentences on whether a source's prices suffice for a profile."""
         from bft import wiring
         from bft.steps import preflight

@@ -97,7 +97,9 @@ class NoCommands:
     def source_end(self, root: str, *, source: str, asof: date) -> date | None:
         return None
 
-    def preflight(self, root: str, *, source: str, profile: str, asof: date) -> tuple[str, ...]:
+    def preflight(
+        self, root: str, *, source: str, profile: str | None, asof: date
+    ) -> tuple[str, ...]:
         return ()
 
 

@@ -1,6 +1,7 @@
 """Commands inside messages, as the reader must type them."""
 
 import re
+import shlex
 
 _VERBS = (
     "run(?: [a-z][a-z-]*)?|pull|gold|validate|train|gate|promote|rollback|models|predict|scan|rank|"
@@ -14,4 +15,5 @@ def rooted(text: str, root: str | None) -> str:
     """The text with `--root` in every command it advises, where the call gave one."""
     if not root:
         return text
-    return _COMMAND.sub(lambda found: f"{found[0]} --root {root}", text)
+    named = shlex.quote(root)
+    return _COMMAND.sub(lambda found: f"{found[0]} --root {named}", text)

@@ -39,7 +39,7 @@ def tell(
         **({"source": given["source"]} if "source" in given else {}),
         **{key: counts[key] for key in ("ran", "cached", "failed")},
         "failures": failed,
-        "next": _next(record.run, result, code),
+        "next": rooted(_next(record.run, result, code), root),
     }
     if not quiet:
         told = _words(values, counts, float(record.end["seconds"]))

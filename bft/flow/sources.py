@@ -58,16 +58,14 @@ def told(ports: Ports, values: Mapping[str, str], *, created: datetime) -> tuple
     """Lines for people: what the prices of a run are, and whether they suffice to train.
 
     Raises:
-        ConfigError: an unknown profile, key or value.
+        ConfigError: an unknown profile, key or value; a source that is none, or lacks its key.
         DataError: too little to train, or the prices end before the run's session.
     """
     if "source" not in values:
         return ()
     spec, profile, day = values["source"], values.get(PROFILE), values.get("asof")
-    found: tuple[str, ...] = ()
-    if profile is not None:
-        asof = date.fromisoformat(day) if day else sessions.last_closed(created)
-        found = ports.commands.preflight(ports.store.root, source=spec, profile=profile, asof=asof)
+    asof = date.fromisoformat(day) if day else sessions.last_closed(created)
+    found = ports.commands.preflight(ports.store.root, source=spec, profile=profile, asof=asof)
     if origin.is_simulated(spec):
         own = "" if origin.remembered(ports.store) else "; your own: --source files:PATH"
         return (f"source: {spec}, SIMULATED prices{own}",)

@@ -120,9 +120,14 @@ def _reason(record: RunRecord) -> str | None:
     """Why a run ended badly, in one line: its own reason, else its first failed node's."""
     bad = {str(Phase.FAILED), str(Phase.ERROR)}
     leaves = [line for line in record.nodes.values() if line.get("leaf")]
-    told = [f"{line['node']}: {line['reason']}" for line in leaves if line.get("phase") in bad]
+    told = [f"{line['node']}: {_why(line)}" for line in leaves if line.get("phase") in bad]
     found = told[0] if told and record.phase in bad else record.end.get("reason")
     return " ".join(str(found).split()) if found else None
+
+
+def _why(line: Json) -> str:
+    """A node that was killed leaves no word, but a code."""
+    return str(line.get("reason") or f"it failed without a word (exit code {line['exit_code']})")
 
 
 def _say(found: list[RunRecord], missing: list[str], after: str, now: datetime) -> None:

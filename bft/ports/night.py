@@ -112,12 +112,16 @@ class Store(Protocol):
         The new manifest is the newest one before `asof` without `drops` and with these partitions
         added or replaced (`replaces`: with these alone). Objects of older manifests stay. The same
         call again writes the same bytes. Later manifests gain a partition they lack, unless they
-        hold its month (`month=YYYY-MM`) in one object.
+        hold it in that of its month (`month=YYYY-MM`): what was pulled after the merge they gain.
+        Where the object that they name of a pulled table is broken they take the new one.
 
         Raises:
             DataError: columns or types differ from the table's schema, keys repeat.
             RefusedError: another process holds the lease, or it was lost; nothing is published.
         """
+
+    def faults(self, manifest: Manifest) -> Mapping[str, str]:
+        """Partitions whose object is absent or altered: what is wrong, and the way to mend it."""
 
     def manifest(self, table: str, *, asof: date | None = None) -> Manifest | None:
         """Newest manifest at or before `asof` (None: the newest), or None."""
@@ -138,7 +142,7 @@ class Store(Protocol):
         tables come with all revisions; `bft.features.facts` picks the ones known.
 
         Raises:
-            DataError: an object is absent or its digest is not the manifest's; names both.
+            DataError: an object is absent or its digest is not the manifest's; says as `faults`.
         """
 
 

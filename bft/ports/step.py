@@ -62,10 +62,12 @@ class Commands(Protocol):
         Raises DataError (an unreadable file).
         """
 
-    def preflight(self, root: str, *, source: str, profile: str, asof: date) -> tuple[str, ...]:
+    def preflight(
+        self, root: str, *, source: str, profile: str | None, asof: date
+    ) -> tuple[str, ...]:
         """Sentences on whether a source's prices suffice for a profile, before a run begins.
 
-        Raises ConfigError (profile), DataError (too little to train).
+        Raises ConfigError (profile, source or its key), DataError (too little to train).
         """
 
 

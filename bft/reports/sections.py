@@ -82,7 +82,10 @@ def picks(night: Night) -> Json:
 
 
 def _against(night: Night, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Picks of which the models say the opposite; a rule without forecasts may."""
+    """Picks of which the models' consensus says the opposite.
+
+    Rules without forecasts do so, and those that look at one horizon or two of them.
+    """
     if night.forecasts.empty or "consensus_direction" not in night.forecasts:
         return ""
     said = night.forecasts["consensus_direction"]
@@ -92,7 +95,7 @@ def _against(night: Night, rows: Sequence[Mapping[str, Any]]) -> str:
         for row in rows
         if {sides[row["symbol"]], said.get(row["symbol"])} == {"BUY", "SELL"}
     ]
-    told = "The models say the opposite of these picks, whose rules do not listen to them"
+    told = "The models say the opposite of these picks, in whose rules that has no say"
     return f"{told}: {', '.join(named)}." if named else ""
 
 

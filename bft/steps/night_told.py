@@ -1,5 +1,6 @@
 """What `bft run nightly` ends with on a terminal: what came out, and where it lies."""
 
+import shlex
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -30,7 +31,9 @@ def night_told(store: Store, line: Json, *, root: str) -> str:
     told = [wrapped(f"executes  {_picks(store, asof)}"), wrapped(f"models    {_held(store, asof)}")]
     found = [(name, key.format(asof)) for name, key in PAGES]
     paths = [f"{name:<9} {_place(root, key)}" for name, key in found if store.digest(key)]
-    serve = "bft serve mlflow" if root == "./data" else f"bft serve --root {root} mlflow"
+    serve = (
+        "bft serve mlflow" if root == "./data" else f"bft serve --root {shlex.quote(root)} mlflow"
+    )
     return "\n".join([*failed, *told, *paths, f"MLflow    {serve}", f"time      {_time(line)}"])
 
 

@@ -7,8 +7,9 @@ that training has too little to learn from.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
-from bft.domain import sessions
+from bft.domain import origin, sessions
 from bft.domain.delivery import Want
 from bft.domain.errors import DataError
 from bft.domain.forecast import MODEL_NAMES
@@ -37,10 +38,10 @@ class History:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Whose prices are to train which profile, up to which session."""
+    """Whose prices are to train which profile (None: nothing is trained), up to which session."""
 
     source: str
-    profile: str
+    profile: str | None
     asof: date
     profiles_dir: str
 
@@ -48,24 +49,31 @@ class Asked:
 def look(ports: Ports, asked: Asked) -> tuple[str, ...]:
     """Sentences about what a file holds and what the profile needs; none for other sources.
 
-    Of a root whose models are in production nothing is trained, so only its end is asked for.
+    Of a root whose models are in production nothing is trained, so only its end is asked for; and
+    of a night that was pulled before, neither its end nor what the source needs to be asked.
 
     Raises:
-        ConfigError: an unknown profile, key or value.
+        ConfigError: an unknown profile, key or value; a source that is none, or lacks its key.
         DataError: the file does not reach asof, or holds too few sessions or rows to train.
     """
-    if ports.state.pointer("production").set_digest:
-        _check_new(ports, asked)
-        return ()
-    from bft.models.profiles import effective
-
     source, profile = asked.source, asked.profile
-    folder = registry.data_folder(asked.profiles_dir, "profiles")
-    wanted = {name: effective(profile, name, (), folder) for name in MODEL_NAMES}
-    if source.partition(":")[0] != "files":
+    new = ports.store.digest(f"lineage/pull/{asked.asof}.json") is None
+    if new:
+        ports.source(source)
+    if profile is None:
+        return ()
+    trained = ports.state.pointer("production").set_digest is not None
+    wanted = {} if trained and _is_known(ports, profile) else _wanted(profile, asked.profiles_dir)
+    if source.partition(":")[0] != "files" or (trained and not new):
         return ()
     held = _history(ports, source, asked.asof)
     _reaches(held, source, asked.asof)
+    return () if trained else _suffices(held, source, profile, wanted)
+
+
+def _suffices(
+    held: History, source: str, profile: str, wanted: Mapping[str, Json]
+) -> tuple[str, ...]:
     told = f"{source}: {held.words}"
     need = max(_needed(held, body) for body in wanted.values())
     begin = sessions.shift(sessions.on_or_before(held.last), 1 - need)
@@ -95,11 +103,17 @@ def ends_on(ports: Ports, source: str, asof: date) -> date | None:
     return sessions.on_or_before(_history(ports, source, asof).last)
 
 
-def _check_new(ports: Ports, asked: Asked) -> None:
-    """A night that was pulled before needs no look at its file."""
-    pulled = ports.store.digest(f"lineage/pull/{asked.asof}.json") is not None
-    if asked.source.partition(":")[0] == "files" and not pulled:
-        _reaches(_history(ports, asked.source, asked.asof), asked.source, asked.asof)
+def _wanted(profile: str, profiles_dir: str) -> dict[str, Json]:
+    """What a profile says of each model."""
+    from bft.models.profiles import effective
+
+    folder = registry.data_folder(profiles_dir, "profiles")
+    return {name: effective(profile, name, (), folder) for name in MODEL_NAMES}
+
+
+def _is_known(ports: Ports, profile: str) -> bool:
+    """A root remembers the profile of a run: what it does not know yet may be a slip of the pen."""
+    return origin.training_of(profile, Path.cwd()) == origin.trained_by(ports.store)
 
 
 def _history(ports: Ports, source: str, asof: date) -> History:

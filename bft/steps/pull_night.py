@@ -112,7 +112,7 @@ class Night:
             if not (rows.num_rows or again):
                 continue
             today = f"arrived={self.asof}"
-            held = self._held(name, today) if again else rows.slice(0, 0)
+            held = self._held(name, today, rows.schema) if again else rows.slice(0, 0)
             months = self._closed_months(name)
             parts = {month: self._merged(name, days) for month, days in months.items()}
             parts[today] = pa.concat_tables([held, rows])
@@ -145,11 +145,11 @@ class Night:
     def _merged(self, table: str, partitions: list[str]) -> pa.Table:
         return self.store.read(table, asof=self.base, partitions=partitions)
 
-    def _held(self, table: str, partition: str) -> pa.Table:
+    def _held(self, table: str, partition: str, schema: pa.Schema) -> pa.Table:
         """What an earlier pull of this day holds of symbols that this one leaves alone."""
+        if table not in self.asked or "symbol" not in schema.names:
+            return schema.empty_table()  # unread: what is broken can be replaced
         rows = self.store.read(table, asof=self.asof, partitions=[partition])
-        if table not in self.asked or "symbol" not in rows.column_names:
-            return rows.slice(0, 0)
         mine = pc.is_in(rows["symbol"], pa.array(list(self.asked[table]), pa.string()))
         return rows.filter(pc.invert(mine))
 

@@ -81,6 +81,9 @@ def _chains(night: Night) -> set[str]:
     """Symbols whose chain of a past day is stored already."""
     if not night.past:
         return set()
+    made = [night.store.manifest(name, asof=night.asof) for name in ("options", "options_summary")]
+    if any(f"arrived={night.asof}" in night.store.faults(one) for one in made if one):
+        return set()  # what is broken is fetched again
     rows = night.store.read("options_summary", asof=night.asof, since=night.asof)
     return set(rows.filter(pc.equal(rows["date"], night.asof))["symbol"].to_pylist())
 

@@ -54,9 +54,11 @@ def keep(store: Store, rows: "pa.Table", session: date) -> dict[str, str]:
     part, oldest = f"arrived={session}", sessions.shift(session, 1 - KEPT_SESSIONS)
     base = store.manifest("quotes", asof=sessions.shift(session, -1))
     names = [ref.partition for ref in base.objects] if base else []
-    before = store.read("quotes", asof=session, partitions=[part])
+    there = store.manifest("quotes", asof=session)
+    broken = there is not None and part in store.faults(there)  # what was quoted comes no more
+    before = [] if broken else [store.read("quotes", asof=session, partitions=[part])]
     drops = [name for name in names if name < f"arrived={oldest}"]
-    both = _distinct(pa.concat_tables([before, rows]))
+    both = _distinct(pa.concat_tables([*before, rows]))
     made = store.publish("quotes", asof=session, partitions={part: both}, drops=drops)
     return published(store, made, [part])
 

@@ -215,7 +215,10 @@ def _listed(
     """Rows of the book under short heads; `--json` has every column."""
     if not rows:
         return f"no {what}"
-    cells = [[_cell(row[name]) for name in columns.values()] for row in rows]
+    names = columns.values()
+    cells = [
+        [row[name] if name == "account" else _cell(row[name]) for name in names] for row in rows
+    ]
     return table(tuple(columns), cells, right=right)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bft.domain import sessions
 from bft.domain.errors import DataError
 from bft.domain.market import QUALITY
-from bft.ports import Manifest, Ports, Step, Store, Summary, Tick
+from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps import gold_tables, record
 from bft.steps.arguments import add_asof
 from bft.steps.reading import need_gold
@@ -92,10 +92,10 @@ def _evidence(store: Store, args: argparse.Namespace) -> "Evidence":
 def _broken(store: Store, asof: "date") -> list[str]:
     """Objects whose digest is not their manifest's, and inputs that are not gold's lineage's."""
     day = gold_tables.reading(store, asof)
-    found = []
+    found: list[str] = []
     for name in CHECKED:
         manifest = store.manifest(name, asof=asof if name.startswith("gold") else day)
-        found += _broken_objects(store, manifest) if manifest else []
+        found += store.faults(manifest).values() if manifest else ()
     key = f"lineage/gold/{asof}.json"
     if store.digest(key) is None:
         return [*found, f"{key} is absent; run: bft gold --asof {asof}"]
@@ -103,16 +103,6 @@ def _broken(store: Store, asof: "date") -> list[str]:
     odd = sorted(name for name in now if inputs.get(name) != now[name])
     if odd:
         found.append(f"gold of {asof} was built from other {odd}; run: bft gold --asof {asof}")
-    return found
-
-
-def _broken_objects(store: Store, manifest: Manifest) -> list[str]:
-    found = []
-    for ref in manifest.objects:
-        digest = store.digest(ref.key)
-        if digest != ref.digest:
-            what = "is absent" if digest is None else f"has digest {digest[:16]}"
-            found.append(f"object {ref.key} {what}, its manifest says {ref.digest[:16]}")
     return found
 
 
@@ -175,10 +165,10 @@ def _error(asof: "date", findings: "Sequence[Finding]") -> str:
     failed = [f for f in findings if f.severity == "fail"]
     told = "; ".join(f"{f.check}: {f.message}" for f in failed[:3])
     more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
-    return (
-        f"quality of {asof} failed: {told}{more}; read reports/quality_{asof}.md, mend the source, "
-        f"then: bft pull --asof {asof} && bft gold --asof {asof}"
-    )
+    mend = f"mend the source, then: bft pull --asof {asof} && bft gold --asof {asof}"
+    if {f.check for f in failed} == {"Q23"}:  # it says itself what mends it
+        mend = f"then: bft gold --asof {asof} && bft validate --asof {asof}"
+    return f"quality of {asof} failed: {told}{more}; read reports/quality_{asof}.md, {mend}"
 
 
 def _ids(text: str) -> tuple[str, ...]:

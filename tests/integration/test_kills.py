@@ -64,7 +64,7 @@ def test_interrupted_run_exits_130_and_goes_on_where_it_was(tmp_path: Path) -> N
     out, _ = process.communicate(timeout=30)
     line = json.loads(out)
     assert process.returncode == 130
-    assert line["next"] == f"bft run --resume {line['run']}"
+    assert line["next"] == f"bft run --root {root} --resume {line['run']}"
     before = ledger(root).count("finished")
     code, again = run(root, "--resume", line["run"])
     assert code == 0

@@ -9,7 +9,7 @@ from fakes import FixedClock, make_ports
 
 from bft.adapters.sources.files import Files
 from bft.adapters.store.state import SqlState, folder_url
-from bft.domain import sessions
+from bft.domain import origin, sessions
 from bft.domain.errors import ConfigError, DataError
 from bft.steps import preflight
 
@@ -87,3 +87,16 @@ def test_a_later_night_of_models_in_production_needs_prices_too(tmp_path: Path) 
 def test_unknown_profile_is_refused_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean short"):
         look(tmp_path, written(tmp_path, days=450, names=("A",)), "shrt")
+
+
+def test_a_slip_in_the_profile_is_refused_with_models_in_production_too(tmp_path: Path) -> None:
+    """A root remembers the profile of a run; one that is gone meanwhile stops no night."""
+    source, root = written(tmp_path, days=450, names=("A",)), tmp_path / "root"
+    state = SqlState(folder_url(root), clock=FixedClock())
+    state.move_pointer(expected_revision=0, set_digest="s", entry={"action": "promote"}, key="k")
+    ports = make_ports(root, sources={SHORT: source}, state=state)
+    asked = preflight.Asked(source=SHORT, profile="shrt", asof=LAST, profiles_dir="")
+    with pytest.raises(ConfigError, match="did you mean short"):
+        preflight.look(ports, asked)
+    ports.store.put(origin.PROFILE_KEY, origin.encoded(origin.training_of("shrt", tmp_path)))
+    assert preflight.look(ports, asked) == ()

@@ -296,3 +296,19 @@ def test_bucket_is_shared_between_threads() -> None:
     for thread in threads:
         thread.join()
     assert sorted(taken) == pytest.approx([0.01 * n for n in range(20)])
+
+
+@pytest.mark.parametrize("name", ["options", "options_summary"])
+def test_broken_chains_of_a_past_night_are_asked_for_again(
+    desk: Desk, vendor: Vendor, name: str
+) -> None:
+    desk.pull()
+    (desk.root / f"tables/{name}/arrived={ASOF}.parquet").write_bytes(b"PAR1 not any more")
+    vendor.asked.clear()
+    desk.pull(now=NOW + timedelta(days=2), fresh=True)
+    assert len(vendor.calls("HISTORICAL_OPTIONS")) == 3
+    assert len(desk.table("options_summary")) == 3
+    assert len(desk.table("options")) == 252
+    vendor.asked.clear()
+    desk.pull(now=NOW + timedelta(days=2), fresh=True)
+    assert vendor.calls("HISTORICAL_OPTIONS") == []

@@ -205,3 +205,28 @@ def test_run_goes_on_with_the_profile_of_the_root(
     assert told_profile(*again, "--param", "model-profile=short") == "short"
     _, line, told = bft("status", *root)
     assert (line["profile"], "profile own.yaml" in told) == ("own.yaml", True)
+
+
+def test_vendor_without_its_key_ends_a_run_before_it_begins(
+    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert prices.exists()
+    for name in ("ALPHAVANTAGE_API_KEY", "ALPHAVANTAGE_API_KEY_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    days = ("--param", "from=2018-02-07", "--param", "to=2018-02-07")
+    for words in ((*RUN, *DAY), ("run", "backfill", *days)):
+        code, _, told = bft(*words, "--root", "new", "--source", "alphavantage")
+        assert (code, told.count("\n")) == (78, 1), told
+        assert "ALPHAVANTAGE_API_KEY_FILE" in told
+    assert not (tmp_path / "new").exists()
+
+
+def test_status_tells_of_a_node_that_was_killed_without_a_word(root: str) -> None:
+    journal = Journal(Path(root) / "runs" / "r1", run="r1", workflow="nightly", clock=FixedClock())
+    journal.note("run")
+    about = {"leaf": True, "phase": "Failed", "exit_code": 137, "reason": None}
+    journal.note("finished", "night.build", **about)
+    journal.note("ended", phase="Failed", exit_code=75)
+    journal.close()
+    reason = bft("status", "--root", root)[1]["runs"][0]["reason"]
+    assert reason == "night.build: it failed without a word (exit code 137)"

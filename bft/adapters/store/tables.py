@@ -41,6 +41,7 @@ TABLES = {
         trading.PICKS,
     )
 }
+_RAW = frozenset(table.name for table in market.RAW_TABLES)
 TABLES |= {
     name: market.Table(name=name, key=t.key, columns=t.columns, partition=t.partition)
     for name, t in (("forecasts_shadow", forecast.FORECASTS), ("gold_legacy", gold.GOLD))
@@ -143,11 +144,9 @@ class TableStore:
             base = None if replaces else self._before(table, asof)
             held = base.objects if base else ()
             kept = {ref.partition: ref for ref in held if ref.partition not in drops}
-            manifest = self._put_manifest(table, asof, {**kept, **written})
-            for later in self._asofs(table):
-                if later > asof:
-                    self._extend(table, later, written)
-        return manifest
+            # Its own manifest last: it tells, after a kill too, that the later ones have it all.
+            self._extend(table, asof, written)
+            return self._put_manifest(table, asof, {**kept, **written})
 
     def manifest(self, table: str, *, asof: date | None = None) -> Manifest | None:
         """Newest manifest at or before `asof`."""
@@ -206,12 +205,8 @@ class TableStore:
 
         path = self.path(ref.key)
         if (ref.key, ref.digest) not in self._verified:
-            found = self.digest(ref.key)
-            if found != ref.digest:
-                what = "is absent" if found is None else f"has digest {found[:16]}"
-                raise DataError(
-                    f"object {ref.key} {what}, its manifest says {ref.digest[:16]}; {_way_out(ref)}"
-                )
+            if fault := self._fault(ref):
+                raise DataError(fault)
             self._verified.add((ref.key, ref.digest))
         if test is None:  # a filter needs datasets, whose import brings pandas: 80 MiB
             with pq.ParquetFile(path) as file:
@@ -252,14 +247,51 @@ class TableStore:
         return Manifest(table=table, asof=asof, objects=objects, digest=digest)
 
     def _extend(self, table: str, asof: date, written: Mapping[str, ObjectRef]) -> None:
-        refs = {ref.partition: ref for ref in self._load(table, asof).objects}
-        missing = {
-            name: ref
-            for name, ref in written.items()
-            if name not in refs and f"month={name.partition('=')[2][:7]}" not in refs
-        }
-        if missing:
-            self._put_manifest(table, asof, {**refs, **missing})
+        """Hand partitions of asof on to later manifests that lack them."""
+        days = self._asofs(table)
+        own = self._load(table, asof).objects if asof in days else ()
+        before = {ref.partition for ref in own}
+        sound = cache(self._sound)
+        for later in (day for day in days if day > asof):
+            refs = {ref.partition: ref for ref in self._load(table, later).objects}
+            lacking = {
+                name: ref
+                for name, ref in written.items()
+                if _lacks(table, refs, name, again=name in before, sound=sound)
+            }
+            if lacking:
+                self._put_manifest(table, later, {**refs, **lacking})
+
+    def _sound(self, ref: ObjectRef) -> bool:
+        return self.digest(ref.key) == ref.digest
+
+    def faults(self, manifest: Manifest) -> dict[str, str]:
+        """Partitions whose object is not the manifest's: what is wrong, and what mends it."""
+        found = {ref.partition: self._fault(ref) for ref in manifest.objects}
+        return {partition: text for partition, text in found.items() if text}
+
+    def _fault(self, ref: ObjectRef) -> str | None:
+        digest = self.digest(ref.key)
+        if digest == ref.digest:
+            return None
+        what = "is absent" if digest is None else f"has digest {digest[:16]}"
+        found = f"object {ref.key} {what}, its manifest says {ref.digest[:16]}"
+        table = ref.key.split("/")[1]
+        if table not in _RAW or table == market.QUOTES.name:  # a scan keeps its own quotes
+            return f"{found}; re-run the step that writes {table} with --fresh"
+        return (
+            f"{found}; restore it from a backup, or fetch it again: bft pull --asof "
+            f"{self._writer(table, ref)} --fresh, then go on"
+        )
+
+    def _writer(self, table: str, ref: ObjectRef) -> date:
+        """Day of the pull that wrote an object: the first manifest that names it."""
+        same = (ref.partition, ref.digest)
+        return next(
+            day
+            for day in self._asofs(table)
+            if same in {(one.partition, one.digest) for one in self._load(table, day).objects}
+        )
 
 
 def _test(symbols: Sequence[str] | None, since: date | None, day: str | None) -> Any:
@@ -276,10 +308,25 @@ def _manifest_key(table: str, asof: date) -> str:
     return f"manifests/{table}/asof={asof}.json"
 
 
-def _way_out(ref: ObjectRef) -> str:
-    if ref.partition.startswith("arrived="):  # what was known when; a later pull cannot know it
-        return "what was pulled is not made again: restore it from a backup, or start a new --root"
-    return f"re-run the step that writes {ref.key.split('/')[1]} with --fresh"
+def _lacks(
+    table: str,
+    refs: Mapping[str, ObjectRef],
+    name: str,
+    *,
+    again: bool,
+    sound: Callable[[ObjectRef], bool],
+) -> bool:
+    """Must a later manifest take a partition? `again`: it was handed on before.
+
+    A month in one object holds all days of derived tables, but of pulled ones only what was there
+    when it was merged: a night that is filled in afterwards is not in it. A pulled object that is
+    broken is replaced; of derived tables the later day's own step makes its own.
+    """
+    pulled = table in _RAW
+    if name in refs:
+        return pulled and not sound(refs[name])
+    merged = f"month={name.partition('=')[2][:7]}" in refs
+    return not merged or (pulled and not again)
 
 
 def _parquet(table: str, rows: pa.Table) -> bytes:

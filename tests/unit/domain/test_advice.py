@@ -17,3 +17,8 @@ def test_text_stays_without_a_root_or_with_one_in_it() -> None:
     assert rooted("run: bft gold --root a", "b") == "run: bft gold --root a"
     mixed = "run: bft gold --asof D --root a; then: bft pull"
     assert rooted(mixed, "b") == "run: bft gold --asof D --root a; then: bft pull --root b"
+
+
+def test_a_root_with_a_blank_stays_one_word() -> None:
+    assert rooted("run: bft gold", "my root") == "run: bft gold --root 'my root'"
+    assert rooted(rooted("run: bft gold", "my root"), "my root") == "run: bft gold --root 'my root'"

@@ -70,11 +70,11 @@ def test_picks_against_the_models_are_named(market: Market) -> None:
         "picks": rows_to("picks", [row]),
         "forecasts": rows_to("forecasts", [said]),
     }
-    told = "whose rules do not listen to them: AAPL (BUY, models SELL)."
+    told = "in whose rules that has no say: AAPL (BUY, models SELL)."  # also of ml_prediction
     for page in day(open_night(tables, asof=ASOF), AROUND):
         assert told in re.sub(r"\\\\", "", page.decode())
     tables["forecasts"] = rows_to("forecasts", [said | {"consensus_direction": "BUY"}])
-    assert "do not listen to them" not in day(open_night(tables, asof=ASOF), AROUND)[0].decode()
+    assert "has no say" not in day(open_night(tables, asof=ASOF), AROUND)[0].decode()
 
 
 def test_paper_only_and_counts_of_symbols_say_what_they_mean(market: Market) -> None:

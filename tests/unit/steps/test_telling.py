@@ -72,6 +72,10 @@ def test_book_is_told_in_tables_of_eighty_columns() -> None:
         "symbol  quantity    cost  account    since",
         "AAPL       1,049  100.12  DU0000001  2026-01-05",
     ]
+    text = told(
+        "ledger", {"verb": "ledger", "rows": 1, "positions": [position | {"account": "123456"}]}
+    )
+    assert text.splitlines()[1] == "AAPL       1,049  100.12  123456   2026-01-05"
     trade = {
         "entered_at": "2026-01-05T14:36:00.000000+00:00",
         "symbol": "AAPL260220C0",
