@@ -192,7 +192,7 @@ def position_view(service: Service, held: Position, stops: Sequence[Intent]) -> 
 
 
 def price_of(service: Service, held: Position) -> Decimal | None:
-    """Mid, else last, else the mark of the last close."""
+    """The quote's mark, else that of the last close."""
     quote = service.desk.quote(held.contract)
     price = quote.mark_usd if quote else None
     return price or held.mark_usd
