@@ -116,13 +116,13 @@ def _newest(rows: pa.Table, table: Table) -> pa.Table:
     """The newest revision per key; of equal ones, as of a night filled in later, the last."""
     if pc.any(pc.greater(rows["revision"], 0)).as_py():
         rows = rows.sort_by([(name, "ascending") for name in (*table.key, "revision")])
-    last = np.ones(rows.num_rows, dtype=bool)
     same = np.ones(max(0, rows.num_rows - 1), dtype=bool)
-    for name in table.key:
+    for name in reversed(table.key):  # days first: of sorted rows they seldom repeat
         column = rows[name].combine_chunks()
         same &= pc.equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False)
-    last[:-1] = ~same
-    return rows if last.all() else rows.filter(pa.array(last))
+        if not same.any():
+            return rows
+    return rows.filter(pa.array(np.append(~same, values=True)))
 
 
 def _sorted(rows: pa.Table, table: Table) -> pa.Table:
