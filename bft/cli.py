@@ -140,8 +140,9 @@ def _settle(ports: "Ports", verb: str, args: argparse.Namespace, line: "Json", c
     """A failed step of a run marks its night as failed; any later success takes that back."""
     from bft.steps import failures
 
-    if "asof" in args and (code == 0 or os.environ.get("BFT_RUN_ID")):  # noqa: TID251  set by the runner
-        failures.settle(ports.store, verb, args, line, code=code)
+    in_run = bool(os.environ.get("BFT_RUN_ID"))  # noqa: TID251  set by the runner
+    if "asof" in args:
+        failures.settle(ports.store, verb, args, line, code=code, in_run=in_run)
 
 
 def prepare(ports: "Ports", step: "Step", args: argparse.Namespace) -> None:

@@ -82,7 +82,11 @@ GRAPH_FAULTS: list[tuple[str, str, Callable[[Documents], Any]]] = [
     ),
     ("WF010", "unknown state", lambda d: task(d, "night", "rescore").update(depends="demote.Done")),
     ("WF010", "no parse", lambda d: task(d, "night", "rescore").update(depends="demote &&")),
-    ("WF011", "cycle", lambda d: task(d, "night", "build").update(depends="publish.Succeeded")),
+    (
+        "WF011",
+        "cycle",
+        lambda d: task(d, "night", "demote").update(depends="score.Succeeded && rescore.Succeeded"),
+    ),
     (
         "WF012",
         "unreached template",
@@ -186,7 +190,7 @@ GRAPH_FAULTS: list[tuple[str, str, Callable[[Documents], Any]]] = [
         lambda d: (
             template(d, "night")["dag"].update(target="{{=x}}")
             or template(d, "build")["metadata"]["labels"].update({"bft.dev/x": "{{= 1 + 1}}"})
-            or template(d, "night")["dag"].update(target="build score publish")
+            or template(d, "night")["dag"].update(target="build score publish mark-failed")
         ),
     ),
     ("WF024", "no default", lambda d: parameter(d, "root")["valueFrom"].pop("default")),

@@ -83,11 +83,20 @@ publish = step(
     limits=("1h", 3000),
     lock="bft-tables",
 )
+mark = step(
+    "mark-failed",
+    f"report {AR} --failed",
+    effect="replace",
+    retries="T",
+    pod="heavy",
+    limits=("1h", 3000),
+    lock="bft-tables",
+)
 
 night = DAG(
     name="night",
     inputs=[Parameter(name="asof")],
-    target="build score publish",
+    target="build score publish mark-failed",
     fail_fast=False,
     tasks=[
         task(build),
@@ -116,9 +125,10 @@ night = DAG(
         task(demote, depends=done("score"), when=output("score", "breached") + " == true"),
         task(rescore, depends=done("demote")),
         task(publish, depends=f"{done('build')} && {ended('score')} && {ended('rescore')}"),
+        task(mark, depends="build.Failed || build.Errored"),
     ],
 )
-containers = [build, train, gate, promote, adopt, score, demote, rescore, publish]
+containers = [build, train, gate, promote, adopt, score, demote, rescore, publish, mark]
 NIGHTLY = [
     workflow(
         "nightly",

@@ -33,7 +33,7 @@ class Job:
 
 def run_container(run: Context, job: Job) -> Result:
     """The node's result; recorded."""
-    path, done = job.path, run.options.finished.get(job.path)
+    path, done = job.path, run.finished(job.path)
     if done is not None and not run.forced(path):
         return run.over(path, done, event="cached")
     try:
@@ -138,6 +138,7 @@ def _attempt(run: Context, job: Job, attempt: int) -> tuple[Result, Ended]:
         large = run.room.too_large(job.container)
         warned = f"larger than this machine ({large}), so it runs alone" if large else None
         run.journal.note("started", job.path, leaf=True, attempt=attempt, reason=warned)
+        run.started.add(job.path)
         with _work(child):
             ended = _follow(run, job, child, limit_s)
             return _judged(run, job, child, ended, name), ended

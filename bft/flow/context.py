@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
@@ -24,8 +24,8 @@ _EVENTS = {Phase.SKIPPED: "skipped", Phase.OMITTED: "omitted"}
 class Options:
     """How this run differs from the rendered file, and what its children get.
 
-    `prefix` stands for the command `bft`, `env` is the caller's environment, `finished` are leaves
-    that an earlier part of the same run finished.
+    `prefix` stands for the command `bft`, `env` is the caller's environment. `finished` are leaves
+    that an earlier part of the same run finished, `order` its nodes' places (`RunRecord.order`).
     """
 
     prefix: tuple[str, ...]
@@ -37,6 +37,7 @@ class Options:
     only: str | None = None
     approve: Approver = lambda _node, _duration_s: None
     finished: Mapping[str, Result] = field(default_factory=dict)
+    order: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def forces(self, path: str) -> bool:
         """Must the node run although it is finished?"""
@@ -74,6 +75,31 @@ class Context:
     pipe: Pipe
     stop: Stop = field(default_factory=Stop)
     failures: list[dict[str, str]] = field(default_factory=list)
+    started: set[str] = field(default_factory=set)
+    outdated: set[str] = field(default_factory=set)
+
+    def finished(self, path: str) -> Result | None:
+        """What an earlier part of this run left of a node, unless it is outdated."""
+        return None if path in self.outdated else self.options.finished.get(path)
+
+    def starts_after(self, parents: Sequence[str], path: str) -> None:
+        """Drop what earlier parts left of a node that a parent has been started after.
+
+        It was made of what the parent was then, as reports of a night whose scoring had failed.
+        """
+        mine = self._left_of(path)
+        if not any(_within(node, parents) for node in tuple(self.started)):
+            order = self.options.order
+            begun = max((order[node][0] for node in order if _within(node, parents)), default=-1)
+            mine = {leaf for leaf in mine if order[leaf][1] < begun}
+        self.outdated |= mine
+
+    def forget(self, path: str) -> None:
+        """Drop what earlier parts left of a node."""
+        self.outdated |= self._left_of(path)
+
+    def _left_of(self, path: str) -> set[str]:
+        return {leaf for leaf in self.options.finished if _within(leaf, [path])}
 
     def halted(self, end: float | None) -> str | None:
         """Why a node should not go on: the run stops, or its own time (monotonic) is up."""
@@ -121,6 +147,11 @@ def stopped(reason: str | None) -> Result:
 def join(path: str, name: str) -> str:
     """Path of a node below another."""
     return f"{path}.{name}" if path else name
+
+
+def _within(path: str, nodes: Sequence[str]) -> bool:
+    """Is it one of those nodes, a member of its loop, or below it?"""
+    return any(path == node or path.startswith((f"{node}.", f"{node}(")) for node in nodes)
 
 
 def last_name(path: str) -> str:

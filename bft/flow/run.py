@@ -15,7 +15,14 @@ from bft.domain.errors import ConfigError
 from bft.flow import graph, locks
 from bft.flow.container import Job, run_container
 from bft.flow.context import Context, Crew, Options, Stop, Values, join, stopped
-from bft.flow.expression import ExpressionError, fill, item_values, should_run, substitute
+from bft.flow.expression import (
+    ExpressionError,
+    depends_on,
+    fill,
+    item_values,
+    should_run,
+    substitute,
+)
 from bft.flow.graph import Phase, Result, error
 from bft.flow.node import Pipe
 from bft.flow.quantity import seconds
@@ -88,6 +95,7 @@ class Engine:
             "workflow.failures": json.dumps(run.failures, separators=(",", ":")),
             "workflow.duration": f"{took_s:.6f}",
         }
+        run.forget("onExit")  # of how the earlier part ended
         last = self._template("onExit", run.workflow.templates[run.workflow.on_exit], {})
         if last.phase.bad and not result.phase.bad:
             reason = f"onExit: {last.reason}"
@@ -177,6 +185,8 @@ class Engine:
                     continue
                 waiting.remove(task)
                 if may:
+                    parents = [join(path, name) for name in depends_on(task.depends)]
+                    self.run.starts_after(parents, join(path, task.name))
                     crew.start(task.name, self._task, path, task, values | _upstream(results))
                     continue
                 moved = True

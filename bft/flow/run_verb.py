@@ -242,6 +242,7 @@ def _options(args: argparse.Namespace, asked: Asked, approve: Approver) -> Optio
         only=args.only,
         approve=approve,
         finished=asked.before.finished() if asked.before else {},
+        order=asked.before.order if asked.before else {},
     )
 
 

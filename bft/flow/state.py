@@ -34,7 +34,10 @@ Listener = Callable[[Json], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """A run as its state file tells it; `phase` is Running, Suspended, Lost, or how it ended."""
+    """A run as its state file tells it; `phase` is Running, Suspended, Lost, or how it ended.
+
+    `order` has for each node the line of its last start, -1 without one, and its last line.
+    """
 
     run: str
     folder: Path
@@ -42,6 +45,7 @@ class RunRecord:
     head: Json
     phase: str
     nodes: Mapping[str, Json] = field(default_factory=dict)
+    order: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     end: Json = field(default_factory=dict)
 
     def finished(self) -> dict[str, Result]:
@@ -150,10 +154,13 @@ def read_run(folder: Path) -> RunRecord | None:
     if not lines:
         return None
     nodes: dict[str, Json] = {}
+    order: dict[str, tuple[int, int]] = {}
     phase, end = "Running", {}
-    for line in lines:
-        if line.get("node"):
-            nodes[line["node"]] = line
+    for place, line in enumerate(lines):
+        if name := line.get("node"):
+            begun = order[name][0] if name in order else -1
+            order[name] = (place if line["event"] == "started" else begun, place)
+            nodes[name] = line
         elif line["event"] == "ended":
             phase, end = line["phase"], line
         else:
@@ -166,6 +173,7 @@ def read_run(folder: Path) -> RunRecord | None:
         head=head,
         phase=phase,
         nodes=nodes,
+        order=order,
         end=end,
     )
 

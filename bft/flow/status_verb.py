@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
@@ -38,8 +39,8 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     found = _runs(ports)
     held = origin.remembered(ports.store)
     end = _end(ports, held, sessions.last_closed(now))
-    asof = end or sessions.last_closed(now)
-    missing = _missing(ports, asof)
+    asof = _asof(ports, held, end or sessions.last_closed(now))
+    missing = _missing(ports, asof, found)
     after = rooted(f"bft run nightly --asof {asof}", args.root) if missing else ""
     values: Json = {"asof": str(asof), "missing": missing, "next": after}
     values["source_end"] = str(end) if end else None
@@ -98,10 +99,29 @@ def _ended(held: origin.Origin | None, end: date | None, root: str | None) -> st
     return f"{held.source} ends {end}\n"
 
 
-def _missing(ports: Ports, asof: date) -> list[str]:
+def _asof(ports: Ports, held: origin.Origin | None, last: date) -> date:
+    """The night that is asked after: a simulator's newest may have failed before a pull."""
+    if held is None or not held.simulated:
+        return last
+    failed = (key.split("/")[1] for key in ports.store.keys("failures/"))
+    return max([last, *map(date.fromisoformat, failed)])
+
+
+def _missing(ports: Ports, asof: date, found: Sequence[RunRecord]) -> list[str]:
+    """A night that never succeeded, or did before its newest run failed or was lost."""
     failed = ports.store.keys(f"failures/{asof}/")  # notes of failed steps, as after a re-run
     done = records.is_done(ports.store, "nightly", asof, "")
-    return [] if done and not failed else ["nightly"]
+    nights = [one for one in found if one.workflow == "nightly" and _day(one) == str(asof)]
+    ended = nights[-1].phase if nights else ""
+    broken = ended in {Phase.FAILED, Phase.ERROR, "Lost"}
+    return [] if done and not failed and not broken else ["nightly"]
+
+
+def _day(record: RunRecord) -> str | None:
+    """Session a run is of: what its guard found, or what it was given."""
+    judged = record.nodes.get("guard", {}).get("outputs") or {}
+    given = record.head.get("values", {})
+    return judged.get("asof") or given.get("asof") or None
 
 
 def _told(record: RunRecord) -> Json:

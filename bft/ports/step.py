@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Effect = Literal["pure", "replace", "once"]
 Inputs = Mapping[str, str | None]
+Parts = Iterable[tuple["argparse.Namespace", "Summary"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +115,8 @@ class Step:
     `code` lists the packages whose source is part of the marker key. `inputs` returns the digests
     a re-run compares, None for one that is asked anew each time; or None: never cached. `done` is
     the line of a `once` step that would change nothing, or None: a re-run workflow need not start
-    it.
+    it. `parts` are smaller calls whose work a finished call included, with what each would say: of
+    the same inputs, they are found finished as well.
     """
 
     effect: Effect
@@ -123,6 +125,7 @@ class Step:
     run: Callable[[Ports, argparse.Namespace, Tick], Summary]
     inputs: Callable[[Ports, argparse.Namespace], Inputs | None] = lambda _p, _a: None
     done: Callable[[Ports, argparse.Namespace], Json | None] = lambda _p, _a: None
+    parts: Callable[[argparse.Namespace, Summary], Parts] = lambda _a, _s: ()
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)

@@ -58,6 +58,7 @@ def content(night: Night, around: Around) -> Json:
         "day_name": f"{night.asof:%A %-d %B %Y}",
         "source": around.source,
         "simulated": night.simulated,
+        "data": _data(night),
         "verdict": sections.verdict_of(night),
         "set_digest": _set(night),
         "headline": _headline(night, market, picks),
@@ -90,6 +91,12 @@ def worth_words(night: Night) -> list[str]:
     named += [] if night.signals.empty else sorted(night.signals["symbol"])
     named += [row["symbol"] for row in (*order["top"], *order["bottom"])]
     return [symbol for symbol in dict.fromkeys(named) if symbol in night.now.index]
+
+
+def _data(night: Night) -> str:
+    if night.simulated:
+        return "simulated data"
+    return "real data" if len(night.now) else "no data of this day"
 
 
 def _set(night: Night) -> str:

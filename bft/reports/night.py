@@ -68,11 +68,12 @@ def open_night(
     asof: date,
     failed: tuple[FailedStep, ...] = (),
     root: str | None = None,
+    simulated: bool = False,
 ) -> Night:
     """Frames from Arrow tables; `gold` must already be on the asof basis.
 
     `failed` are steps of the night that failed: then no entry is one to execute, and what to do
-    names the `root` the call gave.
+    names the `root` the call gave. `simulated` is what the root holds, though the day have no rows.
     """
     frames = {name: _frame(tables.get(name)) for name in EXPECTED}
     if "slot" in frames["signals"]:  # what intraday scans showed is no decision of a close
@@ -99,7 +100,7 @@ def open_night(
         earnings_calendar=newest(frames["earnings_calendar"], ["symbol", "fiscal_date_ending"]),
         universe=_members(frames["universe"], asof),
         absent=tuple(name for name in EXPECTED if frames[name].empty),
-        simulated=_simulated(now, split),
+        simulated=simulated or _simulated(now, split),
         failed=failed,
         root=root,
     )

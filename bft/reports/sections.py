@@ -127,6 +127,9 @@ def changes(night: Night) -> Json:
     shown.append({"name": "Flipped between BUY and SELL", "items": flips})
     total = sum(len(one["items"]) for one in shown)
     absent = "no picks or forecasts of an earlier session to compare with"
+    if night.failed and night.picks.empty and night.forecasts.empty:
+        absent = "the night failed before it had picks or forecasts to compare"
+        before = old = night.picks
     known = not (before.empty and old.empty)
     return {
         "title": f"{plural(total, 'change')} since the last session that has picks or forecasts",

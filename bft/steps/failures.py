@@ -9,34 +9,44 @@ import json
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from bft.domain.errors import BftError, DataError
+from bft.domain.errors import BftError, DataError, UnavailableError
 from bft.domain.runs import FailedStep, Json
 from bft.ports import Store
 from bft.steps.record import digest_of
 
-NIGHT = ("pull", "gold", "validate", "models", "predict", "gate", "scan", "rank", "screen")
+UNTOLD = FailedStep(
+    verb="build",
+    exit_code=UnavailableError.exit_code,
+    error="it was stopped, or ran out of memory or time; the log of its run says more",
+)
+"""A build that ended before one of its steps could say why; a success of its last takes it back."""
+BUILD_ENDS = "models"
+BUILD = ("pull", "gold", "validate", BUILD_ENDS, UNTOLD.verb)
+NIGHT = (*BUILD, "predict", "gate", "scan", "rank", "screen")
 """Verbs whose failure makes a night a failed one, in the order in which they run."""
 REASON = "night_failed"
 """Why an entry of a failed night is only shown."""
 PRODUCTION = "exports/production.alias"
 
 
-def settle(store: Store, verb: str, args: Namespace, line: Json, *, code: int) -> None:
+def settle(
+    store: Store, verb: str, args: Namespace, line: Json, *, code: int, in_run: bool
+) -> None:
     """Note a failure within a run, or remove the note of an earlier one (code 0).
 
     Scans of a running session, dry runs, and gates that only propose a set decide no night.
     """
     if verb not in NIGHT or not _decides(verb, args):
         return
-    key = _key(verb, args)
-    body = {"verb": verb, "exit_code": code, "error": str(line.get("error") or "no reason given")}
+    why = str(line.get("error") or "no reason given")
     with suppress(BftError):  # the root may be what failed; the exit code says so
-        if code:
-            store.put(key, (json.dumps(body, sort_keys=True) + "\n").encode())
-        elif store.digest(key) is not None:
+        if code and in_run:
+            _note(store, args.asof, FailedStep(verb=verb, exit_code=code, error=why))
+        for key in () if code else _notes(store, verb, args.asof, in_run=in_run):
             store.delete(key)
 
 
@@ -46,26 +56,48 @@ def noted(store: Store, verb: str, args: Namespace) -> bool:
     The state a failed call found may be put back, so that an older success is found again; only
     the call itself, over in a moment, takes the note away (`settle`).
     """
-    return verb in NIGHT and _decides(verb, args) and store.digest(_key(verb, args)) is not None
+    decides = verb in NIGHT and _decides(verb, args)
+    return decides and bool(_notes(store, verb, args.asof, in_run=True))
 
 
-def failed_steps(store: Store, asof: date, *, before: str | None = None) -> tuple[FailedStep, ...]:
-    """Steps of the night of asof that failed, in order; only those that run before a verb."""
+def note_build(store: Store, asof: date) -> None:
+    """Note that the build of asof failed, where none of its steps could: they were killed."""
+    if UNTOLD in failed_steps(store, asof, build_failed=True):
+        _note(store, asof, UNTOLD)
+
+
+def failed_steps(
+    store: Store, asof: date, *, before: str | None = None, build_failed: bool = False
+) -> tuple[FailedStep, ...]:
+    """Steps of the night of asof that failed, in order; only those that run before a verb.
+
+    With `build_failed` its workflow says that the build did: then one of it is among them.
+    """
     verbs = NIGHT[: NIGHT.index(before)] if before else NIGHT
     found = {
         body["verb"]: FailedStep(**body)
         for body in (json.loads(store.get(key)) for key in store.keys(f"failures/{asof}/"))
     }
-    seen = {"validate": _data_failed(store, asof), "predict": _no_forecasts(store, asof)}
-    for verb, error in seen.items():
-        if error and verb not in found:
-            found[verb] = FailedStep(verb=verb, exit_code=DataError.exit_code, error=error)
+    _add(found, "validate", _data_failed(store, asof))
+    if build_failed and not found.keys() & set(BUILD):
+        found[UNTOLD.verb] = UNTOLD
+    if not found.keys() & set(BUILD):  # else nothing could be scored
+        _add(found, "predict", _no_forecasts(store, asof))
     return tuple(found[verb] for verb in verbs if verb in found)
 
 
-def failures_digest(store: Store, asof: date, *, before: str | None = None) -> str:
+def _add(found: dict[str, FailedStep], verb: str, error: str | None) -> None:
+    """What the tables say of a step, unless it has said it itself."""
+    if error and verb not in found:
+        found[verb] = FailedStep(verb=verb, exit_code=DataError.exit_code, error=error)
+
+
+def failures_digest(
+    store: Store, asof: date, *, before: str | None = None, build_failed: bool = False
+) -> str:
     """Digest of `failed_steps`, as an input of the steps that heed them."""
-    return digest_of([one.told for one in failed_steps(store, asof, before=before)])
+    failed = failed_steps(store, asof, before=before, build_failed=build_failed)
+    return digest_of([one.told for one in failed])
 
 
 def shown_only(strategies: Sequence[Any], failed: Sequence[FailedStep]) -> dict[str, str]:
@@ -87,8 +119,23 @@ def check_data(store: Store, asof: date) -> None:
             )
 
 
-def _key(verb: str, args: Namespace) -> str:
-    return f"failures/{args.asof}/{verb}.json"
+def _key(verb: str, asof: date) -> str:
+    return f"failures/{asof}/{verb}.json"
+
+
+def _note(store: Store, asof: date, failed: FailedStep) -> None:
+    text = json.dumps(asdict(failed), sort_keys=True) + "\n"
+    store.put(_key(failed.verb, asof), text.encode())
+
+
+def _notes(store: Store, verb: str, asof: date, *, in_run: bool) -> list[str]:
+    """Notes that a success of the verb takes away: its own; in a run the last of the build its too.
+
+    By hand that verb only shows: whoever looks at the models has not built anything.
+    """
+    verbs = [verb, UNTOLD.verb] if in_run and verb == BUILD_ENDS else [verb]
+    keys = [_key(one, asof) for one in verbs]
+    return [key for key in keys if store.digest(key) is not None]
 
 
 def _decides(verb: str, args: Namespace) -> bool:

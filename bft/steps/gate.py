@@ -64,10 +64,10 @@ def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str] | None:
     """Candidates, production, gates, prices and the day's date decide a report."""
     if args.dry_run or args.contract_exit:
         return None
-    pointer = ports.state.pointer("production")
-    production = f"{pointer.revision} {pointer.audit_seq} {pointer.set_digest}"
     day = str(run_instant(ports, args.asof).date())
     if args.live:
+        pointer = ports.state.pointer("production")
+        production = f"{pointer.revision} {pointer.audit_seq} {pointer.set_digest}"
         tables = table_digests(ports.store, ("forecasts", "outcomes", "gold", "macro"), args)
         return {**tables, "production": production, "day": day}
     keys = [f"candidates/{name}.json" for name in MODEL_NAMES]
@@ -79,10 +79,25 @@ def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str] | None:
     return {key: ports.store.digest(key) or "absent" for key in keys} | {
         **tables,
         "newest_gold": str(newest.asof) if newest else "absent",
-        "production": production,
+        "production": _production(ports, args.asof),
         "gates": digest_of(texts),
         "day": day,
     }
+
+
+def _production(ports: Ports, asof: date) -> str:
+    """Production as the newest report of asof found it, where that report alone has moved it.
+
+    What it proposed is in production then; to judge the same again would only find `unchanged`.
+    """
+    pointer, rows = ports.state.pointer("production"), ports.state.audit()
+    newest = f"gates/asof={asof}/newest.json"
+    judged = json.loads(ports.store.get(newest)) if ports.store.digest(newest) else {}
+    last = rows[-1] if rows else None
+    own = last is not None and last["action"] == "promote" and last["seq"] == pointer.audit_seq
+    if last is None or not own or last["report_digest"] != judged.get("report_digest"):
+        return f"{pointer.revision} {pointer.audit_seq} {pointer.set_digest}"
+    return f"{last['revision'] - 1} {last['seq'] - 1} {last['from']}"
 
 
 def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bft.domain.runs import Json
 from bft.ports import Store
-from bft.steps.failures import failed_steps
+from bft.steps.failures import REASON, failed_steps
 from bft.steps.held_back import held_back, newest_gate
 from bft.steps.telling import wrapped
 
@@ -27,8 +27,10 @@ def night_told(store: Store, line: Json, *, root: str) -> str:
     if line.get("workflow") != "nightly" or not line.get("asof") or "phase" not in line:
         return ""
     asof = date.fromisoformat(line["asof"])
-    failed = [wrapped(f"FAILED    {one.told}") for one in failed_steps(store, asof)]
-    told = [wrapped(f"executes  {_picks(store, asof)}"), wrapped(f"models    {_held(store, asof)}")]
+    steps = failed_steps(store, asof)
+    failed = [wrapped(f"FAILED    {one.told}") for one in steps]
+    executes = f"executes  {_picks(store, asof, failed=bool(steps))}"
+    told = [wrapped(executes), wrapped(f"models    {_held(store, asof)}")]
     found = [(name, key.format(asof)) for name, key in PAGES]
     paths = [f"{name:<9} {_place(root, key)}" for name, key in found if store.digest(key)]
     serve = (
@@ -37,12 +39,18 @@ def night_told(store: Store, line: Json, *, root: str) -> str:
     return "\n".join([*failed, *told, *paths, f"MLflow    {serve}", f"time      {_time(line)}"])
 
 
-def _picks(store: Store, asof: date) -> str:
+def _picks(store: Store, asof: date, *, failed: bool) -> str:
+    """Picks to execute and why others are watched; a failed night has none to execute.
+
+    What an earlier run of the day tagged may still say otherwise in the table.
+    """
     names = ["asof", "symbol", "rank", "tag", "tag_reason"]
     rows = store.read("picks", asof=asof, columns=names).to_pylist()
     today = sorted((row for row in rows if row["asof"] == asof), key=lambda row: row["rank"])
-    chosen = [row["symbol"] for row in today if row["tag"] == "execute"]
+    execute = [row for row in today if row["tag"] == "execute"]
+    chosen = [] if failed else [row["symbol"] for row in execute]
     why = Counter(row["tag_reason"] for row in today if row["tag"] != "execute")
+    why.update({REASON: len(execute)} if failed and execute else {})
     reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(why.items()))
     named = f" ({', '.join(chosen)})" if chosen else ""
     watched = f" ({reasons.replace('_', ' ')})" if reasons else ""

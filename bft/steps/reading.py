@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
+from bft.domain import origin
 from bft.domain.errors import DataError
 from bft.ports import Ports, Store
 
@@ -38,9 +39,10 @@ def need_gold(store: Store, asof: date) -> None:
 
 
 def source_of(store: Store, asof: date) -> str:
-    """Source that the pull of asof names, or unknown."""
+    """Source that the pull of asof names, else that of the root, or unknown."""
     key = f"lineage/pull/{asof}.json"
     if store.digest(key) is None:
-        return "unknown"
+        held = origin.remembered(store)
+        return held.source.partition(":")[0] if held else "unknown"
     found = json.loads(store.get(key))["args"].get("source")
     return str(found or "alphavantage").partition(":")[0]

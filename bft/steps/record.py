@@ -24,7 +24,7 @@ UNKEYED = frozenset(
     {"verb", "root", "json", "debug", "quiet", "events", "describe", "fresh", "api_url"}
 )
 """Arguments that change no output."""
-OTHER_OUTPUTS = ("live", "models", "legacy", "quotes")
+OTHER_OUTPUTS = ("live", "models", "legacy", "quotes", "failed")
 """Flags that make a verb write something else, which has a lineage of its own."""
 
 
@@ -127,6 +127,8 @@ def execute(ports: Ports, verb: str, step: Step, args: argparse.Namespace, tick:
     if summary.exit_code == 0 and inputs is not None and step.effect != "once" and not _dry(args):
         about = identity(verb, step, args, inputs)
         _check_unchanged(verb, inputs, step.inputs(ports, args) or {})
+        for part, told in step.parts(args, summary):
+            _publish(ports.store, identity(verb, step, part, inputs), told)
         _publish(ports.store, about, summary)
     return summary
 

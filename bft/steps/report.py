@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from bft.domain import origin
 from bft.domain.gold import COLUMNS as GOLD_COLUMNS
 from bft.domain.gold import LOOKAHEAD
 from bft.domain.runs import Json
@@ -17,8 +18,9 @@ from bft.steps.failures import failed_steps, failures_digest
 from bft.steps.held_back import held_back, newest_gate
 from bft.steps.reading import gold_asof, need_gold, source_of
 from bft.steps.record import digest_of, table_digests
+from bft.steps.report_failed import screened_again, withhold
 from bft.steps.report_models import publish_cards
-from bft.steps.report_site import digest_of_site, publish_site
+from bft.steps.report_site import digest_of_site, publish_site, site_day
 
 if TYPE_CHECKING:
     from bft.reports.day import Around
@@ -41,11 +43,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--day", action="store_true", help="day report as HTML and Markdown (the default)")
     add("--site", action="store_true", help="the day report and the site's JSON files")
+    other = parser.add_mutually_exclusive_group()
+    add = other.add_argument
     add("--models", action="store_true", help="cards of the production models only")
+    add("--failed", action="store_true", help="the build failed: mark what the night has so far")
 
 
 def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     """Write what is asked for; without an option, the day report.
+
+    With `--failed` pages, lists and site of an earlier run of the day say that its build failed.
 
     Raises:
         DataError: `--site` without gold of asof, `--models` without a production set.
@@ -54,14 +61,18 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         return publish_cards(ports, args.asof, getattr(args, "root", None))
     if args.site:
         need_gold(ports.store, args.asof)
+    withheld = withhold(ports.store, args.asof) if args.failed else {}
+    on_site = args.site or (args.failed and site_day(ports.store) == args.asof)
     night = _night(ports, args.asof, getattr(args, "root", None))
     tick(1, 4, "tables")
-    words = _words(ports, night, everyone=args.site)
+    words = _words(ports, night, everyone=on_site)
     tick(2, 4, "words")
-    site = publish_site(ports, night, words.sentences) if args.site else {}
+    site = publish_site(ports, night, words.sentences) if on_site else {}
     tick(3, 4, "site")
     around = _around(ports, night, words)
-    objects = {**_day(ports.store, night, around), **site}
+    objects = {**withheld, **_day(ports.store, night, around), **site}
+    if args.failed:
+        objects |= screened_again(ports, args, tick)
     values = {
         "report": f"reports/{night.asof}/day.html",
         "site": f"site/{digest_of_site(site)}" if site else None,
@@ -90,7 +101,7 @@ def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
     for key in (BOOK, DAY_KEY.format(args.asof)):
         found[key] = store.digest(key) or "absent"
     found["templates"] = templates_digest()
-    found["failed"] = failures_digest(store, args.asof)
+    found["failed"] = failures_digest(store, args.asof, build_failed=args.failed)
     found["gate"] = digest_of(newest_gate(store, args.asof))
     if args.models:
         found["production"] = ports.state.pointer("production").set_digest or "absent"
@@ -127,7 +138,14 @@ def _night(ports: Ports, asof: date, root: str | None) -> "Night":
     }
     first = asof - timedelta(days=WINDOW_DAYS)
     tables["gold"] = gold_asof(ports, asof, columns=DAY_COLUMNS, since=first)
-    return open_night(tables, asof=asof, failed=failed_steps(ports.store, asof), root=root)
+    held = origin.remembered(ports.store)
+    return open_night(
+        tables,
+        asof=asof,
+        failed=failed_steps(ports.store, asof),
+        root=root,
+        simulated=held is not None and held.simulated,
+    )
 
 
 def _words(ports: Ports, night: "Night", *, everyone: bool) -> _Words:
@@ -239,22 +257,17 @@ STEP = Step(
     run=run,
     inputs=inputs,
     reads=READS,
-    writes=("reports/<asof>", "site", "reports/models_<asof>"),
+    writes=("reports/<asof>", "site", "reports/models_<asof>", "failures/<asof>"),
     outputs={
         "report": "key of the page to open",
         "site": "folder of the site's files",
         "sentences_dropped": "summary sentences with a figure that is in no table",
         "failed": "steps of the night that failed",
     },
-    settings=("ollama_url", "ollama_model", "ollama_symbols"),
+    settings=("ollama_url", "ollama_model", "ollama_symbols", "screen_max_charts"),
     code=(
-        "steps.report",
-        "steps.report_site",
-        "steps.report_models",
-        "steps.reading",
-        "steps.failures",
-        "steps.held_back",
-        "reports",
-        "features.basis",
+        *("steps.report", "steps.report_failed", "steps.report_models", "steps.report_site"),
+        *("steps.failures", "steps.held_back", "steps.reading", "steps.screen"),
+        *("reports", "features.basis"),
     ),
 )

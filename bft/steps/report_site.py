@@ -5,12 +5,14 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING
 
+from bft.domain.runs import Json
 from bft.ports import Ports, Store
 from bft.steps.reading import gold_asof
 
 if TYPE_CHECKING:
     from bft.reports.night import Night
 
+POINTER = "site/current.json"
 HISTORY_COLUMNS = tuple(
     "adjusted_close volume sma_20 sma_50 sma_200 bbands_upper_20 bbands_lower_20".split()
 )
@@ -35,15 +37,27 @@ def publish_site(ports: Ports, night: "Night", bullets: Mapping[str, list[str]])
     with store.exclusive():  # another report would take these files for a version left behind
         objects = {f"{folder}/{name}": store.put(f"{folder}/{name}", made[name]) for name in made}
         before = _current(store)
-        objects["site/current.json"] = store.put("site/current.json", site.encoded(pointer))
+        objects[POINTER] = store.put(POINTER, site.encoded(pointer))
         _prune(store, {sha256(listed), before})
     return objects
 
 
+def site_day(store: Store) -> date | None:
+    """Day of the site that is shown, None where there is no site."""
+    shown = _pointer(store)
+    return date.fromisoformat(shown["asof"]) if shown else None
+
+
+def _pointer(store: Store) -> Json | None:
+    if store.digest(POINTER) is None:
+        return None
+    found: Json = json.loads(store.get(POINTER))
+    return found
+
+
 def _current(store: Store) -> str:
-    if store.digest("site/current.json") is None:
-        return ""
-    return str(json.loads(store.get("site/current.json"))["digest"])
+    shown = _pointer(store)
+    return str(shown["digest"]) if shown else ""
 
 
 def _prune(store: Store, kept: Iterable[str]) -> None:

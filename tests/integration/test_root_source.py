@@ -127,12 +127,38 @@ def test_status_of_simulated_prices_ends_where_they_were_pulled_to(tmp_path: Pat
     )
 
 
+def test_night_of_a_simulator_that_failed_before_its_pull_is_missing(tmp_path: Path) -> None:
+    store = make_ports(tmp_path / "demo").store
+    store.put("source.json", b'{"path": "", "simulated": true, "source": "sim"}')
+    store.put("lineage/pull/2025-06-30.json", b"{}")
+    store.put("runs/done/nightly/2025-06-30.json", b"{}")
+    store.put("failures/2025-07-01/pull.json", b"{}")
+    _, line, told = bft("status", "--root", str(tmp_path / "demo"))
+    assert (line["asof"], line["missing"]) == ("2025-07-01", ["nightly"])
+    assert line["next"] == f"bft run nightly --root {tmp_path / 'demo'} --asof 2025-07-01"
+    assert "simulated prices were pulled up to 2025-06-30;" in told
+
+
 def test_a_night_that_failed_after_a_good_one_is_missing_again(root: str) -> None:
     store = make_ports(Path(root)).store
     store.put("runs/done/nightly/2018-02-07.json", b"{}")
     assert bft("status", "--root", root)[1]["missing"] == []
     store.put("failures/2018-02-07/pull.json", b"{}")
     assert bft("status", "--root", root)[1]["missing"] == ["nightly"]
+
+
+@pytest.mark.parametrize(("ended", "missing"), [("Lost", ["nightly"]), ("Succeeded", [])])
+def test_a_run_that_was_lost_after_a_good_one_is_missing(
+    ended: str, missing: list[str], root: str
+) -> None:
+    """Killed with `kill -9`: no step could note it."""
+    make_ports(Path(root)).store.put("runs/done/nightly/2018-02-07.json", b"{}")
+    journal = Journal(Path(root) / "runs" / "r2", run="r2", workflow="nightly", clock=FixedClock())
+    journal.note("run", values={"asof": ""})
+    journal.note("finished", "guard", leaf=True, outputs={"asof": "2018-02-07"})
+    journal.note("ended", phase=ended, reason="the runner ended without a word")
+    journal.close()
+    assert bft("status", "--root", root)[1]["missing"] == missing
 
 
 def test_status_says_why_a_run_failed(root: str) -> None:

@@ -81,7 +81,7 @@ def test_night_ends_with_what_came_out_and_where_it_lies(root: Path) -> None:
     line = {"workflow": "nightly", "asof": str(DAY), "phase": "Failed", "seconds": 137.2}
     assert night_told(store, line, root=str(root)).splitlines() == [
         "FAILED    gate failed (exit code 75): away",
-        "executes  1 (ALFA); 1 to watch (falling knife 1)",
+        "executes  0; 2 to watch (falling knife 1, night failed 1)",
         "models    held back by the gate: reg_3d: it was not trained",
         f"report    {root}/reports/{DAY}/day.html",
         f"MLflow    bft serve --root {root} mlflow",

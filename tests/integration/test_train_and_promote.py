@@ -17,7 +17,7 @@ from bft.adapters.tracker.mlflow import MlflowTracker
 from bft.domain.forecast import MODEL_NAMES
 from bft.domain.runs import Event, Outcome, Task
 from bft.ports import Summary
-from bft.steps import gate, models, predict, promote, train
+from bft.steps import gate, models, predict, promote, record, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of libraries that MLflow imports
 
@@ -61,10 +61,15 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> tuple[FakePorts, Any, Cou
 
 
 def call(ports: FakePorts, step: Any, asof: Any, *words: str, gates_dir: str = "") -> Summary:
-    folders = {"gates_dir": gates_dir, "profiles_dir": ""}
-    args = arguments(step.STEP, *words, asof=asof, trading_mode="paper", **folders)
-    found: Summary = step.STEP.run(ports, args, no_tick)
+    found: Summary = step.STEP.run(
+        ports, words_of(step, asof, *words, gates_dir=gates_dir), no_tick
+    )
     return found
+
+
+def words_of(step: Any, asof: Any, *words: str, gates_dir: str = "") -> Any:
+    folders = {"gates_dir": gates_dir, "profiles_dir": ""}
+    return arguments(step.STEP, *words, asof=asof, trading_mode="paper", **folders)
 
 
 def test_nine_models_are_trained_published_and_registered(night: Any) -> None:
@@ -145,6 +150,21 @@ def test_finished_training_key_is_not_trained_again(night: Any) -> None:
     }
 
 
+def test_each_of_the_nine_is_found_finished_once_all_are(night: Any) -> None:
+    """A night run again asks for the one that the gate held back; its data are the same."""
+    ports, asof, _, _ = night
+
+    def found(*words: str) -> Any:
+        return record.cached(ports, "train", train.STEP, words_of(train, asof, *words))
+
+    assert found("bin_10d", *WORDS[1:]) is None
+    record.execute(ports, "train", train.STEP, words_of(train, asof, *WORDS), no_tick)
+    line = found("bin_10d", *WORDS[1:])
+    assert [(row["name"], row["status"]) for row in line["models"]] == [("bin_10d", "cached")]
+    assert (line["cached"], line["rows"], line["study"]) == (True, 1, False)
+    assert found("bin_10d", *WORDS[1:], "--seed", "2") is None
+
+
 @dataclass
 class Told:
     """Compute that gives a known answer to every task."""
@@ -188,13 +208,17 @@ def test_combinatorial_folds_are_a_study_and_make_no_candidate(night: Any) -> No
 def test_bootstrap_gate_proposes_a_set_that_is_promoted(night: Any) -> None:
     ports, asof, _, _ = night
     first = call(ports, gate, asof, "--gates", "bootstrap", "--dry-run")
-    judged = call(ports, gate, asof, "--gates", "bootstrap")
+    asked = words_of(gate, asof, "--gates", "bootstrap")
+    judged = record.execute(ports, "gate", gate.STEP, asked, no_tick)
     assert first.values["report_digest"] == judged.values["report_digest"]
     absent = [row["name"] for row in judged.values["models"] if row["origin"] == "absent"]
     assert judged.values["verdict"] == ("pass" if len(absent) <= 2 else "fail")
     done = call(ports, promote, asof)
     assert done.values["status"] == "promoted"
     assert done.values["mirror"] == "done"
+    again = record.cached(ports, "gate", gate.STEP, asked)
+    assert again is not None, "its own proposal is in production: nothing to judge again"
+    assert again["report_digest"] == judged.values["report_digest"]
     values = call(ports, models, asof).values
     assert values["missing"] == absent
     assert values["mlflow_request"] == "none"

@@ -10,6 +10,7 @@ from bft.flow.expression import (
     STATES,
     ExpressionError,
     depends_on,
+    holds,
     names_in,
     parse_depends,
 )
@@ -225,7 +226,10 @@ def _conditional(
     if (task.get("when") and not guard) or {"withItems", "withParam"} & set(task):
         return True
     text = str(task.get("depends") or "")
-    strict = [n for n in parents(task) if f"{n}.Succeeded" in text and f"{n}.Skipped" not in text]
+    named = parents(task)
+    if text and named and not holds(text, {name: {"Succeeded": True} for name in named}):
+        return True  # it is there for a failure
+    strict = [n for n in named if f"{n}.Succeeded" in text and f"{n}.Skipped" not in text]
     return any(_conditional(tasks[n], tasks, guard=guard) for n in strict if n in tasks)
 
 

@@ -160,7 +160,7 @@ POD_FAULTS: list[tuple[str, str, Callable[[Documents], Any]]] = [
                 depends="publish.Succeeded",
                 arguments=ASOF_ARGUMENT,
             ),
-            template(d, "night")["dag"].update(target="build score publish again"),
+            template(d, "night")["dag"].update(target="build score publish again mark-failed"),
             d[0]["spec"].update(activeDeadlineSeconds=86_400),
         ),
     ),

@@ -106,6 +106,26 @@ def test_rerun_finds_a_promotion_done_where_its_models_are_in_production(
     assert found() is None
 
 
+def test_gate_is_judged_anew_unless_its_own_proposal_alone_moved_production(
+    ports: FakePorts,
+) -> None:
+    def judged() -> str | None:
+        found = gate.STEP.inputs(ports, arguments(gate.STEP, asof=DAY, gates_dir=""))
+        return found["production"] if found else None
+
+    first = put_set(ports, "a")
+    assert judged() == "0 0 None"
+    call(ports, promote)
+    assert judged() == "0 0 None"
+    put_set(ports, "a", note="judged again")
+    assert judged() == f"1 1 {first}", "another report stands now"
+    put_set(ports, "b", gates="paper")
+    call(ports, promote)
+    assert judged() == f"1 1 {first}"
+    call(ports, rollback)
+    assert judged() == f"3 3 {first}", "a person took it back"
+
+
 def test_dry_run_moves_nothing(ports: FakePorts) -> None:
     put_set(ports, "a")
     assert status(call(ports, promote, "--dry-run")) == ("not_promoted", 0)
