@@ -21,6 +21,7 @@ from bft.domain.orders import (
 from bft.domain.runs import Json
 from bft.ledger.records import (
     Adjustment,
+    BareClose,
     BookOrder,
     Bracket,
     Cooldown,
@@ -137,6 +138,16 @@ def exit_scheduled(at: datetime, *, bracket: Bracket, reason: str, due: datetime
 def adjustment(adjustment: Adjustment) -> Entry:
     """A person changed the book by hand and signed for it."""
     return _entry("adjustment", adjustment.at, adjustment=adjustment)
+
+
+def bare_close(wish: BareClose, at: datetime) -> Entry:
+    """Units that no bracket holds have to leave, over restarts too."""
+    return _entry("bare_close", at, wish=wish)
+
+
+def bare_closed(at: datetime, *, account: str, con_id: int) -> Entry:
+    """They are gone, or what is held now is another position."""
+    return _entry("bare_closed", at, account=account, con_id=con_id)
 
 
 def split(adjustment: Adjustment) -> Entry:

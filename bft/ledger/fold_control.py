@@ -11,7 +11,7 @@ from bft.domain.errors import DataError
 from bft.domain.orders import Contract
 from bft.ledger import effects, limits
 from bft.ledger.changes import Changes
-from bft.ledger.records import BookEvent, Bracket, Cooldown, Halt, Kill, Trade
+from bft.ledger.records import BareClose, BookEvent, Bracket, Cooldown, Halt, Kill, Trade
 from bft.ledger.state import BookState
 
 Body = Mapping[str, Any]
@@ -63,6 +63,16 @@ def mark(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
         price = Decimal(body["price_usd"])
         state.positions[key] = replace(state.positions[key], mark_usd=price, marked_at=at)
         changes.put("positions", state.positions[key])
+
+
+def bare_close(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
+    """Units without a bracket have to leave."""
+    effects.put_bare_close(state, changes, decode(BareClose, body["wish"]), at=at)
+
+
+def bare_closed(state: BookState, changes: Changes, body: Body, _at: datetime) -> None:
+    """They left."""
+    effects.drop_bare_close(state, changes, (body["account"], body["con_id"]))
 
 
 def halt(state: BookState, changes: Changes, body: Body, at: datetime) -> None:

@@ -86,6 +86,7 @@ def adjustment(state: BookState, changes: Changes, body: Body, at: datetime) -> 
         effects.rescale_trades(state, changes, key, told.ratio, at=at)
         effects.rescale_mark(state, key, told.ratio)
     effects.put_event(state, changes, (told.account, told.contract), event, at=at)
+        effects.rescale_bare_close(state, changes, key, told.ratio, at=at)
 
 
 def adopt(state: BookState, changes: Changes, intent: Intent, at: datetime) -> None:

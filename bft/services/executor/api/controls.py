@@ -208,11 +208,15 @@ async def post_close(request: Request, subject: Trades, mode: Mode = None) -> JS
         instrument=body.instrument,
         everything=body.all,
     )
-    if body.quantity is None:
-        closed = service.executor.closing.close(selection)
-    else:
+    if body.quantity is not None:
         _check_part(service, body, subject.name)
-        closed = service.executor.closing.close_part(selection, body.quantity)
+    with service.desk.together():
+        closing = service.executor.closing
+        closed = (
+            closing.close(selection)
+            if body.quantity is None
+            else closing.close_part(selection, body.quantity)
+        )
     await service.stored()
     told = [
         {"symbol": c.symbol, "quantity": c.qty, "entry": c.entry, "what": c.what} for c in closed
