@@ -8,7 +8,7 @@ from typing import Any
 
 from bft.domain.encoding import decode
 from bft.domain.errors import DataError
-from bft.domain.orders import Contract
+from bft.domain.orders import Contract, Leg
 from bft.ledger import effects, limits
 from bft.ledger.changes import Changes
 from bft.ledger.records import BareClose, BookEvent, Bracket, Cooldown, Halt, Kill, Trade
@@ -33,9 +33,18 @@ def epoch(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
     effects.put_counter(changes, "epoch", state.epoch, at=at)
 
 
-def bracket(state: BookState, changes: Changes, body: Body, _at: datetime) -> None:
-    """Exits of an entry as the exit engine holds them."""
-    _put_bracket(state, changes, decode(Bracket, body["bracket"]))
+def bracket(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
+    """Exits of an entry as the exit engine holds them; its stop is named by its level.
+
+    One that began to fill keeps the name it began with.
+    """
+    told = decode(Bracket, body["bracket"])
+    _put_bracket(state, changes, told)
+    reason = str(body.get("stop_reason") or "")
+    for leg in state.intents.legs(told.entry) if reason else ():
+        waits = not (leg.state.terminal or leg.filled_qty)
+        if leg.leg is Leg.STOP and waits and leg.reason != reason:
+            effects.put_intent(state, changes, replace(leg, reason=reason), at=at)
 
 
 def exit_scheduled(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
@@ -56,15 +65,6 @@ def _put_bracket(state: BookState, changes: Changes, told: Bracket) -> None:
     changes.put("brackets", told)
 
 
-def mark(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
-    """A position's price at a close; nothing where it is gone."""
-    key = (body["account"], body["con_id"])
-    if key in state.positions:
-        price = Decimal(body["price_usd"])
-        state.positions[key] = replace(state.positions[key], mark_usd=price, marked_at=at)
-        changes.put("positions", state.positions[key])
-
-
 def bare_close(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
     """Units without a bracket have to leave."""
     effects.put_bare_close(state, changes, decode(BareClose, body["wish"]), at=at)
@@ -73,6 +73,15 @@ def bare_close(state: BookState, changes: Changes, body: Body, at: datetime) -> 
 def bare_closed(state: BookState, changes: Changes, body: Body, _at: datetime) -> None:
     """They left."""
     effects.drop_bare_close(state, changes, (body["account"], body["con_id"]))
+
+
+def mark(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
+    """A position's price at a close; nothing where it is gone."""
+    key = (body["account"], body["con_id"])
+    if key in state.positions:
+        price = Decimal(body["price_usd"])
+        state.positions[key] = replace(state.positions[key], mark_usd=price, marked_at=at)
+        changes.put("positions", state.positions[key])
 
 
 def halt(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
