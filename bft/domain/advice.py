@@ -1,10 +1,11 @@
 """Commands inside messages, as the reader must type them."""
 
 import re
+import shlex
 
 _VERBS = (
     "run(?: [a-z][a-z-]*)?|pull|gold|validate|train|gate|promote|rollback|models|predict|scan|rank|"
-    "screen|report|execute|ledger|status|close|kill|resume|why|audit"
+    "screen|report|execute|ledger|status|close|kill|resume|resolve|why|audit|token"
 )
 # One that names its root already stays; a command ends where its sentence goes on.
 _COMMAND = re.compile(rf"\bbft (?:{_VERBS})\b(?![^,;&|<\n]*--root)")
@@ -14,4 +15,4 @@ def rooted(text: str, root: str | None) -> str:
     """The text with `--root` in every command it advises, where the call gave one."""
     if not root:
         return text
-    return _COMMAND.sub(lambda found: f"{found[0]} --root {root}", text)
+    return _COMMAND.sub(lambda found: f"{found[0]} --root {shlex.quote(root)}", text)

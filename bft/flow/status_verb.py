@@ -48,7 +48,8 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     training = origin.trained_by(ports.store)
     values["profile"] = training.profile if training else None
     values["runs"] = [_told(record) for record in found[-SHOWN:]]
-    values["executor"] = told = executor.standing(ports.executor(args.api_url), ports.store.root)
+    api, root = ports.executor(args.api_url), ports.store.root
+    values["executor"] = told = executor.standing(api, root, given=args.root)
     if not args.json:
         holds = held.words if held else "nothing yet"
         by = f", profile {training.profile}" if training else ""
