@@ -16,6 +16,7 @@ from bft.domain.runs import Json
 from bft.ports import ExecutorApi
 
 LOOK_S = 5.0
+ENTRIES, ORDERS, ARMED = "entries", "orders", "ARMED"
 SHOWN_ALERTS = 5
 SHOWN = ("status", "mode", "account", "simulated", "session_state", "may_open", "reasons", "note")
 HALTING = {
@@ -120,18 +121,25 @@ def _body(api: ExecutorApi, path: str) -> Json:
     return reply.body
 
 
-def check(told: Json) -> None:
-    """Refuse where nothing may be opened.
+def check(told: Json, what: str = ENTRIES) -> None:
+    """Refuse where nothing may be opened; of `orders` only where no order at all can leave.
+
+    Halts, the kill switch and limits keep entries back, never exits.
 
     Raises:
-        UnavailableError: no executor answers.
+        UnavailableError: no executor answers, or of `orders` its broker is away.
         RefusedError: it is closed to opening; says why.
     """
     if "away" in told:
         raise UnavailableError(told["away"])
     if "foreign" in told:
         raise UnavailableError(_elsewhere(told))
-    if not told["may_open"]:
+    if what == ORDERS and told["session_state"] != ARMED:
+        state = told["session_state"]
+        raise UnavailableError(
+            f"executor {told['url']}: its broker session is {state}, not {ARMED}"
+        )
+    if what == ENTRIES and not told["may_open"]:
         why = "; ".join(told["reasons"]) or "no reason given"
         raise RefusedError(f"executor {told['url']} is closed to opening: {why}")
 

@@ -22,7 +22,11 @@ SHOWN = 5
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Whether to refuse, and whom to ask."""
     parser.add_argument(
-        "--check", action="store_true", help="exit 77 if closed to opening, 75 if no executor"
+        "--check",
+        nargs="?",
+        const=executor.ENTRIES,
+        choices=(executor.ENTRIES, executor.ORDERS),
+        help="exit 77 if closed to opening, 75 if no executor; orders: 75 until exits may leave",
     )
     parser.add_argument("--api", dest="api_url", metavar="URL", help="executor (BFT_API_URL)")
 
@@ -32,7 +36,7 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
 
     Raises:
         RefusedError: `--check`, and the executor is closed to opening.
-        UnavailableError: `--check`, and none answers.
+        UnavailableError: `--check`, and none answers, or (`orders`) its broker is away.
     """
     now = ports.clock.now()
     found = _runs(ports)
@@ -58,7 +62,7 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
         sys.stderr.write(_ended(held, end, args.root))
         executor.say(told)
     if args.check:
-        executor.check(told)
+        executor.check(told, args.check)
     return Summary(values=values)
 
 

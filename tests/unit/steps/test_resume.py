@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fakes import arguments, make_ports, no_tick
 
-from bft.domain.errors import UnavailableError, UsageError
+from bft.domain.errors import RefusedError, UnavailableError, UsageError
 from bft.domain.roots import root_id
 from bft.flow import executor
 from bft.ports import Summary
@@ -141,3 +141,13 @@ def test_executor_of_another_root_is_told_and_not_taken_for_ones_own(
     own = Other()
     own.told = root_id(str(tmp_path))
     assert "foreign" not in executor.standing(own, str(tmp_path))
+
+
+def test_what_keeps_entries_back_keeps_no_exit_back() -> None:
+    told = {"url": "u", "may_open": False, "reasons": ["entries today, 5 of 5 (rule 20)"]}
+    told["session_state"] = "ARMED"
+    with pytest.raises(RefusedError, match=r"closed to opening: entries today, 5 of 5 \(rule 20\)"):
+        executor.check(told)
+    executor.check(told, "orders")
+    with pytest.raises(UnavailableError, match="broker session is DOWN, not ARMED"):
+        executor.check(told | {"session_state": "DOWN"}, "orders")
