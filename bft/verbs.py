@@ -19,6 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "ledger": ("bft.steps.ledger", "the book: positions, lots, trades, export, verify, adjust"),
     "kill": ("bft.steps.kill", "stop opening at once; --flatten closes all"),
     "resume": ("bft.steps.resume", "end a halt; without its id, list them"),
+    "resolve": ("bft.steps.resolve", "settle an unknown order by evidence; or list them"),
     "why": ("bft.steps.why", "the story of an order, signal, fill or denial"),
     "audit": ("bft.steps.audit", "audit of the trade log: OK, WARN, FAIL"),
     "token": ("bft.steps.token", "issue a token for the executor's API"),

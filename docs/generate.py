@@ -4,8 +4,9 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -186,7 +187,8 @@ def api_reference() -> str:
     """Every route of the executor: method, path, body, answers, what it does."""
     from bft.services.executor.api.app import bare
 
-    paths = bare().openapi()["paths"]
+    document = bare().openapi()
+    paths, bodies = document["paths"], set[str]()
     lines = [
         "# The executor's API",
         "",
@@ -203,10 +205,27 @@ def api_reference() -> str:
         for method, about in sorted(paths[path].items()):
             content = about.get("requestBody", {}).get("content", {})
             refs = re.findall(r"schemas/(\w+)", str(content))
+            bodies.update(refs)
             codes = " ".join(sorted(about["responses"]))
             text = " ".join(about.get("description", "").split())
             lines.append(f"| {method.upper()} {path} | {' '.join(refs)} | {codes} | {text} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_bodies(document["components"]["schemas"], sorted(bodies))])
+
+
+def _bodies(schemas: dict[str, Any], names: Sequence[str]) -> list[str]:
+    """The fields of every body, those that must be there marked."""
+    lines = ["", "## Fields of bodies", "", "A field with * must be there.", ""]
+    lines += ["| body | fields | |", "|---|---|---|"]
+    for name in names:
+        schema, needed = schemas[name], schemas[name].get("required", ())
+        told = [
+            f"{field}{'*' if field in needed else ''}"
+            + (f" ({about['description']})" if "description" in about else "")
+            for field, about in schema.get("properties", {}).items()
+        ]
+        text = " ".join(schema.get("description", "").split())
+        lines.append(f"| {name} | {', '.join(told)} | {text} |")
+    return lines
 
 
 def settings_reference() -> str:

@@ -80,12 +80,15 @@ class FakeWriter:
     """Keeps pages; every one is durable at once."""
 
     pages: list[Page] = field(default_factory=list)
+    joined: list[bool] = field(default_factory=list)
     lease: object = "held"
     writable: bool = True
     problem: str | None = None
 
-    def submit(self, page: Page, *, gives_up: bool = False) -> "Durable":
+    def submit(self, page: Page, *, gives_up: bool = False, joins: bool = False) -> "Durable":
+        """A page that joins is one with the page before it."""
         del gives_up
+        self.joined.append(joins)
         self.pages.append(page)
         return Durable()
 

@@ -6,7 +6,7 @@ from workflows.common import AR, ROOT, cron, done, given, guarded, step, task, w
 
 ready = step(
     "ready",
-    f"status --check {ROOT}",
+    f"status --check orders {ROOT}",  # a halt or a limit must not keep the night's exits back
     effect="pure",
     retries=(10, 15, 1),
     pod="order",

@@ -95,6 +95,15 @@ _TERMINAL = frozenset(
 )
 
 
+RESOLVED = (
+    IntentState.ACKED,
+    IntentState.CANCELLED,
+    IntentState.REJECTED,
+    IntentState.EXPIRED,
+)
+"""What a person may say, with evidence, that an UNKNOWN order is; fills only executions tell."""
+
+
 class Reason(StrEnum):
     """Why an order was denied; the set is closed. Source: executor specification, section 4."""
 

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 from urllib.parse import urlsplit
 
+from bft.domain.advice import rooted
 from bft.domain.alerts import runbook
 from bft.domain.errors import RefusedError, UnavailableError
 from bft.domain.roots import root_id
@@ -15,13 +16,23 @@ from bft.domain.runs import Json
 from bft.ports import ExecutorApi
 
 LOOK_S = 5.0
+ENTRIES, ORDERS, ARMED = "entries", "orders", "ARMED"
 SHOWN_ALERTS = 5
 SHOWN = ("status", "mode", "account", "simulated", "session_state", "may_open", "reasons", "note")
+HALTING = {
+    "DayLossHalt": {"daily_loss", "loss_streak"},
+    "DrawdownHalt": {"drawdown"},
+    "PositionMismatch": {"position_mismatch"},
+    "StateRestored": {"state_restored"},
+}
+"""Alerts that tell of a halt, with the rules that set it: without the halt they are over."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def standing(api: ExecutorApi, root: str) -> Json:
+def standing(api: ExecutorApi, root: str, *, given: str | None = None) -> Json:
     """Mode, account, session, what is open and what forbids opening; `away` says why nobody told.
+
+    `given`: the root as the call named it, for the commands that are advised.
 
     `foreign`: what listens on this machine trades for another root, and is asked nothing more.
     What needs a token is left out where none is accepted; `partial` says so.
@@ -34,7 +45,7 @@ def standing(api: ExecutorApi, root: str) -> Json:
     if _foreign(api.url, health.get("root"), root):
         return told | {"foreign": True}
     try:
-        return told | _inside(api)
+        return told | _inside(api, given)
     except (RefusedError, UnavailableError) as error:
         return told | {"partial": str(error)}
 
@@ -46,7 +57,7 @@ def _foreign(url: str, told: object, root: str) -> bool:
     return bool(near and told and mine and told != mine)
 
 
-def _inside(api: ExecutorApi) -> Json:
+def _inside(api: ExecutorApi, given: str | None) -> Json:
     held = _body(api, "/v1/positions")["positions"]
     orders = _body(api, "/v1/orders?limit=1000")["orders"]
     kill, halts = _body(api, "/v1/kill"), _body(api, "/v1/halts")["halts"]
@@ -55,28 +66,36 @@ def _inside(api: ExecutorApi) -> Json:
         "unprotected": [row["symbol"] for row in held if not _protected(row)],
         "unknown": [order["id"] for order in orders if order["state"] == "UNKNOWN"],
         "working": sum(order["status"] in {"PENDING", "SUBMITTED"} for order in orders),
-        "halts": [_halt(halt) for halt in halts],
-        "kill": {name: kill[name] for name in ("latched", "generation", "sources")},
-        "alerts": _alerts(_body(api, "/v1/events?limit=1000")["rows"]),
+        "halts": [_halt(halt, given) for halt in halts],
+        "kill": {name: kill[name] for name in ("latched", "generation", "sources")}
+        | {"clear": rooted(f"bft kill --clear {kill['generation']}", given)},
+        "alerts": _alerts(_body(api, "/v1/events?limit=1000")["rows"], _over(kill, halts)),
     }
 
 
-def _alerts(events: list[Json]) -> list[Json]:
-    """Of the newest alerts one of each name, with its runbook; at most five."""
+def _over(kill: Json, halts: list[Json]) -> frozenset[str]:
+    """Alerts whose cause a person, or the day, has ended."""
+    held = {halt.get("rule") for halt in halts}
+    ended = {name for name, rules in HALTING.items() if not rules & held}
+    return frozenset(ended if kill["latched"] else ended | {"KillLatched"})
+
+
+def _alerts(events: list[Json], over: frozenset[str]) -> list[Json]:
+    """Of the newest alerts one of each name that is not over, with its runbook; at most five."""
     newest: dict[str, Json] = {}
     for event in events:
         where = runbook(event["name"])
-        if where is not None:
+        if where is not None and event["name"] not in over:
             told = {"at": event["at"], "text": event["message"], "runbook": where}
             newest.setdefault(event["name"], {"name": event["name"], **told})
     return list(newest.values())[:SHOWN_ALERTS]
 
 
-def _halt(row: Json) -> Json:
+def _halt(row: Json, given: str | None) -> Json:
     """In words, and the command that ends it."""
     until = f", until {row['until'][:16]}" if row["until"] else ""
     words = f"{row['scope']} {row['key']}: {row['reason']}{until}"
-    return {"what": words, "resume": f"bft resume {shlex.quote(row['halt_id'])}"}
+    return {"what": words, "resume": rooted(f"bft resume {shlex.quote(row['halt_id'])}", given)}
 
 
 def _position(row: Json) -> Json:
@@ -102,18 +121,25 @@ def _body(api: ExecutorApi, path: str) -> Json:
     return reply.body
 
 
-def check(told: Json) -> None:
-    """Refuse where nothing may be opened.
+def check(told: Json, what: str = ENTRIES) -> None:
+    """Refuse where nothing may be opened; of `orders` only where no order at all can leave.
+
+    Halts, the kill switch and limits keep entries back, never exits.
 
     Raises:
-        UnavailableError: no executor answers.
+        UnavailableError: no executor answers, or of `orders` its broker is away.
         RefusedError: it is closed to opening; says why.
     """
     if "away" in told:
         raise UnavailableError(told["away"])
     if "foreign" in told:
         raise UnavailableError(_elsewhere(told))
-    if not told["may_open"]:
+    if what == ORDERS and told["session_state"] != ARMED:
+        state = told["session_state"]
+        raise UnavailableError(
+            f"executor {told['url']}: its broker session is {state}, not {ARMED}"
+        )
+    if what == ENTRIES and not told["may_open"]:
         why = "; ".join(told["reasons"]) or "no reason given"
         raise RefusedError(f"executor {told['url']} is closed to opening: {why}")
 
@@ -177,4 +203,4 @@ def _say_shut(told: Json) -> None:
     if kill["latched"]:
         pulled = ", ".join(kill["sources"])
         sys.stderr.write(f"  kill switch: latched ({pulled})\n")
-        sys.stderr.write(f"    bft kill --clear {kill['generation']}\n")
+        sys.stderr.write(f"    {kill['clear']}\n")

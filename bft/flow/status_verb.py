@@ -23,7 +23,11 @@ SHOWN = 5
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Whether to refuse, and whom to ask."""
     parser.add_argument(
-        "--check", action="store_true", help="exit 77 if closed to opening, 75 if no executor"
+        "--check",
+        nargs="?",
+        const=executor.ENTRIES,
+        choices=(executor.ENTRIES, executor.ORDERS),
+        help="exit 77 if closed to opening, 75 if no executor; orders: 75 until exits may leave",
     )
     parser.add_argument("--api", dest="api_url", metavar="URL", help="executor (BFT_API_URL)")
 
@@ -33,7 +37,7 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
 
     Raises:
         RefusedError: `--check`, and the executor is closed to opening.
-        UnavailableError: `--check`, and none answers.
+        UnavailableError: `--check`, and none answers, or (`orders`) its broker is away.
     """
     now = ports.clock.now()
     found = _runs(ports)
@@ -49,7 +53,8 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     training = origin.trained_by(ports.store)
     values["profile"] = training.profile if training else None
     values["runs"] = [_told(record) for record in found[-SHOWN:]]
-    values["executor"] = told = executor.standing(ports.executor(args.api_url), ports.store.root)
+    api, root = ports.executor(args.api_url), ports.store.root
+    values["executor"] = told = executor.standing(api, root, given=args.root)
     if not args.json:
         holds = held.words if held else "nothing yet"
         by = f", profile {training.profile}" if training else ""
@@ -58,7 +63,7 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
         sys.stderr.write(_ended(held, end, args.root))
         executor.say(told)
     if args.check:
-        executor.check(told)
+        executor.check(told, args.check)
     return Summary(values=values)
 
 

@@ -46,7 +46,8 @@ class Evidence:
     """What a report is made of: rows of tables, and what else is known.
 
     `chain` is why the journal's chain is broken, None where it is whole; `undecided` entries
-    without a stored decision; `gap_qty` units without a live stop; `old_orders` live longer than
+    without a stored decision; `adopted` those taken back from the broker, whose decisions went with
+    the state that was lost; `gap_qty` units without a live stop; `old_orders` live longer than
     a day (stops and targets that rest aside); `known` symbols of the profile, empty: not known.
     """
 
@@ -55,6 +56,7 @@ class Evidence:
     entries: Sequence[Row]
     chain: str | None
     undecided: Sequence[str] = ()
+    adopted: Sequence[str] = ()
     unknown: Sequence[str] = ()
     differences: Sequence[str] = ()
     gap_qty: int = 0
@@ -93,7 +95,7 @@ def _fails(e: Evidence) -> Iterator[Check]:
         ("risk", bool(lacking), _listed("rows without entry or stop", lacking)),
         ("rr", bool(unrewarded), _listed("rows without target", unrewarded)),
         ("journal", e.chain is not None, e.chain or "chain whole"),
-        ("decisions", bool(e.undecided), _listed("orders without a decision", e.undecided)),
+        ("decisions", bool(e.undecided), _decisions(e)),
         ("unknown", bool(e.unknown), _listed("orders nobody knows about", e.unknown)),
         ("book", bool(e.differences), _listed("book against broker", e.differences)),
         ("protection", e.gap_qty > 0, f"{e.gap_qty} units without a live stop"),
@@ -101,6 +103,11 @@ def _fails(e: Evidence) -> Iterator[Check]:
     )
     for name, bad, text in rows:
         yield Check(level=Level.FAIL if bad else Level.OK, name=name, text=text)
+
+
+def _decisions(e: Evidence) -> str:
+    told = _listed("orders without a decision", e.undecided)
+    return f"{told}; {_listed('adopted from the broker', e.adopted)}" if e.adopted else told
 
 
 def _warnings(e: Evidence) -> Iterator[Check]:

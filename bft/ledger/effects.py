@@ -5,12 +5,17 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
+from bft.domain.encoding import encode
+from bft.domain.journal import canonical_json
 from bft.domain.orders import Contract, Intent, Leg
 from bft.ledger import limits, trades
 from bft.ledger.changes import Changes
 from bft.ledger.lots import Line, LineEvent, average_cost
-from bft.ledger.records import ZERO, BookOrder, Lot, Position, Trade
+from bft.ledger.records import ZERO, BareClose, BookOrder, Lot, Position, Trade
 from bft.ledger.state import BookState, LineKey
+
+BARE_CLOSE = "bare_close"
+"""Kind of the counters that keep such wishes."""
 
 
 def put_intent(state: BookState, changes: Changes, intent: Intent, *, at: datetime) -> None:
@@ -46,6 +51,22 @@ def put_order(state: BookState, changes: Changes, order: BookOrder) -> None:
 def put_counter(changes: Changes, name: str, value: object, *, at: datetime) -> None:
     """Store a single value by name."""
     changes.put("counters", {"name": name, "value": str(value), "at": at})
+
+
+def put_bare_close(state: BookState, changes: Changes, wish: BareClose, *, at: datetime) -> None:
+    """Remember which units without a bracket have to leave."""
+    state.bare_closes[wish.account, wish.con_id] = wish
+    put_counter(changes, _bare_name(wish.account, wish.con_id), canonical_json(encode(wish)), at=at)
+
+
+def drop_bare_close(state: BookState, changes: Changes, key: LineKey) -> None:
+    """Nothing of this contract has to leave any more."""
+    if state.bare_closes.pop(key, None) is not None:
+        changes.remove("counters", {"name": _bare_name(*key)})
+
+
+def _bare_name(account: str, con_id: int) -> str:
+    return f"{BARE_CLOSE}:{account}:{con_id}"
 
 
 def put_event(
@@ -214,6 +235,16 @@ def rescale_trades(
         )
         state.trades[trade_id] = scaled
         refresh_trade(state, changes, trade_id, at=at)
+
+
+def rescale_bare_close(
+    state: BookState, changes: Changes, key: LineKey, ratio: Decimal, *, at: datetime
+) -> None:
+    """Units that stay of a split contract, rounded down: a fraction is paid in cash."""
+    wish = state.bare_closes.get(key)
+    if wish is not None:
+        kept = int(wish.kept * ratio)
+        put_bare_close(state, changes, replace(wish, kept=kept), at=at)
 
 
 def rescale_mark(state: BookState, key: LineKey, ratio: Decimal) -> None:

@@ -21,6 +21,7 @@ from bft.domain.orders import (
 from bft.domain.runs import Json
 from bft.ledger.records import (
     Adjustment,
+    BareClose,
     BookOrder,
     Bracket,
     Cooldown,
@@ -123,15 +124,30 @@ def fee(at: datetime, *, exec_id: str, fee_usd: Decimal) -> Entry:
     return _entry("fee", at, exec_id=exec_id, fee_usd=fee_usd)
 
 
-def bracket(bracket: Bracket) -> Entry:
-    """Exits of an entry opened, updated or (with `closed_at`) closed."""
-    return _entry("bracket", bracket.at, bracket=bracket)
+def bracket(bracket: Bracket, *, stop_reason: str | None = None) -> Entry:
+    """Exits of an entry opened, updated or (with `closed_at`) closed.
+
+    `stop_reason`: what its stop stands for from now on, stop or trail; None: as before.
+    """
+    if stop_reason is None:
+        return _entry("bracket", bracket.at, bracket=bracket)
+    return _entry("bracket", bracket.at, bracket=bracket, stop_reason=stop_reason)
 
 
 def exit_scheduled(at: datetime, *, bracket: Bracket, reason: str, due: datetime) -> Entry:
     """An exit was decided that leaves at `due`."""
     place = {"account": bracket.account, "con_id": bracket.con_id, "entry": bracket.entry}
     return _entry("exit_scheduled", at, **place, reason=reason, due=due)
+
+
+def bare_close(wish: BareClose, at: datetime) -> Entry:
+    """Units that no bracket holds have to leave, over restarts too."""
+    return _entry("bare_close", at, wish=wish)
+
+
+def bare_closed(at: datetime, *, account: str, con_id: int) -> Entry:
+    """They are gone, or what is held now is another position."""
+    return _entry("bare_closed", at, account=account, con_id=con_id)
 
 
 def adjustment(adjustment: Adjustment) -> Entry:

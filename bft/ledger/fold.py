@@ -35,6 +35,8 @@ HANDLERS: Mapping[str, _Handler] = {
     "split": fold_fills.adjustment,
     "bracket": fold_control.bracket,
     "exit_scheduled": fold_control.exit_scheduled,
+    "bare_close": fold_control.bare_close,
+    "bare_closed": fold_control.bare_closed,
     "mark": fold_control.mark,
     "halt": fold_control.halt,
     "resume": fold_control.resume,

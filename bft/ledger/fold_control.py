@@ -8,10 +8,10 @@ from typing import Any
 
 from bft.domain.encoding import decode
 from bft.domain.errors import DataError
-from bft.domain.orders import Contract
+from bft.domain.orders import Contract, Leg
 from bft.ledger import effects, limits
 from bft.ledger.changes import Changes
-from bft.ledger.records import BookEvent, Bracket, Cooldown, Halt, Kill, Trade
+from bft.ledger.records import BareClose, BookEvent, Bracket, Cooldown, Halt, Kill, Trade
 from bft.ledger.state import BookState
 
 Body = Mapping[str, Any]
@@ -33,9 +33,18 @@ def epoch(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
     effects.put_counter(changes, "epoch", state.epoch, at=at)
 
 
-def bracket(state: BookState, changes: Changes, body: Body, _at: datetime) -> None:
-    """Exits of an entry as the exit engine holds them."""
-    _put_bracket(state, changes, decode(Bracket, body["bracket"]))
+def bracket(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
+    """Exits of an entry as the exit engine holds them; its stop is named by its level.
+
+    One that began to fill keeps the name it began with.
+    """
+    told = decode(Bracket, body["bracket"])
+    _put_bracket(state, changes, told)
+    reason = str(body.get("stop_reason") or "")
+    for leg in state.intents.legs(told.entry) if reason else ():
+        waits = not (leg.state.terminal or leg.filled_qty)
+        if leg.leg is Leg.STOP and waits and leg.reason != reason:
+            effects.put_intent(state, changes, replace(leg, reason=reason), at=at)
 
 
 def exit_scheduled(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
@@ -54,6 +63,16 @@ def exit_scheduled(state: BookState, changes: Changes, body: Body, at: datetime)
 def _put_bracket(state: BookState, changes: Changes, told: Bracket) -> None:
     state.brackets[told.account, told.con_id, told.entry] = told
     changes.put("brackets", told)
+
+
+def bare_close(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
+    """Units without a bracket have to leave."""
+    effects.put_bare_close(state, changes, decode(BareClose, body["wish"]), at=at)
+
+
+def bare_closed(state: BookState, changes: Changes, body: Body, _at: datetime) -> None:
+    """They left."""
+    effects.drop_bare_close(state, changes, (body["account"], body["con_id"]))
 
 
 def mark(state: BookState, changes: Changes, body: Body, at: datetime) -> None:

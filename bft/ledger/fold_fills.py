@@ -17,6 +17,7 @@ from bft.ledger.changes import Changes
 from bft.ledger.lots import LineEvent, to_micro
 from bft.ledger.records import ZERO, Adjustment, Booked
 from bft.ledger.state import BookState
+from bft.ledger.trades import TRAIL
 from bft.ledger.transitions import after_fill
 
 Body = Mapping[str, Any]
@@ -85,6 +86,7 @@ def adjustment(state: BookState, changes: Changes, body: Body, at: datetime) -> 
     if told.ratio is not None and key in state.lines:
         effects.rescale_trades(state, changes, key, told.ratio, at=at)
         effects.rescale_mark(state, key, told.ratio)
+        effects.rescale_bare_close(state, changes, key, told.ratio, at=at)
     effects.put_event(state, changes, (told.account, told.contract), event, at=at)
 
 
@@ -161,6 +163,8 @@ def counting(state: BookState, base_id: str) -> tuple[Booked, Decimal]:
 def _reason(intent: Intent | None) -> str:
     if intent is None:
         return "manual"
+    if intent.leg is Leg.STOP and intent.reason == TRAIL:
+        return TRAIL
     return (intent.reason or intent.leg.value) if intent.leg is Leg.EXIT else intent.leg.value
 
 

@@ -1,5 +1,6 @@
 """The state from the tables: what a replay of the whole journal would hold in memory."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time
 from decimal import Decimal
@@ -9,11 +10,13 @@ from bft.domain.encoding import decode, instant_text
 from bft.domain.journal import AtLeast
 from bft.domain.orders import Contract, Execution, Intent, IntentState, Leg
 from bft.domain.sessions import NEW_YORK
+from bft.ledger.effects import BARE_CLOSE
 from bft.ledger.fold_fills import adjustment_event, counting, execution_event
 from bft.ledger.limits import closed_place
 from bft.ledger.lots import Line, LineEvent
 from bft.ledger.records import (
     Adjustment,
+    BareClose,
     Booked,
     BookEvent,
     BookOrder,
@@ -77,12 +80,7 @@ def _controls(state: BookState, book: Rows, cut: datetime) -> None:
     state.lease_token = int(counters.get("lease_token", 0))
     state.epoch = int(counters.get("epoch", 0))
     for name, value in counters.items():
-        kind, _, rest = name.partition(":")
-        if kind == "order_id":
-            state.order_ids[int(rest)] = int(value)
-        elif kind == "streak":
-            scope, _, key = rest.partition(":")
-            state.streaks_from[scope, key] = datetime.fromisoformat(value)
+        _counter(state, name, value)
     day = cut.date().isoformat()
     for row in book.rows("limits_state", where={"trading_day": AtLeast(day)}):
         told = decode(Limits, row)
@@ -103,6 +101,19 @@ def _controls(state: BookState, book: Rows, cut: datetime) -> None:
     ):
         state.brackets[row["account"], row["con_id"], row["entry"]] = decode(Bracket, row)
     _events(state, book)
+
+
+def _counter(state: BookState, name: str, value: str) -> None:
+    """A counter of which there are several: its name goes on behind its kind."""
+    kind, _, rest = name.partition(":")
+    if kind == "order_id":
+        state.order_ids[int(rest)] = int(value)
+    elif kind == "streak":
+        scope, _, key = rest.partition(":")
+        state.streaks_from[scope, key] = datetime.fromisoformat(value)
+    elif kind == BARE_CLOSE:
+        wish = decode(BareClose, json.loads(value))
+        state.bare_closes[wish.account, wish.con_id] = wish
 
 
 def _events(state: BookState, book: Rows) -> None:

@@ -185,6 +185,20 @@ class Bracket:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BareClose:
+    """Units of a position that no bracket holds leave until `kept` are left.
+
+    It is about the campaign that began at `opened_at`: what is bought after nothing was held stays.
+    """
+
+    account: str
+    con_id: int
+    kept: int
+    opened_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
     """A row of the trade log: its 30 columns, then what they are computed from.
 

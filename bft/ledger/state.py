@@ -12,6 +12,7 @@ from bft.ledger.lots import Line
 from bft.ledger.records import (
     ZERO,
     Adjustment,
+    BareClose,
     Booked,
     BookEvent,
     BookOrder,
@@ -72,6 +73,7 @@ class BookState:
     trade_lots: dict[str, set[str]] = field(default_factory=dict)
     positions: dict[LineKey, Position] = field(default_factory=dict)
     brackets: dict[tuple[str, int, str], Bracket] = field(default_factory=dict)
+    bare_closes: dict[LineKey, BareClose] = field(default_factory=dict)
     trades: dict[str, Trade] = field(default_factory=dict)
     closed_trades: list[tuple[datetime, str]] = field(default_factory=list)
     limits: dict[LimitKey, Limits] = field(default_factory=dict)

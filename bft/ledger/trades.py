@@ -8,13 +8,19 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from bft.domain.orders import Intent, IntentState, Leg, Side
+from bft.domain.orders import Intent, IntentState, Side
 from bft.ledger.lots import to_micro
 from bft.ledger.records import ZERO, Close, Lot, Trade, TradeFacts, TradeOutcome
 
-TIMED = frozenset({"time", "timeout", "max_hold", "end_of_day", "eod", "expiry"})
+TRAIL = "trail"
+"""Reason of a stop whose level was the trail's."""
+TIMED = frozenset({"time", "timeout", "max_hold", "flatten", "end_of_day", "eod", "expiry"})
 """Reasons of exits that the clock decided."""
-_BY_LEG = {Leg.TARGET.value: TradeOutcome.TARGET, Leg.STOP.value: TradeOutcome.STOP}
+_BY_LEVEL = {
+    **dict.fromkeys(("target", "target_gap"), TradeOutcome.TARGET),
+    **dict.fromkeys(("stop", "stop_gap", TRAIL, "trail_gap"), TradeOutcome.STOP),
+}
+"""Outcomes of exits at a level. Reasons: strategies specification, section 3.3."""
 
 
 def opened(intent: Intent, facts: TradeFacts, *, at: datetime) -> Trade:
@@ -100,7 +106,7 @@ def _outcome(
         return TradeOutcome.PARTIAL if closes else TradeOutcome.FILL
     reason = closes[-1].reason
     timed = TradeOutcome.TIMEOUT if reason in TIMED else TradeOutcome.MANUAL_EXIT
-    return _BY_LEG.get(reason, timed)
+    return _BY_LEVEL.get(reason, timed)
 
 
 def _without_fill(intent: Intent | None) -> TradeOutcome | None:

@@ -146,7 +146,8 @@ class BookFacts:
     `pending` are entries not filled yet, with their remaining units; their `cost_usd` is what they
     still take from available funds. `entries_today` counts entries that filled or still may,
     `orders_today` every opening order sent, `orders_1s` and `orders_60s` those of the last second
-    and minute without this one. `realised_usd` is net of fees. `loss_streak` counts since the last
+    and minute without this one. `realised_usd` is net of fees,
+    also of those paid today for what is still open. `loss_streak` counts since the last
     halt for a streak ended. `peak_equity_usd` is of 20 sessions.
     """
 

@@ -6,10 +6,10 @@ Source: executor specification, section 4; cooldowns: strategies specification, 
 from datetime import date
 
 from bft.domain import sessions
+from bft.risk import today
 from bft.risk.case import Case
 from bft.risk.context import Cooldown
 from bft.risk.finding import PASSED, Finding, blocked, judged, missing
-from bft.risk.losses import day_loss_cap_usd, day_loss_usd, drawdown_frac
 
 
 def ticker_limit(case: Case) -> Finding:
@@ -56,52 +56,27 @@ def rate(case: Case) -> Finding:
 
 def daily_trades(case: Case) -> Finding:
     """20: entries or opening orders today at the limit."""
-    book, profile = case.context.book, case.profile
-    if book.entries_today is None:
-        return missing("entries today", profile.max_entries_per_day)
-    if book.entries_today >= profile.max_entries_per_day:
-        return blocked("entries today", book.entries_today, profile.max_entries_per_day)
-    most = profile.max_orders_per_day
-    if most is None:
-        return PASSED
-    if book.orders_today is None:
-        return missing("opening orders today", most)
-    return judged(book.orders_today < most, book.orders_today, most, "opening orders today")
+    return today.trades(case.context.book, case.profile)
 
 
 def daily_loss(case: Case) -> Finding:
     """21: the day's loss reached its cap."""
-    loss = day_loss_usd(case.context.book)
-    cap = day_loss_cap_usd(case.context.book, case.profile)
-    if loss is None or cap is None:
-        return missing("day loss" if loss is None else "equity at the day's start", cap)
-    return judged(loss < cap, loss, cap, "day loss at the cap")
+    return today.loss(case.context.book, case.profile)
 
 
 def drawdown(case: Case) -> Finding:
     """22: equity lies below its 20-session peak by the cap."""
-    found = drawdown_frac(case.equity_usd, case.context.book.peak_equity_usd)
-    cap = case.profile.drawdown_frac
-    if found is None:
-        return missing("equity or its peak", cap)
-    return judged(found < cap, found, cap, "drawdown at the cap")
+    return today.below_peak(case.context.book, case.profile, case.equity_usd)
 
 
 def loss_streak(case: Case) -> Finding:
     """23: losing trades in a row at the halt number."""
-    losses, halt = case.context.book.loss_streak, case.profile.streak.halt
-    if losses is None:
-        return missing("losing streak", halt)
-    return judged(halt is None or losses < halt, losses, halt, "losing streak at the halt number")
+    return today.losses_in_row(case.context.book, case.profile)
 
 
 def max_positions(case: Case) -> Finding:
     """24: open and pending positions at the limit."""
-    limit = case.profile.max_positions
-    if case.exposure is None:
-        return missing("positions", limit)
-    count = len(case.exposure.names)
-    return judged(count < limit, count, limit, "positions at the limit")
+    return today.positions(case.context.book, case.profile)
 
 
 def _runs(row: Cooldown, case: Case, asof: date) -> bool:

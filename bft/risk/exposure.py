@@ -27,7 +27,6 @@ class Exposure:
     gross_usd: Decimal | None
     risk_usd: Decimal | None
     pending_cost_usd: Decimal | None
-    names: frozenset[str]
 
 
 def exposure_of(order: OrderRequest, context: Context) -> Exposure | None:
@@ -47,7 +46,6 @@ def exposure_of(order: OrderRequest, context: Context) -> Exposure | None:
         gross_usd=_notional(same),
         risk_usd=_sum(same, lambda h: h.risk_usd),
         pending_cost_usd=_sum(book.pending, lambda h: h.cost_usd),
-        names=frozenset(h.symbol for h in every),
     )
 
 

@@ -19,7 +19,7 @@ from bft.steps.arguments import add_asof
 from bft.steps.asking import about, add_api, add_mode, answer, connect, mode_of
 from bft.steps.execute_file import read_file
 from bft.steps.execute_rows import Row, one_set, stored_rows
-from bft.steps.execute_send import Outcome, cancel, counts, send
+from bft.steps.execute_send import Outcome, cancel, counts, send, totals
 from bft.steps.failures import REASON, failed_steps
 
 DROP = "drop"
@@ -197,6 +197,7 @@ def _summary(
         for row in shown:
             why = f"  {row['why']}" if "why" in row else ""
             sys.stderr.write(f"{row['symbol']:<8} {row['side']:<4}  {row['outcome']}{why}\n")
+        sys.stderr.write(totals(told, skipped) + "\n")
     away = told["denied"].get("not_armed") and _session(api) != "ARMED"
     error = "the executor's broker is away; the same command sends what is left" if away else None
     return Summary(

@@ -149,6 +149,19 @@ def counts(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
+def totals(told: Mapping[str, Any], skipped: Mapping[str, int]) -> str:
+    """For people, one line: what was sent, what was not and why, skipped rows included."""
+    held = {name: count for name, count in skipped.items() if count}
+    parts = [f"{told['sent']} sent"]
+    parts += [f"{told[name]} {name}" for name in ("replayed", "unknown", "lapsed") if told[name]]
+    parts += [f"{told['nothing_held']} with nothing to leave"] if told["nothing_held"] else []
+    for words, reasons in (("denied", told["denied"]), ("skipped", held)):
+        if reasons:
+            named = ", ".join(f"{name} {count}" for name, count in sorted(reasons.items()))
+            parts.append(f"{sum(reasons.values())} {words} ({named})")
+    return ", ".join(parts)
+
+
 def cancel(api: ExecutorApi, rows: Sequence[Row], pending: Mapping[str, str]) -> Counter[str]:
     """Take back the pending entries of rows tagged `drop`; `pending` is order id by signal id."""
     found: Counter[str] = Counter()

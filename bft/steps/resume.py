@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bft.domain.advice import rooted
 from bft.domain.errors import UsageError
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps.asking import add_api, answer
@@ -40,7 +41,7 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
         resumed = answer(api.ask("POST", "/v1/resume", body=body))
         held = [halt for halt in held if halt["halt_id"] != name]
     if not args.json:
-        _say(resumed, held)
+        _say(resumed, held, args.root)
     return Summary(values={"resumed": resumed, "halts": held}, rows=len(held))
 
 
@@ -55,13 +56,14 @@ def _named(text: str, held: Sequence[Halt]) -> str:
     raise UsageError(f"{text}: {told}: {have}; bft resume lists them")
 
 
-def _say(resumed: Halt | None, held: Sequence[Halt]) -> None:
+def _say(resumed: Halt | None, held: Sequence[Halt], root: str | None) -> None:
     if resumed:
         sys.stderr.write(f"resumed: {_words(resumed)}\n")
     elif not held:
         sys.stderr.write("no halt is in force\n")
     for halt in held:
-        sys.stderr.write(f"halt: {_words(halt)}\n  bft resume {shlex.quote(halt['halt_id'])}\n")
+        command = rooted(f"bft resume {shlex.quote(halt['halt_id'])}", root)
+        sys.stderr.write(f"halt: {_words(halt)}\n  {command}\n")
 
 
 def _words(halt: Halt) -> str:

@@ -14,7 +14,7 @@ from bft.steps.held_back import rule_text
 
 WIDTH = 80
 TELL_THEMSELVES = frozenset(
-    {"run", "status", "why", "execute", "workflow", "chain", "serve", "resume"}
+    {"run", "status", "why", "execute", "workflow", "chain", "serve", "resume", "resolve"}
 )
 """Verbs that write for people while they work."""
 HEAD = frozenset({"verb", "asof", "rows", "skipped", "seconds", "run_id", "cached", "error"})

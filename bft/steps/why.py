@@ -11,9 +11,7 @@ from urllib.parse import quote
 
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps.asking import add_api, answer
-from bft.steps.why_told import brief
-
-WIDTH = 160
+from bft.steps.why_told import brief, folded
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +31,7 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     api = ports.executor(args.api_url)
     story: Mapping[str, Any] = answer(api.ask("GET", f"/v1/why/{quote(args.id, safe='')}"))
     if not args.json:
-        lines = told(story) if args.full else brief(story)
+        lines = map(folded, told(story)) if args.full else brief(story)
         sys.stderr.write("\n".join(lines) + "\n")
     return Summary(values={"why": story}, rows=sum(isinstance(v, list) for v in story.values()))
 
@@ -47,12 +45,12 @@ def told(value: Any, *, depth: int = 0) -> Iterator[str]:
                 yield f"{pad}{name}"
                 yield from told(item, depth=depth + 1)
             elif item not in (None, "", [], {}):
-                yield f"{pad}{name}: {item}"[:WIDTH]
+                yield f"{pad}{name}: {item}"
     elif isinstance(value, list):
         for item in value:
             yield from _item(item, depth)
     else:
-        yield f"{pad}{value}"[:WIDTH]
+        yield f"{pad}{value}"
 
 
 def _item(item: Any, depth: int) -> Iterator[str]:
@@ -60,7 +58,7 @@ def _item(item: Any, depth: int) -> Iterator[str]:
     pad = "  " * depth
     if isinstance(item, Mapping) and not any(isinstance(v, Mapping | list) for v in item.values()):
         facts = (f"{n} {v}" for n, v in item.items() if v not in (None, ""))
-        yield f"{pad}- {', '.join(facts)}"[:WIDTH]
+        yield f"{pad}- {', '.join(facts)}"
         return
     yield f"{pad}-"
     yield from told(item, depth=depth + 1)

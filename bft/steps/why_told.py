@@ -7,15 +7,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from bft.steps.telling import wrapped
+
 Row = Mapping[str, Any]
-MOST, WIDTH, SHOWN = 15, 100, 3
+MOST, SHOWN = 15, 3
 ENDED = frozenset({"FILLED", "CANCELLED", "REJECTED", "EXPIRED", "LAPSED"})
 
 
 def brief(story: Row) -> list[str]:
-    """Signal, verdict with the rules that blocked or came nearest, sizes, fills, exits."""
+    """Signal, verdict with the rules that blocked or came nearest, sizes, fills, exits.
+
+    At most fifteen facts, each on a line of its own or wrapped to several.
+    """
     lines = [*_signal(story), *_decisions(story), *_sizes(story), *_fills(story), *_exits(story)]
-    return [line[:WIDTH] for line in lines[: MOST - 1]] + ["all of it: --full, or --json"]
+    return [folded(line) for line in [*lines[: MOST - 1], "all of it: --full, or --json"]]
+
+
+def folded(line: str) -> str:
+    """A line as a terminal shows it: what does not fit goes on below, further in."""
+    text = line.lstrip()
+    return wrapped(text, indent=" " * (len(line) - len(text)))
 
 
 def _signal(story: Row) -> Iterator[str]:
@@ -105,4 +116,6 @@ def _exits(story: Row) -> Iterator[str]:
     for row in story["trade"][:1]:
         if row["outcome"]:
             pnl = "" if row["pnl_usd"] is None else f", {_plain(row['pnl_usd'])} USD net"
-            yield f"trade: {row['outcome']}{pnl}"
+            reason = row["exit_reason"]
+            why = f" ({reason})" if reason not in {"", row["outcome"]} else ""
+            yield f"trade: {row['outcome']}{why}{pnl}"

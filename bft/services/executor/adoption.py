@@ -251,6 +251,11 @@ class Adoption:
         )
 
 
+def adopted(row: Mapping[str, object]) -> bool:
+    """Whether the row of an entry is one that was taken back: nobody could know its decision."""
+    return row["signal_id"] == f"{STRATEGY}:{row['intent_id']}"
+
+
 def _orders(snapshot: Snapshot) -> Iterator[tuple[BrokerOrder, bool]]:
     """Open orders first: they say more than completed ones."""
     yield from ((order, True) for order in snapshot.open_orders)

@@ -28,6 +28,7 @@ class LegTerms:
     price_usd: Decimal
     day: date
     attempt: int = 0
+    reason: str | None = None  # what it stands for; None: its leg's name
 
 
 def closing_leg(entry: Intent, terms: LegTerms) -> Intent:
@@ -63,7 +64,7 @@ def closing_leg(entry: Intent, terms: LegTerms) -> Intent:
         oca_group=f"bft1.{entry.intent_id}",
         mode=entry.mode,
         strategy_id=entry.strategy_id,
-        reason=terms.leg.value,
+        reason=terms.reason or terms.leg.value,
         state=IntentState.RESERVED,
     )
 

@@ -11,7 +11,8 @@ from datetime import datetime
 from bft import exits
 from bft.domain import sessions
 from bft.domain.orders import Contract, Leg, OrderRequest, Side
-from bft.ledger.records import Position
+from bft.ledger import entries
+from bft.ledger.records import BareClose, Position
 from bft.services.executor.cancelling import Cancelling
 from bft.services.executor.contracts import name_of
 from bft.services.executor.covers import Cover, parted
@@ -71,20 +72,20 @@ class Closing:
     def __init__(self, desk: Desk, cancelling: Cancelling, guard: Guard, leaving: Leaving) -> None:
         self._desk, self._cancelling = desk, cancelling
         self._guard, self._leaving = guard, leaving
-        self._kept: dict[int, int] = {}  # units without a bracket that stay, by con id
 
     def turn(self) -> None:
         """Go on with parts and with units that no bracket holds until they are gone."""
         for cover in list(self._guard.covers.values()):
             if cover.part is not None and cover.part_qty and not _leaves_whole(cover):
                 self._leaving.leave(self._leave(cover, cover.part_qty, cover.part.reason))
-        for con_id, kept in list(self._kept.items()):
-            position = self._desk.state.positions.get((self._desk.account, con_id))
-            left = abs(self._bare_qty(position)) - kept if position else 0
-            if position is None or left <= 0:
-                del self._kept[con_id]
+        for key, wish in list(self._desk.state.bare_closes.items()):
+            position = self._desk.state.positions.get(key)
+            left = abs(self._bare_qty(position)) - wish.kept if position else 0
+            if position is not None and left > 0 and position.opened_at <= wish.opened_at:
+                self._leave_bare(position, left, wish.reason)
             else:
-                self._leave_bare(position, left)
+                done = entries.bare_closed(self._desk.now, account=key[0], con_id=key[1])
+                self._desk.note(done)
 
     # on request
 
@@ -102,14 +103,14 @@ class Closing:
         done = [
             *self._covers(selection, reason),
             *self._entries(selection),
-            *self._bare(selection, held_at=held_at),
+            *self._bare(selection, reason=reason, held_at=held_at),
         ]
         self._guard.poke()
         return done
 
     def flatten(self, reason: exits.Reason) -> None:
         """Have every position leave; entries are the caller's to cancel."""
-        if [*self._covers(ALL, reason), *self._bare(ALL)]:
+        if [*self._covers(ALL, reason), *self._bare(ALL, reason=reason)]:
             self._guard.poke()
 
     def close_part(self, selection: Selection, qty: int) -> list[Closed]:
@@ -194,6 +195,7 @@ class Closing:
         qty: int | None = None,
         *,
         side: Side | None = None,
+        reason: exits.Reason = exits.Reason.MANUAL,
         held_at: datetime | None = None,
     ) -> Iterable[Closed]:
         """So many units (all) of positions that others opened; `turn` goes on with them.
@@ -202,14 +204,14 @@ class Closing:
         """
         for position in list(self._desk.state.positions.values()):
             contract, bare = position.contract, abs(self._bare_qty(position))
-            kept = bare if qty is None else min(self._kept.get(contract.con_id, bare), bare)
+            kept = bare if qty is None else self._kept(position, bare)
             less = min(kept if qty is None else qty, kept - self._bought_after(position, held_at))
             other = side is not None and side.sign * position.qty > 0
             if less <= 0 or other or not selection.takes(contract, NOBODY):
                 continue
             qty = None if qty is None else qty - less
-            self._kept[contract.con_id] = kept - less
-            self._leave_bare(position, bare - kept + less)
+            self._wish(position, kept - less, reason)
+            self._leave_bare(position, bare - kept + less, reason)
             yield Closed(symbol=contract.symbol, qty=less, entry=None, what="exit")
 
     def _bought_after(self, position: Position, at: datetime | None) -> int:
@@ -223,20 +225,39 @@ class Closing:
         )
         return sum(abs(int(qty)) for qty in added if qty * position.qty > 0)
 
+    def _kept(self, position: Position, bare: int) -> int:
+        """Units of these that nobody has asked to leave."""
+        wish = self._desk.state.bare_closes.get((position.account, position.con_id))
+        if wish is None or position.opened_at > wish.opened_at:
+            return bare
+        return min(wish.kept, bare)
+
+    def _wish(self, position: Position, kept: int, reason: exits.Reason) -> None:
+        """Store that the others have to leave: a new process goes on with it."""
+        wish = BareClose(
+            account=position.account,
+            con_id=position.con_id,
+            kept=kept,
+            opened_at=position.opened_at,
+            reason=str(reason),
+        )
+        if self._desk.state.bare_closes.get((wish.account, wish.con_id)) != wish:
+            self._desk.note(entries.bare_close(wish, self._desk.now))
+
     def _bare_qty(self, position: Position) -> int:
         """Signed units of a position that no cover holds; never of the other side."""
         held = sum(cover.sign * cover.open_qty for cover in self._guard.of(position.con_id))
         bare = int(position.qty) - held
         return bare if bare * position.qty > 0 else 0
 
-    def _leave_bare(self, position: Position, qty: int) -> None:
+    def _leave_bare(self, position: Position, qty: int, reason: str) -> None:
         self._leaving.leave(
             Leave(
                 signal_id=f"close:{position.con_id}",
                 contract=position.contract,
                 side=Side.SELL if self._bare_qty(position) > 0 else Side.BUY,
                 qty=qty,
-                reason="manual",
+                reason=str(reason),
             )
         )
 

@@ -200,6 +200,12 @@ def _exited(cover: Cover, legs: Sequence[Intent], left: int) -> Cover:
     return replace(cover, state=exits.filled(cover.state, _exit_fill(cover.state, qty, reason, at)))
 
 
+def stop_reason(cover: Cover) -> str:
+    """What its resting stop stands for: the level of the stop or of the trail."""
+    state = cover.state
+    return str(exits.protective(state).stop_reason if state else exits.Reason.STOP)
+
+
 def reason_of(leg: Intent, state: exits.ExitState) -> exits.Reason:
     """Why a closing order closed; a stop's name is that of the level it stood for."""
     if leg.leg is Leg.STOP:

@@ -30,6 +30,18 @@ def unrealised_change_usd(desk: Desk, price_of: Price) -> Decimal | None:
     return total
 
 
+def open_entry_fees_usd(desk: Desk) -> Decimal:
+    """Fees paid today to open what is still open: spent, though no close has booked them yet."""
+    total = Decimal(0)
+    for position in desk.state.positions.values():
+        sec_type = position.contract.sec_type
+        today = trading_day(desk.now, sec_type=sec_type)
+        for lot in _open_lots(desk.state, position):
+            if trading_day(lot.opened_at, sec_type=sec_type) >= today:
+                total += lot.fee_left_usd
+    return total
+
+
 def unsettled(desk: Desk, position: Position) -> bool:
     """Book and market may count in different units: a dispute, or a split not yet in the book.
 

@@ -19,6 +19,7 @@ from bft.services.executor.covers import Cover
 from bft.services.executor.desk import Desk
 from bft.services.executor.guard import Guard
 from bft.services.executor.reference import DayBar
+from bft.services.executor.underlying import on_basis
 
 FALLBACK_BEFORE_OPEN = timedelta(minutes=60)
 MINUTE = timedelta(minutes=1)
@@ -182,11 +183,12 @@ class DayClose:
         if cover.under is None or cover.state is None:
             return
         row = exits.Close(bar=bar, ends_session=ends_session)
-        under, reason = exits.at_close(exits.observed(cover.under.state, bar), row)
+        held = on_basis(cover.under, self._desk.reference.splits, bar.session)
+        under, reason = exits.at_close(exits.observed(held.state, bar), row)
         state = cover.state if reason is None else exits.schedule(cover.state, reason)
         if reason is not None and state.closed_at is None:  # it leaves at the next open
             state = replace(state, closed_at=bar.ends_at)
-        cover = replace(cover, state=state, under=replace(cover.under, state=under))
+        cover = replace(cover, state=state, under=replace(held, state=under))
         self._guard.put(cover)
         if reason is not None:
             self._told(cover, reason)

@@ -1,7 +1,8 @@
 """What every part of the executor shares; touched on the loop's thread only."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -80,6 +81,7 @@ class Desk:
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     _quoted: dict[int, asyncio.Event] = field(default_factory=dict)
     _watched: dict[int, tuple[Contract, float]] = field(default_factory=dict)
+    _joins: bool | None = None  # inside `together`: whether a page is there to join
 
     @property
     def account(self) -> str:
@@ -115,7 +117,22 @@ class Desk:
         rows = [change for item in items for change in apply(self.state, item)]
         claims = [_claimed(item) for item in items if item.kind == "claim"]
         page = Page(entries=items, rows=rows, claims=claims)
-        return self.writer.submit(page, gives_up=gives_up)
+        return self._submit(page, gives_up=gives_up)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is noted inside is durable as a whole or not at all; nothing inside may wait."""
+        self._joins = False
+        try:
+            yield
+        finally:
+            self._joins = None
+
+    def _submit(self, page: Page, *, gives_up: bool = False) -> "asyncio.Future[None]":
+        joins = bool(self._joins)
+        if self._joins is not None:
+            self._joins = True
+        return self.writer.submit(page, gives_up=gives_up, joins=joins)
 
     def event(self, kind: str, severity: str, name: str, message: str, **details: object) -> None:
         """Store something people may read; `kind` and `severity` as in section 13."""
@@ -146,7 +163,7 @@ class Desk:
         rows = apply(self.state, made)
         mail = {"name": name, "key": key, "severity": told.severity.value, "text": text}
         mail["at"] = told.at.isoformat()
-        self.writer.submit(Page(entries=(made,), rows=rows, outbox=(mail,)))
+        self._submit(Page(entries=(made,), rows=rows, outbox=(mail,)))
 
     def spawn(self, work: Coroutine[Any, Any, Any], what: str) -> "asyncio.Task[Any]":
         """Run beside everything else; a fault bft understands is logged, a bug ends the process."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from bft.domain.broker import BrokerPosition
-from bft.domain.orders import Intent
+from bft.domain.orders import Intent, TimeInForce
 from bft.services.executor.desk import Desk
 
 WORKING = frozenset({"PendingSubmit", "PreSubmitted", "Submitted", "PendingCancel", "Inactive"})
@@ -54,3 +54,17 @@ class Doubts:
     @staticmethod
     def _in(delay_s: float, then: Callable[[], None]) -> None:
         asyncio.get_running_loop().call_later(delay_s, then)
+
+
+def awaited(order: Intent, *, more: int = 0) -> str:
+    """Which order nobody knows about, what would settle it, and what a person can do."""
+    others = f" (and {more} more)" if more else ""
+    day = order.time_in_force is TimeInForce.DAY and order.contract.sec_type != "FUT"
+    after = f", or complete lists after the close of {order.trading_day}" if day else ""
+    return (
+        f"order {order.intent_id}{others} is still UNKNOWN: {order.leg} {order.side} {order.qty} "
+        f"{order.contract.symbol}. Settled by itself it is by an open or completed order, an "
+        f"execution of {order.order_ref}{after}: bft close --reconcile looks now. Settled by hand, "
+        f"with what the broker's window shows: bft resolve {order.intent_id} --state CANCELLED "
+        "--evidence TEXT; then resume"
+    )

@@ -18,7 +18,8 @@ from bft.ledger.days import trading_day
 from bft.ledger.limits import losing_run
 from bft.ledger.records import Limits
 from bft.ledger.state import KEPT
-from bft.risk.case import FUTURES_MARGIN_FRAC
+from bft.risk import today
+from bft.risk.case import ACCOUNT_AGE, FUTURES_MARGIN_FRAC
 from bft.risk.context import (
     BookFacts,
     Context,
@@ -34,7 +35,7 @@ from bft.risk.context import (
 from bft.risk.numbers import positive
 from bft.services.executor.contracts import name_of, underlying_of
 from bft.services.executor.covers import Cover
-from bft.services.executor.day_change import unrealised_change_usd
+from bft.services.executor.day_change import open_entry_fees_usd, unrealised_change_usd
 from bft.services.executor.desk import Desk
 from bft.services.executor.option_facts import OptionDesk
 from bft.services.executor.restart import in_restart_window
@@ -190,6 +191,13 @@ class Facts:
 
     # the book
 
+    def shut(self) -> list[str]:
+        """Limits of the day that deny every entry, in words."""
+        values, now = self._desk.broker.account_values(), self._desk.now
+        fresh = values is not None and now - values.at <= ACCOUNT_AGE
+        equity = values.equity_usd if values and fresh else None
+        return today.shut(self.book(""), self._desk.profile, equity_usd=equity)
+
     def book(self, symbol: str) -> BookFacts:
         """Positions, pending entries, the day's counters; an underlying's for rules 17 and 18."""
         desk = self._desk
@@ -206,7 +214,7 @@ class Facts:
             orders_1s=_left_within(desk, 1),
             orders_60s=_left_within(desk, 60),
             opening_notional_today_usd=account.notional_usd,
-            realised_usd=account.realised_usd,
+            realised_usd=account.realised_usd - open_entry_fees_usd(desk),
             unrealised_change_usd=self.unrealised_change_usd(),
             day_start_equity_usd=account.day_start_equity_usd,
             peak_equity_usd=self.peak_equity_usd(day),

@@ -23,6 +23,7 @@ from bft.services.executor.covers import (
     cut,
     from_bracket,
     left_because,
+    stop_reason,
     to_bracket,
 )
 from bft.services.executor.desk import Desk
@@ -31,7 +32,7 @@ from bft.services.executor.resting import Resting
 from bft.services.executor.sending import Sender
 from bft.services.executor.short_legs import ShortLegs
 from bft.services.executor.surplus import excess, orphans, overshoot, surplus
-from bft.services.executor.underlying import expires_soon, judged
+from bft.services.executor.underlying import expires_soon, judged, passed
 
 TURN_S, BREATH_S = 1.0, 0.01
 OVER_S = 1.0  # a group cuts its own exits by then; executor specification, 6: no sum above 2 s
@@ -85,7 +86,9 @@ class Guard:
             return
         self.covers[new.entry] = new
         now = self._desk.now
-        made = [entries.bracket(to_bracket(new, at=now, closed=done))]
+        trails = new.state is not None and new.state.trail_usd is not None
+        reason = stop_reason(new) if trails else None
+        made = [entries.bracket(to_bracket(new, at=now, closed=done), stop_reason=reason)]
         if done:
             del self.covers[new.entry]
             if new.state is not None:
@@ -252,7 +255,7 @@ class Guard:
             return
         since = self._breached.setdefault(cover.entry, self._desk.timer())
         if self._desk.timer() - since >= BREACH_S:
-            self.leave(cover, fills[0].reason, pressing=True)
+            self.leave(cover, passed(fills[0].reason), pressing=True)
 
     def _quote_bar(self, cover: Cover) -> exits.Bar | None:
         """A fresh quote as a bar of four equal prices; the side that closing would meet."""

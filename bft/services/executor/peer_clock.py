@@ -5,7 +5,7 @@ Source: executor specification, section 1.
 """
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bft.domain.broker import SessionState
 from bft.domain.errors import ConfigError, UnavailableError
@@ -15,6 +15,7 @@ from bft.services.executor.desk import Desk
 
 READER_ID = 90  # ad hoc, reads only; executor specification, section 7.1
 SIMULATED = "SIMULATED"
+RESOLUTION = timedelta(seconds=1)  # of current-time answers; docs/gateway-sim.md
 PATIENCE_S = 60.0
 
 
@@ -69,9 +70,16 @@ async def sample(desk: Desk) -> None:
 
 
 def follow(clock: Clock, name: str, broker: Broker, told: datetime) -> None:
-    """Set the clock that `--clock gateway` named to what its simulated peer tells."""
-    if name == "gateway" and isinstance(clock, ShiftedClock) and said_kind(broker) == SIMULATED:
-        clock.set(told)
+    """Keep the clock that `--clock gateway` named within the second its simulated peer tells.
+
+    It is set to that second's end: a clock behind the peer's would stamp the fill at the opening
+    before the open. Each answer that comes early in its second narrows what it is ahead by.
+    """
+    if name != "gateway" or not isinstance(clock, ShiftedClock) or said_kind(broker) != SIMULATED:
+        return
+    latest = told + RESOLUTION
+    if not told <= clock.now() <= latest:
+        clock.set(latest)
 
 
 def said_kind(broker: Broker) -> str:

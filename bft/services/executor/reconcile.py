@@ -29,6 +29,7 @@ from bft.services.executor.splits import Splits
 EVERY_S, FULL_EVERY_S = 30.0, 300.0
 UNEXPLAINED_S = 10.0  # a difference on two valid snapshots so far apart fences the symbol
 NO_EVIDENCE_S = 60.0
+UNKNOWN_ORDER = "unknown_order"  # rule of the halt of a symbol with an unknown order
 TURN_S = 0.1  # a timer set for a limit fires a little after it
 GONE = frozenset({IntentState.ACKED, IntentState.PARTIAL, IntentState.CANCEL_PENDING})
 
@@ -216,8 +217,8 @@ class Reconciler:
                     asyncio.get_running_loop().call_later(NO_EVIDENCE_S + TURN_S, self.query)
                 continue
             symbol = intent.contract.symbol
-            text = f"{intent.order_ref} {symbol} is unknown; resolve it with evidence"
-            self.fence(symbol, rule="unknown_order", why=text, alert="UnknownOrder")
+            text = f"{intent.order_ref} {symbol} is unknown; bft resolve tells how it is settled"
+            self.fence(symbol, rule=UNKNOWN_ORDER, why=text, alert="UnknownOrder")
 
     # positions
 

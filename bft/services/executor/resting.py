@@ -13,7 +13,7 @@ from bft.domain.orders import Intent, IntentState, Leg
 from bft.ledger.days import trading_day
 from bft.services.executor import protection
 from bft.services.executor.brackets import LegTerms, closing_leg, next_attempt
-from bft.services.executor.covers import Cover
+from bft.services.executor.covers import Cover, stop_reason
 from bft.services.executor.desk import Desk
 from bft.services.executor.sending import Sender
 
@@ -61,7 +61,7 @@ class Resting:
         for action in actions:
             if isinstance(action, protection.Flatten):
                 return action.why
-            self._do(entry, action, legs)
+            self._do(cover, entry, action, legs)
         return None
 
     def _without_old_basis(self, legs: Sequence[Intent]) -> list[Intent]:
@@ -104,6 +104,7 @@ class Resting:
 
     def _do(
         self,
+        cover: Cover,
         entry: Intent,
         action: protection.Place | protection.Amend | protection.Cancel,
         legs: Sequence[Intent],
@@ -111,7 +112,8 @@ class Resting:
         match action:
             case protection.Place():
                 if not self._just_cancelled(entry, action.leg, legs):
-                    self._place(entry, action)
+                    stop = action.leg is Leg.STOP
+                    self._place(entry, action, stop_reason(cover) if stop else None)
             case protection.Amend():
                 leg = action.intent
                 once = (leg.intent_id, (action.remaining, action.price_usd))
@@ -137,7 +139,7 @@ class Resting:
         ended = any(old.leg is leg and old.state is IntentState.CANCELLED for old in legs)
         return ended and last is not None and self._desk.timer() - last < REPEAT_S
 
-    def _place(self, entry: Intent, action: protection.Place) -> None:
+    def _place(self, entry: Intent, action: protection.Place, reason: str | None) -> None:
         key = (entry.intent_id, action.leg)
         if key in self._placing:
             return
@@ -149,6 +151,7 @@ class Resting:
             price_usd=action.price_usd,
             day=trading_day(self._desk.now, sec_type=entry.contract.sec_type),
             attempt=next_attempt(self._desk, entry.signal_id, entry.contract, action.leg),
+            reason=reason,
         )
         work = self._send(closing_leg(entry, terms), key)
         self._desk.spawn(work, f"{action.leg} {entry.contract.symbol}")

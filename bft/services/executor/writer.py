@@ -44,6 +44,7 @@ class _Waiting:
     page: Page
     durable: asyncio.Future[None]
     gives_up: bool
+    joins: bool  # shares the commit of the page before it
 
 
 class Writer:
@@ -68,17 +69,20 @@ class Writer:
         """The last commit went through and the reserve is in place."""
         return self.problem is None
 
-    def submit(self, page: Page, *, gives_up: bool = False) -> asyncio.Future[None]:
+    def submit(
+        self, page: Page, *, gives_up: bool = False, joins: bool = False
+    ) -> asyncio.Future[None]:
         """Queue a page; the future ends when it is durable.
 
         `gives_up`: an opening order's page. Its future fails with UnavailableError as soon as the
-        book cannot be written, and the caller records that nothing was sent.
+        book cannot be written, and the caller records that nothing was sent. `joins`:
+        durable with the page before it, which was submitted in the same turn of the loop, or not.
         """
         future = self._last = asyncio.get_running_loop().create_future()
         if self._over is not None:
             _fail(future, self._over)
             return future
-        self._waiting.append(_Waiting(page, future, gives_up))
+        self._waiting.append(_Waiting(page, future, gives_up, joins))
         if page.claims or any(entry.kind not in PATIENT for entry in page.entries):
             self._hurry.set()
         if self._task is None or self._task.done():
@@ -119,7 +123,7 @@ class Writer:
     async def _drain(self) -> None:
         while self._waiting:
             await self._linger()
-            batch = [self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))]
+            batch = self._batch()
             try:
                 await self._commit(batch)
             except UnavailableError as error:
@@ -134,6 +138,13 @@ class Writer:
                 self._drop(batch, error)
                 self.on_bug(f"the book refused a page: {error!r}")
                 return
+
+    def _batch(self) -> list[_Waiting]:
+        """What the next commit writes; pages that belong together are never parted."""
+        batch = [self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))]
+        while self._waiting and self._waiting[0].joins:
+            batch.append(self._waiting.popleft())
+        return batch
 
     async def _linger(self) -> None:
         """Let more pages share a commit while nobody waits for one."""

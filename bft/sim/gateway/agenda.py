@@ -77,10 +77,28 @@ class Agenda:
         """
         if to < clock.at:
             raise UsageError(f"advance to {to.isoformat()}: it is {clock.at.isoformat()} already")
-        while self._heap and self._heap[0][0] <= to:
-            clock.at = max(clock.at, self._heap[0][0])
-            self._run_first()
-        clock.at = to
+        while self._step(clock, to):
+            pass
+
+    async def walk(self, clock: VirtualClock, to: datetime) -> None:
+        """As `advance`, but the loop serves others between two actions.
+
+        Raises:
+            UsageError: back in time.
+        """
+        if to < clock.at:
+            raise UsageError(f"advance to {to.isoformat()}: it is {clock.at.isoformat()} already")
+        while self._step(clock, to):  # noqa: ASYNC110  it waits for nothing: others have a turn
+            await asyncio.sleep(0)
+
+    def _step(self, clock: VirtualClock, to: datetime) -> bool:
+        """The next action due by then; without one the clock is there. Tell whether there was."""
+        if not self._heap or self._heap[0][0] > to:
+            clock.at = max(clock.at, to)
+            return False
+        clock.at = max(clock.at, self._heap[0][0])
+        self._run_first()
+        return True
 
     def _run_first(self) -> None:
         planned = heapq.heappop(self._heap)[2]

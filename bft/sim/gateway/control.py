@@ -4,8 +4,9 @@ POST bodies and answers are JSON: /tick /advance /order /close /fault; GET /tape
 """
 
 import asyncio
+import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from bft.sim.gateway.gateway import GatewaySim
 
 Answer = Mapping[str, Any]
+Route = Callable[[dict[str, Any]], Answer | Awaitable[Answer]]
 _LARGEST_BODY, _LARGEST_HEAD = 1024 * 1024, 64 * 1024
 
 
@@ -25,7 +27,8 @@ class ControlServer:
     def __init__(self, gateway: "GatewaySim") -> None:
         self.gateway = gateway
         self._server: asyncio.Server | None = None
-        self.routes: dict[tuple[str, str], Callable[[dict[str, Any]], Answer]] = {
+        self._moving = asyncio.Lock()
+        self.routes: dict[tuple[str, str], Route] = {
             ("POST", "/tick"): self._tick,
             ("POST", "/advance"): self._advance,
             ("POST", "/order"): self._order,
@@ -63,7 +66,7 @@ class ControlServer:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             method, path, _ = head.split(" ", 2)
             body = await reader.readexactly(_length(head))
-            status, answer = self.answer(method, path.partition("?")[0], body)
+            status, answer = await self.answer(method, path.partition("?")[0], body)
             data = json.dumps({"simulated": True, **answer}).encode()
             said = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nX-Simulated: bft\r\n"
             said += f"Content-Length: {len(data)}\r\nConnection: close\r\n\r\n"
@@ -74,7 +77,7 @@ class ControlServer:
         finally:
             writer.close()
 
-    def answer(self, method: str, path: str, body: bytes) -> tuple[str, Answer]:
+    async def answer(self, method: str, path: str, body: bytes) -> tuple[str, Answer]:
         """Status line and answer of a request."""
         route = self.routes.get((method, path))
         if route is None:
@@ -84,7 +87,8 @@ class ControlServer:
             given = json.loads(body or b"{}")
             if not isinstance(given, dict):
                 raise UsageError("the body is a JSON object")
-            return "200 OK", route(given)
+            made = route(given)
+            return "200 OK", await made if inspect.isawaitable(made) else made
         except (BftError, ValueError, OverflowError) as error:
             return "400 Bad Request", {"error": str(error)}
 
@@ -92,15 +96,19 @@ class ControlServer:
         made = self.gateway.tick(str(given.pop("symbol", "")), **given)
         return {"bid": str(made.bid), "ask": str(made.ask), "last": str(made.last)}
 
-    def _advance(self, given: dict[str, Any]) -> Answer:
+    async def _advance(self, given: dict[str, Any]) -> Answer:
+        """One after the other: seconds count from where the one before ended."""
+        async with self._moving:
+            await self.gateway.walk(self._instant(given))
+        return {"now": self.gateway.now().isoformat()}
+
+    def _instant(self, given: dict[str, Any]) -> datetime:
         if "to" in given:
             to = datetime.fromisoformat(str(given["to"]))
             if to.tzinfo is None:
                 raise UsageError(f"to: {given['to']!r} has no zone; as 2026-11-20T15:00:00Z")
-        else:
-            to = self.gateway.now() + timedelta(seconds=float(given.get("seconds", 0)))
-        self.gateway.advance(to)
-        return {"now": self.gateway.now().isoformat()}
+            return to
+        return self.gateway.now() + timedelta(seconds=float(given.get("seconds", 0)))
 
     def _order(self, given: dict[str, Any]) -> Answer:
         made = self.gateway.place_manual(**given)

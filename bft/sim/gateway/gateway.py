@@ -162,9 +162,20 @@ class GatewaySim:
         Raises:
             UsageError: back in time, or the clock is not virtual.
         """
+        self.agenda.advance(self._virtual(), to)
+
+    async def walk(self, to: datetime) -> None:
+        """As `advance`; clients and other requests are served in between, each at its instant.
+
+        Raises:
+            UsageError: back in time, or the clock is not virtual.
+        """
+        await self.agenda.walk(self._virtual(), to)
+
+    def _virtual(self) -> VirtualClock:
         if self.virtual is None:
             raise UsageError("advance: this gateway's clock is not virtual; start it with --at")
-        self.agenda.advance(self.virtual, to)
+        return self.virtual
 
     # the market --------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from books import (
     CALL,
     DAY,
     FACTS,
+    MemoryTables,
     acked,
     after,
     booked,
@@ -26,7 +27,8 @@ from bft.domain.journal import Entry
 from bft.domain.orders import FillSource, IntentState, Leg, Side
 from bft.ledger import entries
 from bft.ledger.fold import apply, replay
-from bft.ledger.records import Adjustment, Halt, TradeOutcome
+from bft.ledger.load import load
+from bft.ledger.records import Adjustment, Bracket, Halt, TradeOutcome
 from bft.ledger.state import BookState
 
 D = Decimal
@@ -287,3 +289,31 @@ def test_acknowledged_amend_changes_quantity_and_price() -> None:
     assert state.orders[1, 10, 3].broker_status == "Cancelled"
     assert len(state.orders) == 3
     assert now.leg is Leg.STOP
+
+
+def test_stop_is_named_by_its_level_until_it_begins_to_fill() -> None:
+    """A trail took over, then half was filled, then the stop was the tighter one again."""
+    entry, target, stop = bracket_orders()
+    bracket = Bracket(
+        account=ACCOUNT,
+        con_id=AAPL.con_id,
+        entry=entry.intent_id,
+        at=AT,
+        opened_at=AT,
+        exit_state={},
+    )
+    told = [
+        entries.intents(AT, intents=(entry, target, stop), facts=FACTS),
+        entries.sent(AT, intent_ids=[leg.intent_id for leg in (entry, target, stop)]),
+        booked(fill(entry, 100, "100", id="e.01")),
+        entries.bracket(bracket, stop_reason="trail"),
+        booked(fill(stop, 50, "104", id="x.01", at=after(60))),
+        entries.bracket(bracket, stop_reason="stop"),
+        booked(fill(stop, 50, "104", id="y.01", at=after(61))),
+    ]
+    state = replay(told)
+    (trade,) = state.trades.values()
+    assert (trade.exit_reason, trade.outcome) == ("trail", "stop")
+    again = load(MemoryTables(told), at=after(61))
+    assert again.lots == state.lots
+    assert again.intents[stop.intent_id].reason == "trail"

@@ -5,13 +5,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from books import AT, booked, fill
+from books import ACCOUNT, AT, MemoryTables, booked, fill
 from desk_cases import Case, bought, case
 from executors import signal, usd
 
 from bft.domain.orders import Contract, OrderRequest, Side
 from bft.domain.trading import ExitPolicy, SignalKind
 from bft.exits import Reason
+from bft.ledger import entries
+from bft.ledger.load import load
+from bft.ledger.records import Adjustment
 from bft.services.executor.closing import ALL, Closed, Closing, Selection
 from bft.services.executor.covers import from_bracket, parted, rescaled
 from bft.services.executor.guard import Guard
@@ -46,11 +49,19 @@ class Book:
     def __init__(self, *more: Any, policy: ExitPolicy | None = None) -> None:
         first, one = bought("s1", policy=policy)
         second, two = bought("s2", qty=50, at=AT + timedelta(minutes=1), order_id=9, policy=policy)
-        self.case: Case = case(*first, *second, *more)
-        self.leaving = Asked()
-        self.guard = Guard(self.case.desk, None, self.leaving)  # type: ignore[arg-type]
-        self.closing = Closing(self.case.desk, None, self.guard, self.leaving)  # type: ignore[arg-type]
+        self.told = [*first, *second, *more]
         self.entries = (one.entry, two.entry)
+        self._begin(case(*self.told))
+
+    def _begin(self, held: Case) -> None:
+        self.case, self.leaving = held, Asked()
+        self.guard = Guard(held.desk, None, self.leaving)  # type: ignore[arg-type]
+        self.closing = Closing(held.desk, None, self.guard, self.leaving)  # type: ignore[arg-type]
+
+    def again(self) -> None:
+        """Another process on the same tables."""
+        self.told += [entry for page in self.case.writer.pages for entry in page.entries]
+        self._begin(case(state=load(MemoryTables(self.told), at=self.case.clock.at)))
 
     def left(self) -> list[tuple[str | None, int, Side]]:
         found = [(leave.parent_id, leave.qty, leave.side) for leave in self.leaving.leaves]
@@ -179,6 +190,60 @@ def test_units_that_others_bought_leave_until_they_are_gone() -> None:
     book.case.desk.note(booked(fill(None, 40, "100", id="n.01", side=Side.SELL)))
     book.closing.turn()
     assert book.left() == []
+
+
+def test_units_without_a_bracket_go_on_leaving_in_another_process() -> None:
+    book = Book(booked(fill(None, 40, "100", id="m.01")))
+    book.closing.close_part(Selection(symbols=("AAPL",)), 165)
+    book.again()
+    book.closing.turn()
+    assert (None, 15, Side.SELL) in book.left()
+    book.case.desk.note(booked(fill(None, 15, "100", id="n.01", side=Side.SELL)))
+    book.again()
+    book.closing.turn()
+    assert [left for left in book.left() if left[0] is None] == []
+    assert book.case.desk.state.bare_closes == {}
+
+
+def test_units_bought_after_all_was_gone_are_no_longer_meant() -> None:
+    """Sold by hand while no executor ran, and bought anew: nobody asked for these to leave."""
+    book = Book(booked(fill(None, 40, "100", id="m.01", contract=OTHER)))
+    book.closing.close(Selection(symbols=("MSFT",)))
+    for number, side in enumerate((Side.SELL, Side.BUY)):
+        at = AT + timedelta(minutes=number + 1)
+        told = fill(None, 40, "100", id=f"n{number}.01", contract=OTHER, side=side, at=at)
+        book.case.desk.note(booked(told))
+    book.again()
+    book.closing.turn()
+    assert book.left() == []
+
+
+def test_units_that_stay_are_counted_anew_at_a_split() -> None:
+    book = Book(booked(fill(None, 40, "100", id="m.01", contract=OTHER)))
+    book.closing.close_part(Selection(symbols=("MSFT",)), 15)
+    split = Adjustment(
+        adjustment_id="split", at=AT, account=ACCOUNT, contract=OTHER, by="", note="", ratio=usd(4)
+    )
+    book.case.desk.note(entries.split(split))
+    book.again()
+    book.closing.turn()
+    assert book.left() == [(None, 60, Side.SELL)]
+
+
+def test_reason_of_a_flattened_account_is_that_of_all_its_exits() -> None:
+    book = Book(booked(fill(None, 40, "100", id="m.01")))
+    book.closing.flatten(Reason.RISK)
+    book.again()
+    book.closing.turn()
+    assert [leave.reason for leave in book.leaving.leaves] == ["risk"]
+
+
+def test_one_request_is_one_piece_of_the_journal() -> None:
+    book = Book(booked(fill(None, 40, "100", id="m.01")))
+    with book.case.desk.together():
+        book.closing.close(ALL)
+    book.case.desk.event("SYSTEM", "INFO", "later", "")
+    assert book.case.writer.joined[-4:] == [False, True, True, False]
 
 
 def test_covers_that_hold_more_than_the_position_leave_nothing_to_buy() -> None:

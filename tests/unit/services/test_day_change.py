@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 from books import AAPL, ACCOUNT, AT, booked, fill
-from desk_cases import Case, bought, case
+from desk_cases import Case, bought, case, facts_of
 from executors import usd
 
 from bft.domain import sessions
 from bft.ledger import entries
 from bft.ledger.records import Adjustment
-from bft.services.executor.day_change import unrealised_change_usd
+from bft.services.executor.day_change import open_entry_fees_usd, unrealised_change_usd
 from bft.services.executor.reference import Reference, Split
 
 TUESDAY = AT + timedelta(days=1)
@@ -82,3 +82,15 @@ def test_split_not_yet_in_the_book_is_no_loss() -> None:
     assert change(held, 25) == 0
     held = case(*bought()[0], mark("100"), at=TUESDAY, disputed=frozenset({"AAPL"}))
     assert change(held, 25) is None
+
+
+def test_fees_of_what_was_opened_today_are_spent_already() -> None:
+    """Of 2 USD for 100 shares that are open, half goes with the half that is sold."""
+    told = [*bought()[0], entries.fee(AT, exec_id="s1.01", fee_usd=usd(2))]
+    assert open_entry_fees_usd(case(*told).desk) == 2
+    assert open_entry_fees_usd(case(*told, at=TUESDAY).desk) == 0
+    sold = booked(fill(None, 50, "100", id="m.01", side="SELL"))
+    held = case(*told, sold)
+    assert open_entry_fees_usd(held.desk) == 1
+    held.price(AAPL, 100)
+    assert facts_of(held.desk).book("").realised_usd == -2

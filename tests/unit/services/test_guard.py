@@ -47,6 +47,19 @@ def test_intraday_policy_leaves_at_the_bar() -> None:
     assert leaving.reasons == ["time"]
 
 
+def test_price_beyond_a_level_is_named_by_the_level() -> None:
+    """Its orders did not fill; `stop_gap` would let other strategies buy back at once."""
+    held, leaving = case(*bought()[0]), Leaving()
+    stop = next(i for i in held.desk.state.intents.values() if i.leg is Leg.STOP)
+    held.desk.note(acked(stop, perm_id=12, broker_status="PreSubmitted"))
+    guard = Guard(held.desk, None, leaving)  # type: ignore[arg-type]
+    for _ in range(2):
+        held.price(AAPL, 90)
+        guard.turn()
+        held.wait(seconds=11)
+    assert leaving.reasons == ["stop"]
+
+
 def test_look_at_one_contract_does_not_put_off_the_look_at_all() -> None:
     turns = list[float]()
 

@@ -1,6 +1,6 @@
 """`--clock gateway` begins with the time of a simulated peer, or not at all."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -60,9 +60,24 @@ def test_real_peer_lends_nobody_its_clock() -> None:
         follow(clock, "system", peer, TOLD)
         assert clock.now() == START
         follow(clock, "gateway", peer, TOLD)
-        assert clock.now() == TOLD
+        assert clock.now() == TOLD + timedelta(seconds=1)
 
     run(main())
+
+
+def test_clock_is_never_behind_its_peer_whose_answers_are_whole_seconds() -> None:
+    """The peer is at 13:29:00.2, then at 20.9, 35.4, 50.6: ahead by 0.1 once it told 20."""
+    peer: Any = Peer("SIMULATED")
+    timer = [0.0]
+    clock = ShiftedClock(START, timer=lambda: timer[0])
+    true = TOLD + timedelta(seconds=0.2)
+    ahead = []
+    for passed_s in (0.0, 20.7, 35.2, 50.4):
+        timer[0] = passed_s
+        now = true + timedelta(seconds=passed_s)
+        follow(clock, "gateway", peer, now.replace(microsecond=0))
+        ahead.append((clock.now() - now).total_seconds())
+    assert ahead == pytest.approx([0.8, 0.1, 0.1, 0.1])
 
 
 def test_no_peer_is_said_once_the_patience_is_over() -> None:

@@ -14,6 +14,7 @@ from bft.domain.errors import DataError
 from bft.domain.orders import Contract
 from bft.domain.trading import Direction, ExitPolicy, Instrument
 from bft.services.executor.covers import Cover, Under
+from bft.services.executor.reference import Reference, Split
 from bft.services.executor.underlying import expires_soon, judged, stock_of, under_of
 
 NOW = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)  # Monday, 10:00 New York
@@ -26,9 +27,10 @@ def quote(bid: object = "100.00", ask: object = "100.02", **told: Any) -> Quote:
     return Quote(contract=STOCK, **values)
 
 
-def desk(told: Quote | None, *, now: datetime = NOW) -> Any:
+def desk(told: Quote | None, *, now: datetime = NOW, splits: tuple[Split, ...] = ()) -> Any:
     known = {stock_of(OPTION): STOCK}
-    return SimpleNamespace(now=now, contracts=known, quote=lambda _: told)
+    facts = Reference(splits=splits)
+    return SimpleNamespace(now=now, contracts=known, quote=lambda _: told, reference=facts)
 
 
 def made(told: Quote | None, instrument: Instrument = Instrument.CALL, **terms: Any) -> Under:
@@ -148,3 +150,35 @@ def test_options_end_ten_minutes_before_the_close_of_the_session_before(
     assert expires_soon(cover(option), now) is soon
     assert not expires_soon(cover(option, same_session=True), now)
     assert not expires_soon(cover(stock), now)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "stop", "bid", "reached"),
+    [
+        (4, "23.26", "25.00", None),
+        (4, "23.26", "23.00", "stop"),
+        ("0.1", "930.1", "1000.00", None),
+        ("0.1", "930.1", "929.00", "stop"),
+    ],
+)
+def test_split_of_the_underlying_moves_the_levels_and_reaches_none(
+    ratio: object, stop: str, bid: str, reached: str | None
+) -> None:
+    """By hand: the stop of 93.01 is 23.2525, up to the cent, after 4:1, and 930.1 after 1:10."""
+    tuesday = NOW + timedelta(days=1)
+    split = Split(symbol="AAPL", ex_date=tuesday.date(), ratio=usd(ratio))
+    told = quote(bid, usd(bid) + usd("0.01"), at=tuesday)
+    under = judged(desk(told, now=tuesday, splits=(split,)), made(quote()))
+    assert (under.state.stop_usd, under.reached) == (usd(stop), reached)
+    assert under.state.open_qty == 1
+    again = judged(desk(told, now=tuesday, splits=(split,)), replace(under, reached=None))
+    assert again.state.stop_usd == usd(stop)
+
+
+def test_split_of_another_day_or_company_moves_no_level() -> None:
+    for symbol, ex_date in (("MSFT", NOW.date() + timedelta(days=1)), ("AAPL", NOW.date())):
+        split = Split(symbol=symbol, ex_date=ex_date, ratio=usd(4))
+        tuesday = NOW + timedelta(days=1)
+        told = quote(at=tuesday)
+        under = judged(desk(told, now=tuesday, splits=(split,)), made(quote()))
+        assert under == made(quote())

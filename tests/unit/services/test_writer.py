@@ -60,6 +60,17 @@ def test_pages_go_in_order_and_share_commits(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+def test_pages_that_belong_together_are_never_parted(tmp_path: Path) -> None:
+    async def story(writer: Writer, shelf: Shelf) -> None:
+        for n in range(GROUP):
+            writer.submit(page(n))
+        writer.submit(page("a"), joins=True)
+        await asyncio.gather(writer.submit(page("b"), joins=True), writer.submit(page("c")))
+        assert [commit[-1] for commit in shelf.commits] == ["b", "c"]
+
+    play(tmp_path, story)
+
+
 def test_reports_share_a_commit_and_what_somebody_waits_for_is_written_at_once(
     tmp_path: Path,
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from bft.domain.errors import DataError, UnavailableError
 from bft.ports import Reply
 from bft.steps.execute_rows import Row
-from bft.steps.execute_send import BATCH_ROWS, cancel, counts, send
+from bft.steps.execute_send import BATCH_ROWS, cancel, counts, send, totals
 
 
 @dataclass
@@ -118,3 +118,11 @@ def test_dropped_entries_are_cancelled_once_and_counted() -> None:
     found = cancel(api, rows, {"a": "1", "late": "late"})
     assert api.deleted == ["/v1/orders/1", "/v1/orders/late"]
     assert dict(found) == {"dropped": 1, "drop_not_pending": 1, "drop_too_late": 1}
+
+
+def test_terminal_is_told_of_every_row_also_of_those_that_were_not_sent() -> None:
+    """Five rows of a night: one denied by a halt is shown, four had a position already."""
+    told = counts([]) | {"denied": {"halted": 1}, "replayed": 2}
+    assert totals(told, {"held_or_pending": 4, "drop_too_late": 0}) == (
+        "0 sent, 2 replayed, 1 denied (halted 1), 4 skipped (held_or_pending 4)"
+    )

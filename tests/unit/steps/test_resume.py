@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fakes import arguments, make_ports, no_tick
 
-from bft.domain.errors import UnavailableError, UsageError
+from bft.domain.errors import RefusedError, UnavailableError, UsageError
 from bft.domain.roots import root_id
 from bft.flow import executor
 from bft.ports import Summary
@@ -25,10 +25,15 @@ def halt(name: str) -> dict[str, Any]:
     }
 
 
+def alert(name: str) -> dict[str, Any]:
+    return {"name": name, "at": "2026-01-05T14:36:00+00:00", "message": name}
+
+
 class Api:
     """Holds halts; one that is resumed is over."""
 
     url = "http://executor"
+    latched, told = True, ("KillLatched", "DayLossHalt", "QuoteStale")
 
     def __init__(self, *names: str) -> None:
         self.held, self.bodies = [halt(name) for name in names], list[Any]()
@@ -41,15 +46,15 @@ class Api:
             "/v1/health": {"may_open": False, "reasons": ["halt"], "mode": "paper"},
             "/v1/positions": {"positions": []},
             "/v1/orders?limit=1000": {"orders": []},
-            "/v1/kill": {"latched": True, "generation": 3, "sources": ["file"]},
+            "/v1/kill": {"latched": self.latched, "generation": 3, "sources": ["file"]},
             "/v1/halts": {"halts": self.held},
-            "/v1/events?limit=1000": {"rows": []},
+            "/v1/events?limit=1000": {"rows": [alert(name) for name in self.told]},
         }
         return Reply(status=200, body=told[path])
 
 
 def run(root: Path, api: Api, *words: str) -> Summary:
-    args = arguments(resume.STEP, *words, api_url="", json=False)
+    args = arguments(resume.STEP, *words, api_url="", json=False, root=None)
     return resume.STEP.run(make_ports(root, api=api), args, no_tick)
 
 
@@ -88,6 +93,31 @@ def test_status_shows_how_an_admin_ends_halts_and_kill(
     assert "kill switch: latched (file)\n    bft kill --clear 3\n" in err
 
 
+def test_status_drops_alerts_whose_cause_was_ended() -> None:
+    class Cleared(Api):
+        latched = False
+
+    def shown(api: Api) -> list[str]:
+        return [alert["name"] for alert in executor.standing(api, "s3://other")["alerts"]]
+
+    assert shown(Api()) == ["KillLatched", "QuoteStale"]
+    assert shown(Cleared()) == ["QuoteStale"]
+    lossy = Cleared("daily_loss:1")
+    lossy.held[0]["rule"] = "daily_loss"
+    assert shown(lossy) == ["DayLossHalt", "QuoteStale"]
+
+
+def test_advice_names_the_root_where_the_call_did(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = executor.standing(Api("manual:1"), "s3://other", given="my root")
+    assert told["halts"][0]["resume"] == "bft resume --root 'my root' manual:1"
+    assert told["kill"]["clear"] == "bft kill --root 'my root' --clear 3"
+    args = arguments(resume.STEP, api_url="", json=False, root="demo")
+    resume.STEP.run(make_ports(tmp_path, api=Api("manual:1")), args, no_tick)
+    assert "  bft resume --root demo manual:1\n" in capsys.readouterr().err
+
+
 def test_executor_of_another_root_is_told_and_not_taken_for_ones_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,3 +141,13 @@ def test_executor_of_another_root_is_told_and_not_taken_for_ones_own(
     own = Other()
     own.told = root_id(str(tmp_path))
     assert "foreign" not in executor.standing(own, str(tmp_path))
+
+
+def test_what_keeps_entries_back_keeps_no_exit_back() -> None:
+    told = {"url": "u", "may_open": False, "reasons": ["entries today, 5 of 5 (rule 20)"]}
+    told["session_state"] = "ARMED"
+    with pytest.raises(RefusedError, match=r"closed to opening: entries today, 5 of 5 \(rule 20\)"):
+        executor.check(told)
+    executor.check(told, "orders")
+    with pytest.raises(UnavailableError, match="broker session is DOWN, not ARMED"):
+        executor.check(told | {"session_state": "DOWN"}, "orders")

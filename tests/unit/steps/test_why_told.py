@@ -29,6 +29,15 @@ def test_denial_names_the_rules_that_failed_with_their_numbers() -> None:
     ]
 
 
+def test_long_facts_go_on_below_and_lose_nothing() -> None:
+    note = " ".join(f"word{number}" for number in range(30))
+    told = brief(story(rule(4, "block", value=3, limit=2, note=note), allowed=False))
+    lines = "\n".join(told).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert note in " ".join(line.strip() for line in lines)
+    assert [line for line in lines[2:5] if not line.startswith("  ")] == []
+
+
 def test_what_passed_is_told_by_the_tightest_rules() -> None:
     rules = [
         rule(24, value=1, limit=10),

@@ -15,6 +15,7 @@ from bft.domain.errors import DataError
 from bft.domain.orders import IntentState, Leg
 from bft.ledger import audit as report
 from bft.ledger.export import trade_row, trades_csv
+from bft.services.executor.adoption import adopted
 from bft.services.executor.api.auth import Reads
 from bft.services.executor.api.documents import errors
 from bft.services.executor.api.problems import unknown
@@ -201,6 +202,7 @@ async def evidence(service: Service) -> report.Evidence:
     decided = await service.aside(
         lambda: set(service.book.distinct("decisions", "signal_id", where={"allowed": True}))
     )
+    undecided = [row for row in entries if row["signal_id"] not in decided]
     live = list(desk.state.live_intents())
     held = {p.con_id: int(p.qty) for p in desk.state.positions.values()}
     last = service.executor.reconciler.last or {}
@@ -209,7 +211,8 @@ async def evidence(service: Service) -> report.Evidence:
         trades=trades,
         entries=entries,
         chain=await _chain(service),
-        undecided=[r["intent_id"] for r in entries if r["signal_id"] not in decided],
+        undecided=[r["intent_id"] for r in undecided if not adopted(r)],
+        adopted=[r["intent_id"] for r in undecided if adopted(r)],
         unknown=[i.intent_id for i in live if i.state is IntentState.UNKNOWN],
         differences=[
             f"{d['symbol']} book {d['book']}, broker {d['broker']}"

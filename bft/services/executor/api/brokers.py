@@ -65,11 +65,15 @@ class TickBody(BaseModel):
     """A price; without bid and ask it is both."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
-    symbol: Annotated[str, Field(min_length=1, max_length=32)]
-    price: f.Price
-    bid: f.Price = None
-    ask: f.Price = None
-    size: Annotated[int, Field(ge=1, le=99_999_999)] | None = None
+    symbol: Annotated[str, Field(min_length=1, max_length=32)] = Field(
+        description="a share, an option's OCC symbol, a future such as NQZ5, or VIX"
+    )
+    price: f.Price = Field(description="the last trade, USD, above 0")
+    bid: f.Price = Field(None, description="USD; left out: the price")
+    ask: f.Price = Field(None, description="USD; left out: the price")
+    size: Annotated[int, Field(ge=1, le=99_999_999)] | None = Field(
+        None, description="units that either side fills before the next tick; left out: any"
+    )
 
 
 class Ticks(BaseModel):

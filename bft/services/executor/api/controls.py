@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 
 from bft.domain.encoding import money_text
 from bft.domain.errors import RefusedError
-from bft.domain.orders import Reason
+from bft.domain.orders import IntentState, Reason
 from bft.ledger import entries
 from bft.risk.overrides import overridden
 from bft.risk.profiles import Profile
@@ -28,6 +28,7 @@ from bft.services.executor.api.problems import Problem, shape
 from bft.services.executor.api.service import Service, service_of
 from bft.services.executor.api.symbols import symbol_named
 from bft.services.executor.closing import Selection
+from bft.services.executor.doubts import awaited
 
 router = APIRouter(tags=["controls"])
 Strict = ConfigDict(strict=True, extra="forbid")
@@ -100,6 +101,23 @@ class Reconciliation(BaseModel):
     """The newest result, or null before the first."""
 
     result: dict[str, Any] | None
+
+
+class UnknownOrder(BaseModel):
+    """An order nobody knows about; `awaited` says what settles it."""
+
+    id: str
+    symbol: str
+    leg: str
+    side: str
+    quantity: int
+    awaited: str
+
+
+class UnknownOrders(BaseModel):
+    """Orders of any leg that are UNKNOWN."""
+
+    orders: list[UnknownOrder]
 
 
 class Accepted(BaseModel):
@@ -208,11 +226,15 @@ async def post_close(request: Request, subject: Trades, mode: Mode = None) -> JS
         instrument=body.instrument,
         everything=body.all,
     )
-    if body.quantity is None:
-        closed = service.executor.closing.close(selection)
-    else:
+    if body.quantity is not None:
         _check_part(service, body, subject.name)
-        closed = service.executor.closing.close_part(selection, body.quantity)
+    with service.desk.together():
+        closing = service.executor.closing
+        closed = (
+            closing.close(selection)
+            if body.quantity is None
+            else closing.close_part(selection, body.quantity)
+        )
     await service.stored()
     told = [
         {"symbol": c.symbol, "quantity": c.qty, "entry": c.entry, "what": c.what} for c in closed
@@ -247,3 +269,22 @@ async def post_reconcile(request: Request, subject: Trades) -> JSONResponse:
 async def get_reconcile(request: Request, _: Reads) -> JSONResponse:
     """Result and differences of the newest reconciliation."""
     return JSONResponse({"result": service_of(request).executor.reconciler.last})
+
+
+@router.get("/v1/reconcile/unknown", response_model=UnknownOrders, responses=errors())
+async def get_unknown(request: Request, _: Reads) -> JSONResponse:
+    """Orders nobody knows about, with the evidence that each awaits."""
+    live = service_of(request).desk.state.live_intents()
+    found = [
+        {
+            "id": i.intent_id,
+            "symbol": i.contract.symbol,
+            "leg": i.leg.value,
+            "side": i.side.value,
+            "quantity": i.qty,
+            "awaited": awaited(i),
+        }
+        for i in live
+        if i.state is IntentState.UNKNOWN
+    ]
+    return JSONResponse({"orders": found})

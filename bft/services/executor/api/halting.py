@@ -8,15 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from bft.domain.encoding import encode
-from bft.domain.orders import Reason
+from bft.domain.orders import IntentState, Reason
 from bft.ledger import entries
 from bft.ledger.records import Halt
+from bft.services.executor import doubts
 from bft.services.executor.api.auth import Admins, Reads, Trades
 from bft.services.executor.api.documents import body_of, errors
 from bft.services.executor.api.json_body import read, read_optional
 from bft.services.executor.api.problems import Problem, shape, unknown
 from bft.services.executor.api.service import Service, service_of
 from bft.services.executor.api.symbols import symbol_named
+from bft.services.executor.reconcile import UNKNOWN_ORDER
 
 router = APIRouter(tags=["controls"])
 Strict = ConfigDict(strict=True, extra="forbid")
@@ -202,7 +204,7 @@ def _key(service: Service, body: HaltBody) -> str:
     responses=errors(404, 409, write=True),
 )
 async def post_resume(request: Request, subject: Admins) -> JSONResponse:
-    """End a halt."""
+    """End a halt; that of an unknown order only once the order is settled."""
     service = service_of(request)
     service.writes.count(subject.name)
     body = await read(request, ResumeBody)
@@ -211,9 +213,24 @@ async def post_resume(request: Request, subject: Admins) -> JSONResponse:
         raise unknown(f"halt {body.confirm[:64]}; see GET /v1/halts")
     if not halt.active(service.now):
         raise Problem(409, Reason.OTHER, f"halt {halt.halt_id} is over already")
+    _check_settled(service, halt)
     told = entries.resume(service.now, halt_id=halt.halt_id, by=subject.name, note=body.note)
     durable = service.desk.note(told)
     if halt.rule == Reason.DRAWDOWN.value:
         service.executor.equity.start_anew()
     await durable
     return JSONResponse(encode(service.desk.state.halts[halt.halt_id]))
+
+
+def _check_settled(service: Service, halt: Halt) -> None:
+    """Refuse to resume a symbol whose order nobody knows about: the fence would only come back.
+
+    Raises:
+        Problem: 409, says which order, what settles it, and what to do.
+    """
+    if halt.rule != UNKNOWN_ORDER:
+        return
+    live = service.desk.state.live_intents()
+    waiting = [i for i in live if i.state is IntentState.UNKNOWN and i.contract.symbol == halt.key]
+    if waiting:
+        raise Problem(409, Reason.HALTED, doubts.awaited(waiting[0], more=len(waiting) - 1))

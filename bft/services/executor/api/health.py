@@ -102,6 +102,7 @@ def reasons(service: Service) -> list[str]:
         opens = entries_from(desk.profile, service.now, close_decided=True)
         following = f", next {_local(opens)}" if opens else ""
         found.append(f"outside the entry windows{following}")
+    found += service.executor.facts.shut()
     found += [f"check {name}" for name, good in checks(service).items() if not good]
     return found
 
@@ -136,7 +137,7 @@ def _note(service: Service) -> str:
     starts = entries_from(profile, now, close_decided=False)
     if starts is None or starts <= now:
         return ""
-    return f"for entries decided at a close; others from {_local(starts)}"
+    return f"to entries decided at a close; others from {_local(starts)}"
 
 
 def _market_opens(now: datetime) -> str:

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 
 from bft.domain.encoding import decode, instant_text
 from bft.domain.journal import AtLeast
-from bft.domain.orders import Intent, IntentState, Leg, Reason
+from bft.domain.orders import RESOLVED, Intent, IntentState, Leg, Reason
 from bft.ledger import entries
 from bft.ledger.state import KEPT
 from bft.services.executor.api.auth import Admins, Reads, Subject, Trades
@@ -27,8 +27,6 @@ from bft.services.executor.api.views import STATUS, OrderView, order_view
 
 router = APIRouter(tags=["orders"])
 CONFIRM_S, LOOK_S = 0.5, 0.02
-RESOLVED = ("ACKED", "CANCELLED", "REJECTED", "EXPIRED")
-
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
 Mode = Annotated[str | None, Header(alias="X-BFT-Mode", max_length=16)]
 

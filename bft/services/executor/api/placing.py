@@ -206,10 +206,11 @@ class Placing:
             raise Problem(409, Reason.DUPLICATE, "an equal body within 10 s; send a key to repeat")
         if not order.is_signal:
             self._check_price(order)
-        closed = self._service.executor.closing.on_signal(order)
         made = [entries.signal(desk.now, request=order, request_hash=order.signal_id)]
         made += [claim_entry(claim, desk.now, EXIT + order.signal_id)] if claim else []
-        desk.note(*made)
+        with desk.together():  # the key is taken by the effect, and by nothing less
+            closed = self._service.executor.closing.on_signal(order)
+            desk.note(*made)
         await self._service.stored()
         told = [{"symbol": c.symbol, "quantity": c.qty, "entry": c.entry} for c in closed]
         return self._closing(order.symbol, order.side.value, order.signal_id, told)

@@ -13,7 +13,7 @@ from bft.domain.orders import Leg
 from bft.services.executor.api.idempotency import Answer, Asking, Keys
 from bft.services.executor.api.problems import Problem
 from bft.services.executor.opening import KeyClaim
-from bft.services.executor.writer import inline
+from bft.services.executor.writer import GROUP, inline
 
 KEY = {"Idempotency-Key": "k-1"}
 
@@ -223,5 +223,34 @@ def test_backfill_sent_again_while_the_disk_is_full_is_booked_once(tmp_path: Pat
         assert not api.world.executor.ended.done()
         assert (await api.order(**late)).status_code in {200, 201, 202}
         assert len(api.world.book.rows("trades")) == 1
+
+
+def test_exit_and_its_key_reach_the_disk_together(tmp_path: Path) -> None:
+    """A backlog that ends between the two: the exit without its key would be taken twice."""
+
+    async def then(api: Api) -> None:
+        scene, part = api.world, {"headers": KEY, "side": "SELL", "quantity": 4, "price": None}
+        assert isinstance(scene, Scene)
+        await api.order()
+        await scene.wait(lambda: scene.protected() == scene.qty() == 10)
+        desk = scene.executor.desk
+        await desk.writer.flush()
+        scene.gate.disk = "database or disk is full"
+        for number in range(GROUP - 1):
+            desk.event("SYSTEM", "INFO", "busy", str(number))
+        asked = asyncio.create_task(api.order(**part))
+        await scene.sleep(0.2)
+        scene.gate.free_commits = 1
+        await scene.sleep(1)
+        await scene.crash()
+        asked.cancel()
+        await api.up()
+        await scene.until_armed()
+        scene.price("AAPL", "100.00")
+        again = await api.order(**part)
+        assert (again.status_code, again.json()["state"]) == (202, "CLOSING"), again.text
+        await scene.wait(lambda: scene.protected() == scene.qty() == 6)
+        await scene.sleep(15)
+        assert scene.qty() == 6
 
     armed(tmp_path, then, kind=Scene)

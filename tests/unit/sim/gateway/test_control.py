@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 from gateways import MORNING, Client, IdleLoop, settle, stock
@@ -64,6 +65,27 @@ def test_prices_orders_and_state_over_http() -> None:
         assert [line["what"] for line in tape["tape"]].count("fill") == 3
         ib.disconnect()
         await settle()
+
+    run(body)
+
+
+def test_long_advance_keeps_nobody_waiting_and_two_add_up() -> None:
+    async def body(sim: GatewaySim) -> None:
+        done = list[str]()
+        for second in range(1000):
+            sim.agenda.at(MORNING + timedelta(seconds=second), lambda: None)
+
+        async def ask(method: str, path: str, **body: Any) -> None:
+            await call(sim, method, path, **body)
+            done.append(path)
+
+        await asyncio.gather(
+            ask("POST", "/advance", seconds=600),
+            ask("POST", "/advance", seconds=600),
+            ask("GET", "/state"),
+        )
+        assert done == ["/state", "/advance", "/advance"]
+        assert sim.now() == MORNING + timedelta(seconds=1200)
 
     run(body)
 
