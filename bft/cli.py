@@ -15,7 +15,6 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -200,13 +199,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     Raises:
         UsageError: unknown verb or argument, or a value of the wrong kind.
     """
-    return _parser_of(words[0]).parse_args(list(words[1:]))
-
-
-@cache
-def _parser_of(verb: str) -> argparse.ArgumentParser:
-    """The linter parses hundreds of lines of a few verbs."""
-    return parser(verb, load(verb))
+    return parser(words[0], load(words[0])).parse_args(list(words[1:]))
 
 
 def describe(verb: str, step: "Step") -> "Json":

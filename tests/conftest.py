@@ -4,18 +4,12 @@ import ipaddress
 import os
 import shutil
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 import structlog
 from fakes import FakePorts, make_ports
-
-# A log line is read when a test fails. The default draws every local of a traceback in boxes: two
-# thirds of the time of a test whose process dies.
-plain = structlog.dev.ConsoleRenderer(
-    colors=False, exception_formatter=structlog.dev.plain_traceback
-)
-structlog.configure(processors=[structlog.processors.add_log_level, plain])
 
 MEMORY = Path("/dev/shm")  # noqa: S108  where it is big, and programs may be started from it
 ROOM_BYTES = 4 << 30
@@ -50,6 +44,23 @@ def _guarded(self: socket.socket, address: object) -> None:
 
 
 socket.socket.connect = _guarded  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _plain_logs() -> None:
+    """Logs go where pytest keeps them, whatever a command line configured in the test before.
+
+    The default draws every local of a traceback in boxes: two thirds of the time of a test whose
+    process dies.
+    """
+    render = structlog.dev.ConsoleRenderer(
+        colors=False, exception_formatter=structlog.dev.plain_traceback
+    )
+    structlog.reset_defaults()
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, render],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 @pytest.fixture
