@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from bft.domain.errors import BftError
@@ -217,6 +218,7 @@ def _class_of(line: Line) -> str:
     return str(told.get("classes", {}).get(action, told["class"]))
 
 
+@lru_cache(1024)  # several rules look at each line
 def _line(argv: tuple[str, ...], commands: Commands) -> Line:
     refused = commands.refuse(argv)
     described = None if refused else commands.describe(argv[0])
