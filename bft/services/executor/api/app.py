@@ -32,6 +32,7 @@ from bft.services.executor.api.documents import document
 from bft.services.executor.api.json_body import said
 from bft.services.executor.api.placing import Placing
 from bft.services.executor.api.problems import Problem, error_body, problem_of
+from bft.services.executor.api.routing import serve_routes
 from bft.services.executor.api.service import Service
 from bft.services.executor.page import page
 
@@ -79,8 +80,7 @@ def bare(*, version: str = "", **paths: Any) -> FastAPI:
         redirect_slashes=False,
         **paths,
     )
-    for router in ROUTERS:
-        app.include_router(router)
+    serve_routes(app, ROUTERS)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
 
@@ -89,8 +89,7 @@ def build_health(service: Service) -> FastAPI:
     """Health and metrics alone, for probes that bear no certificate."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.service = service
-    app.include_router(health.router)
-    app.include_router(monitoring.public)
+    serve_routes(app, (health.router, monitoring.public))
     app.add_exception_handler(Exception, _bug)
     app.add_middleware(Outside, service=service)
     return app
