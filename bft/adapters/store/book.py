@@ -24,7 +24,6 @@ from bft.domain.journal import (
     canonical_text,
     digest,
 )
-from bft.domain.runs import Json
 from bft.ports import Claim, Lease, Page
 
 IDEMPOTENCY_KEPT = timedelta(days=7)  # executor specification, section 2
@@ -163,12 +162,6 @@ class SqlBook:
         if row is None:
             return None
         return Claim(**{**row, "at": datetime.fromisoformat(row["at"])})
-
-    def answer(self, key: str, *, status: int, body: Json) -> None:
-        """Store the answer of a claimed key."""
-        known = sa.update(IDEMPOTENCY).where(IDEMPOTENCY.c.key == key)
-        with self._database.writing() as connection:
-            connection.execute(known.values(status=status, body=body))
 
     def acquire(
         self, name: str, *, holder: str, ttl_s: float, now: datetime, holder_dead: bool = False

@@ -6,7 +6,9 @@ from pathlib import Path
 from api_world import Api, armed, order, signal
 from virtual_time import run
 
+from bft.domain.errors import RefusedError
 from bft.domain.orders import Leg
+from bft.ports import Page
 from bft.services.executor.api.idempotency import Answer, Asking, Keys
 from bft.services.executor.api.problems import Problem
 from bft.services.executor.opening import KeyClaim
@@ -113,14 +115,9 @@ def test_claim_without_answer_is_answered_from_its_order(tmp_path: Path) -> None
     """Killed between the commit and the answer: the order is told, and not placed again."""
 
     async def then(api: Api) -> None:
-        async def never() -> None:
-            await asyncio.Event().wait()
-
-        api.world.executor.desk.writer.flush = never  # type: ignore[method-assign]
         first = await api.order(headers=KEY)
+        api.world.executor.desk.writer.end(RefusedError("killed"))
         await api.world.crash()
-        for task in list(api.service.keys._storing):  # noqa: SLF001  dies with its process
-            task.cancel()
         await api.up()
         await api.world.until_armed()
         again = await api.order(headers=KEY)
@@ -136,11 +133,16 @@ def test_second_call_waits_for_the_first_but_not_for_ever() -> None:
         def claim(self, _key: str) -> None:
             return None
 
-        def answer(self, _key: str, **_values: object) -> None:
-            return None
+    stored: list[Page] = []
+
+    def submit(page: Page) -> asyncio.Future[None]:
+        stored.append(page)
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
 
     async def main() -> None:
-        keys, release = Keys(Book(), inline, inline), asyncio.Event()  # type: ignore[arg-type]
+        keys, release = Keys(Book(), submit, inline), asyncio.Event()  # type: ignore[arg-type]
         asking = Asking(key="k", subject="ada", request_hash="h", given=True)
 
         async def slow(_claim: KeyClaim | None) -> Answer:
@@ -150,14 +152,11 @@ def test_second_call_waits_for_the_first_but_not_for_ever() -> None:
         async def recall(_name: str) -> Answer:
             raise AssertionError
 
-        async def flushed() -> None:
-            return None
-
-        first = asyncio.create_task(keys.answer(asking, slow, recall, flushed))
+        first = asyncio.create_task(keys.answer(asking, slow, recall))
         await asyncio.sleep(0)
         began = asyncio.get_running_loop().time()
         try:
-            await keys.answer(asking, slow, recall, flushed)
+            await keys.answer(asking, slow, recall)
         except Problem as problem:
             told = (problem.status, problem.reason.value, problem.headers)
         assert told == (409, "in_progress", {"Retry-After": "1"})
@@ -165,6 +164,7 @@ def test_second_call_waits_for_the_first_but_not_for_ever() -> None:
         release.set()
         assert (await first).status == 201
         await keys.drain()
+        assert [told.body for page in stored for told in page.answers] == [{"id": "x"}]
 
     run(main())
 
@@ -181,17 +181,12 @@ def test_part_that_was_answered_by_nobody_is_not_closed_twice(tmp_path: Path) ->
     """Killed before the answer was kept: the same key finds the exit, and starts no other."""
 
     async def then(api: Api) -> None:
-        async def never() -> None:
-            await asyncio.Event().wait()
-
         await api.order()
         await api.world.wait(lambda: api.world.protected() == api.world.qty() == 10)
-        api.world.executor.desk.writer.flush = never  # type: ignore[method-assign]
         part = {"headers": KEY, "side": "SELL", "quantity": 4, "price": None}
         first = await api.order(**part)
+        api.world.executor.desk.writer.end(RefusedError("killed"))
         await api.world.crash()
-        for task in list(api.service.keys._storing):  # noqa: SLF001  dies with its process
-            task.cancel()
         await api.up()
         await api.world.until_armed()
         api.world.price("AAPL", "100.00")
