@@ -6,13 +6,13 @@ from functools import cache
 
 import sqlalchemy as sa
 
+from bft.adapters.store.book_database import Driver
 from bft.adapters.store.book_queries import table_of
 from bft.adapters.store.book_schema import (
     COLUMNS,
     DERIVED,
     IDEMPOTENCY,
     JOURNAL,
-    OUTBOX,
     JsonText,
 )
 from bft.domain.errors import DataError
@@ -29,11 +29,11 @@ class PageWriter:
     def __init__(self) -> None:
         self._unsure: list[tuple[Page, list[JournalRow]]] = []
 
-    def found(self, connection: sa.Connection, pages: Sequence[Page]) -> list[list[JournalRow]]:
+    def found(self, driver: Driver, pages: Sequence[Page]) -> list[list[JournalRow]]:
         """Rows of the leading pages that earlier, failed attempts had written after all."""
         if not self._unsure:
             return []
-        _, tail = _tail(connection)
+        _, tail = _tail(driver)
         ends = [rows[-1].hash if rows else None for _, rows in self._unsure]
         count = ends.index(tail) + 1 if tail in ends else 0
         self._unsure = self._unsure[:count]
@@ -42,21 +42,21 @@ class PageWriter:
         return [rows for _, rows in self._unsure]
 
     def write(
-        self, connection: sa.Connection, pages: Sequence[Page], *, now: datetime
+        self, driver: Driver, pages: Sequence[Page], *, now: datetime
     ) -> list[list[JournalRow]]:
         """Add pages to the chain and the tables, after those found; the rows of each."""
         if not pages:
             return []
-        made, rows = _chain(_tail(connection), pages)
+        made, rows = _chain(_tail(driver), pages)
         self._unsure += zip(pages, made, strict=True)
         if rows:
-            connection.exec_driver_sql(_insert(JOURNAL, connection.dialect.name), rows)
-        _write_rows(connection, [change for page in pages for change in page.rows])
-        _write_claims(connection, [claim for page in pages for claim in page.claims])
-        _write_answers(connection, [told for page in pages for told in page.answers])
-        notes = [{"at": _text(now), "body": dict(note)} for page in pages for note in page.outbox]
+            driver.run_each(_INSERT_JOURNAL, rows)
+        _write_rows(driver, [change for page in pages for change in page.rows])
+        _write_claims(driver, [claim for page in pages for claim in page.claims])
+        _write_answers(driver, [told for page in pages for told in page.answers])
+        at, notes = _text(now), [note for page in pages for note in page.outbox]
         if notes:
-            connection.execute(_OUTBOX_INSERT, notes)
+            driver.run_each(_INSERT_NOTE, [(at, canonical_json(dict(note))) for note in notes])
         return made
 
     def certain(self) -> None:
@@ -64,13 +64,13 @@ class PageWriter:
         self._unsure = []
 
 
-_OUTBOX_INSERT = sa.insert(OUTBOX)
+_INSERT_NOTE = "INSERT INTO outbox (at, body) VALUES (?, ?)"
 _TAIL = "SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1"
 
 
-def _tail(connection: sa.Connection) -> tuple[int, str]:
-    row = connection.exec_driver_sql(_TAIL).first()
-    return (row.seq, row.hash) if row else (0, GENESIS)
+def _tail(driver: Driver) -> tuple[int, str]:
+    row = driver.run(_TAIL).fetchone()
+    return (row[0], row[1]) if row else (0, GENESIS)
 
 
 def _chain(
@@ -91,7 +91,7 @@ def _chain(
     return made, stored
 
 
-def _write_rows(connection: sa.Connection, changes: Sequence[RowChange]) -> None:
+def _write_rows(driver: Driver, changes: Sequence[RowChange]) -> None:
     """The last change of each row, tables in order of their references; removals at the end."""
     last: dict[str, dict[tuple[object, ...], RowChange]] = {}
     for change in changes:
@@ -99,53 +99,55 @@ def _write_rows(connection: sa.Connection, changes: Sequence[RowChange]) -> None
     for name in sorted(last, key=_ORDER.__getitem__):
         rows = [_row(name, change) for change in last[name].values() if change.values is not None]
         if rows:
-            connection.exec_driver_sql(_upsert(name, connection.dialect.name), rows)
+            driver.run_each(_upsert(name), rows)
     for name, by_key in last.items():
-        gone = [change.key for change in by_key.values() if change.values is None]
-        for key in gone:
-            table = DERIVED[name]
-            same = [table.c[column] == value for column, value in key.items()]
-            connection.execute(sa.delete(table).where(*same))
+        for key in [change.key for change in by_key.values() if change.values is None]:
+            same = " AND ".join(f'"{column}" = ?' for column in key)
+            driver.run(f'DELETE FROM "{name}" WHERE {same}', tuple(key.values()))  # noqa: S608  own names
 
 
 _ORDER = {name: place for place, name in enumerate(COLUMNS)}
 
 
-def _row(name: str, change: RowChange) -> tuple[object, ...]:
-    columns, values = _columns(name), change.values or {}
-    if len(values) > len(columns) or not values.keys() <= columns.keys():
+def _row(name: str, change: RowChange) -> list[object]:
+    (columns, texts), values = _columns(name), change.values or {}
+    if not values.keys() <= columns.keys():
         unknown = ", ".join(sorted(values.keys() - columns.keys()))
         raise DataError(f"table {name} has no column {unknown}")
-    return tuple(
-        canonical_json(value) if json and value is not None else value
-        for value, json in ((values.get(column), json) for column, json in columns.items())
-    )
+    row = [values.get(column) for column in columns]
+    for place in texts:
+        if row[place] is not None:
+            row[place] = canonical_json(row[place])
+    return row
 
 
 @cache
-def _columns(name: str) -> dict[str, bool]:
-    """Whether each column of a table holds JSON, in order."""
-    return {column.name: isinstance(column.type, JsonText) for column in table_of(name).c}
+def _columns(name: str) -> tuple[dict[str, None], tuple[int, ...]]:
+    """Columns of a table in order, and the places of those that hold JSON."""
+    columns = list(table_of(name).c)
+    texts = (n for n, column in enumerate(columns) if isinstance(column.type, JsonText))
+    return dict.fromkeys(column.name for column in columns), tuple(texts)
 
 
-@cache
-def _insert(table: sa.Table, dialect: str) -> str:
-    """A statement as text: SQLAlchemy's own take several times as long to run."""
-    mark = "?" if dialect == "sqlite" else "%s"
+def _insert(table: sa.Table) -> str:
     names = ", ".join(f'"{column.name}"' for column in table.c)
-    values = ", ".join([mark] * len(table.c))
-    return f'INSERT INTO "{table.name}" ({names}) VALUES ({values})'  # noqa: S608  our own names
+    marks = ", ".join("?" * len(table.c))
+    return f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})'  # noqa: S608  our own names
+
+
+_INSERT_JOURNAL, _INSERT_CLAIM = _insert(JOURNAL), _insert(IDEMPOTENCY)
+_ANSWER = "UPDATE idempotency SET status = ?, body = ? WHERE key = ?"
 
 
 @cache
-def _upsert(name: str, dialect: str) -> str:
+def _upsert(name: str) -> str:
     table = DERIVED[name]
     keys = ", ".join(f'"{column.name}"' for column in table.primary_key.columns)
     rest = ", ".join(f'"{column.name}" = excluded."{column.name}"' for column in table.c)
-    return f"{_insert(table, dialect)} ON CONFLICT ({keys}) DO UPDATE SET {rest}"
+    return f"{_insert(table)} ON CONFLICT ({keys}) DO UPDATE SET {rest}"
 
 
-def _write_claims(connection: sa.Connection, claims: Sequence[Claim]) -> None:
+def _write_claims(driver: Driver, claims: Sequence[Claim]) -> None:
     rows = [
         (
             claim.key,
@@ -159,15 +161,13 @@ def _write_claims(connection: sa.Connection, claims: Sequence[Claim]) -> None:
         for claim in claims
     ]
     if rows:
-        connection.exec_driver_sql(_insert(IDEMPOTENCY, connection.dialect.name), rows)
+        driver.run_each(_INSERT_CLAIM, rows)
 
 
-def _write_answers(connection: sa.Connection, answers: Sequence[Answered]) -> None:
-    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+def _write_answers(driver: Driver, answers: Sequence[Answered]) -> None:
     rows = [(told.status, canonical_json(told.body), told.key) for told in answers]
     if rows:
-        known = f"UPDATE idempotency SET status = {mark}, body = {mark} WHERE key = {mark}"  # noqa: S608  marks
-        connection.exec_driver_sql(known, rows)
+        driver.run_each(_ANSWER, rows)
 
 
 def _text(at: datetime) -> str:
