@@ -127,6 +127,9 @@ class Book(Protocol):
     def claim(self, key: str) -> Claim | None:
         """The row of an idempotency key, or None."""
 
+    def claimed(self, *, most: int) -> Sequence[str] | None:
+        """Every idempotency key there is; None: there are more than `most`."""
+
     def acquire(
         self, name: str, *, holder: str, ttl_s: float, now: datetime, holder_dead: bool = False
     ) -> Lease:

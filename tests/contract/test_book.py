@@ -3,16 +3,19 @@
 import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 import sqlalchemy as sa
 from books import ACCOUNT, AT, FACTS, after, booked, fill, intent, round_trip
+from risk_cases import context, order
 from servers import postgres
 
 from bft.adapters.store.book import SqlBook, migrate_book
 from bft.adapters.store.book_schema import METADATA
+from bft.domain.encoding import encode
 from bft.domain.errors import DataError, RefusedError, UnavailableError
 from bft.domain.journal import AtLeast, RowChange, canonical_json, chained
 from bft.ledger import entries
@@ -21,6 +24,7 @@ from bft.ledger.load import load
 from bft.ledger.state import BookState
 from bft.ledger.verify import differences, rows_of
 from bft.ports import Answered, Claim, Page
+from bft.risk.decide import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +106,25 @@ def test_journal_goes_on_as_one_chain(book: SqlBook, connect: Connect) -> None:
     for newest in (None, 1, 3, 9):
         assert book.verify_chain(newest=newest) == rows[-1]
     assert list(book.journal(after=2)) == rows[2:]
+
+
+def test_stored_text_is_canonical_whatever_it_shares(book: SqlBook, url: str) -> None:
+    request = order(features={"\u00e9": [1, {"b": 2, "a": Decimal("0.1")}]}, metadata={})
+    told = evaluate(request, context())
+    given = {"decision_id": "d", "request": request, "decision": told, "context": context()}
+    made = [
+        entries.signal(AT, request=request, request_hash="h"),
+        entries.decision(AT, **given),  # type: ignore[arg-type]
+    ]
+    state = BookState()
+    rows = [change for entry in made for change in apply(state, entry)]
+    book.commit([Page(entries=made, rows=rows)], now=AT)
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.connect() as connection:
+        stored = connection.exec_driver_sql("SELECT body FROM journal ORDER BY seq").scalars().all()
+    engine.dispose()
+    assert stored == [canonical_json(entry.body) for entry in made]
+    assert book.rows("decisions")[0]["context"] == encode(context())
 
 
 def test_tables_and_state_are_what_the_journal_replays_to(book: SqlBook) -> None:
@@ -213,6 +236,7 @@ def test_claims_are_taken_once_and_answered(book: SqlBook) -> None:
     assert answered is not None
     assert (answered.status, answered.body) == (201, {"id": "i"})
     assert book.claim("unclaimed") is None
+    assert (book.claimed(most=1), book.claimed(most=0)) == (["k"], None)
     assert len(list(book.journal())) == 1
 
 

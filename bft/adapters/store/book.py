@@ -164,6 +164,12 @@ class SqlBook:
         body = None if told["body"] is None else json.loads(told["body"])
         return Claim(**{**told, "at": datetime.fromisoformat(told["at"]), "body": body})
 
+    def claimed(self, *, most: int) -> Sequence[str] | None:
+        """Every idempotency key there is, unless there are too many."""
+        with self._database.reading() as connection:
+            keys = connection.execute(sa.select(IDEMPOTENCY.c.key).limit(most + 1)).scalars().all()
+        return keys if len(keys) <= most else None
+
     def acquire(
         self, name: str, *, holder: str, ttl_s: float, now: datetime, holder_dead: bool = False
     ) -> Lease:

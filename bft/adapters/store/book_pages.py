@@ -17,6 +17,7 @@ from bft.adapters.store.book_schema import (
 )
 from bft.domain.errors import DataError
 from bft.domain.journal import GENESIS, JournalRow, RowChange, canonical_json, chained
+from bft.domain.runs import Json
 from bft.ports import Answered, Claim, Page
 
 
@@ -47,11 +48,12 @@ class PageWriter:
         """Add pages to the chain and the tables, after those found; the rows of each."""
         if not pages:
             return []
-        made, rows = _chain(_tail(driver), pages)
+        texts = _Texts()
+        made, rows = _chain(_tail(driver), pages, texts)
         self._unsure += zip(pages, made, strict=True)
         if rows:
             driver.run_each(_INSERT_JOURNAL, rows)
-        _write_rows(driver, [change for page in pages for change in page.rows])
+        _write_rows(driver, [change for page in pages for change in page.rows], texts)
         _write_claims(driver, [claim for page in pages for claim in page.claims])
         _write_answers(driver, [told for page in pages for told in page.answers])
         at, notes = _text(now), [note for page in pages for note in page.outbox]
@@ -73,8 +75,36 @@ def _tail(driver: Driver) -> tuple[int, str]:
     return (row[0], row[1]) if row else (0, GENESIS)
 
 
+_SHARED = frozenset({"signal", "decision"})
+"""Entries whose largest parts are columns too."""
+
+
+class _Texts:
+    """Canonical JSON of the values of some pages: what stands in an entry and a row is made once.
+
+    A decision and its context, 4 kB each, are columns and parts of an entry's body. Values are
+    known by identity: the pages hold them meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[int, str] = {}
+
+    def of(self, value: object) -> str:
+        """The text of a value; objects that hold anything are remembered."""
+        if not value or type(value) is not dict:
+            return canonical_json(value)
+        made = self._made.get(id(value))
+        if made is None:
+            made = self._made[id(value)] = canonical_json(value)
+        return made
+
+    def whole(self, body: Json) -> str:
+        """The text of an entry's body, put together from its parts."""
+        return "{" + ",".join(f"{canonical_json(n)}:{self.of(body[n])}" for n in sorted(body)) + "}"
+
+
 def _chain(
-    tail: tuple[int, str], pages: Sequence[Page]
+    tail: tuple[int, str], pages: Sequence[Page], texts: _Texts
 ) -> tuple[list[list[JournalRow]], list[tuple[object, ...]]]:
     """Rows of each page, and the rows of all as they are stored."""
     seq, before = tail
@@ -83,7 +113,8 @@ def _chain(
     for page in pages:
         made.append([])
         for entry in page.entries:
-            body = canonical_json(entry.body)  # once: that of a decision is 10 kB
+            shared = entry.kind in _SHARED
+            body = texts.whole(entry.body) if shared else canonical_json(entry.body)
             row = chained(seq + 1, entry, before, body=body)
             stored.append((row.seq, entry.at.isoformat(), entry.kind, body, before, row.hash))
             made[-1].append(row)
@@ -91,13 +122,14 @@ def _chain(
     return made, stored
 
 
-def _write_rows(driver: Driver, changes: Sequence[RowChange]) -> None:
+def _write_rows(driver: Driver, changes: Sequence[RowChange], texts: _Texts) -> None:
     """The last change of each row, tables in order of their references; removals at the end."""
     last: dict[str, dict[tuple[object, ...], RowChange]] = {}
     for change in changes:
         last.setdefault(change.table, {})[tuple(change.key.values())] = change
     for name in sorted(last, key=_ORDER.__getitem__):
-        rows = [_row(name, change) for change in last[name].values() if change.values is not None]
+        kept = (change for change in last[name].values() if change.values is not None)
+        rows = [_row(name, change, texts) for change in kept]
         if rows:
             driver.run_each(_upsert(name), rows)
     for name, by_key in last.items():
@@ -109,15 +141,15 @@ def _write_rows(driver: Driver, changes: Sequence[RowChange]) -> None:
 _ORDER = {name: place for place, name in enumerate(COLUMNS)}
 
 
-def _row(name: str, change: RowChange) -> list[object]:
-    (columns, texts), values = _columns(name), change.values or {}
+def _row(name: str, change: RowChange, texts: _Texts) -> list[object]:
+    (columns, places), values = _columns(name), change.values or {}
     if not values.keys() <= columns.keys():
         unknown = ", ".join(sorted(values.keys() - columns.keys()))
         raise DataError(f"table {name} has no column {unknown}")
     row = [values.get(column) for column in columns]
-    for place in texts:
+    for place in places:
         if row[place] is not None:
-            row[place] = canonical_json(row[place])
+            row[place] = texts.of(row[place])
     return row
 
 

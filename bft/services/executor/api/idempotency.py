@@ -23,6 +23,7 @@ from bft.services.executor.writer import Offload
 
 WAIT_S = 5.0
 KEY_CHARS = 255
+REMEMBERED = 50_000  # claimed keys in memory, 5 MB; with more of them each key is looked up
 REPLAYED = "Idempotency-Replayed"
 
 log = structlog.get_logger()
@@ -89,6 +90,8 @@ class Keys:
         self._book, self._submit, self._lookup = book, submit, lookup
         self._storing: set[asyncio.Future[None]] = set()
         self._running: dict[str, tuple[str, asyncio.Future[Answer | None]]] = {}
+        self._claimed: set[int] | None = None  # hashes; None: not read yet, or too many
+        self._since: set[int] = set()  # of keys that this process claims
 
     async def answer(self, asking: Asking, act: Act, recall: Recall) -> Answer:
         """The stored answer of the key, or that of `act`, which is then stored.
@@ -122,6 +125,7 @@ class Keys:
     async def _once(self, asking: Asking, act: Act, recall: Recall) -> Answer:
         claim = await self._known(asking) if asking.given else None
         if claim is None:
+            self._since.add(hash(asking.key))
             return await act(_claim(asking))
         if claim.status is not None:
             return _replayed(Answer(status=claim.status, body=claim.body or {}))
@@ -131,7 +135,23 @@ class Keys:
         self._store(asking.key, found)
         return _replayed(found)
 
+    async def read(self) -> None:
+        """Remember which keys are claimed: an order with another waits for no look at the book.
+
+        What is not among them was never claimed, as claims are this process's alone to write.
+        """
+        keys = await self._lookup(lambda: self._book.claimed(most=REMEMBERED))
+        self._claimed = None if keys is None else set(map(hash, keys))
+
+    def _fresh(self, key: str) -> bool:
+        """Whether nobody can have claimed a key."""
+        if self._claimed is None or len(self._since) > REMEMBERED:
+            return False
+        return hash(key) not in self._claimed and hash(key) not in self._since
+
     async def _known(self, asking: Asking) -> Claim | None:
+        if self._fresh(asking.key):
+            return None
         claim: Claim | None = await self._lookup(lambda: self._book.claim(asking.key))
         if claim is not None and claim.request_hash != asking.request_hash:
             raise conflict(asking.key)
