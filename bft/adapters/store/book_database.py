@@ -162,7 +162,9 @@ def _engine(url: str) -> sa.Engine:
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
         raise ConfigError("BFT_STATE_URL: the book needs sqlite:///PATH or postgresql://...")
-    engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    ping = not url.startswith("sqlite")  # a file does not go away
+    # the connection used last first: its pages and statements are in its cache still
+    engine = sa.create_engine(url, pool_pre_ping=ping, pool_use_lifo=True)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _sqlite_settings)
         sa.event.listen(engine, "begin", _sqlite_begin)
