@@ -8,7 +8,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from bft.domain.encoding import encode
 from bft.domain.runs import Json
 
 GENESIS = "0" * 64
@@ -35,11 +37,22 @@ class JournalRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowChange:
-    """What an entry does to a table: the row's new values, or None to remove it."""
+    """What an entry does to a table: `row` is a frozen record or its columns, None removes it.
+
+    It is encoded when it is written: of a row that changes again within a commit the last word
+    alone. `stored`: its values are JSON already.
+    """
 
     table: str
     key: Mapping[str, object]
-    values: Mapping[str, object] | None
+    row: Any
+    stored: bool = False
+
+    @property
+    def values(self) -> Json | None:
+        """Columns as JSON, or None."""
+        values: Json | None = self.row if self.stored else encode(self.row)
+        return values
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ class Changes:
     def put_stored(self, table: str, row: Json) -> None:
         """As `put`, of values that are JSON already, as those of an entry's body are."""
         key = tuple(row[name] for name in TABLES[table].key)
-        self.rows[table, key] = RowChange(table=table, key=_named(table, key), values=row)
+        self.rows[table, key] = RowChange(table=table, key=_named(table, key), row=row, stored=True)
 
     def remove(self, table: str, row: object) -> None:
         """The row goes away; `row` holds at least the key."""
@@ -46,7 +46,7 @@ def _key(table: str, row: object) -> tuple[Any, ...]:
 def _change(table: str, key: tuple[Any, ...], row: object | None) -> RowChange:
     if isinstance(row, RowChange):
         return row
-    return RowChange(table=table, key=_named(table, key), values=encode(row))
+    return RowChange(table=table, key=_named(table, key), row=row)
 
 
 def _named(table: str, key: tuple[Any, ...]) -> dict[str, Any]:

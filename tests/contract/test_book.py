@@ -186,7 +186,7 @@ def test_a_page_that_does_not_fit_leaves_nothing(book: SqlBook) -> None:
     bad = RowChange(
         table="orders",
         key={"epoch": 1, "client_id": 1, "order_id": 1},
-        values={"epoch": 1, "client_id": 1, "order_id": 1, "intent_id": "nobody", "at": "x"},
+        row={"epoch": 1, "client_id": 1, "order_id": 1, "intent_id": "nobody", "at": "x"},
     )
     with pytest.raises(DataError, match=r"(?i)foreign key"):
         book.commit([event("a"), Page(entries=event("b").entries, rows=[bad])], now=AT)

@@ -83,11 +83,11 @@ class _Texts:
     """Canonical JSON of the values of some pages: what stands in an entry and a row is made once.
 
     A decision and its context, 4 kB each, are columns and parts of an entry's body. Values are
-    known by identity: the pages hold them meanwhile.
+    known by identity, and held so that no other takes it meanwhile.
     """
 
     def __init__(self) -> None:
-        self._made: dict[int, str] = {}
+        self._made: dict[int, tuple[object, str]] = {}
 
     def of(self, value: object) -> str:
         """The text of a value; objects that hold anything are remembered."""
@@ -95,8 +95,8 @@ class _Texts:
             return canonical_json(value)
         made = self._made.get(id(value))
         if made is None:
-            made = self._made[id(value)] = canonical_json(value)
-        return made
+            made = self._made[id(value)] = value, canonical_json(value)
+        return made[1]
 
     def whole(self, body: Json) -> str:
         """The text of an entry's body, put together from its parts."""
@@ -128,12 +128,12 @@ def _write_rows(driver: Driver, changes: Sequence[RowChange], texts: _Texts) -> 
     for change in changes:
         last.setdefault(change.table, {})[tuple(change.key.values())] = change
     for name in sorted(last, key=_ORDER.__getitem__):
-        kept = (change for change in last[name].values() if change.values is not None)
+        kept = (change for change in last[name].values() if change.row is not None)
         rows = [_row(name, change, texts) for change in kept]
         if rows:
             driver.run_each(_upsert(name), rows)
     for name, by_key in last.items():
-        for key in [change.key for change in by_key.values() if change.values is None]:
+        for key in [change.key for change in by_key.values() if change.row is None]:
             same = " AND ".join(f'"{column}" = ?' for column in key)
             driver.run(f'DELETE FROM "{name}" WHERE {same}', tuple(key.values()))  # noqa: S608  own names
 

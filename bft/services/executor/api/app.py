@@ -40,6 +40,8 @@ log = structlog.get_logger()
 ORDERING = frozenset({"/v1/orders", "/v1/signal", "/v1/signals"})
 REFUSED = frozenset({400, 403, 409, 413, 415, 422})  # denials of risk are answers, no problems
 ABOUT = "Orders, risk and state of one account. Paper unless unlocked."
+_UNTOLD: Any = {"tracing": False, "metrics": False, "logs": False}
+"""Figures are `Metrics`; FastAPI's own telemetry asks three providers at each request."""
 ROUTERS = (
     orders.router,
     controls.router,
@@ -78,6 +80,7 @@ def bare(*, version: str = "", **paths: Any) -> FastAPI:
         version=version or "0",
         description=ABOUT,
         redirect_slashes=False,
+        telemetry=_UNTOLD,
         **paths,
     )
     serve_routes(app, ROUTERS)
@@ -87,7 +90,7 @@ def bare(*, version: str = "", **paths: Any) -> FastAPI:
 
 def build_health(service: Service) -> FastAPI:
     """Health and metrics alone, for probes that bear no certificate."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=_UNTOLD)
     app.state.service = service
     serve_routes(app, (health.router, monitoring.public))
     app.add_exception_handler(Exception, _bug)
