@@ -8,7 +8,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from bft.domain.encoding import encode
 from bft.domain.runs import Json
 
 GENESIS = "0" * 64
@@ -35,11 +37,22 @@ class JournalRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowChange:
-    """What an entry does to a table: the row's new values, or None to remove it."""
+    """What an entry does to a table: `row` is a frozen record or its columns, None removes it.
+
+    It is encoded when it is written: of a row that changes again within a commit the last word
+    alone. `stored`: its values are JSON already.
+    """
 
     table: str
     key: Mapping[str, object]
-    values: Mapping[str, object] | None
+    row: Any
+    stored: bool = False
+
+    @property
+    def values(self) -> Json | None:
+        """Columns as JSON, or None."""
+        values: Json | None = self.row if self.stored else encode(self.row)
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +67,22 @@ def lease_name(account: str) -> str:
     return f"executor:{account}"
 
 
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
+
 def canonical_json(value: object) -> str:
     """Sorted keys, no spaces, UTF-8; NaN and infinities are refused.
 
     Raises:
         ValueError: a number that JSON cannot hold.
     """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-
-
-def canonical(entry: Entry) -> str:
-    """Text of an entry that the chain covers."""
-    return canonical_text(entry.at.isoformat(), entry.kind, canonical_json(entry.body))
+    return _CANONICAL.encode(value)
 
 
 def canonical_text(at: str, kind: str, body: str) -> str:
-    """The same from its parts as stored, `body` already canonical: nothing is parsed."""
+    """Text of an entry that the chain covers, from its parts as stored: `body` is canonical."""
     return f'{{"at":{json.dumps(at)},"body":{body},"kind":{json.dumps(kind)}}}'
 
 
@@ -80,9 +91,9 @@ def digest(prev_hash: str, text: str) -> str:
     return hashlib.sha256((prev_hash + text).encode()).hexdigest()
 
 
-def chained(seq: int, entry: Entry, prev_hash: str) -> JournalRow:
-    """The entry as row `seq` after `prev_hash`."""
-    made = digest(prev_hash, canonical(entry))
+def chained(seq: int, entry: Entry, prev_hash: str, *, body: str) -> JournalRow:
+    """The entry as row `seq` after `prev_hash`; `body` is the canonical JSON of its body."""
+    made = digest(prev_hash, canonical_text(entry.at.isoformat(), entry.kind, body))
     return JournalRow(seq=seq, entry=entry, prev_hash=prev_hash, hash=made)
 
 

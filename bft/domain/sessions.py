@@ -92,11 +92,13 @@ def sessions(first: date, last: date) -> Sequence[date]:
     return days[bisect_left(days, first) : bisect_right(days, last)]
 
 
+@cache
 def open_at(day: date) -> datetime:
     """Opening instant (09:30 New York) of a session, in UTC."""
     return datetime.combine(day, time(9, 30), NEW_YORK).astimezone(UTC)
 
 
+@cache
 def close_at(day: date) -> datetime:
     """Closing instant of a session in UTC, half days included."""
     hour = _calendar().close_hour.get(day, 16)

@@ -7,6 +7,7 @@ from typing import Any
 
 from bft.domain.encoding import encode
 from bft.domain.journal import TABLES, RowChange
+from bft.domain.runs import Json
 from bft.ledger.records import Counts
 
 
@@ -20,6 +21,11 @@ class Changes:
     def put(self, table: str, row: object) -> None:
         """The row's new values: a record, or a mapping of columns."""
         self.rows[table, _key(table, row)] = row
+
+    def put_stored(self, table: str, row: Json) -> None:
+        """As `put`, of values that are JSON already, as those of an entry's body are."""
+        key = tuple(row[name] for name in TABLES[table].key)
+        self.rows[table, key] = RowChange(table=table, key=_named(table, key), row=row, stored=True)
 
     def remove(self, table: str, row: object) -> None:
         """The row goes away; `row` holds at least the key."""
@@ -38,5 +44,10 @@ def _key(table: str, row: object) -> tuple[Any, ...]:
 
 
 def _change(table: str, key: tuple[Any, ...], row: object | None) -> RowChange:
-    named = dict(zip(TABLES[table].key, key, strict=True))
-    return RowChange(table=table, key=named, values=encode(row))
+    if isinstance(row, RowChange):
+        return row
+    return RowChange(table=table, key=_named(table, key), row=row)
+
+
+def _named(table: str, key: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(TABLES[table].key, key, strict=True))

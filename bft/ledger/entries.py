@@ -55,7 +55,7 @@ def signal(at: datetime, *, request: OrderRequest, request_hash: str) -> Entry:
 
 
 def decision(
-    at: datetime, *, decision_id: str, request: OrderRequest, decision: Decision, context: Json
+    at: datetime, *, decision_id: str, request: OrderRequest, decision: Decision, context: object
 ) -> Entry:
     """What risk said, every rule with its value; `context` replays to the same answer."""
     return _entry(

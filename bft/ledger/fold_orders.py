@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from bft.domain.encoding import decode
+from bft.domain.encoding import decode, instant_text
 from bft.domain.errors import DataError
 from bft.domain.orders import Intent, IntentState, Leg, Reason
 from bft.ledger import effects, trades
@@ -23,22 +23,20 @@ def signal(state: BookState, changes: Changes, body: Body, at: datetime) -> None
     request = body["request"]
     names = ("signal_id", "symbol", "side", "kind", "strategy_id", "source", "expires_at")
     row = {name: request[name] for name in names}
-    changes.put("signals", {**row, "hash": body["hash"], "body": request, "at": at})
+    more = {"hash": body["hash"], "body": request, "at": instant_text(at)}
+    changes.put_stored("signals", row | more)
 
 
 def decision(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
     """Keep every rule's result; a refusal is a denial too."""
     told = body["decision"]
     names = ("decision_id", "signal_id", "symbol", "side", "source")
-    row = {name: body[name] for name in names} | {"at": at}
-    sizes = {"qty": told["qty"], "qty_requested": told["qty_requested"]}
-    changes.put(
-        "decisions",
-        {**row, **sizes, "allowed": told["allowed"], "body": told, "context": body["context"]},
-    )
+    row = {name: body[name] for name in names} | {"at": instant_text(at)}
+    results = {name: told[name] for name in ("qty", "qty_requested", "allowed")}
+    changes.put_stored("decisions", row | results | {"body": told, "context": body["context"]})
     if not told["allowed"]:
         why = ("reason", "transient", "detail", "http_code")
-        changes.put("denials", row | {name: told[name] for name in why})
+        changes.put_stored("denials", row | {name: told[name] for name in why})
 
 
 def refusal(_state: BookState, changes: Changes, body: Body, at: datetime) -> None:

@@ -33,7 +33,7 @@ class Difference:
     def repair(self) -> RowChange:
         """The change that makes the table say what the journal says."""
         key = dict(zip(TABLES[self.table].key, self.key, strict=True))
-        return RowChange(table=self.table, key=key, values=self.replayed)
+        return RowChange(table=self.table, key=key, row=self.replayed, stored=True)
 
 
 def rows_of(entries: Iterable[Entry]) -> dict[str, dict[Key, Mapping[str, Any]]]:
@@ -42,11 +42,11 @@ def rows_of(entries: Iterable[Entry]) -> dict[str, dict[Key, Mapping[str, Any]]]
     tables: dict[str, dict[Key, Mapping[str, Any]]] = {name: {} for name in TABLES}
     for entry in entries:
         for change in apply(state, entry):
-            key = tuple(change.key.values())
-            if change.values is None:
+            key, values = tuple(change.key.values()), change.values
+            if values is None:
                 tables[change.table].pop(key, None)
             else:
-                tables[change.table][key] = change.values
+                tables[change.table][key] = values
     return tables
 
 

@@ -1,6 +1,6 @@
 """The seams of bft: what steps and services ask of the outside."""
 
-from bft.ports.book import Book, Claim, Lease, Page
+from bft.ports.book import Answered, Book, Claim, Lease, Page
 from bft.ports.broker import Broker, BrokerHooks
 from bft.ports.executor import ExecutorApi, Reply
 from bft.ports.night import (
@@ -22,6 +22,7 @@ from bft.ports.night import (
 from bft.ports.step import Commands, Ports, Step, Summary
 
 __all__ = [
+    "Answered",
     "Book",
     "Broker",
     "BrokerHooks",

@@ -31,6 +31,15 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What a claimed key was answered; a key that nobody claimed is passed over."""
+
+    key: str
+    status: int
+    body: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """Who may open on an account; `token` grows with every new holder."""
 
@@ -42,11 +51,12 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """One write: entries with the rows they change, and claims; applied whole or not at all."""
+    """One write: entries with the rows they change, claims and answers; whole or not at all."""
 
     entries: Sequence[Entry]
     rows: Sequence[RowChange] = ()
     claims: Sequence[Claim] = ()
+    answers: Sequence[Answered] = ()
     outbox: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
 
 
@@ -117,8 +127,8 @@ class Book(Protocol):
     def claim(self, key: str) -> Claim | None:
         """The row of an idempotency key, or None."""
 
-    def answer(self, key: str, *, status: int, body: Json) -> None:
-        """Store the answer of a claimed key."""
+    def claimed(self, *, most: int) -> Sequence[str] | None:
+        """Every idempotency key there is; None: there are more than `most`."""
 
     def acquire(
         self, name: str, *, holder: str, ttl_s: float, now: datetime, holder_dead: bool = False

@@ -3,24 +3,28 @@
 import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 import sqlalchemy as sa
 from books import ACCOUNT, AT, FACTS, after, booked, fill, intent, round_trip
+from risk_cases import context, order
 from servers import postgres
 
 from bft.adapters.store.book import SqlBook, migrate_book
 from bft.adapters.store.book_schema import METADATA
+from bft.domain.encoding import encode
 from bft.domain.errors import DataError, RefusedError, UnavailableError
-from bft.domain.journal import AtLeast, RowChange, chained
+from bft.domain.journal import AtLeast, RowChange, canonical_json, chained
 from bft.ledger import entries
 from bft.ledger.fold import apply, replay
 from bft.ledger.load import load
 from bft.ledger.state import BookState
 from bft.ledger.verify import differences, rows_of
-from bft.ports import Claim, Page
+from bft.ports import Answered, Claim, Page
+from bft.risk.decide import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +100,31 @@ def test_journal_goes_on_as_one_chain(book: SqlBook, connect: Connect) -> None:
     assert [row.seq for row in rows] == [1, 2, 3]
     before = "0" * 64
     for row in rows:
-        assert row == chained(row.seq, row.entry, before)
+        body = canonical_json(row.entry.body)
+        assert row == chained(row.seq, row.entry, before, body=body)
         before = row.hash
     for newest in (None, 1, 3, 9):
         assert book.verify_chain(newest=newest) == rows[-1]
     assert list(book.journal(after=2)) == rows[2:]
+
+
+def test_stored_text_is_canonical_whatever_it_shares(book: SqlBook, url: str) -> None:
+    request = order(features={"\u00e9": [1, {"b": 2, "a": Decimal("0.1")}]}, metadata={})
+    told = evaluate(request, context())
+    given = {"decision_id": "d", "request": request, "decision": told, "context": context()}
+    made = [
+        entries.signal(AT, request=request, request_hash="h"),
+        entries.decision(AT, **given),  # type: ignore[arg-type]
+    ]
+    state = BookState()
+    rows = [change for entry in made for change in apply(state, entry)]
+    book.commit([Page(entries=made, rows=rows)], now=AT)
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.connect() as connection:
+        stored = connection.exec_driver_sql("SELECT body FROM journal ORDER BY seq").scalars().all()
+    engine.dispose()
+    assert stored == [canonical_json(entry.body) for entry in made]
+    assert book.rows("decisions")[0]["context"] == encode(context())
 
 
 def test_tables_and_state_are_what_the_journal_replays_to(book: SqlBook) -> None:
@@ -162,7 +186,7 @@ def test_a_page_that_does_not_fit_leaves_nothing(book: SqlBook) -> None:
     bad = RowChange(
         table="orders",
         key={"epoch": 1, "client_id": 1, "order_id": 1},
-        values={"epoch": 1, "client_id": 1, "order_id": 1, "intent_id": "nobody", "at": "x"},
+        row={"epoch": 1, "client_id": 1, "order_id": 1, "intent_id": "nobody", "at": "x"},
     )
     with pytest.raises(DataError, match=r"(?i)foreign key"):
         book.commit([event("a"), Page(entries=event("b").entries, rows=[bad])], now=AT)
@@ -205,10 +229,14 @@ def test_claims_are_taken_once_and_answered(book: SqlBook) -> None:
     assert book.claim("other") is None
     with pytest.raises(DataError, match=r"(?i)unique"):
         book.commit([Page(entries=event("b").entries, claims=[claim])], now=AT)
-    book.answer("k", status=201, body={"id": "i"})
+    told = [Answered(key=key, status=201, body={"id": "i"}) for key in ("k", "unclaimed")]
+    for _ in range(2):  # a page without entries may be written again
+        book.commit([Page(entries=(), answers=told)], now=AT)
     answered = book.claim("k")
     assert answered is not None
     assert (answered.status, answered.body) == (201, {"id": "i"})
+    assert book.claim("unclaimed") is None
+    assert (book.claimed(most=1), book.claimed(most=0)) == (["k"], None)
     assert len(list(book.journal())) == 1
 
 

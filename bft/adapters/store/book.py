@@ -24,7 +24,6 @@ from bft.domain.journal import (
     canonical_text,
     digest,
 )
-from bft.domain.runs import Json
 from bft.ports import Claim, Lease, Page
 
 IDEMPOTENCY_KEPT = timedelta(days=7)  # executor specification, section 2
@@ -68,12 +67,12 @@ class SqlBook:
         self, pages: Sequence[Page], *, lease: Lease | None = None, now: datetime
     ) -> list[JournalRow]:
         """Write pages in order as one transaction; see `Book`."""
-        with self._database.writing(alone="book") as connection:
-            done = self._pages.found(connection, pages)
+        with self._database.driving(alone="book") as driver:
+            done = self._pages.found(driver, pages)
             left = pages[len(done) :]
             if left and lease is not None:
-                self._leases.check(connection, lease, now=now)
-            written = self._pages.write(connection, left, now=now)
+                self._leases.check(driver, lease, now=now)
+            written = self._pages.write(driver, left, now=now)
         self._pages.certain()
         return [row for rows in (*done, *written) for row in rows]
 
@@ -157,18 +156,19 @@ class SqlBook:
 
     def claim(self, key: str) -> Claim | None:
         """The row of an idempotency key, or None."""
-        query = sa.select(IDEMPOTENCY).where(IDEMPOTENCY.c.key == key)
-        with self._database.reading() as connection:
-            row = connection.execute(query).mappings().first()
+        with self._database.driving(writes=False) as driver:
+            row = driver.run(_CLAIM, (key,)).fetchone()
         if row is None:
             return None
-        return Claim(**{**row, "at": datetime.fromisoformat(row["at"])})
+        told = dict(zip(IDEMPOTENCY.c.keys(), row, strict=True))
+        body = None if told["body"] is None else json.loads(told["body"])
+        return Claim(**{**told, "at": datetime.fromisoformat(told["at"]), "body": body})
 
-    def answer(self, key: str, *, status: int, body: Json) -> None:
-        """Store the answer of a claimed key."""
-        known = sa.update(IDEMPOTENCY).where(IDEMPOTENCY.c.key == key)
-        with self._database.writing() as connection:
-            connection.execute(known.values(status=status, body=body))
+    def claimed(self, *, most: int) -> Sequence[str] | None:
+        """Every idempotency key there is, unless there are too many."""
+        with self._database.reading() as connection:
+            keys = connection.execute(sa.select(IDEMPOTENCY.c.key).limit(most + 1)).scalars().all()
+        return keys if len(keys) <= most else None
 
     def acquire(
         self, name: str, *, holder: str, ttl_s: float, now: datetime, holder_dead: bool = False
@@ -250,6 +250,7 @@ class SqlBook:
 
 
 _ALL = 2**62
+_CLAIM = f"SELECT {', '.join(IDEMPOTENCY.c.keys())} FROM idempotency WHERE key = ?"  # noqa: S608  own names
 
 
 def migrate_book(url: str, *, at: datetime) -> list[int]:

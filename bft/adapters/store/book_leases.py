@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from bft.adapters.store.book_database import BookDatabase, HolderLock, refused_by_file
+from bft.adapters.store.book_database import BookDatabase, Driver, HolderLock, refused_by_file
 from bft.adapters.store.book_schema import LEASES
 from bft.domain.errors import RefusedError, UnavailableError
 from bft.ports import Lease
+
+_LEASE = "SELECT holder, token, expires_at FROM executor_lease WHERE name = ?"
 
 
 class BookLeases:
@@ -51,20 +53,19 @@ class BookLeases:
                 connection.execute(sa.insert(LEASES).values(name=name, **values))
         return Lease(name=name, holder=wanted.holder, token=token, expires_at=wanted.expires_at)
 
-    def check(self, connection: sa.Connection, lease: Lease, *, now: datetime) -> None:
+    def check(self, driver: Driver, lease: Lease, *, now: datetime) -> None:
         """Fence a commit: the token must be the row's, and not expired.
 
         Raises:
             RefusedError: the lease was lost.
         """
-        query = sa.select(LEASES).where(LEASES.c.name == lease.name)
-        row = connection.execute(query.with_for_update(read=True)).first()
-        if row is None or row.token != lease.token:
-            holder = row.holder if row else "nobody"
+        row = driver.read(_LEASE, (lease.name,))
+        holder, token, expires_at = row or ("nobody", None, "")
+        if token != lease.token:
             raise RefusedError(f"the lease {lease.name} is {holder}'s by now; nothing was written")
-        if lease.name not in self._locks and datetime.fromisoformat(row.expires_at) <= now:
+        if lease.name not in self._locks and datetime.fromisoformat(expires_at) <= now:
             raise RefusedError(
-                f"the lease {lease.name} expired at {row.expires_at}; nothing was written"
+                f"the lease {lease.name} expired at {expires_at}; nothing was written"
             )
 
     def renew(self, lease: Lease, *, until: datetime) -> Lease:

@@ -90,6 +90,8 @@ class Opening:
             await self._quoted(order, contract)
             await self._facts.options.prepare(contract)
             contract = self._facts.options.stepped(contract)
+        turned = asyncio.Event()
+        asyncio.get_running_loop().call_soon(turned.set)
         first = self._context(order, asked, contract, matches)
         decision = decide.evaluate(order, first)
         if decide.needs_what_if(decision) and contract is not None:
@@ -103,6 +105,8 @@ class Opening:
         except UnavailableError:
             return self._away(order, self._context(order, asked, contract, matches), claim)
         # From here to the commit nothing waits: two decisions never see the same headroom.
+        if not turned.is_set():  # nothing waited since `first`: the same loop turn, the same facts
+            return await self._send(order, contract, decision, first, claim)
         last = replace(self._context(order, asked, contract, matches), what_if=first.what_if)
         tried_qty, decision = decision.qty, decide.evaluate(order, last)
         if decision.qty > tried_qty and last.what_if is not None:
@@ -197,7 +201,7 @@ class Opening:
         return [
             entries.signal(now, request=order, request_hash=known),
             entries.decision(
-                now, decision_id=name, request=order, decision=decision, context=encode(context)
+                now, decision_id=name, request=order, decision=decision, context=context
             ),
         ]
 

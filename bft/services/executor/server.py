@@ -185,6 +185,8 @@ class _Life:
         self._url = servers[0].url
         for server in servers:
             await server.up.wait()
+        with suppress(UnavailableError):  # then each key is looked up
+            await service.keys.read()
         await executor.start()
         _collect_seldom()
         sys.stderr.write(f"executor listens on {self._url} ({_told(executor)})\n")

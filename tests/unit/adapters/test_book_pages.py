@@ -6,11 +6,10 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from books import AT
 
 from bft.adapters.store.book import SqlBook
-from bft.adapters.store.book_database import BookDatabase
+from bft.adapters.store.book_database import BookDatabase, Driver
 from bft.adapters.store.book_pages import PageWriter
 from bft.ledger import entries
 from bft.ports import Page
@@ -26,11 +25,11 @@ def page(n: int) -> Page:
 
 
 @contextmanager
-def commit(database: BookDatabase, *, arrives: bool) -> Iterator[sa.Connection]:
+def commit(database: BookDatabase, *, arrives: bool) -> Iterator[Driver]:
     """A transaction that is committed or lost; nobody is told which."""
     try:
-        with database.writing() as connection:
-            yield connection
+        with database.driving() as driver:
+            yield driver
             if not arrives:
                 raise LostError
     except LostError:
@@ -44,9 +43,9 @@ def test_each_page_is_written_once(tmp_path: Path, arrives: tuple[bool, ...]) ->
     pages: list[Page] = []
     for n, through in enumerate((*arrives, True)):
         pages.append(page(n))
-        with commit(database, arrives=through) as connection:
-            done = writer.found(connection, pages)
-            writer.write(connection, pages[len(done) :], now=AT)
+        with commit(database, arrives=through) as driver:
+            done = writer.found(driver, pages)
+            writer.write(driver, pages[len(done) :], now=AT)
     assert [row.entry.body["name"] for row in book.journal()] == ["0", "1", "2", "3"]
     assert [note["n"] for note in book.pending_outbox(limit=9)] == [0, 1, 2, 3]
     book.verify_chain()

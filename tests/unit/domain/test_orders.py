@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from bft.domain.journal import GENESIS, Entry, canonical, chained
+from bft.domain.journal import GENESIS, Entry, canonical_json, chained
 from bft.domain.orders import (
     Contract,
     Execution,
@@ -84,11 +84,11 @@ ENTRY = _entry("a")
 
 
 def test_journal_hash_covers_the_row_before() -> None:
-    one = chained(1, ENTRY, GENESIS)
-    assert chained(2, ENTRY, one.hash).hash != one.hash
-    assert chained(1, _entry("b"), GENESIS).hash != one.hash
+    one = chained(1, ENTRY, GENESIS, body='{"note":"a"}')
+    assert chained(2, ENTRY, one.hash, body='{"note":"a"}').hash != one.hash
+    assert chained(1, _entry("b"), GENESIS, body='{"note":"b"}').hash != one.hash
 
 
 def test_journal_refuses_what_json_cannot_hold() -> None:
     with pytest.raises(ValueError, match="JSON"):
-        canonical(Entry(kind="x", at=ENTRY.at, body={"v": float("nan")}))
+        canonical_json({"v": float("nan")})

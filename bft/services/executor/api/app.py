@@ -32,6 +32,7 @@ from bft.services.executor.api.documents import document
 from bft.services.executor.api.json_body import said
 from bft.services.executor.api.placing import Placing
 from bft.services.executor.api.problems import Problem, error_body, problem_of
+from bft.services.executor.api.routing import serve_routes
 from bft.services.executor.api.service import Service
 from bft.services.executor.page import page
 
@@ -39,6 +40,8 @@ log = structlog.get_logger()
 ORDERING = frozenset({"/v1/orders", "/v1/signal", "/v1/signals"})
 REFUSED = frozenset({400, 403, 409, 413, 415, 422})  # denials of risk are answers, no problems
 ABOUT = "Orders, risk and state of one account. Paper unless unlocked."
+_UNTOLD: Any = {"tracing": False, "metrics": False, "logs": False}
+"""Figures are `Metrics`; FastAPI's own telemetry asks three providers at each request."""
 ROUTERS = (
     orders.router,
     controls.router,
@@ -77,20 +80,19 @@ def bare(*, version: str = "", **paths: Any) -> FastAPI:
         version=version or "0",
         description=ABOUT,
         redirect_slashes=False,
+        telemetry=_UNTOLD,
         **paths,
     )
-    for router in ROUTERS:
-        app.include_router(router)
+    serve_routes(app, ROUTERS)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
 
 
 def build_health(service: Service) -> FastAPI:
     """Health and metrics alone, for probes that bear no certificate."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=_UNTOLD)
     app.state.service = service
-    app.include_router(health.router)
-    app.include_router(monitoring.public)
+    serve_routes(app, (health.router, monitoring.public))
     app.add_exception_handler(Exception, _bug)
     app.add_middleware(Outside, service=service)
     return app

@@ -1,5 +1,6 @@
 """Health: whether the process lives, is able, may open. Source: executor specification, 1."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -86,8 +87,8 @@ def checks(service: Service) -> dict[str, bool]:
     }
 
 
-def reasons(service: Service) -> list[str]:
-    """Why no entry may leave now, in words; none: it may."""
+def reasons(service: Service, checked: Mapping[str, bool]) -> list[str]:
+    """Why no entry may leave now, in words; none: it may. `checked` is what `checks` told."""
     desk, found = service.desk, []
     fence = desk.may_open()
     if fence:
@@ -103,13 +104,14 @@ def reasons(service: Service) -> list[str]:
         following = f", next {_local(opens)}" if opens else ""
         found.append(f"outside the entry windows{following}")
     found += service.executor.facts.shut()
-    found += [f"check {name}" for name, good in checks(service).items() if not good]
+    found += [f"check {name}" for name, good in checked.items() if not good]
     return found
 
 
 def summary(service: Service) -> dict[str, Any]:
     """The summary for people: unhealthy where a check fails, degraded where opening is shut."""
-    failed, why = [n for n, good in checks(service).items() if not good], reasons(service)
+    checked = checks(service)
+    failed, why = [n for n, good in checked.items() if not good], reasons(service, checked)
     desk, about = service.desk, service.about
     halted = desk.killed or bool(desk.state.active_halts(service.now))
     status = "unhealthy" if failed else "degraded" if halted else "healthy"
@@ -164,7 +166,8 @@ async def live(request: Request) -> JSONResponse:
 async def ready(request: Request) -> JSONResponse:
     """Whether everything an order needs is there; halts and hours change `may_open` alone."""
     service = service_of(request)
-    found, why = checks(service), reasons(service)
+    found = checks(service)
+    why = reasons(service, found)
     good = all(found.values())
     body = {
         "status": "ready" if good else "not_ready",

@@ -14,16 +14,16 @@ from typing import Any
 import structlog
 
 from bft.domain.encoding import encode, money_text
-from bft.domain.errors import BftError
 from bft.domain.journal import canonical_json
 from bft.domain.orders import Reason
-from bft.ports import Book, Claim
+from bft.ports import Answered, Book, Claim, Page
 from bft.services.executor.api.problems import Problem, shape
 from bft.services.executor.opening import KeyClaim
 from bft.services.executor.writer import Offload
 
 WAIT_S = 5.0
 KEY_CHARS = 255
+REMEMBERED = 50_000  # claimed keys in memory, 5 MB; with more of them each key is looked up
 REPLAYED = "Idempotency-Replayed"
 
 log = structlog.get_logger()
@@ -53,6 +53,8 @@ Act = Callable[[KeyClaim | None], Awaitable[Answer]]
 """Does the work; what it is handed is committed with the effect, None: the key is taken."""
 Recall = Callable[[str], Awaitable[Answer]]
 """The answer that an intent gives."""
+Submit = Callable[[Page], asyncio.Future[None]]
+"""Queues a page; the future ends when it is durable."""
 
 
 def key_of(header: str | None, *others: str | None) -> tuple[str, bool]:
@@ -83,15 +85,15 @@ def _plain(value: Any) -> Any:
 class Keys:
     """Answers each key once; touched on the loop's thread only."""
 
-    def __init__(self, book: Book, offload: Offload[Any], lookup: Offload[Any]) -> None:
-        """`offload` writes, behind other writes; `lookup` reads, behind none."""
-        self._book, self._offload, self._lookup = book, offload, lookup
-        self._storing: set[asyncio.Task[None]] = set()
+    def __init__(self, book: Book, submit: Submit, lookup: Offload[Any]) -> None:
+        """`submit` writes, in turn with what was claimed; `lookup` reads, behind no write."""
+        self._book, self._submit, self._lookup = book, submit, lookup
+        self._storing: set[asyncio.Future[None]] = set()
         self._running: dict[str, tuple[str, asyncio.Future[Answer | None]]] = {}
+        self._claimed: set[int] | None = None  # hashes; None: not read yet, or too many
+        self._since: set[int] = set()  # of keys that this process claims
 
-    async def answer(
-        self, asking: Asking, act: Act, recall: Recall, flushed: Callable[[], Awaitable[None]]
-    ) -> Answer:
+    async def answer(self, asking: Asking, act: Act, recall: Recall) -> Answer:
         """The stored answer of the key, or that of `act`, which is then stored.
 
         Raises:
@@ -113,30 +115,43 @@ class Keys:
             if not kept:
                 del self._running[asking.key]
         if kept:
-            task = asyncio.create_task(self._store(asking, made, flushed))
-            self._storing.add(task)
-            task.add_done_callback(self._storing.discard)
+            self._store(asking.key, made).add_done_callback(lambda _: self._running.pop(asking.key))
         return made
 
     async def drain(self) -> None:
         """Wait until every answer given is stored, or cannot be."""
-        await asyncio.gather(*self._storing)
+        await asyncio.gather(*self._storing, return_exceptions=True)
 
     async def _once(self, asking: Asking, act: Act, recall: Recall) -> Answer:
         claim = await self._known(asking) if asking.given else None
         if claim is None:
+            self._since.add(hash(asking.key))
             return await act(_claim(asking))
         if claim.status is not None:
             return _replayed(Answer(status=claim.status, body=claim.body or {}))
         if claim.intent_id is None:
             return await act(None)
         found = await recall(claim.intent_id)
-        await self._offload(
-            lambda: self._book.answer(asking.key, status=found.status, body=dict(found.body))
-        )
+        self._store(asking.key, found)
         return _replayed(found)
 
+    async def read(self) -> None:
+        """Remember which keys are claimed: an order with another waits for no look at the book.
+
+        What is not among them was never claimed, as claims are this process's alone to write.
+        """
+        keys = await self._lookup(lambda: self._book.claimed(most=REMEMBERED))
+        self._claimed = None if keys is None else set(map(hash, keys))
+
+    def _fresh(self, key: str) -> bool:
+        """Whether nobody can have claimed a key."""
+        if self._claimed is None or len(self._since) > REMEMBERED:
+            return False
+        return hash(key) not in self._claimed and hash(key) not in self._since
+
     async def _known(self, asking: Asking) -> Claim | None:
+        if self._fresh(asking.key):
+            return None
         claim: Claim | None = await self._lookup(lambda: self._book.claim(asking.key))
         if claim is not None and claim.request_hash != asking.request_hash:
             raise conflict(asking.key)
@@ -158,19 +173,19 @@ class Keys:
             raise Problem(409, Reason.IN_PROGRESS, text, headers={"Retry-After": "1"})
         return _replayed(made)
 
-    async def _store(
-        self, asking: Asking, made: Answer, flushed: Callable[[], Awaitable[None]]
-    ) -> None:
-        """Keep an answer; where the book cannot, the intent gives it again."""
-        try:
-            await flushed()
-            await self._offload(
-                lambda: self._book.answer(asking.key, status=made.status, body=dict(made.body))
-            )
-        except BftError as error:
+    def _store(self, key: str, made: Answer) -> asyncio.Future[None]:
+        """Keep an answer behind its claim; where the book cannot, the intent gives it again."""
+        told = Answered(key=key, status=made.status, body=dict(made.body))
+        storing = self._submit(Page(entries=(), answers=(told,)))
+        self._storing.add(storing)
+        storing.add_done_callback(self._stored)
+        return storing
+
+    def _stored(self, storing: asyncio.Future[None]) -> None:
+        self._storing.discard(storing)
+        error = None if storing.cancelled() else storing.exception()
+        if error is not None:
             log.warning("executor.answer_not_kept", error=str(error))
-        finally:
-            del self._running[asking.key]
 
 
 def conflict(key: str) -> Problem:

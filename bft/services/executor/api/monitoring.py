@@ -52,7 +52,8 @@ def gauge(service: Service) -> None:
     """Bring the gauges up to now."""
     desk, metrics = service.desk, service.metrics
     service.collector.collect()
-    found, why = health.checks(service), health.reasons(service)
+    found = health.checks(service)
+    why = health.reasons(service, found)
     live = list(desk.state.live_intents())
     held = {p.con_id: int(p.qty) for p in desk.state.positions.values()}
     told = {con_id: int(qty) for con_id, qty in desk.broker_qty.items()}

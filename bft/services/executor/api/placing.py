@@ -75,9 +75,7 @@ class Placing:
             done = await self._act(body, caller, asking, claim)
             return replace(done, body={**done.body, "request_id": caller.request_id})
 
-        made = await self._service.keys.answer(
-            asking, act, self.recall, self._service.desk.writer.flush
-        )
+        made = await self._service.keys.answer(asking, act, self.recall)
         return replace(made, headers={**made.headers, "Idempotency-Key": key})
 
     async def client_entry(self, name: str) -> Intent | None:

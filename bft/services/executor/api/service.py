@@ -87,7 +87,7 @@ class Service:
     @cached_property
     def keys(self) -> Keys:
         """Idempotency keys."""
-        return Keys(self.book, self.offload, self.lookup)
+        return Keys(self.book, self.desk.writer.submit, self.lookup)
 
     @cached_property
     def collector(self) -> Collector:

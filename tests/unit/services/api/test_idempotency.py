@@ -4,13 +4,16 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from api_world import Api, armed, order, signal
 from executors import OPEN
 from scenes import Scene
 from virtual_time import run
 
+from bft.domain.errors import RefusedError
 from bft.domain.orders import Leg
-from bft.services.executor.api.idempotency import Answer, Asking, Keys
+from bft.ports import Claim, Page
+from bft.services.executor.api.idempotency import REMEMBERED, Answer, Asking, Keys
 from bft.services.executor.api.problems import Problem
 from bft.services.executor.opening import KeyClaim
 from bft.services.executor.writer import GROUP, inline
@@ -105,6 +108,7 @@ def test_answer_survives_a_restart(tmp_path: Path) -> None:
         await api.service.keys.drain()
         await api.world.stop()
         await api.up()
+        await api.service.keys.read()
         await api.world.until_armed()
         again = await api.order(headers=KEY)
         assert (again.status_code, again.json()) == (200, first.json())
@@ -116,14 +120,9 @@ def test_claim_without_answer_is_answered_from_its_order(tmp_path: Path) -> None
     """Killed between the commit and the answer: the order is told, and not placed again."""
 
     async def then(api: Api) -> None:
-        async def never() -> None:
-            await asyncio.Event().wait()
-
-        api.world.executor.desk.writer.flush = never  # type: ignore[method-assign]
         first = await api.order(headers=KEY)
+        api.world.executor.desk.writer.end(RefusedError("killed"))
         await api.world.crash()
-        for task in list(api.service.keys._storing):  # noqa: SLF001  dies with its process
-            task.cancel()
         await api.up()
         await api.world.until_armed()
         again = await api.order(headers=KEY)
@@ -139,28 +138,25 @@ def test_second_call_waits_for_the_first_but_not_for_ever() -> None:
         def claim(self, _key: str) -> None:
             return None
 
-        def answer(self, _key: str, **_values: object) -> None:
-            return None
+    stored: list[Page] = []
+
+    def submit(page: Page) -> asyncio.Future[None]:
+        stored.append(page)
+        return done()
 
     async def main() -> None:
-        keys, release = Keys(Book(), inline, inline), asyncio.Event()  # type: ignore[arg-type]
+        keys, release = Keys(Book(), submit, inline), asyncio.Event()  # type: ignore[arg-type]
         asking = Asking(key="k", subject="ada", request_hash="h", given=True)
 
         async def slow(_claim: KeyClaim | None) -> Answer:
             await release.wait()
             return Answer(status=201, body={"id": "x"})
 
-        async def recall(_name: str) -> Answer:
-            raise AssertionError
-
-        async def flushed() -> None:
-            return None
-
-        first = asyncio.create_task(keys.answer(asking, slow, recall, flushed))
+        first = asyncio.create_task(keys.answer(asking, slow, recall))
         await asyncio.sleep(0)
         began = asyncio.get_running_loop().time()
         try:
-            await keys.answer(asking, slow, recall, flushed)
+            await keys.answer(asking, slow, recall)
         except Problem as problem:
             told = (problem.status, problem.reason.value, problem.headers)
         assert told == (409, "in_progress", {"Retry-After": "1"})
@@ -168,8 +164,60 @@ def test_second_call_waits_for_the_first_but_not_for_ever() -> None:
         release.set()
         assert (await first).status == 201
         await keys.drain()
+        assert [told.body for page in stored for told in page.answers] == [{"id": "x"}]
 
     run(main())
+
+
+class Shelf:
+    """Claims of a book; counts who looks one up."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys, self.asked = list(keys), list[str]()
+
+    def claimed(self, *, most: int) -> list[str] | None:
+        return self.keys if len(self.keys) <= most else None
+
+    def claim(self, key: str) -> Claim | None:
+        self.asked.append(key)
+        return claim(key) if key in self.keys else None
+
+
+def claim(key: str) -> Claim:
+    return Claim(key=key, subject="ada", request_hash="h", at=OPEN, status=201, body={"id": "x"})
+
+
+@pytest.mark.parametrize(("count", "asked"), [(1, ["old", "new"]), (REMEMBERED + 1, None)])
+def test_only_keys_that_may_be_claimed_are_looked_up(count: int, asked: list[str] | None) -> None:
+    shelf = Shelf("old", *(f"k{n}" for n in range(1, count)))
+
+    async def main() -> None:
+        keys = Keys(shelf, lambda _: done(), inline)  # type: ignore[arg-type]
+        await keys.read()
+        told = []
+        for key in ("new", "old", "new", "unused"):
+
+            async def act(_claim: KeyClaim | None, key: str = key) -> Answer:
+                shelf.keys.append(key)
+                return Answer(status=202, body={"id": key})
+
+            asking = Asking(key=key, subject="ada", request_hash="h", given=True)
+            told.append((await keys.answer(asking, act, recall)).body["id"])
+            await asyncio.sleep(0)
+        assert told == ["new", "x", "x", "unused"]
+        assert shelf.asked == (asked or ["new", "old", "new", "unused"])
+
+    run(main())
+
+
+async def recall(_name: str) -> Answer:
+    raise AssertionError
+
+
+def done() -> asyncio.Future[None]:
+    future = asyncio.get_running_loop().create_future()
+    future.set_result(None)
+    return future
 
 
 def test_header_that_is_no_key_is_refused(tmp_path: Path) -> None:
@@ -184,17 +232,12 @@ def test_part_that_was_answered_by_nobody_is_not_closed_twice(tmp_path: Path) ->
     """Killed before the answer was kept: the same key finds the exit, and starts no other."""
 
     async def then(api: Api) -> None:
-        async def never() -> None:
-            await asyncio.Event().wait()
-
         await api.order()
         await api.world.wait(lambda: api.world.protected() == api.world.qty() == 10)
-        api.world.executor.desk.writer.flush = never  # type: ignore[method-assign]
         part = {"headers": KEY, "side": "SELL", "quantity": 4, "price": None}
         first = await api.order(**part)
+        api.world.executor.desk.writer.end(RefusedError("killed"))
         await api.world.crash()
-        for task in list(api.service.keys._storing):  # noqa: SLF001  dies with its process
-            task.cancel()
         await api.up()
         await api.world.until_armed()
         api.world.price("AAPL", "100.00")
