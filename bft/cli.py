@@ -358,8 +358,7 @@ def _tell(ports: "Ports", verb: str, args: argparse.Namespace, line: "Json") -> 
 
 
 def _print(line: "Json") -> None:
-    sys.stdout.write(json.dumps(line, default=str) + "\n")
-    sys.stdout.flush()
+    print(json.dumps(line, default=str), flush=True)
 
 
 def _failed(error: BftError, words: list[str], code: int | None = None) -> int:
