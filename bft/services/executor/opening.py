@@ -87,9 +87,7 @@ class Opening:
         except UnavailableError:
             return self._away(order, self._context(order, asked, None, 1), claim)
         if contract is not None:
-            await self._quoted(order, contract)
-            await self._facts.options.prepare(contract)
-            contract = self._facts.options.stepped(contract)
+            contract = await self._prepared(order, contract)
         turned = asyncio.Event()
         asyncio.get_running_loop().call_soon(turned.set)
         first = self._context(order, asked, contract, matches)
@@ -108,13 +106,16 @@ class Opening:
         if not turned.is_set():  # nothing waited since `first`: the same loop turn, the same facts
             return await self._send(order, contract, decision, first, claim)
         last = replace(self._context(order, asked, contract, matches), what_if=first.what_if)
-        tried_qty, decision = decision.qty, decide.evaluate(order, last)
-        if decision.qty > tried_qty and last.what_if is not None:
-            last = replace(last, what_if=None)  # it told the margin of a smaller order
-            decision = decide.evaluate(order, last)
+        last, decision = _decided_again(order, decision, last)
         if not decision.allowed:
             return self._denied(order, last, claim)
         return await self._send(order, contract, decision, last, claim)
+
+    async def _prepared(self, order: OrderRequest, contract: Contract) -> Contract:
+        """The contract as stepped, once what risk asks of it was given a moment to arrive."""
+        await self._quoted(order, contract)
+        await self._facts.options.prepare(contract)
+        return self._facts.options.stepped(contract)
 
     def _context(
         self, order: OrderRequest, asked: Asked, contract: Contract | None, matches: int
@@ -281,3 +282,12 @@ def _claim(claim: KeyClaim, now: datetime, intent_id: str | None) -> Entry:
         request_hash=claim.request_hash,
         intent_id=intent_id,
     )
+
+
+def _decided_again(order: OrderRequest, tried: Decision, last: Context) -> tuple[Context, Decision]:
+    """The decision on what holds now; a what-if of fewer units lets no larger order pass."""
+    decision = decide.evaluate(order, last)
+    if decision.qty > tried.qty and last.what_if is not None:
+        last = replace(last, what_if=None)  # it told the margin of a smaller order
+        decision = decide.evaluate(order, last)
+    return last, decision
