@@ -4,7 +4,7 @@ Where the faults of executor specification, section 12, are provoked:
 
 | fault | file of this folder |
 |---|---|
-| F1 | test_f01_crashes, test_f01_sigkill, test_restored, test_soak |
+| F1 | test_f01_crashes, test_f01_sigkill, test_bare_units, test_restored, test_soak |
 | F2 F3 | test_f02_sessions, test_evidence |
 | F4 F5 F6 F17 F18 F19 F22 | test_f04_state, test_turns; as processes ../test_execute_faults |
 | F7 F13 F14 F20 F21 | test_f07_market |
