@@ -95,10 +95,16 @@ class Plan:
                 results[task.name] = Result(phase=Phase.OMITTED)
                 self._say(join(path, task.name), "omitted", "depends not met")
                 continue
+            after = [p for p in parents if p in unknown]
+            well = {name: Result(phase=Phase.SUCCEEDED) for name in after}
+            if graph.ready(task, {**results, **well}) is False:  # it is there for a failure
+                self._say(join(path, task.name), "open", f"if {task.depends}")
+                unknown.add(task.name)
+                continue
             scope = dict(values)
             for name, result in results.items():
                 scope |= graph.output_values(name, result)
-            found = self._task(path, task, scope, after=[p for p in parents if p in unknown])
+            found = self._task(path, task, scope, after=after)
             if found is None:
                 unknown.add(task.name)
             else:

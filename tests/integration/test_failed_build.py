@@ -20,7 +20,8 @@ FALLEN = {"adjusted_close": 94.0, "rsi_14": 28.0, "bollinger_bands_signal": 1}
 FOLDER = f"reports/{ASOF}"
 LISTS = (f"{FOLDER}/signals.csv", f"{FOLDER}/portfolio_picks.csv")
 PDF = f"{FOLDER}/screener_{ASOF}.pdf"
-PAGES = (f"{FOLDER}/day.html", f"{FOLDER}/day.md", PDF, *LISTS, "site/current.json")
+SCREENED = f"{FOLDER}/screener_results_{ASOF}.csv"
+PAGES = (f"{FOLDER}/day.html", f"{FOLDER}/day.md", *LISTS, "site/current.json")
 NOTE = f"failures/{ASOF}/build.json"
 BAD_PULL = b'{"verb": "pull", "exit_code": 65, "error": "bars.csv line 7: no number"}'
 Call = Callable[..., tuple[int, dict[str, Any]]]
@@ -53,11 +54,13 @@ def call(root: Path, capsys: pytest.CaptureFixture[str]) -> Call:
 
 
 @pytest.fixture
-def good(call: Call) -> Callable[[], None]:
-    """The night's `publish`, all of it well."""
+def good(store: Store, call: Call) -> Callable[[], None]:
+    """The night's `publish`, all of it well; its screener is not drawn but put there."""
 
     def night() -> None:
-        for words in (("scan",), ("rank",), ("screen", "--skip-sectors"), ("report", "--site")):
+        store.put(PDF, b"%PDF of an earlier run")
+        store.put(SCREENED, b"symbol\n")
+        for words in (("scan",), ("rank",), ("report", "--site")):
             assert call(*words)[0] == 0, words
 
     return night
@@ -94,7 +97,8 @@ def test_failed_build_marks_everything_an_earlier_run_left(
     assert [one["verb"] for one in shown["failed"]] == ["pull"]
     today = json.loads(store.get(f"site/{shown['digest']}/signals_today.json"))
     assert [one["verb"] for one in today["failed"]] == ["pull"]
-    assert store.get(PDF) not in {b"", before[PDF]}
+    assert store.get(PDF).startswith(b"%PDF-1")
+    assert store.get(SCREENED) != b"symbol\n"
     assert store.keys("failures/") == [f"failures/{ASOF}/pull.json"], "told already: no more notes"
     assert call("report", "--failed")[1]["cached"] is True
     store.delete(f"failures/{ASOF}/pull.json")  # as the pull of a mended night does
@@ -156,11 +160,9 @@ def test_failed_build_of_a_new_day_has_a_page_and_leaves_the_site_of_the_day_bef
 
 
 def test_failed_build_whose_report_fails_too_leaves_no_page_that_looks_good(
-    store: Store, call: Call
+    store: Store, call: Call, good: Callable[[], None]
 ) -> None:
-    for verb in ("scan", "rank", "report"):
-        assert call(verb)[0] == 0
-    store.put(PDF, b"%PDF of an earlier run")
+    good()
     for ref in store.manifest("gold", asof=ASOF).objects:  # type: ignore[union-attr]
         store.put(ref.key, b"no table")
     assert call("report", "--failed")[0] != 0

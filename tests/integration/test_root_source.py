@@ -182,6 +182,7 @@ def test_looking_at_a_new_root_writes_nothing(prices: Path, tmp_path: Path) -> N
     whys = {node["node"]: node["why"] for node in line["nodes"]}
     assert whys["night.train-missing"] == "one node for each of missing of build"
     assert whys["night.gate-missing"] == "when missing_count of build != 0"
+    assert whys["night.mark-failed"] == "if build.Failed || build.Errored"
     assert not [why for why in whys.values() if "{{" in why]
 
 
