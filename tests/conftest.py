@@ -29,6 +29,9 @@ def _memory_has_room() -> bool:
 if _memory_has_room() and "TMPDIR" not in os.environ:  # noqa: TID251  of all workers and servers
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)  # noqa: TID251  pytest has asked before
 
+# Two workers on two cores: a second thread of torch would spin for the core that the other has.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # noqa: TID251  read when a library is loaded
+
 gc.disable()  # modules and tests stay: looking for garbage among them takes a third of collecting
 
 
