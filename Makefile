@@ -31,7 +31,7 @@ test: setup  ## unit, contract, integration tests; no network, cluster, GPU or k
 check: setup  ## what CI runs: lint, types, import contracts, freshness, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python -m workflows --check

@@ -1,10 +1,12 @@
 """Shared fixtures; only loopback sockets may be opened."""
 
+import gc
 import ipaddress
 import os
 import shutil
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -24,8 +26,19 @@ def _memory_has_room() -> bool:
         return False
 
 
-if _memory_has_room():
-    os.environ.setdefault("TMPDIR", str(MEMORY))  # noqa: TID251  of all workers and servers
+if _memory_has_room() and "TMPDIR" not in os.environ:  # noqa: TID251  of all workers and servers
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)  # noqa: TID251  pytest has asked before
+
+# Two workers on two cores: a second thread of torch would spin for the core that the other has.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # noqa: TID251  read when a library is loaded
+
+gc.disable()  # modules and tests stay: looking for garbage among them takes a third of collecting
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
 
 _connect = socket.socket.connect
 

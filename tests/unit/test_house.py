@@ -4,7 +4,6 @@ import ast
 import statistics
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -12,13 +11,8 @@ PRODUCT = sorted((ROOT / "bft").rglob("*.py"))
 GENERATED = {"xnys.py"}
 
 
-@cache
-def _nodes(file: Path) -> list[ast.AST]:
-    return list(ast.walk(ast.parse(file.read_text())))
-
-
 def _functions(file: Path) -> Iterator[tuple[str, int]]:
-    for node in _nodes(file):
+    for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0]
             doc = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
@@ -44,7 +38,7 @@ def test_files_stay_short() -> None:
 def test_domain_imports_standard_library_only() -> None:
     allowed = sys.stdlib_module_names | {"bft"}
     for file in (ROOT / "bft" / "domain").glob("*.py"):
-        for node in _nodes(file):
+        for node in ast.walk(ast.parse(file.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for name in names:
@@ -54,7 +48,7 @@ def test_domain_imports_standard_library_only() -> None:
 
 def test_tests_patch_environment_and_directory_only() -> None:
     for file in (ROOT / "tests").rglob("*.py"):
-        for node in _nodes(file):
+        for node in ast.walk(ast.parse(file.read_text())):
             named = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
             if named and node.value.id == "monkeypatch":
                 allowed = {"setenv", "delenv", "chdir", "syspath_prepend"}

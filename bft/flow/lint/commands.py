@@ -37,7 +37,8 @@ def lines_of(document: Document, template: Mapping[str, Any], commands: Commands
         return [Line(argv=(), described=None, refused="no arguments")]
     samples = _samples(document)
     texts = [shlex.split(text) for text in args[1:]] if args[0] == "chain" else [args]
-    return [_line(tuple(_filled(w, samples) for w in words), commands) for words in texts if words]
+    filled = [tuple(_filled(word, samples) for word in words) for words in texts if words]
+    return [_line(words, commands) for words in filled]  # type: ignore[arg-type]  # by identity
 
 
 def verb_outputs(document: Document, commands: Commands) -> dict[str, frozenset[str]]:
