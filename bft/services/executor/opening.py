@@ -93,6 +93,7 @@ class Opening:
         first = self._context(order, asked, contract, matches)
         decision = decide.evaluate(order, first)
         if decide.needs_what_if(decision) and contract is not None:
+            turned.set()  # an answer may change the facts even at once
             first = await self._with_what_if(order, contract, decision, first)
             decision = decide.evaluate(order, first)
         if not decision.allowed or contract is None:
