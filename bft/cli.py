@@ -140,8 +140,8 @@ def _settle(ports: "Ports", verb: str, args: argparse.Namespace, line: "Json", c
     """A failed step of a run marks its night as failed; any later success takes that back."""
     from bft.steps import failures
 
-    in_run = bool(os.environ.get("BFT_RUN_ID"))  # noqa: TID251  set by the runner
     if "asof" in args:
+        in_run = bool(os.environ.get("BFT_RUN_ID"))  # noqa: TID251  set by the runner
         failures.settle(ports.store, verb, args, line, code=code, in_run=in_run)
 
 
@@ -304,8 +304,8 @@ class CommandLine:
 
         root = args.root or wiring.settings().root
         if root not in self._wired:
-            about = wiring.settings()
-            self._wired[root] = wiring.Wired(about, root=root, commands=self, silent=True)
+            made = wiring.Wired(wiring.settings(), root=root, commands=self, silent=True)
+            self._wired[root] = made
         return self._wired[root]
 
 
@@ -353,8 +353,7 @@ def _tell(ports: "Ports", verb: str, args: argparse.Namespace, line: "Json") -> 
         text = night_told.night_told(ports.store, line, root=args.root or wiring.settings().root)
     if text:
         out = sys.stdout if sys.stdout.isatty() else sys.stderr
-        out.write(rooted(text, args.root) + "\n")
-        out.flush()
+        print(rooted(text, args.root), file=out, flush=True)
 
 
 def _print(line: "Json") -> None:
