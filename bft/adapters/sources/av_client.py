@@ -118,8 +118,7 @@ class Client:
         with self._lock:
             streams = list(self._streams)
         for stream in streams:
-            with suppress(OSError):  # closing alone would not wake who reads
-                stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            _cut(stream)
 
     def ask(self, unit: Unit, *, asof: date) -> Reply:
         """Call until there is an answer that says something.
@@ -212,6 +211,8 @@ class Client:
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             with self._lock:
                 self._streams.add(about["return_value"])
+            if self._bucket.stopped.is_set():  # it was on its way when `stop` looked
+                _cut(about["return_value"])
 
     def _settled(self, unit: Unit, reply: Reply) -> Reply:
         """Turn what ends a run into an error; remember what the plan lacks."""
@@ -262,6 +263,12 @@ class Client:
             except (TypeError, ValueError):
                 return None
         return min(max(seconds, 0.0), RETRY_AFTER_MAX_S)
+
+
+def _cut(stream: Any) -> None:
+    """End a connection under whoever reads from it; closing alone would not wake them."""
+    with suppress(OSError):
+        stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
 
 def _refused(error: BaseException | None) -> bool:
