@@ -13,10 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from bft.domain.runs import Json
-from bft.ports import Tick
+
+if TYPE_CHECKING:  # a child that follows its runner loads this module first
+    from bft.ports import Tick
+
 
 MESSAGE_CHARS = 2000
 LOG_BYTES = 2**20  # a log keeps its last MiB
@@ -97,7 +100,7 @@ class Child:
         self._log = Log(log)
         self._stdout, self._stderr, self._partial = bytearray(), bytearray(), b""
 
-    def run(self, tick: Tick, halted: Callable[[], str | None]) -> Ended:
+    def run(self, tick: "Tick", halted: Callable[[], str | None]) -> Ended:
         """Start, follow and end the process; `halted` gives a reason to stop it."""
         started = time.monotonic()
         ours, theirs = os.pipe()
@@ -144,7 +147,7 @@ class Child:
         self,
         process: subprocess.Popen[bytes],
         progress: int,
-        tick: Tick,
+        tick: "Tick",
         halted: Callable[[], str | None],
     ) -> str | None:
         why, kill_at = None, None
@@ -182,7 +185,7 @@ class Child:
         del self._stderr[:-65536]
         self._log.write(data)
 
-    def _progress(self, data: bytes, tick: Tick) -> None:
+    def _progress(self, data: bytes, tick: "Tick") -> None:
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines[-1:]:
             with suppress(ValueError, KeyError, TypeError):
