@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from bft.domain.errors import BftError
@@ -36,7 +37,8 @@ def lines_of(document: Document, template: Mapping[str, Any], commands: Commands
         return [Line(argv=(), described=None, refused="no arguments")]
     samples = _samples(document)
     texts = [shlex.split(text) for text in args[1:]] if args[0] == "chain" else [args]
-    return [_line(tuple(_filled(w, samples) for w in words), commands) for words in texts if words]
+    filled = [tuple(_filled(word, samples) for word in words) for words in texts if words]
+    return [_line(words, commands) for words in filled]  # type: ignore[arg-type]  # by identity
 
 
 def verb_outputs(document: Document, commands: Commands) -> dict[str, frozenset[str]]:
@@ -217,6 +219,7 @@ def _class_of(line: Line) -> str:
     return str(told.get("classes", {}).get(action, told["class"]))
 
 
+@lru_cache(1024)  # several rules look at each line
 def _line(argv: tuple[str, ...], commands: Commands) -> Line:
     refused = commands.refuse(argv)
     described = None if refused else commands.describe(argv[0])
