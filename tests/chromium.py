@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ class Tab:
         self._to, self._back, self._buffer, self._next = to, back, b"", 0
         self._session = ""
         self.log: list[str] = []
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._context = self.call("Target.createBrowserContext")["browserContextId"]
+        where = {"url": "about:blank", "browserContextId": self._context}
+        target = self.call("Target.createTarget", **where)["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
@@ -49,6 +52,11 @@ class Tab:
                 return found
             self._note(told)
 
+    def close(self) -> None:
+        """Forget the page, its cookies and all it stored."""
+        self._session = ""
+        self.call("Target.disposeBrowserContext", browserContextId=self._context)
+
     def _read(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
             more = os.read(self._back, 1 << 20)
@@ -59,7 +67,9 @@ class Tab:
         return told
 
     def _note(self, told: dict[str, Any]) -> None:
-        """Keep what the page complained of."""
+        """Keep what this page complained of."""
+        if told.get("sessionId") != self._session:
+            return
         if told.get("method") == "Log.entryAdded":
             self.log.append(told["params"]["entry"]["text"])
         if told.get("method") == "Runtime.exceptionThrown":
@@ -101,8 +111,22 @@ class Tab:
         path.write_bytes(base64.b64decode(told["data"]))
 
 
+@dataclass(frozen=True)
+class Browser:
+    """A running browser; each page is a person of its own to it."""
+
+    to: int
+    back: int
+
+    @contextmanager
+    def tab(self) -> Iterator[Tab]:
+        made = Tab(self.to, self.back)
+        yield made
+        made.close()
+
+
 @contextmanager
-def chromium() -> Iterator[Tab]:
+def chromium() -> Iterator[Browser]:
     """A browser with a profile of its own; skips where there is none."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
@@ -115,7 +139,7 @@ def chromium() -> Iterator[Tab]:
         os.close(into)
         os.close(out)
         try:
-            yield Tab(to, back)
+            yield Browser(to, back)
         finally:
             os.close(to)
             os.close(back)

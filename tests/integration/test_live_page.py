@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from chromium import Tab, chromium
+from chromium import Browser, Tab, chromium
 from order_roots import NIGHT, OPEN, Running, night_root, running_executor
 from waiting import until
 
@@ -14,12 +14,18 @@ WIDTHS = {"desktop": (1200, 900), "phone": (390, 844)}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def run(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """An executor in the session that holds AAPL."""
+    del browser  # its test skips before anything is started
     root = night_root(tmp_path_factory.mktemp("page") / "root")
     at = OPEN + timedelta(minutes=6)
     with (
-        chromium(),  # skips before anything is started
         running_executor(root, "--broker", "paper", clock=at) as found,
         client(found) as api,
     ):
@@ -41,9 +47,9 @@ def price(api: httpx.Client, text: str) -> None:
 
 
 @pytest.fixture
-def tab(run: Running) -> Iterator[Tab]:
-    """A browser that is signed in as a trader."""
-    with chromium() as found:
+def tab(run: Running, browser: Browser) -> Iterator[Tab]:
+    """A page that is signed in as a trader."""
+    with browser.tab() as found:
         found.go(run.url + "/")
         found.until("document.getElementById('login')")
         found.type("input[name=token]", "not a token")
