@@ -1,8 +1,6 @@
 """`bft serve market-sim` as a process: address, headers, faults on the wire, a clean end."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -10,6 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 from sims import market_sim, served, vendor
+
+from bft.cli import main
 
 OPTIONS = ["--symbols", "5", "--start", "2021-01-04"]
 DAILY = {"function": "TIME_SERIES_DAILY_ADJUSTED", "symbol": "GOPI"}
@@ -87,22 +87,25 @@ def test_server_ends_with_its_json_line() -> None:
     assert "Traceback" not in err
 
 
-def _refused(*words: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "bft", "serve", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    return done.returncode, done.stderr
+def test_bad_starts_are_refused(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*words: str) -> tuple[object, str]:
+        try:
+            code: object = main(["serve", *words])
+        except SystemExit as ended:  # a server's own parser
+            code = ended.code
+        return code, capsys.readouterr().err
 
-
-def test_bad_starts_are_refused(url: str, tmp_path: Path) -> None:
     listed = tmp_path / "faults.json"
     listed.write_text('[{"kind": "earthquake", "rate": 1}]')
-    code, text = _refused("market-sim", "--faults", str(listed))
+    code, text = refused("market-sim", "--faults", str(listed))
     assert code == 78
     assert "faults.json[0]: unknown kind" in text
-    assert _refused("market-sim", "--faults", str(tmp_path / "none.json"))[0] == 78
-    code, text = _refused("market-sim", *OPTIONS, "--port", url.rsplit(":", 1)[1])
+    assert refused("market-sim", "--faults", str(tmp_path / "none.json"))[0] == 78
+    code, text = refused("market-sim", *OPTIONS, "--port", url.rsplit(":", 1)[1])
     assert code == 75
     assert "--port 0" in text
-    assert _refused("market-sim", "--symbols", "2")[0] == 2
-    assert _refused("market-sim", "--start", "2030-01-01", "--today", "2025-01-02")[0] == 2
-    assert _refused("nothing")[0] == 2
+    assert refused("market-sim", "--symbols", "2")[0] == 2
+    assert refused("market-sim", "--start", "2030-01-01", "--today", "2025-01-02")[0] == 2
+    assert refused("nothing")[0] == 2

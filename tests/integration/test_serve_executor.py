@@ -1,19 +1,24 @@
 """`bft serve executor` as a process: start, orders, SIGTERM, restart, second process, refusals."""
 
+import secrets
 import shutil
 import signal
 import ssl
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 import pytest
-from executor_process import Process, running
+from executor_process import CLOCK, Process, running
 from servers import free_port, wait_for
 
+from bft import wiring
 from bft.adapters.broker.ib import login_of
 from bft.adapters.executor.http import HttpExecutor, Tls
+from bft.cli import main
 from bft.domain.errors import UnavailableError
 
 
@@ -50,6 +55,29 @@ def test_signal_latches_the_kill_switch(tmp_path: Path) -> None:
         assert one.ask("GET", "/v1/kill").json()["sources"] == ["signal"]
 
 
+class Start(Protocol):
+    def __call__(self, *options: str, **environment: str) -> tuple[int, str]: ...
+
+
+@pytest.fixture
+def start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Start]:
+    """The command line in this process, for starts that end at once: exit code and stderr."""
+    secret = tmp_path / "secret"
+    secret.write_text(secrets.token_hex(32))
+
+    def run(*options: str, **environment: str) -> tuple[int, str]:
+        for name, value in {"BFT_JWT_SECRET_FILE": str(secret), **environment}.items():
+            monkeypatch.setenv(name, value)
+        wiring.settings.cache_clear()
+        words = ("serve", "--root", str(tmp_path / "root"), "executor", "--port", "0")
+        return main([*words, "--clock", CLOCK, *options]), capsys.readouterr().err
+
+    yield run
+    wiring.settings.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("options", "environment", "code", "says"),
     [
@@ -68,11 +96,16 @@ def test_signal_latches_the_kill_switch(tmp_path: Path) -> None:
     ],
 )
 def test_start_that_can_never_work_is_refused(
-    tmp_path: Path, options: list[str], environment: dict[str, str], code: int, says: str
+    start: Start, options: list[str], environment: dict[str, str], code: int, says: str
 ) -> None:
-    one = Process(tmp_path / "root", *options, **environment)
+    found, err = start(*options, **environment)
+    assert (found, says in err) == (code, True), err
+
+
+def test_refused_start_is_the_exit_code_of_its_process(tmp_path: Path) -> None:
+    one = Process(tmp_path / "root", "--workers", "2")
     out, err = one.process.communicate(timeout=60)
-    assert (one.process.returncode, says in err) == (code, True), out + err
+    assert (one.process.returncode, "one process" in err) == (78, True), out + err
 
 
 def test_weekly_login_is_a_day_and_a_time() -> None:
