@@ -38,7 +38,8 @@ def server(status: int, body: bytes, *, opens: bool = True) -> Iterator[str]:
             pass
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=http.serve_forever, daemon=True)
+    often = {"poll_interval": 0.02}
+    thread = Thread(target=http.serve_forever, kwargs=often, daemon=True)
     thread.start()
     try:
         yield f"http://bft:hunter2@127.0.0.1:{http.server_port}"

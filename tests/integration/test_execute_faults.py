@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from executor_process import running
+from executor_process import Process, running
 from market_signals import rows_to, signal
 from order_roots import BEFORE_OPEN, NIGHT, Running, night_root, running_executor
 from waiting import until
@@ -32,8 +32,19 @@ def text(*rows: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def robbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """An executor whose lease another process has taken; it ends when that lease would have."""
+    with running(tmp_path_factory.mktemp("robbed") / "root") as first:
+        first.until_ready()
+        with sqlite3.connect(first.root / "state.db", timeout=10) as other:
+            other.execute("UPDATE executor_lease SET token = token + 1, holder = 'another'")
+        yield first
+
+
+@pytest.fixture(scope="module")
+def run(robbed: Process, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """An armed executor before the open; the night's table holds what must not be sent."""
+    del robbed  # its lease runs out while this one is tested
     root = night_root(tmp_path_factory.mktemp("faults") / "root", [])
     with running_executor(root, "--broker", "paper", clock=BEFORE_OPEN) as found:
         until(lambda: api(found, "GET", "/v1/health").json()["session_state"] == "ARMED")
@@ -145,17 +156,6 @@ def test_stored_night_is_sent_without_pandas(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_f05_executor_that_lost_its_lease_ends_with_77(tmp_path: Path) -> None:
-    with running(tmp_path / "root") as first:
-        first.until_ready()
-        with sqlite3.connect(first.root / "state.db", timeout=10) as other:
-            other.execute("UPDATE executor_lease SET token = token + 1, holder = 'another'")
-        assert first.process.wait(40) == 77
-        out, err = first.process.communicate()
-        assert "LeaseLost" in out + err
-        assert "another" in err
-
-
 def test_f22_flood_of_signals_stays_below_150_mib(tmp_path: Path) -> None:
     """1,000 back-dated signals, half of them repeats; none has a universe to be in."""
     with running(tmp_path / "root") as one:
@@ -166,8 +166,12 @@ def test_f22_flood_of_signals_stays_below_150_mib(tmp_path: Path) -> None:
             told = one.ask("POST", "/v1/signals", {"signals": rows}, timeout=60).json()["rows"]
             assert {each["error"] for each in told} == {"symbol"}
         assert one.rss_mib() <= MEMORY_MIB
-        rows = one.ask("GET", "/v1/denials", params={"limit": 1000}).json()["rows"]
-        assert len({row["signal_id"] for row in rows}) == 500
+        until(lambda: len(_denied(one)) == 500)  # they are written behind the answers
+
+
+def _denied(one: Process) -> set[str]:
+    rows = one.ask("GET", "/v1/denials", params={"limit": 1000}).json()["rows"]
+    return {row["signal_id"] for row in rows}
 
 
 def _body(n: int) -> dict[str, Any]:
@@ -181,3 +185,10 @@ def _body(n: int) -> dict[str, Any]:
         "strategy_id": "bollinger",
         "decided_at": "2020-01-02T15:00:00Z",
     }
+
+
+def test_f05_executor_that_lost_its_lease_ends_with_77(robbed: Process) -> None:
+    assert robbed.process.wait(40) == 77
+    out, err = robbed.process.communicate()
+    assert "LeaseLost" in out + err
+    assert "another" in err

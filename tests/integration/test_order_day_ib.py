@@ -116,11 +116,10 @@ def _story(run: Running, sim: Gateway, api: httpx.Client) -> None:
 
     (order,) = api.get("/v1/orders").json()["orders"]
     (position,) = sim.http.get("/state").json()["positions"]
-    _, line, _ = run.bft("ledger", "positions", "--root", run.root)
+    sim.wait(lambda: _in_the_book(run) == [("AAPL", "49")], bid=100)  # written behind the answer
     _, status, _ = run.bft("status", "--root", run.root)
     assert (order["status"], order["filled_quantity"]) == ("FILLED", 49)
     assert float(position["qty"]) == 49
-    assert [(p["symbol"], p["qty"]) for p in line["positions"]] == [("AAPL", "49")]
     assert [p["protected"] for p in status["executor"]["positions"]] == [True]
     assert status["executor"]["simulated"] is True
 
@@ -143,3 +142,8 @@ def _held(api: httpx.Client) -> tuple[int, int] | None:
     """Units held, units under live stops."""
     held = api.get("/v1/positions").json()["positions"]
     return (int(held[0]["quantity"]), held[0]["protected_quantity"]) if held else None
+
+
+def _in_the_book(run: Running) -> list[tuple[str, str]]:
+    _, line, _ = run.bft("ledger", "positions", "--root", run.root)
+    return [(position["symbol"], position["qty"]) for position in line["positions"]]
