@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 LOCK = .lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet
-PYTEST = $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+PYTEST = $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+export PYTHONDONTWRITEBYTECODE := # images set it; then each of a demo's processes compiles bft anew
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -30,7 +31,7 @@ test: setup  ## unit, contract, integration tests; no network, cluster, GPU or k
 check: setup  ## what CI runs: lint, types, import contracts, freshness, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python -m workflows --check

@@ -98,6 +98,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         make = [programs / "initdb", "-D", data, "-A", "trust", "-U", "bft", "--no-sync"]
         subprocess.run(make, check=True, capture_output=True, cwd="/", **who)  # type: ignore[call-overload]
         options = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={data}"]
+        options += ["-c", "dynamic_shared_memory_type=mmap"]  # in `data`: it goes with the killed
         words = [programs / "postgres", "-D", data, "-p", str(port), *options]
         server = PostgresServer(words, port, who)
         try:
