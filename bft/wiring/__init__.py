@@ -359,7 +359,9 @@ def _logging(values: Settings, *, silent: bool) -> None:
 
     text = values.log_format == "text" or (values.log_format == "auto" and sys.stderr.isatty())
     level = logging.CRITICAL if silent else logging.getLevelNamesMapping()[values.log_level.upper()]
-    render = structlog.dev.ConsoleRenderer() if text else structlog.processors.JSONRenderer()
+    plain = structlog.dev.plain_traceback  # the default prints locals: keys and tokens among them
+    text_render = structlog.dev.ConsoleRenderer(exception_formatter=plain)
+    render = text_render if text else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -4,6 +4,7 @@ import errno
 from pathlib import Path
 
 import pytest
+import structlog
 
 from bft.cli import CommandLine
 from bft.domain.errors import ConfigError, RefusedError, UnavailableError
@@ -67,3 +68,18 @@ def test_tables_of_a_root_are_published_under_its_lease(tmp_path: Path) -> None:
 def test_bucket_is_not_opened_without_the_state_that_guards_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="BFT_STATE_URL"):
         _ = Wired(Settings(), root="s3://bft/x", commands=CommandLine()).store
+
+
+def test_a_traceback_in_a_log_for_people_shows_no_locals(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert wired(tmp_path, log_format="text").notifier is not None  # what it wires writes logs
+    key = "hunter" + "2"
+    try:
+        raise ValueError(len(key))
+    except ValueError:
+        structlog.get_logger().exception("test.failed")
+    told = capsys.readouterr().err
+    assert "test.failed" in told
+    assert "ValueError" in told
+    assert "hunter2" not in told

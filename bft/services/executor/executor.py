@@ -49,6 +49,7 @@ from bft.services.executor.writer import Writer
 
 LEASE_TTL_S, LEASE_RENEW_S = 15.0, 5.0
 REFERENCE_S, SKEW_S, OUTBOX_S, RESERVE_S = 30.0, 15.0, 1.0, 30.0
+OUTBOX_IDLE_S = 60.0  # what an earlier process left is looked for so often
 STOP_S, PRUNE_S = 8.0, 6 * 3600.0
 
 
@@ -96,6 +97,7 @@ class Executor:
         self._assemble()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._night_read = asyncio.Event()
+        self._emptied, self._look_at = -1, 0.0  # notes written when the outbox was last empty
         self.desk.fatal = writer.on_bug = self._end
 
     def _assemble(self) -> None:
@@ -336,6 +338,9 @@ class Executor:
 
     async def _deliver(self) -> None:
         book, notifier, now = self._parts.book, self._parts.notifier, self.desk.now
+        written = self.desk.writer.notes
+        if written == self._emptied and self.desk.timer() < self._look_at:
+            return
         waiting = await self._parts.offload(lambda: book.pending_outbox(limit=10))
         for told in waiting:
             try:
@@ -343,6 +348,8 @@ class Executor:
             except UnavailableError:
                 return
             await self._parts.offload(partial(book.delivered, [told["id"]], at=now))
+        if not waiting:
+            self._emptied, self._look_at = written, self.desk.timer() + OUTBOX_IDLE_S
 
     async def _renew(self) -> None:
         book, clock = self._parts.book, self._parts.clock

@@ -62,6 +62,7 @@ class Writer:
         self.took: Callable[[float], None] = lambda _seconds: None
         self.on_bug: Callable[[str], None] = lambda _reason: None
         self.problem: str | None = None
+        self.notes = 0  # for the outbox, written by this process
         self._over: Exception | None = None
 
     @property
@@ -161,6 +162,7 @@ class Writer:
         began = asyncio.get_running_loop().time()
         await self._offload(lambda: self._book.commit(pages, lease=lease, now=now))
         self.took(asyncio.get_running_loop().time() - began)
+        self.notes += sum(len(page.outbox) for page in pages)
         if self.problem is not None:
             self.problem = None
             self.keep_reserve()
