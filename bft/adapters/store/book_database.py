@@ -164,7 +164,7 @@ def _engine(url: str) -> sa.Engine:
         raise ConfigError("BFT_STATE_URL: the book needs sqlite:///PATH or postgresql://...")
     ping = not url.startswith("sqlite")  # a file does not go away
     # the connection used last first: its pages and statements are in its cache still
-    engine = sa.create_engine(url, pool_pre_ping=ping, pool_use_lifo=True)
+    engine = sa.create_engine(url, poolclass=sa.QueuePool, pool_pre_ping=ping, pool_use_lifo=True)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _sqlite_settings)
         sa.event.listen(engine, "begin", _sqlite_begin)
