@@ -210,7 +210,8 @@ class Closing:
             if less <= 0 or other or not selection.takes(contract, NOBODY):
                 continue
             qty = None if qty is None else qty - less
-            self._wish(position, kept - less, reason)
+            # a flatten takes back nothing that was asked for before
+            self._wish(position, min(kept - less, self._kept(position, bare)), reason)
             self._leave_bare(position, bare - kept + less, reason)
             yield Closed(symbol=contract.symbol, qty=less, entry=None, what="exit")
 
@@ -245,7 +246,12 @@ class Closing:
             self._desk.note(entries.bare_close(wish, self._desk.now))
 
     def _bare_qty(self, position: Position) -> int:
-        """Signed units of a position that no cover holds; never of the other side."""
+        """Signed units of a position that no cover holds; never of the other side.
+
+        Fills are in the position at once, in their covers only once these are counted.
+        """
+        for cover in self._guard.of(position.con_id):
+            self._guard.recount(cover.entry)
         held = sum(cover.sign * cover.open_qty for cover in self._guard.of(position.con_id))
         bare = int(position.qty) - held
         return bare if bare * position.qty > 0 else 0

@@ -9,7 +9,7 @@ from books import ACCOUNT, AT, MemoryTables, booked, fill
 from desk_cases import Case, bought, case
 from executors import signal, usd
 
-from bft.domain.orders import Contract, OrderRequest, Side
+from bft.domain.orders import Contract, Leg, OrderRequest, Side
 from bft.domain.trading import ExitPolicy, SignalKind
 from bft.exits import Reason
 from bft.ledger import entries
@@ -216,6 +216,43 @@ def test_units_bought_after_all_was_gone_are_no_longer_meant() -> None:
     book.again()
     book.closing.turn()
     assert book.left() == []
+
+
+def test_exit_of_a_bracket_that_is_not_counted_yet_keeps_nobody_from_leaving() -> None:
+    """The stop's fill is booked at once, the bracket counts it in the guard's next turn."""
+    book = Book(booked(fill(None, 40, "100", id="m.01")))
+    book.closing.close(Selection(symbols=("AAPL",), strategy="manual"))
+    stop = next(leg for leg in book.guard.legs(book.entries[0]) if leg.leg is Leg.STOP)
+    book.case.desk.note(booked(fill(stop, 100, "95", id="x.01")))
+    book.left()
+    for _ in range(2):
+        book.closing.turn()
+        assert book.left() == [(None, 40, Side.SELL)]
+
+
+def test_fill_that_no_bracket_counts_yet_is_none_of_the_units_that_leave() -> None:
+    book = Book(booked(fill(None, 40, "100", id="m.01")))
+    book.closing.close(Selection(symbols=("AAPL",), strategy="manual"))
+    third, cover = bought("s3", qty=60, order_id=20)
+    for entry in third[:-1]:
+        book.case.desk.note(entry)
+    book.guard.plan(replace(cover, state=None, entry_qty=0))
+    book.left()
+    book.closing.turn()
+    assert book.left() == [(None, 40, Side.SELL)]
+
+
+def test_flatten_takes_back_nothing_that_a_person_asked_for() -> None:
+    """Of 30 held at the flatten and 20 bought since, a person had all of them leave."""
+    msft = {"contract": OTHER}
+    later = AT + timedelta(minutes=10)
+    book = Book(booked(fill(None, 30, "50", id="m.01", **msft)))
+    book.case.desk.note(booked(fill(None, 20, "50", id="n.01", at=later, **msft)))
+    book.closing.close(Selection(symbols=("MSFT",)))
+    book.closing.close(ALL, Reason.RISK, held_at=AT)
+    book.left()
+    book.closing.turn()
+    assert book.left() == [(None, 50, Side.SELL)]
 
 
 def test_units_that_stay_are_counted_anew_at_a_split() -> None:
