@@ -188,13 +188,14 @@ class Bracket:
 class BareClose:
     """Units of a position that no bracket holds leave until `kept` are left.
 
-    It is about the campaign that began at `opened_at`: what is bought after nothing was held stays.
+    It is about what had begun to be held by `asked_at`: what is bought anew later, after nothing
+    was held, stays.
     """
 
     account: str
     con_id: int
     kept: int
-    opened_at: datetime
+    asked_at: datetime
     reason: str
 
 

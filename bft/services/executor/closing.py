@@ -81,7 +81,7 @@ class Closing:
         for key, wish in list(self._desk.state.bare_closes.items()):
             position = self._desk.state.positions.get(key)
             left = abs(self._bare_qty(position)) - wish.kept if position else 0
-            if position is not None and left > 0 and position.opened_at <= wish.opened_at:
+            if position is not None and left > 0 and position.opened_at <= wish.asked_at:
                 self._leave_bare(position, left, wish.reason)
             else:
                 done = entries.bare_closed(self._desk.now, account=key[0], con_id=key[1])
@@ -229,20 +229,22 @@ class Closing:
     def _kept(self, position: Position, bare: int) -> int:
         """Units of these that nobody has asked to leave."""
         wish = self._desk.state.bare_closes.get((position.account, position.con_id))
-        if wish is None or position.opened_at > wish.opened_at:
+        if wish is None or position.opened_at > wish.asked_at:
             return bare
         return min(wish.kept, bare)
 
     def _wish(self, position: Position, kept: int, reason: exits.Reason) -> None:
         """Store that the others have to leave: a new process goes on with it."""
+        told = self._desk.state.bare_closes.get((position.account, position.con_id))
         wish = BareClose(
             account=position.account,
             con_id=position.con_id,
             kept=kept,
-            opened_at=position.opened_at,
+            asked_at=max(self._desk.now, position.opened_at),  # a broker's clock may be ahead
             reason=str(reason),
         )
-        if self._desk.state.bare_closes.get((wish.account, wish.con_id)) != wish:
+        holds = told is not None and position.opened_at <= told.asked_at
+        if told is None or not holds or replace(wish, asked_at=told.asked_at) != told:
             self._desk.note(entries.bare_close(wish, self._desk.now))
 
     def _bare_qty(self, position: Position) -> int:

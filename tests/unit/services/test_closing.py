@@ -255,6 +255,19 @@ def test_flatten_takes_back_nothing_that_a_person_asked_for() -> None:
     assert book.left() == [(None, 50, Side.SELL)]
 
 
+def test_units_leave_though_the_first_of_them_turn_out_never_bought() -> None:
+    """The exchange busts the older trade: the position began later, but before it was asked for."""
+    later = AT + timedelta(minutes=10)
+    book = Book(booked(fill(None, 30, "50", id="m.01", contract=OTHER)))
+    book.case.desk.note(booked(fill(None, 20, "50", id="n.01", contract=OTHER, at=later)))
+    book.case.clock.at = later + timedelta(minutes=1)
+    book.closing.close(Selection(symbols=("MSFT",)))
+    book.case.desk.note(booked(fill(None, 0, "50", id="m.02", contract=OTHER)))
+    book.left()
+    book.closing.turn()
+    assert book.left() == [(None, 20, Side.SELL)]
+
+
 def test_units_that_stay_are_counted_anew_at_a_split() -> None:
     book = Book(booked(fill(None, 40, "100", id="m.01", contract=OTHER)))
     book.closing.close_part(Selection(symbols=("MSFT",)), 15)
