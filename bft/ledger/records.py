@@ -188,8 +188,7 @@ class Bracket:
 class BareClose:
     """Units of a position that no bracket holds leave until `kept` are left.
 
-    It is about what had begun to be held by `asked_at`: what is bought anew later, after nothing
-    was held, stays.
+    It is about what was held at `asked_at`: what others buy later stays as well.
     """
 
     account: str

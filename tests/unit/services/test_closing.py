@@ -268,6 +268,32 @@ def test_units_leave_though_the_first_of_them_turn_out_never_bought() -> None:
     assert book.left() == [(None, 20, Side.SELL)]
 
 
+@pytest.mark.parametrize("risk", [False, True])
+@pytest.mark.parametrize(
+    ("traded", "qty"), [((20,), 30), ((20, -20), 30), ((-20, 20), 10), ((20, -30), 20)]
+)
+def test_what_a_person_buys_while_others_still_leave_is_theirs(
+    traded: tuple[int, ...],
+    qty: int,
+    *,
+    risk: bool,
+) -> None:
+    """Of 30 asked to leave; bought and sold again meanwhile, it is the newest that was sold."""
+    book = Book(booked(fill(None, 30, "50", id="m.01", contract=OTHER)))
+    book.closing.close(ALL, Reason.RISK if risk else Reason.MANUAL, held_at=AT if risk else None)
+    for number, units in enumerate(traded):
+        at = book.case.clock.at = AT + timedelta(minutes=number + 1)
+        side = Side.BUY if units > 0 else Side.SELL
+        told = fill(None, abs(units), "50", id=f"n{number}.01", contract=OTHER, side=side, at=at)
+        book.case.desk.note(booked(told))
+    for flattened in (False, risk):
+        if flattened:
+            book.closing.close(ALL, Reason.RISK, held_at=AT)
+        book.left()
+        book.closing.turn()
+        assert book.left() == [(None, qty, Side.SELL)]
+
+
 def test_units_that_stay_are_counted_anew_at_a_split() -> None:
     book = Book(booked(fill(None, 40, "100", id="m.01", contract=OTHER)))
     book.closing.close_part(Selection(symbols=("MSFT",)), 15)
