@@ -188,13 +188,13 @@ class Bracket:
 class BareClose:
     """Units of a position that no bracket holds leave until `kept` are left.
 
-    It is about the campaign that began at `opened_at`: what is bought after nothing was held stays.
+    It is about what was held at `asked_at`: what others buy later stays as well.
     """
 
     account: str
     con_id: int
     kept: int
-    opened_at: datetime
+    asked_at: datetime
     reason: str
 
 

@@ -14,6 +14,7 @@ from risk_cases import context, order
 from servers import postgres
 
 from bft.adapters.store.book import SqlBook, migrate_book
+from bft.adapters.store.book_database import BookDatabase
 from bft.adapters.store.book_schema import METADATA
 from bft.domain.encoding import encode
 from bft.domain.errors import DataError, RefusedError, UnavailableError
@@ -313,6 +314,27 @@ def test_many_pages_share_one_commit(book: SqlBook, url: str) -> None:
     assert [row.seq for row in book.commit(pages, now=AT)] == list(range(1, 33))
     (row,) = book.rows("limits_state", where={"scope": "account", "key": ACCOUNT})
     assert (row["orders"], row["entries"]) == (32, 32)
+
+
+def test_connection_lost_in_a_commit_is_told_once_and_replaced(
+    postgres_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not by a traceback of the pool as well, in the middle of JSON lines."""
+    url = new_database(postgres_url, tmp_path).replace("://", "+psycopg://")
+    database, admin = BookDatabase(url), sa.create_engine(url)
+
+    def lose() -> None:
+        with database.driving() as driver, admin.connect() as connection:
+            (number,) = driver.run("SELECT pg_backend_pid()").fetchone()
+            connection.exec_driver_sql(f"SELECT pg_terminate_backend({number})")
+
+    with pytest.raises(UnavailableError, match="terminat"):
+        lose()
+    assert caplog.records == []
+    with database.driving() as driver:
+        assert driver.run("SELECT 1").fetchone() == (1,)
+    database.close()
+    admin.dispose()
 
 
 def test_absent_server_is_unavailable_and_hides_the_password() -> None:

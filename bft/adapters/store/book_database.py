@@ -91,11 +91,17 @@ class BookDatabase:
                 yield driver
                 raw.commit()
             except BaseException:
-                with suppress(self.engine.dialect.loaded_dbapi.Error):
-                    raw.rollback()
+                self._undo(raw)
                 raise
             finally:
                 raw.close()
+
+    def _undo(self, raw: sa.PoolProxiedConnection) -> None:
+        """Roll back; a connection that cannot is lost, and the pool makes another."""
+        try:
+            raw.rollback()
+        except self.engine.dialect.loaded_dbapi.Error:
+            raw.invalidate()
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:

@@ -4,14 +4,16 @@ Parts leave oldest entry first, as the lots do. Source: executor specification, 
 /v1/close) and 6; decision record 0045.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 
 from bft import exits
 from bft.domain import sessions
 from bft.domain.orders import Contract, Leg, OrderRequest, Side
 from bft.ledger import entries
+from bft.ledger.lots import LineEvent
 from bft.ledger.records import BareClose, Position
 from bft.services.executor.cancelling import Cancelling
 from bft.services.executor.contracts import name_of
@@ -80,8 +82,9 @@ class Closing:
                 self._leaving.leave(self._leave(cover, cover.part_qty, cover.part.reason))
         for key, wish in list(self._desk.state.bare_closes.items()):
             position = self._desk.state.positions.get(key)
-            left = abs(self._bare_qty(position)) - wish.kept if position else 0
-            if position is not None and left > 0 and position.opened_at <= wish.opened_at:
+            bare = abs(self._bare_qty(position)) if position else 0
+            left = bare - self._kept(position, bare) if position else 0
+            if position is not None and left > 0:
                 self._leave_bare(position, left, wish.reason)
             else:
                 done = entries.bare_closed(self._desk.now, account=key[0], con_id=key[1])
@@ -210,42 +213,55 @@ class Closing:
             if less <= 0 or other or not selection.takes(contract, NOBODY):
                 continue
             qty = None if qty is None else qty - less
-            self._wish(position, kept - less, reason)
+            self._wish(position, kept - less, reason, bare=bare)
             self._leave_bare(position, bare - kept + less, reason)
             yield Closed(symbol=contract.symbol, qty=less, entry=None, what="exit")
 
     def _bought_after(self, position: Position, at: datetime | None) -> int:
-        """Units that others added to a position after an instant."""
-        state = self._desk.state
-        line = state.lines.get((position.account, position.con_id)) if at else None
-        added = (
-            event.qty
-            for event in (campaign(line) if line else ())
-            if at and event.at > at and event.trade_id not in state.intents
-        )
-        return sum(abs(int(qty)) for qty in added if qty * position.qty > 0)
+        """Units that others added to a position after an instant, and did not take away again."""
+        state, added = self._desk.state, Decimal(0)
+        for event in self._campaign(position) if at else ():
+            if event.ratio is not None and at and event.at > at:
+                added *= event.ratio
+            elif at and event.at > at and event.trade_id not in state.intents:
+                added = max(Decimal(0), added + event.qty.copy_sign(event.qty * position.qty))
+        return int(added)
+
+    def _campaign(self, position: Position) -> Sequence[LineEvent]:
+        line = self._desk.state.lines.get((position.account, position.con_id))
+        return campaign(line) if line else ()
 
     def _kept(self, position: Position, bare: int) -> int:
-        """Units of these that nobody has asked to leave."""
+        """Units of these that nobody has asked to leave: others' later ones are not meant."""
         wish = self._desk.state.bare_closes.get((position.account, position.con_id))
-        if wish is None or position.opened_at > wish.opened_at:
+        if wish is None or position.opened_at > wish.asked_at:
             return bare
-        return min(wish.kept, bare)
+        return min(wish.kept + self._bought_after(position, wish.asked_at), bare)
 
-    def _wish(self, position: Position, kept: int, reason: exits.Reason) -> None:
-        """Store that the others have to leave: a new process goes on with it."""
+    def _wish(self, position: Position, kept: int, reason: exits.Reason, *, bare: int) -> None:
+        """Store that the others have to leave: a new process goes on with it.
+
+        A flatten, which is repeated, takes back nothing that was asked for before.
+        """
+        if kept >= self._kept(position, bare):
+            return
+        known = (event.at for event in self._campaign(position))  # a broker's clock may be ahead
         wish = BareClose(
             account=position.account,
             con_id=position.con_id,
             kept=kept,
-            opened_at=position.opened_at,
+            asked_at=max(self._desk.now, *known),
             reason=str(reason),
         )
-        if self._desk.state.bare_closes.get((wish.account, wish.con_id)) != wish:
-            self._desk.note(entries.bare_close(wish, self._desk.now))
+        self._desk.note(entries.bare_close(wish, self._desk.now))
 
     def _bare_qty(self, position: Position) -> int:
-        """Signed units of a position that no cover holds; never of the other side."""
+        """Signed units of a position that no cover holds; never of the other side.
+
+        Fills are in the position at once, in their covers only once these are counted.
+        """
+        for cover in self._guard.of(position.con_id):
+            self._guard.recount(cover.entry)
         held = sum(cover.sign * cover.open_qty for cover in self._guard.of(position.con_id))
         bare = int(position.qty) - held
         return bare if bare * position.qty > 0 else 0

@@ -208,14 +208,9 @@ class Leaving:
             for other in desk.state.live_intents()
             if other.leg is Leg.EXIT
             and (other.contract.con_id, other.side) == (con_id, order.side)
-            and not self._replaced(other)
+            and not self._given_up(other)
         )
         return max(0, min(int(-order.side.sign * qty) for qty in held) - flying)
-
-    def _replaced(self, exit_: Intent) -> bool:
-        """An exit nobody knows about, in the place of which another may go."""
-        unknown = exit_.state is IntentState.UNKNOWN
-        return unknown and self._doubted.get(exit_.intent_id) == GIVEN_UP
 
     def _intent(self, wanted: Leave, qty: int, *, at_market: bool) -> Intent:
         day = trading_day(self._desk.now, sec_type=wanted.contract.sec_type)

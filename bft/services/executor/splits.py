@@ -58,8 +58,9 @@ class Splits:
             note=f"split {ratio}:1, confirmed by the actions table",
             ratio=ratio,
         )
-        self._desk.note(entries.split(made))
-        for cover in self._covers.of(contract.con_id):
-            self._covers.put(rescaled(cover, ratio, key=name))
+        with self._desk.together():  # neither half is made up for later
+            self._desk.note(entries.split(made))
+            for cover in self._covers.of(contract.con_id):
+                self._covers.put(rescaled(cover, ratio, key=name))
         text = f"{contract.symbol}: split {ratio}:1 applied to book, stops and targets"
         self._desk.event("POSITION", "INFO", "split", text)

@@ -9,7 +9,7 @@ from books import ACCOUNT, AT, MemoryTables, booked, fill
 from desk_cases import Case, bought, case
 from executors import signal, usd
 
-from bft.domain.orders import Contract, OrderRequest, Side
+from bft.domain.orders import Contract, Leg, OrderRequest, Side
 from bft.domain.trading import ExitPolicy, SignalKind
 from bft.exits import Reason
 from bft.ledger import entries
@@ -216,6 +216,82 @@ def test_units_bought_after_all_was_gone_are_no_longer_meant() -> None:
     book.again()
     book.closing.turn()
     assert book.left() == []
+
+
+def test_exit_of_a_bracket_that_is_not_counted_yet_keeps_nobody_from_leaving() -> None:
+    """The stop's fill is booked at once, the bracket counts it in the guard's next turn."""
+    book = Book(booked(fill(None, 40, "100", id="m.01")))
+    book.closing.close(Selection(symbols=("AAPL",), strategy="manual"))
+    stop = next(leg for leg in book.guard.legs(book.entries[0]) if leg.leg is Leg.STOP)
+    book.case.desk.note(booked(fill(stop, 100, "95", id="x.01")))
+    book.left()
+    for _ in range(2):
+        book.closing.turn()
+        assert book.left() == [(None, 40, Side.SELL)]
+
+
+def test_fill_that_no_bracket_counts_yet_is_none_of_the_units_that_leave() -> None:
+    book = Book(booked(fill(None, 40, "100", id="m.01")))
+    book.closing.close(Selection(symbols=("AAPL",), strategy="manual"))
+    third, cover = bought("s3", qty=60, order_id=20)
+    for entry in third[:-1]:
+        book.case.desk.note(entry)
+    book.guard.plan(replace(cover, state=None, entry_qty=0))
+    book.left()
+    book.closing.turn()
+    assert book.left() == [(None, 40, Side.SELL)]
+
+
+def test_flatten_takes_back_nothing_that_a_person_asked_for() -> None:
+    """Of 30 held at the flatten and 20 bought since, a person had all of them leave."""
+    msft = {"contract": OTHER}
+    later = AT + timedelta(minutes=10)
+    book = Book(booked(fill(None, 30, "50", id="m.01", **msft)))
+    book.case.desk.note(booked(fill(None, 20, "50", id="n.01", at=later, **msft)))
+    book.closing.close(Selection(symbols=("MSFT",)))
+    book.closing.close(ALL, Reason.RISK, held_at=AT)
+    book.left()
+    book.closing.turn()
+    assert book.left() == [(None, 50, Side.SELL)]
+
+
+def test_units_leave_though_the_first_of_them_turn_out_never_bought() -> None:
+    """The exchange busts the older trade: the position began later, but before it was asked for."""
+    later = AT + timedelta(minutes=10)
+    book = Book(booked(fill(None, 30, "50", id="m.01", contract=OTHER)))
+    book.case.desk.note(booked(fill(None, 20, "50", id="n.01", contract=OTHER, at=later)))
+    book.case.clock.at = later + timedelta(minutes=1)
+    book.closing.close(Selection(symbols=("MSFT",)))
+    book.case.desk.note(booked(fill(None, 0, "50", id="m.02", contract=OTHER)))
+    book.left()
+    book.closing.turn()
+    assert book.left() == [(None, 20, Side.SELL)]
+
+
+@pytest.mark.parametrize("risk", [False, True])
+@pytest.mark.parametrize(
+    ("traded", "qty"), [((20,), 30), ((20, -20), 30), ((-20, 20), 10), ((20, -30), 20)]
+)
+def test_what_a_person_buys_while_others_still_leave_is_theirs(
+    traded: tuple[int, ...],
+    qty: int,
+    *,
+    risk: bool,
+) -> None:
+    """Of 30 asked to leave; bought and sold again meanwhile, it is the newest that was sold."""
+    book = Book(booked(fill(None, 30, "50", id="m.01", contract=OTHER)))
+    book.closing.close(ALL, Reason.RISK if risk else Reason.MANUAL, held_at=AT if risk else None)
+    for number, units in enumerate(traded):
+        at = book.case.clock.at = AT + timedelta(minutes=number + 1)
+        side = Side.BUY if units > 0 else Side.SELL
+        told = fill(None, abs(units), "50", id=f"n{number}.01", contract=OTHER, side=side, at=at)
+        book.case.desk.note(booked(told))
+    for flattened in (False, risk):
+        if flattened:
+            book.closing.close(ALL, Reason.RISK, held_at=AT)
+        book.left()
+        book.closing.turn()
+        assert book.left() == [(None, qty, Side.SELL)]
 
 
 def test_units_that_stay_are_counted_anew_at_a_split() -> None:

@@ -304,3 +304,19 @@ def test_exit_of_an_option_is_priced_on_the_step_of_its_price() -> None:
     exit_.case.price(told, "4.95")
     exit_.ask(qty=2)
     assert exit_.sender.sent[0].limit_price_usd == Decimal("5.0")
+
+
+def test_unknown_exit_that_nobody_asks_for_any_more_blocks_others_for_five_seconds_only() -> None:
+    """A person closed 40 without a bracket, then sold them elsewhere; the bracket has to leave."""
+    exit_ = Exit()
+    exit_.case.desk.note(booked(fill(None, 40, "100", id="m.01")))
+    bare = {"signal_id": "close:1", "parent_id": None, "group": None, "qty": 40}
+    exit_.ask(**bare)
+    exit_.move(IntentState.UNKNOWN)
+    exit_.case.desk.note(booked(fill(None, 40, "100", id="n.01", side=Side.SELL)))
+    exit_.ask()
+    assert [order.qty for order in exit_.sender.sent] == [40, 60]
+    exit_.case.wait(seconds=6)
+    exit_.ask()
+    assert exit_.sender.cancelled == ["exit: unknown for 5 s"]
+    assert [order.qty for order in exit_.sender.sent] == [40, 60, 40]

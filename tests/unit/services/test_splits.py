@@ -44,6 +44,16 @@ def test_split_rescales_book_and_levels(ratio: object, broker: int, stop: str, t
     assert position.cost_usd == 10_000
 
 
+def test_split_of_book_and_levels_is_one_piece_of_the_journal() -> None:
+    """Killed between the two, the next process would hold old levels and apply no split again."""
+    held, _, splits = world()
+    held.writer.joined.clear()
+    assert explains(splits, 400)
+    kinds = [item.kind for page in held.writer.pages for item in page.entries]
+    assert kinds[:2] == ["split", "bracket"]
+    assert held.writer.joined[:2] == [False, True]
+
+
 def test_split_acts_once() -> None:
     held, _, splits = world()
     assert explains(splits, 400)
