@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -75,6 +75,7 @@ _ASK_AGAIN = {"stale_day", "sample_data"}
 """Outcomes that a later call of the same night may better: not staged."""
 _NOW = {"quotes", "quote", "contracts"}
 """Answers that are of use for seconds: never staged."""
+WAIT_S = 0.5
 AHEAD = 4  # answers per worker that may wait for their turn
 TOPICS = (
     "listings",
@@ -127,9 +128,9 @@ class AlphaVantage:
                     waiting.append(pool.submit(self._answer, want, asof, fresh=fresh))
                     if len(waiting) > ahead:
                         tick(done - ahead, len(wants), want.topic)
-                        yield waiting.popleft().result()
+                        yield _result(waiting.popleft())
                 while waiting:
-                    yield waiting.popleft().result()
+                    yield _result(waiting.popleft())
             except BaseException:  # a fault, Ctrl-C, or nobody reads on
                 self._client.stop()
                 raise
@@ -196,6 +197,16 @@ class AlphaVantage:
             return None
         verdict = judge(unit.function, body["text"], asked=unit.asked)
         return Reply(text=body["text"], simulated=body["simulated"], verdict=verdict)
+
+
+def _result(future: Future[Answer]) -> Answer:
+    """The answer, once it is there.
+
+    A signal that comes when a wait is about to begin is heard when the wait ends: waits are short.
+    """
+    while not wait((future,), WAIT_S).done:
+        pass
+    return future.result()
 
 
 def unit_of(want: Want, asof: date) -> Unit:
