@@ -86,18 +86,31 @@ def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str] | None:
 
 
 def _production(ports: Ports, asof: date) -> str:
-    """Production as the newest report of asof found it, where that report alone has moved it.
+    """Production as reports of asof found it, where one of them alone has moved it.
 
     What it proposed is in production then; to judge the same again would only find `unchanged`.
     """
     pointer, rows = ports.state.pointer("production"), ports.state.audit()
-    newest = f"gates/asof={asof}/newest.json"
-    judged = json.loads(ports.store.get(newest)) if ports.store.digest(newest) else {}
     last = rows[-1] if rows else None
     own = last is not None and last["action"] == "promote" and last["seq"] == pointer.audit_seq
-    if last is None or not own or last["report_digest"] != judged.get("report_digest"):
+    if last is None or not own or not _stands(ports.store, asof, last):
         return f"{pointer.revision} {pointer.audit_seq} {pointer.set_digest}"
     return f"{last['revision'] - 1} {last['seq'] - 1} {last['from']}"
+
+
+def _stands(store: Store, asof: date, promotion: Json) -> bool:
+    """Whether the newest report of asof is the promoted one, or one of asof judged since.
+
+    The latter is what a run of other candidates leaves: its inputs are the same before and after.
+    """
+    newest = f"gates/asof={asof}/newest.json"
+    if store.digest(newest) is None:
+        return False
+    digest, promoted = json.loads(store.get(newest))["report_digest"], promotion["report_digest"]
+    if digest == promoted:
+        return True
+    first, last = (json.loads(store.get(f"gates/{one}.json")) for one in (promoted, digest))
+    return bool(first["asof"] == str(asof) and last["revision"] == promotion["revision"])
 
 
 def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:

@@ -219,6 +219,9 @@ def test_bootstrap_gate_proposes_a_set_that_is_promoted(night: Any) -> None:
     again = record.cached(ports, "gate", gate.STEP, asked)
     assert again is not None, "its own proposal is in production: nothing to judge again"
     assert again["report_digest"] == judged.values["report_digest"]
+    anew = words_of(gate, asof, "--gates", "bootstrap,nightly")
+    other = record.execute(ports, "gate", gate.STEP, anew, no_tick)
+    assert other.values["report_digest"] != judged.values["report_digest"]
     values = call(ports, models, asof).values
     assert values["missing"] == absent
     assert values["mlflow_request"] == "none"

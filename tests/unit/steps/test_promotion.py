@@ -117,13 +117,23 @@ def test_gate_is_judged_anew_unless_its_own_proposal_alone_moved_production(
     assert judged() == "0 0 None"
     call(ports, promote)
     assert judged() == "0 0 None"
-    put_set(ports, "a", note="judged again")
-    assert judged() == f"1 1 {first}", "another report stands now"
     put_set(ports, "b", gates="paper")
+    assert judged() == "0 0 None", "judging others since does not change its own inputs"
     call(ports, promote)
     assert judged() == f"1 1 {first}"
     call(ports, rollback)
     assert judged() == f"3 3 {first}", "a person took it back"
+
+
+def test_gate_is_judged_anew_where_a_set_was_promoted_that_the_newest_report_did_not_know(
+    ports: FakePorts,
+) -> None:
+    chosen = put_set(ports, "a")
+    put_set(ports, "b", gates="paper")
+    call(ports, promote, "--set", chosen)
+    found = gate.STEP.inputs(ports, arguments(gate.STEP, asof=DAY, gates_dir=""))
+    assert found
+    assert found["production"] == f"1 1 {chosen}"
 
 
 def test_dry_run_moves_nothing(ports: FakePorts) -> None:
