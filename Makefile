@@ -29,13 +29,15 @@ test: setup  ## unit, contract, integration tests; no network, cluster, GPU or k
 	$(PYTEST)
 
 check: setup  ## what CI runs: lint, types, import contracts, freshness, tests
+	@$(MAKE) --no-print-directory -j2 lint test
+
+lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --num-workers 2
+	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python -m workflows --check
-	$(PYTEST)
 
 bench: setup  ## every script of bench/; each prints its ratio or figure last
 	@for script in bench/*.py; do echo "== $$script"; PYTHONPATH=tests $(BIN)/python $$script || exit 1; done
@@ -66,4 +68,4 @@ lock: .lock/bin/uv  ## recompile the locks, by a uv of its own
 	$(LOCK) -o requirements/base.txt
 	grep -A99 '^uv==' requirements/dev.txt | awk 'NR>1 && !/^ /{exit} !/ #/{print}' > requirements/uv.txt
 
-.PHONY: help setup demo bench soak test check docs workflows fmt clean lock
+.PHONY: help setup demo bench soak test check lint docs workflows fmt clean lock
