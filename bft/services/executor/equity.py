@@ -77,7 +77,8 @@ class Equity:
         if loss >= cap * NEAR:
             desk.alert("DayLossNear", desk.account, f"day loss {loss:.2f} of {cap:.2f} USD")
         if loss >= flatten:
-            self._flatten(loss)
+            with self._desk.together():  # a crash leaves no part of what is held without its exit
+                self._flatten(loss)
 
     def _flatten(self, loss_usd: Decimal) -> None:
         desk = self._desk
