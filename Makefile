@@ -31,7 +31,7 @@ test: setup  ## unit, contract, integration tests; no network, cluster, GPU or k
 check: setup  ## what CI runs: lint, types, import contracts, freshness, tests
 	@$(MAKE) --no-print-directory -j2 lint test
 
-lint: setup
+lint: setup  ## of these all but the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
