@@ -41,6 +41,7 @@ from bft.services.executor.option_facts import OptionDesk
 from bft.services.executor.restart import in_restart_window
 
 TWIN_S = 10.0
+SHUT_S = 0.1  # prices alone change the day's loss no faster for those who ask whether it is open
 PEAK_SESSIONS = 20
 
 
@@ -60,6 +61,8 @@ class Facts:
     def __init__(self, desk: Desk, covers: dict[str, Cover], options: OptionDesk) -> None:
         self._desk, self._covers, self.options = desk, covers, options
         self._twins: dict[tuple[str, str], float] = {}
+        self._shut_by: tuple[object, ...] = ()
+        self._shut: list[str] = []
 
     def context(
         self, order: OrderRequest, asked: Asked, *, contract: Contract | None, matches: int
@@ -192,11 +195,20 @@ class Facts:
     # the book
 
     def shut(self) -> list[str]:
-        """Limits of the day that deny every entry, in words."""
-        values, now = self._desk.broker.account_values(), self._desk.now
-        fresh = values is not None and now - values.at <= ACCOUNT_AGE
-        equity = values.equity_usd if values and fresh else None
-        return today.shut(self.book(""), self._desk.profile, equity_usd=equity)
+        """Limits of the day that deny every entry, in words; for people and probes.
+
+        Looked at when counters or profile changed, else every `SHUT_S`: decisions look themselves.
+        """
+        desk = self._desk
+        counters = self._limits("account", desk.account, desk.trading_day)
+        by = (counters, desk.profile, int(desk.timer() / SHUT_S))
+        if by != self._shut_by:
+            values = desk.broker.account_values()
+            fresh = values is not None and desk.now - values.at <= ACCOUNT_AGE
+            equity = values.equity_usd if values and fresh else None
+            found = today.shut(self.book(""), desk.profile, equity_usd=equity)
+            self._shut_by, self._shut = by, found
+        return self._shut
 
     def book(self, symbol: str) -> BookFacts:
         """Positions, pending entries, the day's counters; an underlying's for rules 17 and 18."""
