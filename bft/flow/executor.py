@@ -64,7 +64,7 @@ def _inside(api: ExecutorApi, given: str | None) -> Json:
     return {
         "positions": [_position(row) for row in held],
         "unprotected": [row["symbol"] for row in held if not _protected(row)],
-        "unknown": [order["id"] for order in orders if order["state"] == "UNKNOWN"],
+        "unknown": [order["id"] for order in _body(api, "/v1/reconcile/unknown")["orders"]],
         "working": sum(order["status"] in {"PENDING", "SUBMITTED"} for order in orders),
         "halts": [_halt(halt, given) for halt in halts],
         "kill": {name: kill[name] for name in ("latched", "generation", "sources")}

@@ -12,6 +12,7 @@ from bft.flow.state import RunRecord
 from bft.ports import Summary
 
 JUDGES = frozenset({"guard", "plan", "onExit"})
+NIGHTS = frozenset({"nightly", "retrain"})
 """Nodes that judge the work; they are not it."""
 
 
@@ -82,9 +83,11 @@ def _words(values: Json, counts: Mapping[str, int], took_s: float) -> str:
     text = f"{name} {str(values['phase']).lower()} in {clock_text(took_s)}: "
     if reason in {None, "due"}:
         text += told or "nothing to do"
+    elif reason == "holiday":
+        text += f"nothing to do, that day has no session; the last before it is {values['asof']}"
     else:
         text += f"nothing to do, {values['asof']} is {reason.replace('_', ' ')}"
-    if reason in {"done", "too_late"}:
+    if reason in {"done", "too_late"} and name in NIGHTS:  # orders have their hours
         text += f"\nagain: bft run {name} --asof {values['asof']}"
     if values["phase"] == Phase.SUSPENDED:
         text += f"\nthen: {values['next']}"

@@ -70,13 +70,16 @@ def stored_rows(store: Store, asof: date, slot: str) -> list[Row]:
 
 
 def _plain_rows(table: "pa.Table") -> list[dict[str, Any]]:
-    """Rows with instants as ISO text: turning those into Python objects would import pandas."""
+    """Rows with instants by way of text: Arrow's turning them into Python's would import pandas."""
     import pyarrow as pa
 
-    for place, column in enumerate(table.schema):
-        if pa.types.is_timestamp(column.type):
-            table = table.set_column(place, column.name, table[column.name].cast(pa.string()))
+    instants = [column.name for column in table.schema if pa.types.is_timestamp(column.type)]
+    for name in instants:
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, name, table[name].cast(pa.string()))
     rows: list[dict[str, Any]] = table.to_pylist()
+    for row in rows:
+        row |= {name: datetime.fromisoformat(row[name]) for name in instants if row[name]}
     return rows
 
 

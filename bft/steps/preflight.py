@@ -50,14 +50,14 @@ def look(ports: Ports, asked: Asked) -> tuple[str, ...]:
     """Sentences about what a file holds and what the profile needs; none for other sources.
 
     Of a root whose models are in production nothing is trained, so only its end is asked for; and
-    of a night that was pulled before, neither its end nor what the source needs to be asked.
+    of a night that was pulled before from this source, neither its end nor what the source needs.
 
     Raises:
         ConfigError: an unknown profile, key or value; a source that is none, or lacks its key.
         DataError: the file does not reach asof, or holds too few sessions or rows to train.
     """
     source, profile = asked.source, asked.profile
-    new = ports.store.digest(f"lineage/pull/{asked.asof}.json") is None
+    new = ports.store.digest(f"lineage/pull/{asked.asof}.json") is None or _is_other(ports, source)
     if new:
         ports.source(source)
     if profile is None:
@@ -69,6 +69,12 @@ def look(ports: Ports, asked: Asked) -> tuple[str, ...]:
     held = _history(ports, source, asked.asof)
     _reaches(held, source, asked.asof)
     return () if trained else _suffices(held, source, profile, wanted)
+
+
+def _is_other(ports: Ports, source: str) -> bool:
+    """Whether a source is not the one that the root remembers."""
+    held = origin.remembered(ports.store)
+    return held is None or source != held.spec(Path.cwd())
 
 
 def _suffices(

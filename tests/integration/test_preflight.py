@@ -100,3 +100,16 @@ def test_a_slip_in_the_profile_is_refused_with_models_in_production_too(tmp_path
         preflight.look(ports, asked)
     ports.store.put(origin.PROFILE_KEY, origin.encoded(origin.training_of("shrt", tmp_path)))
     assert preflight.look(ports, asked) == ()
+
+
+def test_a_slip_in_the_source_of_a_finished_night_is_refused(tmp_path: Path) -> None:
+    """Red: the run began, failed in its build and marked the good night as failed."""
+    root = tmp_path / "root"
+    ports = make_ports(root, sources={}, state=SqlState(folder_url(root), clock=FixedClock()))
+    ports.store.put(f"lineage/pull/{LAST}.json", b"{}")
+    known = origin.origin_of(SHORT, Path.cwd(), simulated=False)
+    ports.store.put(origin.KEY, origin.encoded(known))
+    asked = preflight.Asked(source=SHORT, profile=None, asof=LAST, profiles_dir="")
+    assert preflight.look(ports, asked) == ()  # what the root remembers is not asked again
+    with pytest.raises(KeyError, match="p.csv"):  # the fake's word for an unknown source
+        preflight.look(ports, replace(asked, source="p.csv"))

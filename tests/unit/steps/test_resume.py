@@ -46,6 +46,7 @@ class Api:
             "/v1/health": {"may_open": False, "reasons": ["halt"], "mode": "paper"},
             "/v1/positions": {"positions": []},
             "/v1/orders?limit=1000": {"orders": []},
+            "/v1/reconcile/unknown": {"orders": []},
             "/v1/kill": {"latched": self.latched, "generation": 3, "sources": ["file"]},
             "/v1/halts": {"halts": self.held},
             "/v1/events?limit=1000": {"rows": [alert(name) for name in self.told]},
