@@ -7,7 +7,7 @@ log=$(mktemp)
 $bft serve market-sim --port 0 --start 2022-01-03 --today $asof >"$log" 2>&1 &
 sim=$!
 trap 'kill $sim 2>/dev/null; rm -f "$log"' EXIT
-echo "A night of 60 simulated stocks, $asof: prices, nine models, reports; about a minute (47 s on two idle cores)."
+echo "A night of 60 simulated stocks, $asof: prices, nine models, reports; about a minute."
 for _ in $(seq 300); do
   url=$(grep -o 'http://[0-9.:]*' "$log" || true)
   [ -n "$url" ] && break
