@@ -111,5 +111,5 @@ def test_a_slip_in_the_source_of_a_finished_night_is_refused(tmp_path: Path) -> 
     ports.store.put(origin.KEY, origin.encoded(known))
     asked = preflight.Asked(source=SHORT, profile=None, asof=LAST, profiles_dir="")
     assert preflight.look(ports, asked) == ()  # what the root remembers is not asked again
-    with pytest.raises(KeyError, match="p.csv"):  # the fake's word for an unknown source
+    with pytest.raises(KeyError, match=r"p\.csv"):  # the fake's word for an unknown source
         preflight.look(ports, replace(asked, source="p.csv"))
