@@ -16,7 +16,7 @@ from bft.risk.profiles import Profile
 
 
 def shut(book: BookFacts, profile: Profile, *, equity_usd: Decimal | None) -> list[str]:
-    """What denies every entry for now, in words that name the rule; none: no such limit does."""
+    """Limits that deny every entry at this instant, in words that name the rule, or none."""
     found: tuple[tuple[int, Callable[[], Finding]], ...] = (
         (20, lambda: trades(book, profile)),
         (21, lambda: loss(book, profile)),

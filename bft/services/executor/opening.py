@@ -170,7 +170,7 @@ class Opening:
     # denial
 
     def _away(self, order: OrderRequest, context: Context, claim: KeyClaim | None) -> Opened:
-        """Denied for now: a session that does not answer is none, whatever it calls itself."""
+        """A transient denial: a session that does not answer is none, whatever it calls itself."""
         if context.session.state is SessionState.ARMED:
             lost = replace(context.session, state=SessionState.LOST)
             context = replace(context, session=lost)
