@@ -12,6 +12,7 @@ from bft.domain.errors import ConfigError, UsageError
 from bft.domain.sessions import NEW_YORK
 
 MOST_DAYS = 260
+NIGHTS = frozenset({"nightly", "retrain"})  # the others have hours of their own
 NIGHT_ENDS = time(8, 45)  # of the next session, New York
 PREMARKET = (time(9, 0), time(9, 27))
 SLOTS = tuple(time(h, m) for h in range(9, 16) for m in (5, 20, 35, 50) if (h, m) >= (9, 35))
@@ -49,7 +50,7 @@ def judge(workflow: str, *, at: datetime, day: date | None, now: datetime, done:
         raise UsageError(f"no rule for workflow {workflow!r}; known: {', '.join(rules)}")
     if day is not None and not sessions.is_session(day):
         return Verdict(run=False, asof=sessions.on_or_before(day), reason="holiday")
-    if workflow in {"nightly", "retrain"}:
+    if workflow in NIGHTS:
         return _night(workflow, at, day, now, done)
     today = at.astimezone(NEW_YORK).date()
     if not sessions.is_session(today):

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from bft.domain.advice import rooted
 from bft.domain.runs import Json
+from bft.flow.due import NIGHTS
 from bft.flow.graph import Phase, Result
 from bft.flow.show import clock_text
 from bft.flow.state import RunRecord
 from bft.ports import Summary
 
 JUDGES = frozenset({"guard", "plan", "onExit"})
-NIGHTS = frozenset({"nightly", "retrain"})
 """Nodes that judge the work; they are not it."""
 
 
@@ -87,7 +87,7 @@ def _words(values: Json, counts: Mapping[str, int], took_s: float) -> str:
         text += f"nothing to do, that day has no session; the last before it is {values['asof']}"
     else:
         text += f"nothing to do, {values['asof']} is {reason.replace('_', ' ')}"
-    if reason in {"done", "too_late"} and name in NIGHTS:  # orders have their hours
+    if reason in {"done", "too_late"} and name in NIGHTS:
         text += f"\nagain: bft run {name} --asof {values['asof']}"
     if values["phase"] == Phase.SUSPENDED:
         text += f"\nthen: {values['next']}"

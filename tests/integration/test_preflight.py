@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fakes import FixedClock, make_ports
+from fakes import FakePorts, FixedClock, make_ports
 
 from bft.adapters.sources.files import Files
 from bft.adapters.store.state import SqlState, folder_url
@@ -72,11 +72,15 @@ def test_prices_that_end_before_asof_name_the_last_session(tmp_path: Path) -> No
         look(tmp_path, written(tmp_path, days=450, names=("A",)), day="2010-01-04")
 
 
-def test_a_later_night_of_models_in_production_needs_prices_too(tmp_path: Path) -> None:
-    source, root = written(tmp_path, days=450, names=("A",)), tmp_path / "root"
+def in_production(root: Path, source: Files) -> FakePorts:
     state = SqlState(folder_url(root), clock=FixedClock())
     state.move_pointer(expected_revision=0, set_digest="s", entry={"action": "promote"}, key="k")
-    ports = make_ports(root, sources={SHORT: source}, state=state)
+    return make_ports(root, sources={SHORT: source}, state=state)
+
+
+def test_a_later_night_of_models_in_production_needs_prices_too(tmp_path: Path) -> None:
+    source, root = written(tmp_path, days=450, names=("A",)), tmp_path / "root"
+    ports = in_production(root, source)
     asked = preflight.Asked(source=SHORT, profile="short", asof=LAST, profiles_dir="")
     assert preflight.look(ports, asked) == ()
     later = replace(asked, asof=sessions.shift(LAST, 1))
@@ -92,9 +96,7 @@ def test_unknown_profile_is_refused_before_anything_runs(tmp_path: Path) -> None
 def test_a_slip_in_the_profile_is_refused_with_models_in_production_too(tmp_path: Path) -> None:
     """A root remembers the profile of a run; one that is gone meanwhile stops no night."""
     source, root = written(tmp_path, days=450, names=("A",)), tmp_path / "root"
-    state = SqlState(folder_url(root), clock=FixedClock())
-    state.move_pointer(expected_revision=0, set_digest="s", entry={"action": "promote"}, key="k")
-    ports = make_ports(root, sources={SHORT: source}, state=state)
+    ports = in_production(root, source)
     asked = preflight.Asked(source=SHORT, profile="shrt", asof=LAST, profiles_dir="")
     with pytest.raises(ConfigError, match="did you mean short"):
         preflight.look(ports, asked)

@@ -219,11 +219,13 @@ class Closing:
 
     def _bought_after(self, position: Position, at: datetime | None) -> int:
         """Units that others added to a position after an instant, and did not take away again."""
+        if at is None:
+            return 0
         state, added = self._desk.state, Decimal(0)
-        for event in self._campaign(position) if at else ():
-            if event.ratio is not None and at and event.at > at:
+        for event in (event for event in self._campaign(position) if event.at > at):
+            if event.ratio is not None:
                 added *= event.ratio
-            elif at and event.at > at and event.trade_id not in state.intents:
+            elif event.trade_id not in state.intents:
                 added = max(Decimal(0), added + event.qty.copy_sign(event.qty * position.qty))
         return int(added)
 

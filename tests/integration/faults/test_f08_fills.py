@@ -189,13 +189,16 @@ def test_f09_stop_that_fills_while_an_exit_waits_leaves_it_nothing(tmp_path: Pat
     wired(tmp_path, story)
 
 
+async def bought_and_busted(scene: Scene) -> None:
+    await bought(scene)
+    (booked,) = scene.executor.desk.state.executions.values()
+    bust = replace(booked.execution, exec_id=f"{booked.execution.base_id}.02", qty=0)
+    scene.executor.hearing.hear(ExecutionReport(execution=bust, epoch=scene.broker.epoch))
+
+
 def test_f16_bust_takes_the_fill_back(tmp_path: Path) -> None:
     async def story(scene: Scene) -> None:
-        await bought(scene)
-        (booked,) = scene.executor.desk.state.executions.values()
-        bust = replace(booked.execution, exec_id=f"{booked.execution.base_id}.02", qty=0)
-        epoch = scene.broker.epoch
-        scene.executor.hearing.hear(ExecutionReport(execution=bust, epoch=epoch))
+        await bought_and_busted(scene)
         await scene.sleep(3)
         assert scene.qty() == 0
         assert scene.executor.desk.state.trades[scene.entry().intent_id].pnl_usd in {None, 0}
@@ -208,11 +211,7 @@ def test_f16_bust_takes_the_fill_back(tmp_path: Path) -> None:
 
 def test_f16_bust_takes_along_what_would_sell_units_that_nobody_holds(tmp_path: Path) -> None:
     async def story(scene: Scene) -> None:
-        await bought(scene)
-        (booked,) = scene.executor.desk.state.executions.values()
-        bust = replace(booked.execution, exec_id=f"{booked.execution.base_id}.02", qty=0)
-        epoch = scene.broker.epoch
-        scene.executor.hearing.hear(ExecutionReport(execution=bust, epoch=epoch))
+        await bought_and_busted(scene)
         await scene.sleep(5)
         assert (await scene.broker.snapshot()).open_orders == ()
 

@@ -264,13 +264,19 @@ def test_exit_that_sticks_pages_after_five_minutes_of_open_market() -> None:
     assert exit_.case.alerts() == ["ExitStuck"]
 
 
-def test_limit_that_an_outage_kept_for_minutes_still_goes_to_the_market() -> None:
-    """Nobody looks while no order may leave: the first look may come after the five minutes."""
+def resting_call() -> Exit:
+    """Two calls to sell at a limit of 4.90 that rests."""
     exit_ = Exit(contract=CALL, qty=2, price="5")
     exit_.case.price(CALL, "4.90")
     exit_.ask(qty=2)
     exit_.move(IntentState.ACKED)
     exit_.ask(qty=2)
+    return exit_
+
+
+def test_limit_that_an_outage_kept_for_minutes_still_goes_to_the_market() -> None:
+    """Nobody looks while no order may leave: the first look may come after the five minutes."""
+    exit_ = resting_call()
     exit_.case.wait(seconds=400)
     exit_.ask(qty=2)
     assert exit_.case.alerts() == ["ExitStuck"]
@@ -279,11 +285,7 @@ def test_limit_that_an_outage_kept_for_minutes_still_goes_to_the_market() -> Non
 
 def test_ladder_asks_again_after_two_seconds_however_often_it_is_looked_at() -> None:
     """A refusal is a report, and a report brings the next look: it must not bring an order."""
-    exit_ = Exit(contract=CALL, qty=2, price="5")
-    exit_.case.price(CALL, "4.90")
-    exit_.ask(qty=2)
-    exit_.move(IntentState.ACKED)
-    exit_.ask(qty=2)
+    exit_ = resting_call()
     exit_.case.price(CALL, "4.80")
     for waited, told in ((10, ["exit: 2 at 4.80"]), (2, ["exit: 2 at 4.80"] * 2)):
         exit_.case.wait(seconds=waited)
