@@ -125,7 +125,8 @@ class Keys:
     async def _once(self, asking: Asking, act: Act, recall: Recall) -> Answer:
         claim = await self._known(asking) if asking.given else None
         if claim is None:
-            self._since.add(hash(asking.key))
+            if len(self._since) <= REMEMBERED:  # with one more none is told fresh any more
+                self._since.add(hash(asking.key))
             return await act(_claim(asking))
         if claim.status is not None:
             return _replayed(Answer(status=claim.status, body=claim.body or {}))
