@@ -55,11 +55,12 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     With `--failed` pages, lists and site of an earlier run of the day say that its build failed.
 
     Raises:
-        DataError: `--site` without gold of asof, `--models` without a production set.
+        DataError: no gold of asof and `--site`, or other nights were run and that one never was;
+            `--models` without a production set.
     """
     if args.models:
         return publish_cards(ports, args.asof, getattr(args, "root", None))
-    if args.site:
+    if args.site or not (args.failed or _tried(ports.store, args.asof)):
         need_gold(ports.store, args.asof)
     withheld = withhold(ports.store, args.asof) if args.failed else {}
     on_site = args.site or (args.failed and site_day(ports.store) == args.asof)
@@ -108,6 +109,12 @@ def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
     else:
         found["cards"] = ",".join(href for _, href in _cards(store, args.asof))
     return found
+
+
+def _tried(store: Store, asof: date) -> bool:
+    """Whether a step of that night was run, or of none: a day nobody asked for did not fail."""
+    found = store.keys(f"failures/{asof}/") or _lineages(store, asof)
+    return bool(found) or store.manifest("gold") is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from fakes import FakePorts, arguments, make_ports, no_tick
 from market import ASOF, build_market, publish
 
 from bft.adapters.llm.template import Template
+from bft.domain import sessions
 from bft.domain.errors import DataError, UsageError
 from bft.ports import Pointer, Summary
 from bft.steps import report, screen
@@ -163,6 +164,15 @@ def test_report_of_an_empty_root_says_what_is_absent(tmp_path: Path) -> None:
     assert b"Absent tables: gold, forecasts" in ports.store.get(f"reports/{ASOF}/day.html")
     with pytest.raises(DataError, match="gold 2026-01-02 is absent"):
         call(report, ports, "--site")
+
+
+def test_report_of_a_night_that_was_never_run_invents_none(night: FakePorts) -> None:
+    """Red: a page that said the night had failed, for a day nobody asked for."""
+    unasked = sessions.shift(ASOF, 3)
+    args = arguments(report.STEP, asof=unasked, screen_max_charts=8)
+    with pytest.raises(DataError, match=f"newest: {ASOF}"):
+        report.STEP.run(night, args, no_tick)
+    assert not night.store.keys(f"reports/{unasked}/")
 
 
 def test_model_cards_show_intervals_and_name_the_absent(ports: FakePorts) -> None:
