@@ -55,8 +55,8 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     With `--failed` pages, lists and site of an earlier run of the day say that its build failed.
 
     Raises:
-        DataError: no gold of asof and `--site`, or other nights were run and that one never was;
-            `--models` without a production set.
+        DataError: no gold of asof and `--site`, or other nights were run, that one never was and
+            there are no books; `--models` without a production set.
     """
     if args.models:
         return publish_cards(ports, args.asof, getattr(args, "root", None))
@@ -112,9 +112,12 @@ def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
 
 
 def _tried(store: Store, asof: date) -> bool:
-    """Whether a step of that night was run, or of none: a day nobody asked for did not fail."""
+    """Whether a step of that night was run, or of none: a day nobody asked for did not fail.
+
+    Where there are books (`bft run close`) a day is told by them, before its night.
+    """
     found = store.keys(f"failures/{asof}/") or _lineages(store, asof)
-    return bool(found) or store.manifest("gold") is None
+    return bool(found) or store.manifest("gold") is None or store.digest(BOOK) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
