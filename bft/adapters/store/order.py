@@ -49,7 +49,9 @@ def _places(rows: pa.Table, key: Sequence[str]) -> npt.NDArray[np.int64] | None:
 def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     """Whole numbers that order as the values do; null is the highest."""
     if pa.types.is_string(column.type):
-        coded = column.combine_chunks().dictionary_encode()
+        column = column.dictionary_encode()
+    if pa.types.is_dictionary(column.type):
+        coded = column.unify_dictionaries().combine_chunks()
         rank = _integers(pc.rank(coded.dictionary, tiebreaker="dense").cast(pa.int64()))
         codes = _integers(_filled(coded.indices.cast(pa.int64()), len(rank)))
         places: npt.NDArray[np.int64] = np.r_[rank, _LAST][codes]

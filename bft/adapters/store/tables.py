@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
-from functools import cache, reduce
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -167,24 +167,28 @@ class TableStore:
         import pyarrow as pa
 
         from bft.adapters.store.order import by_key
+        from bft.adapters.store.rows import Wanted
 
         manifest = self.manifest(table, asof=asof)
         spec, arrow = TABLES[table], schema(table)
-        names = list(columns) if columns is not None else list(arrow.names)
-        loaded = [*names, *(name for name in spec.key if name not in names)]
+        asked = [arrow.field(name) for name in (columns if columns is not None else arrow.names)]
         wanted = [
             ref
             for ref in (manifest.objects if manifest else ())
             if partitions is None or ref.partition in partitions
         ]
         day = next((name for name in ("date", "asof") if name in arrow.names), None)
-        test = _test(symbols, since, day)
+        test = Wanted(symbols=symbols, since=since, day=day)
+        names = list(dict.fromkeys([*(f.name for f in asked), *spec.key, *test.tested()]))
+        words = [name for name in spec.key if pa.types.is_string(arrow.field(name).type)]
         with ThreadPoolExecutor(WRITERS) as pool:
-            parts = list(pool.map(lambda ref: self._load_object(ref, loaded, test), wanted))
+            found = pool.map(lambda ref: test.load(self._sound_path(ref), names, words), wanted)
+            parts = list(found)
         if not parts:
             # not `empty_table`, which would import pandas
-            return pa.Table.from_batches([], pa.schema([arrow.field(name) for name in names]))
-        return by_key(pa.concat_tables(parts), spec.key).select(names).combine_chunks()
+            return pa.Table.from_batches([], pa.schema(asked))
+        rows = by_key(pa.concat_tables(parts).unify_dictionaries(), spec.key)
+        return rows.select([field.name for field in asked]).cast(pa.schema(asked)).combine_chunks()
 
     def _write(self, table: str, partition: str, rows: pa.Table) -> ObjectRef:
         data = _parquet(table, rows)
@@ -200,20 +204,14 @@ class TableStore:
             partition=partition, key=key, digest=digest, rows=rows.num_rows, size=len(data)
         )
 
-    def _load_object(self, ref: ObjectRef, names: list[str], test: Any) -> pa.Table:
-        import pyarrow.parquet as pq
-
+    def _sound_path(self, ref: ObjectRef) -> Path:
+        """The object as a file; its digest is checked once a process."""
         path = self.path(ref.key)
         if (ref.key, ref.digest) not in self._verified:
             if fault := self._fault(ref):
                 raise DataError(fault)
             self._verified.add((ref.key, ref.digest))
-        if test is None:  # a filter needs datasets, whose import brings pandas: 80 MiB
-            with pq.ParquetFile(path) as file:
-                return file.read(columns=names, use_threads=False).select(names)
-        return pq.read_table(
-            path, columns=names, filters=test, partitioning=None, use_threads=False
-        )
+        return path
 
     def _asofs(self, table: str) -> list[date]:
         prefix = f"manifests/{table}/asof="
@@ -292,16 +290,6 @@ class TableStore:
             for day in self._asofs(table)
             if same in {(one.partition, one.digest) for one in self._load(table, day).objects}
         )
-
-
-def _test(symbols: Sequence[str] | None, since: date | None, day: str | None) -> Any:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    tests = [pc.field("symbol").isin(list(symbols))] if symbols is not None else []
-    if since is not None and day:
-        tests.append(pc.field(day) >= pa.scalar(since))
-    return reduce(lambda a, b: a & b, tests) if tests else None
 
 
 def _manifest_key(table: str, asof: date) -> str:
