@@ -3,6 +3,7 @@
 Source: executor specification, section 13.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from bft.services.executor.api.auth import Reads
 from bft.services.executor.api.documents import errors
 from bft.services.executor.api.problems import unknown
 from bft.services.executor.api.service import Service, service_of
+from bft.services.executor.closing import NOBODY
 from bft.services.executor.protection import unprotected_qty
 
 router = APIRouter(tags=["audit"])
@@ -225,8 +227,20 @@ async def evidence(service: Service) -> report.Evidence:
             if i.leg is Leg.ENTRY and i.created_at and service.now - i.created_at > OLD
         ],
         known=desk.reference.universe,
+        by_hand=await _by_hand(service, trades),
         mode=desk.route.mode,
         simulated=desk.broker.simulated,
+    )
+
+
+async def _by_hand(service: Service, trades: Sequence[dict[str, Any]]) -> frozenset[str]:
+    """Of rows without stop or target those no strategy decided: none is named, or an order came."""
+    bare = [row for row in trades if not (row["stop_price"] and row["target_price"])]
+    named = {row["signal_id"] for row in bare if row["strategy_id"] != NOBODY}
+    told = await service.rows("signals", where={"signal_id": named}) if named else []
+    placed = {row["signal_id"] for row in told if not row["body"]["is_signal"]}
+    return frozenset(
+        str(row["id"]) for row in bare if row["strategy_id"] == NOBODY or row["signal_id"] in placed
     )
 
 
