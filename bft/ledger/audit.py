@@ -48,8 +48,9 @@ class Evidence:
     `chain` is why the journal's chain is broken, None where it is whole; `undecided` entries
     without a stored decision; `adopted` those taken back from the broker, whose decisions went with
     the state that was lost; `gap_qty` units without a live stop; `old_orders` live longer than
-    a day (stops and targets that rest aside); `known` symbols of the profile, empty: not known;
-    `by_hand` ids of rows that a person placed, who need name no target (decision record 99).
+    a day (stops and targets that rest aside), `lasting` those of them asked to last (GTC); `known`
+    symbols of the profile, empty: not known; `by_hand` ids of rows that a person placed, who need
+    name no target (decision record 99).
     """
 
     at: datetime
@@ -62,6 +63,7 @@ class Evidence:
     differences: Sequence[str] = ()
     gap_qty: int = 0
     old_orders: Sequence[str] = ()
+    lasting: frozenset[str] = frozenset()
     known: frozenset[str] = frozenset()
     by_hand: frozenset[str] = frozenset()
     soft_features: Sequence[str] = ()
@@ -103,18 +105,21 @@ def _fails(e: Evidence) -> Iterator[Check]:
         ("unknown", bool(e.unknown), _listed("orders nobody knows about", e.unknown)),
         ("book", bool(e.differences), _listed("differences of book and broker", e.differences)),
         ("protection", e.gap_qty > 0, f"{e.gap_qty} units without a live stop"),
-        ("old orders", bool(e.old_orders), _listed("entries open for over a day", e.old_orders)),
     )
     for row in rows:
         yield _fail(*row)
+    old = "entries open for over a day"
+    yield _split("old orders", old, e.old_orders, e.lasting, named="asked to last (GTC)")
 
 
-def _split(name: str, what: str, ids: Sequence[str], excused: Set[str]) -> Check:
+def _split(
+    name: str, what: str, ids: Sequence[str], excused: Set[str], *, named: str = "by hand"
+) -> Check:
     """FAIL for rows that must not lack it, WARN where only those do that may."""
     bad = [one for one in ids if one not in excused]
     mine = [one for one in ids if one in excused]
     level = Level.FAIL if bad else Level.WARN if mine else Level.OK
-    text = f"{_listed(what, bad)}; {_listed('by hand', mine)}" if mine else _listed(what, bad)
+    text = f"{_listed(what, bad)}; {_listed(named, mine)}" if mine else _listed(what, bad)
     return Check(level=level, name=name, text=text)
 
 

@@ -62,6 +62,16 @@ def test_trade_without_stop_fails_unless_a_person_told_it_afterwards(
     assert told(judged(bare), "risk")[0] is Level.FAIL
 
 
+def test_old_entry_fails_unless_it_was_asked_to_last() -> None:
+    rows = [row("a")]
+    found = judged(*rows, old_orders=["x", "y"], lasting=frozenset({"y"}))
+    text = "1 entries open for over a day: x; 1 asked to last (GTC): y"
+    assert told(found, "old orders") == (Level.FAIL, text)
+    lasting = judged(*rows, old_orders=["y"], lasting=frozenset({"y"}))
+    assert told(lasting, "old orders")[0] is Level.WARN
+    assert told(judged(*rows), "old orders") == (Level.OK, "0 entries open for over a day")
+
+
 def test_shares_of_nothing_are_none() -> None:
     found = judged()
     assert {name: told(found, name) for name in ("backfill", "labelled", "win rate")} == {

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from bft.domain.errors import DataError
-from bft.domain.orders import IntentState, Leg
+from bft.domain.orders import IntentState, Leg, TimeInForce
 from bft.ledger import audit as report
 from bft.ledger.export import trade_row, trades_csv
 from bft.services.executor.adoption import adopted
@@ -208,6 +208,9 @@ async def evidence(service: Service) -> report.Evidence:
     live = list(desk.state.live_intents())
     held = {p.con_id: int(p.qty) for p in desk.state.positions.values()}
     last = service.executor.reconciler.last or {}
+    old = [
+        i for i in live if i.leg is Leg.ENTRY and i.created_at and service.now - i.created_at > OLD
+    ]
     return report.Evidence(
         at=service.now,
         trades=trades,
@@ -221,11 +224,8 @@ async def evidence(service: Service) -> report.Evidence:
             for d in last.get("differences", ())
         ],
         gap_qty=unprotected_qty(held, live),
-        old_orders=[
-            i.intent_id
-            for i in live
-            if i.leg is Leg.ENTRY and i.created_at and service.now - i.created_at > OLD
-        ],
+        old_orders=[i.intent_id for i in old],
+        lasting=frozenset(i.intent_id for i in old if i.time_in_force is TimeInForce.GTC),
         known=desk.reference.universe,
         by_hand=await _by_hand(service, trades),
         mode=desk.route.mode,
