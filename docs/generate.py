@@ -196,7 +196,8 @@ def api_reference() -> str:
         "shows all fields at `/docs` (not in live). Money and instants are text in answers; bodies",
         "take numbers or decimal text. Errors: `{error, message, rule, details, request_id,",
         "decision}`. Orders, signals, ticks and `close` may carry `X-BFT-Mode`, orders and signals",
-        "`Idempotency-Key` too. See decision records 30 to 32.",
+        "`Idempotency-Key` too. Orders by hand, with keys, refusals and sales:",
+        "[orders.md](orders.md). See decision records 30 to 32.",
         "",
         "| method and path | body | answers | |",
         "|---|---|---|---|",
@@ -220,12 +221,18 @@ def _bodies(schemas: dict[str, Any], names: Sequence[str]) -> list[str]:
         schema, needed = schemas[name], schemas[name].get("required", ())
         told = [
             f"{field}{'*' if field in needed else ''}"
-            + (f" ({about['description']})" if "description" in about else "")
+            + (f" ({said})" if (said := about.get("description") or _choices(about)) else "")
             for field, about in schema.get("properties", {}).items()
         ]
         text = " ".join(schema.get("description", "").split())
         lines.append(f"| {name} | {', '.join(told)} | {text} |")
     return lines
+
+
+def _choices(about: dict[str, Any]) -> str:
+    """The values that a field may have, where they are few."""
+    found = next((one["enum"] for one in (about, *about.get("anyOf", ())) if "enum" in one), ())
+    return " ".join(found)
 
 
 def settings_reference() -> str:

@@ -3,6 +3,8 @@
 Source: executor specification, section 14; docs/adr/0054 says what differs.
 """
 
+from datetime import timedelta
+
 PAGES = frozenset(
     "ExecutorDown BrokerDown ApprovalNeeded UnknownOrder Overfill ProtectionMissing ExitStuck "
     "IdRollback PositionMismatch StateRestored DayLossHalt DrawdownHalt KillLatched "
@@ -12,6 +14,13 @@ WARNINGS = frozenset(
     "LoginTomorrow ClockSkew QuoteStale MonitorSlow DayLossNear ForeignOrder NoSignals RejectRate "
     "BrokerErrors PacingErrors AuthFailures".split()
 )
+
+RETOLD = frozenset(
+    "AuthFailures BrokerErrors PacingErrors RejectRate QuoteStale MonitorSlow ClockSkew "
+    "NoSignals".split()
+)
+"""Told again every 300 s while they last: without a new one for `OVER_AFTER` they are over."""
+OVER_AFTER = timedelta(minutes=15)
 
 
 def runbook(name: str) -> str | None:

@@ -12,10 +12,12 @@ from bft.domain.errors import ConfigError, UsageError
 from bft.domain.sessions import NEW_YORK
 
 MOST_DAYS = 260
+FULL_DAY_ENDS = 16  # hour of the close, New York; earlier is a half day
 NIGHTS = frozenset({"nightly", "retrain"})  # the others have hours of their own
 NIGHT_ENDS = time(8, 45)  # of the next session, New York
 PREMARKET = (time(9, 0), time(9, 27))
 SLOTS = tuple(time(h, m) for h in range(9, 16) for m in (5, 20, 35, 50) if (h, m) >= (9, 35))
+SCAN_ENDS, CLOSE_STARTS = timedelta(minutes=8), timedelta(minutes=12)  # before the close
 SETTLED = timedelta(minutes=10)  # after the close
 
 Done = Callable[[date, str], bool]
@@ -60,6 +62,22 @@ def judge(workflow: str, *, at: datetime, day: date | None, now: datetime, done:
         reason = "too_late" if day < found.asof else "too_early"
         return Verdict(run=False, asof=day, reason=reason)
     return found
+
+
+def window(workflow: str, asof: date) -> str:
+    """In words: when a workflow runs for the session `asof`, by the clock of New York."""
+    if workflow in NIGHTS:
+        ends = f" to {NIGHT_ENDS:%H:%M} of {sessions.shift(asof, 1)}"
+        return f"from the close of {asof}" + (ends if workflow == "nightly" else " on")
+    day = asof if workflow == "close" else sessions.shift(asof, 1)
+    close = sessions.close_at(day).astimezone(NEW_YORK)
+    first, last = {
+        "premarket": PREMARKET,
+        "market-hours": (SLOTS[0], (close - SCAN_ENDS).time()),
+        "close": ((close - CLOSE_STARTS).time(), close.time()),
+    }[workflow]
+    half = ", a half day" if close.hour < FULL_DAY_ENDS else ""
+    return f"{first:%H:%M} to {last:%H:%M} on {day}{half}"
 
 
 def days_to_fill(first: date, last: date, *, now: datetime) -> Sequence[date]:
@@ -112,7 +130,7 @@ def _market_hours(_name: str, at: datetime, today: date, _now: datetime, done: D
     if slot is None:
         return Verdict(run=False, asof=asof, reason="too_early")
     text = f"{slot:%H%M}"
-    if at >= sessions.close_at(today) - timedelta(minutes=8):
+    if at >= sessions.close_at(today) - SCAN_ENDS:
         return Verdict(run=False, asof=asof, slot=text, reason="too_late")
     over = done(asof, text)
     return Verdict(run=not over, asof=asof, slot=text, reason="done" if over else "due")
@@ -120,10 +138,10 @@ def _market_hours(_name: str, at: datetime, today: date, _now: datetime, done: D
 
 def _close(_name: str, at: datetime, today: date, now: datetime, done: Done) -> Verdict:
     close = sessions.close_at(today)
-    if at < close - timedelta(minutes=12):
+    if at < close - CLOSE_STARTS:
         return Verdict(run=False, asof=today, reason="too_early")
     if at >= close:
-        half = close.astimezone(NEW_YORK).hour < 16
+        half = close.astimezone(NEW_YORK).hour < FULL_DAY_ENDS
         return Verdict(run=False, asof=today, reason="half_day" if half else "too_late")
     settle_s = max(0, round((close + SETTLED - now).total_seconds()))
     over = done(today, "")

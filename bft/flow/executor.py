@@ -5,11 +5,12 @@ Source: executor specification, section 10.
 
 import shlex
 import sys
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from bft.domain.advice import rooted
-from bft.domain.alerts import runbook
+from bft.domain.alerts import OVER_AFTER, RETOLD, runbook
 from bft.domain.errors import RefusedError, UnavailableError
 from bft.domain.roots import root_id
 from bft.domain.runs import Json
@@ -45,7 +46,7 @@ def standing(api: ExecutorApi, root: str, *, given: str | None = None) -> Json:
     if _foreign(api.url, health.get("root"), root):
         return told | {"foreign": True}
     try:
-        return told | _inside(api, given)
+        return told | _inside(api, given, health.get("now"))
     except (RefusedError, UnavailableError) as error:
         return told | {"partial": str(error)}
 
@@ -57,10 +58,11 @@ def _foreign(url: str, told: object, root: str) -> bool:
     return bool(near and told and mine and told != mine)
 
 
-def _inside(api: ExecutorApi, given: str | None) -> Json:
+def _inside(api: ExecutorApi, given: str | None, now: str | None) -> Json:
     held = _body(api, "/v1/positions")["positions"]
     orders = _body(api, "/v1/orders?limit=1000")["orders"]
     kill, halts = _body(api, "/v1/kill"), _body(api, "/v1/halts")["halts"]
+    events = _body(api, "/v1/events?limit=1000")["rows"]
     return {
         "positions": [_position(row) for row in held],
         "unprotected": [row["symbol"] for row in held if not _protected(row)],
@@ -69,7 +71,7 @@ def _inside(api: ExecutorApi, given: str | None) -> Json:
         "halts": [_halt(halt, given) for halt in halts],
         "kill": {name: kill[name] for name in ("latched", "generation", "sources")}
         | {"clear": rooted(f"bft kill --clear {kill['generation']}", given)},
-        "alerts": _alerts(_body(api, "/v1/events?limit=1000")["rows"], _over(kill, halts)),
+        "alerts": _alerts([e for e in events if not _quiet(e, now)], _over(kill, halts)),
     }
 
 
@@ -78,6 +80,13 @@ def _over(kill: Json, halts: list[Json]) -> frozenset[str]:
     held = {halt.get("rule") for halt in halts}
     ended = {name for name, rules in HALTING.items() if not rules & held}
     return frozenset(ended if kill["latched"] else ended | {"KillLatched"})
+
+
+def _quiet(event: Json, now: str | None) -> bool:
+    """Whether an alert that is told again while it lasts was not, by the executor's own clock."""
+    if event["name"] not in RETOLD or now is None:
+        return False
+    return datetime.fromisoformat(now) - datetime.fromisoformat(event["at"]) > OVER_AFTER
 
 
 def _alerts(events: list[Json], over: frozenset[str]) -> list[Json]:

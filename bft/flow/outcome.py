@@ -3,10 +3,12 @@
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 
 from bft.domain.advice import rooted
 from bft.domain.runs import Json
-from bft.flow.due import NIGHTS
+from bft.domain.sessions import NEW_YORK
+from bft.flow.due import NIGHTS, window
 from bft.flow.graph import Phase, Result
 from bft.flow.show import clock_text
 from bft.flow.state import RunRecord
@@ -14,6 +16,10 @@ from bft.ports import Summary
 
 JUDGES = frozenset({"guard", "plan", "onExit"})
 """Nodes that judge the work; they are not it."""
+
+
+OUTSIDE = {"too_early": "too early", "too_late": "too late", "half_day": "too late"}
+"""Reasons of a guard that have to do with the hour, in words."""
 
 
 def tell(
@@ -43,7 +49,8 @@ def tell(
         "next": rooted(_next(record.run, result, code), root),
     }
     if not quiet:
-        told = _words(values, counts, float(record.end["seconds"]))
+        took_s, made = float(record.end["seconds"]), datetime.fromisoformat(record.head["created"])
+        told = _words(values, counts, took_s, made)
         sys.stderr.write(rooted(told, root) + "\n")
     return Summary(
         values=values,
@@ -76,17 +83,27 @@ def _error(values: Json, failed: Sequence[Json]) -> str:
     return f"{what}{where}; then: {values['next']}"
 
 
-def _words(values: Json, counts: Mapping[str, int], took_s: float) -> str:
+def _hours(workflow: str, asof: date, at: datetime) -> str:
+    """When it would have run, and what New York's clock said instead."""
+    there = at.astimezone(NEW_YORK)
+    runs = f"it runs {window(workflow, asof)}, New York time;"
+    return f"\n{runs}\nit was {there:%H:%M} on {there.date()} there"
+
+
+def _words(values: Json, counts: Mapping[str, int], took_s: float, made: datetime) -> str:
     name, reason = values["workflow"], values["reason"]
     kinds = ("ran", "cached", "skipped", "omitted", "failed")
-    told = ", ".join(f"{counts[kind]} {kind}" for kind in kinds if counts[kind])
+    ran = ", ".join(f"{counts[kind]} {kind}" for kind in kinds if counts[kind])
     text = f"{name} {str(values['phase']).lower()} in {clock_text(took_s)}: "
     if reason in {None, "due"}:
-        text += told or "nothing to do"
+        text += ran or "nothing to do"
     elif reason == "holiday":
         text += f"nothing to do, that day has no session; the last before it is {values['asof']}"
+    elif reason in OUTSIDE:
+        text += f"nothing to do, it is {OUTSIDE[reason]} for {values['asof']}"
+        text += _hours(name, date.fromisoformat(values["asof"]), made)
     else:
-        text += f"nothing to do, {values['asof']} is {reason.replace('_', ' ')}"
+        text += f"nothing to do, {values['asof']} is {reason}"
     if reason in {"done", "too_late"} and name in NIGHTS:
         text += f"\nagain: bft run {name} --asof {values['asof']}"
     if values["phase"] == Phase.SUSPENDED:

@@ -6,7 +6,7 @@ Source: executor specification, section 13.
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -48,7 +48,9 @@ class Evidence:
     `chain` is why the journal's chain is broken, None where it is whole; `undecided` entries
     without a stored decision; `adopted` those taken back from the broker, whose decisions went with
     the state that was lost; `gap_qty` units without a live stop; `old_orders` live longer than
-    a day (stops and targets that rest aside); `known` symbols of the profile, empty: not known.
+    a day (stops and targets that rest aside), `lasting` those of them asked to last (GTC); `known`
+    symbols of the profile, empty: not known; `by_hand` ids of rows that a person placed, who need
+    name no target (decision record 99).
     """
 
     at: datetime
@@ -61,7 +63,9 @@ class Evidence:
     differences: Sequence[str] = ()
     gap_qty: int = 0
     old_orders: Sequence[str] = ()
+    lasting: frozenset[str] = frozenset()
     known: frozenset[str] = frozenset()
+    by_hand: frozenset[str] = frozenset()
     soft_features: Sequence[str] = ()
     mode: str = "paper"
     simulated: bool = False
@@ -88,21 +92,35 @@ def audit(evidence: Evidence) -> Audit:
 
 
 def _fails(e: Evidence) -> Iterator[Check]:
+    yield _fail("trades", not e.trades, f"{len(e.trades)} trades")
+    # a backfill is a word about the past: nobody sized it by its stop, nobody waits for one
+    told = {row["id"] for row in e.trades if row["is_backfill"]} & e.by_hand
     lacking = [str(row["id"]) for row in e.trades if _risk(row) is None]
+    yield _split("risk", "rows without entry or stop", lacking, told)
     unrewarded = [str(row["id"]) for row in e.trades if not row["target_price"]]
+    yield _split("rr", "rows without target", unrewarded, e.by_hand)
     rows: tuple[tuple[str, bool, str], ...] = (
-        ("trades", not e.trades, f"{len(e.trades)} trades"),
-        ("risk", bool(lacking), _listed("rows without entry or stop", lacking)),
-        ("rr", bool(unrewarded), _listed("rows without target", unrewarded)),
         ("journal", e.chain is not None, e.chain or "chain whole"),
         ("decisions", bool(e.undecided), _decisions(e)),
         ("unknown", bool(e.unknown), _listed("orders nobody knows about", e.unknown)),
-        ("book", bool(e.differences), _listed("book against broker", e.differences)),
+        ("book", bool(e.differences), _listed("differences of book and broker", e.differences)),
         ("protection", e.gap_qty > 0, f"{e.gap_qty} units without a live stop"),
-        ("old orders", bool(e.old_orders), _listed("entries open for over a day", e.old_orders)),
     )
-    for name, bad, text in rows:
-        yield Check(level=Level.FAIL if bad else Level.OK, name=name, text=text)
+    for row in rows:
+        yield _fail(*row)
+    old = "entries open for over a day"
+    yield _split("old orders", old, e.old_orders, e.lasting, named="asked to last (GTC)")
+
+
+def _split(
+    name: str, what: str, ids: Sequence[str], excused: Set[str], *, named: str = "by hand"
+) -> Check:
+    """FAIL for rows that must not lack it, WARN where only those do that may."""
+    bad = [one for one in ids if one not in excused]
+    mine = [one for one in ids if one in excused]
+    level = Level.FAIL if bad else Level.WARN if mine else Level.OK
+    text = f"{_listed(what, bad)}; {_listed(named, mine)}" if mine else _listed(what, bad)
+    return Check(level=level, name=name, text=text)
 
 
 def _decisions(e: Evidence) -> str:
@@ -117,11 +135,11 @@ def _warnings(e: Evidence) -> Iterator[Check]:
 
 def _log_warnings(e: Evidence) -> Iterator[Check]:
     back = [row for row in e.trades if row["is_backfill"]]
-    share = len(back) / len(e.trades) if e.trades else 0.0
+    share = _of(back, e.trades)
     yield _warn(
         "backfill",
-        share > MOST_BACKFILL,
-        f"{share:.0%} of rows are backfilled, at most {MOST_BACKFILL:.0%}",
+        share is not None and share > MOST_BACKFILL,
+        _shown(share, f"of rows are backfilled, at most {MOST_BACKFILL:.0%}", "no row"),
     )
     recent = [
         row
@@ -145,36 +163,49 @@ def _log_warnings(e: Evidence) -> Iterator[Check]:
 def _result_warnings(e: Evidence) -> Iterator[Check]:
     closed = [row for row in e.trades if row["exited_at"] is not None]
     labelled = [row for row in closed if row["outcome"] in _LABELLED]
-    share = len(labelled) / len(closed) if closed else 1.0
+    share = _of(labelled, closed)
     yield _warn(
         "labelled",
-        share < LEAST_LABELLED,
-        f"{share:.0%} end at target or stop, at least {LEAST_LABELLED:.0%}",
+        share is not None and share < LEAST_LABELLED,
+        _shown(share, f"end at target or stop, at least {LEAST_LABELLED:.0%}", "no closed trade"),
     )
-    won = [row for row in closed if Decimal(row["pnl_usd"] or 0) > 0]
-    rate = len(won) / len(closed) if closed else None
-    outside = rate is not None and not WIN_LOW <= rate <= WIN_HIGH
-    shown = (
-        "no closed trade"
-        if rate is None
-        else f"{rate:.0%} of {len(closed)} closed won, {_BAND} is usual"
+    rate = _of([row for row in closed if Decimal(row["pnl_usd"] or 0) > 0], closed)
+    yield _warn(
+        "win rate",
+        rate is not None and not WIN_LOW <= rate <= WIN_HIGH,
+        _shown(rate, f"of {len(closed)} closed won, {_BAND} is usual", "no closed trade"),
     )
-    yield _warn("win rate", outside, shown)
     over = [row for row in e.entries if row["ended_at"] is not None]
-    filled = [row for row in over if row["filled_qty"]]
-    part = len(filled) / len(over) if over else 1.0
+    part = _of([row for row in over if row["filled_qty"]], over)
+    usual = f"of {len(over)} entries filled, at least {LEAST_FILLED:.0%}"
     yield _warn(
         "fill rate",
-        part < LEAST_FILLED,
-        f"{part:.0%} of {len(over)} entries filled, at least {LEAST_FILLED:.0%}",
+        part is not None and part < LEAST_FILLED,
+        _shown(part, usual, "no entry has ended"),
     )
+    yield _slippage(e)
+
+
+def _slippage(e: Evidence) -> Check:
     slips = [float(r["slippage_bps"]) for r in e.trades if r["slippage_bps"] is not None]
-    median = statistics.median(slips) if slips else 0.0
-    yield _warn(
-        "slippage",
-        median > MOST_SLIPPAGE_BPS,
-        f"median {median:.1f} bps, at most {MOST_SLIPPAGE_BPS}",
-    )
+    if not slips:
+        return _warn("slippage", False, "none: no fill against a reference price")  # noqa: FBT003
+    median = statistics.median(slips)
+    text = f"median {median:.1f} bps, at most {MOST_SLIPPAGE_BPS}"
+    return _warn("slippage", median > MOST_SLIPPAGE_BPS, text)
+
+
+def _of(part: Sequence[Row], whole: Sequence[Row]) -> float | None:
+    """The share of rows; None of none."""
+    return len(part) / len(whole) if whole else None
+
+
+def _shown(share: float | None, what: str, nothing: str) -> str:
+    return f"none: {nothing}" if share is None else f"{share:.0%} {what}"
+
+
+def _fail(name: str, bad: bool, text: str) -> Check:  # noqa: FBT001  a row of a table
+    return Check(level=Level.FAIL if bad else Level.OK, name=name, text=text)
 
 
 def _warn(name: str, bad: bool, text: str) -> Check:  # noqa: FBT001  a row of a table

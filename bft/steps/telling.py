@@ -17,6 +17,8 @@ TELL_THEMSELVES = frozenset(
     {"run", "status", "why", "execute", "workflow", "chain", "serve", "resume", "resolve"}
 )
 """Verbs that write for people while they work."""
+UNCOUNTED = frozenset({"kill", "close"})
+"""Verbs whose effect is no number of rows."""
 HEAD = frozenset({"verb", "asof", "rows", "skipped", "seconds", "run_id", "cached", "error"})
 
 
@@ -183,57 +185,162 @@ def _audit(line: Json) -> str:
 
 
 def _ledger(line: Json) -> str:
-    if "positions" in line:
-        return _listed("positions", line["positions"], _POSITION, right=("quantity", "cost"))
-    if "trades" in line:
-        return _listed("trades", line["trades"], _TRADE, right=("qty", "in", "out", "net USD"))
-    return _values(line)
+    if "journal_rows" in line:
+        return _verified(line)
+    shown = next((name for name in _BOOK if name in line), None)
+    return _values(line) if shown is None else _listed(shown, line[shown], _BOOK[shown])
 
 
-_POSITION = {
-    "symbol": "symbol",
-    "quantity": "qty",
-    "cost": "average_cost_usd",
-    "account": "account",
-    "since": "opened_at",
+def _verified(line: Json) -> str:
+    """What proves the book, or each row of the tables that tells otherwise."""
+    if not line["journal_rows"]:
+        return "the book is empty: nothing was ever written to its journal"
+    if not line["differences"]:
+        rows = _count(line["journal_rows"], "row")
+        text = f"{rows} of the journal: the chain is whole, and replaying them gives the tables"
+        return "\n".join([wrapped(f"{text} as they are"), f"hash {line['hash']}"])
+    first = [wrapped(f"- {text}") for text in line["differences"]]
+    return "\n".join(["tables that tell otherwise than the journal:", *first])
+
+
+def _contract(row: Json) -> str:
+    """The contract's own name where it has one, as an option has."""
+    own = (row.get("contract") or {}).get("local_symbol") or row["symbol"]
+    return str(own).replace(" ", "")
+
+
+def _signed(name: str) -> Callable[[Json], object]:
+    def value(row: Json) -> object:
+        return row[name] if row["direction"] > 0 else f"-{row[name]}"
+
+    return value
+
+
+Column = str | Callable[[Json], object]
+_BOOK: dict[str, dict[str, Column]] = {
+    "positions": {
+        "symbol": _contract,
+        "quantity": "qty",
+        "cost": "average_cost_usd",
+        "account": "account",
+        "since": "opened_at",
+    },
+    "lots": {
+        "opened": "opened_at",
+        "symbol": "symbol",
+        "qty": _signed("qty"),
+        "open": _signed("open_qty"),
+        "price": "price_usd",
+        "fee": "fee_usd",
+        "account": "account",
+        "closed": "closed_at",
+    },
+    "trades": {
+        "entered": "entered_at",
+        "symbol": "symbol",
+        "side": "side",
+        "qty": "qty",
+        "in": "entry_price",
+        "out": "exit_price",
+        "net USD": "pnl_usd",
+        "outcome": "outcome",
+    },
 }
-_TRADE = {
-    "entered": "entered_at",
-    "symbol": "symbol",
-    "side": "side",
-    "qty": "qty",
-    "in": "entry_price",
-    "out": "exit_price",
-    "net USD": "pnl_usd",
-    "outcome": "outcome",
-}
+"""Rows of the book under short heads; `--json` has every column."""
+_FLUSH = ("quantity", "cost", "qty", "open", "price", "fee", "in", "out", "net USD")
+_CENTS = ("fee", "net USD")
+_SPARE = ("entered", "opened", "account", "outcome")
+"""Columns that give way where a terminal is too narrow."""
 
 
-def _listed(
-    what: str, rows: Sequence[Json], columns: Mapping[str, str], *, right: Sequence[str]
-) -> str:
-    """Rows of the book under short heads; `--json` has every column."""
+def _listed(what: str, rows: Sequence[Json], columns: Mapping[str, Column]) -> str:
     if not rows:
         return f"no {what}"
-    names = columns.values()
-    cells = [
-        [row[name] if name == "account" else _cell(row[name]) for name in names] for row in rows
-    ]
-    return table(tuple(columns), cells, right=right)
+    heads = list(columns)
+    text = _table_of(rows, columns, heads)
+    for spare in _SPARE:
+        if spare in heads and max(map(len, text.splitlines())) > WIDTH:
+            heads.remove(spare)
+            text = _table_of(rows, columns, heads)
+    left = ", ".join(name for name in columns if name not in heads)
+    return f"{text}\nno room for: {left} (--json has all)" if left else text
 
 
-def _cell(value: Any) -> str:
-    """A value in at most 12 characters: days of instants, cents from 10 on, else four places."""
+def _table_of(rows: Sequence[Json], columns: Mapping[str, Column], heads: Sequence[str]) -> str:
+    cells = [[_cell(head, _value(row, columns[head])) for head in heads] for row in rows]
+    return table(heads, cells, right=_FLUSH)
+
+
+def _value(row: Json, column: Column) -> object:
+    return row[column] if isinstance(column, str) else column(row)
+
+
+def _cell(head: str, value: object) -> str:
+    """Days of instants; cents of money that was made or paid, and of prices from 10 on."""
     text = "-" if value is None else str(value)
-    if _NUMBER.fullmatch(text):
+    if head in _FLUSH and _NUMBER.fullmatch(text):
+        if head in _CENTS:
+            return f"{float(text):,.2f}"
         places = 2 if abs(float(text)) >= 10 else 4
         shown = f"{float(text):,.{places}f}"
         return shown.rstrip("0").rstrip(".")
-    return text[:10] if _INSTANT.match(text) else text[:12]
+    return text[:10] if _INSTANT.match(text) else text[:21]
 
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT")
+
+
+def _kill(line: Json) -> str:
+    """Whether orders that open may leave, since when and by whom, and how to open again."""
+    generation, since = line["generation"], ""
+    if line["at"]:
+        since = f", since {line['at'][:10]} {line['at'][11:19]} UTC by {line['by'] or 'a source'}"
+    if not line["latched"]:
+        return wrapped(f"kill switch: open, generation {generation}{since}; it keeps nothing back")
+    why = f": {line['reason']}" if line["reason"] else ""
+    pulled = ", ".join(line["sources"])
+    parts = [f"kill switch: LATCHED, generation {generation} ({pulled}){since}{why}"]
+    parts += [
+        "no entry leaves, those that work are cancelled; "
+        + ("all positions are closed" if line["flatten"] else "stops, targets and exits stay")
+    ]
+    if line["pulled_now"]:
+        parts += [f"still pulled: {line['pulled_now']}; clear that first"]
+    parts += [f"to open again, as admin: bft kill --clear {generation}"]
+    return "\n".join(map(wrapped, parts))
+
+
+def _close(line: Json) -> str:
+    """What would leave, or what was asked to; of a reconciliation what it compared."""
+    simulated = ", simulated" if line["simulated"] else ""
+    head = f"{line['mode']}, account ...{line['account']}{simulated}: "
+    if "reconciliation" in line:
+        return _reconciled(head, line)
+    if not line["dry_run"]:
+        sent = _count(len(line["closing"]), "order") if line["closing"] else "nothing to close"
+        left = f"{_count(line['left'], 'position')} still there" if line["left"] else "done"
+        return wrapped(f"{head}{sent}; {left}")
+    if not line["positions"]:
+        return wrapped(f"{head}a dry run; nothing is held that was meant")
+    rows = [(row["symbol"], row["quantity"]) for row in line["positions"]]
+    shown = table(("symbol", "held"), rows, right=("held",))
+    return f"{head}a dry run, nothing was sent; what is meant:\n{shown}"
+
+
+def _reconciled(head: str, line: Json) -> str:
+    found = line["reconciliation"]
+    differences = found.get("differences") or []
+    compared = f"{_count(found['positions'], 'position')} and {_count(found['orders'], 'order')}"
+    told = _count(len(differences), "difference")
+    parts = [wrapped(f"{head}{compared} compared, {told} of book and broker")]
+    parts += [f"  {d['symbol']}: book {d['book']}, broker {d['broker']}" for d in differences]
+    parts += [wrapped(f"kept: {', '.join(line['day'])}")] if line["day"] else []
+    return "\n".join(parts)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def _foot(line: Json) -> str:
@@ -241,7 +348,9 @@ def _foot(line: Json) -> str:
     day = f" {line['asof']}" if line.get("asof") else ""
     took = ", finished before" if line.get("cached") else f" in {line.get('seconds', 0):.1f} s"
     skipped = _plain(line.get("skipped") or {})
-    text = f"{line['verb']}{day}: {line.get('rows', 0):,} rows{took}"
+    none = line["verb"] in UNCOUNTED or "journal_rows" in line
+    rows = "" if none else f": {_count(line.get('rows', 0), 'row')}"
+    text = f"{line['verb']}{day}{rows}{took}"
     return wrapped(text + ("" if skipped == "none" else f"; skipped: {skipped}"))
 
 
@@ -250,4 +359,6 @@ TELLERS: dict[str, Callable[[Json], str]] = {
     "gate": _gate,
     "audit": _audit,
     "ledger": _ledger,
+    "kill": _kill,
+    "close": _close,
 }

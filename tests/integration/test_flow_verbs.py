@@ -144,6 +144,28 @@ def test_run_works_marks_done_and_the_guard_then_says_so(root: Path) -> None:
     assert f"again: bft run nightly --root {root} --asof 2026-01-05" in err
 
 
+@pytest.mark.parametrize(
+    ("name", "at", "told"),
+    [
+        (
+            "premarket",
+            "2026-01-05T13:00:00Z",
+            "it is too early for 2026-01-02\nit runs 09:00 to 09:27 on 2026-01-05, New York time;"
+            "\nit was 08:00 on 2026-01-05 there\n",
+        ),
+        (
+            "close",
+            "2026-11-27T19:00:00Z",
+            "it is too late for 2026-11-27\nit runs 12:48 to 13:00 on 2026-11-27, a half day, New "
+            "York time;\nit was 14:00 on 2026-11-27 there\n",
+        ),
+    ],
+)
+def test_run_outside_its_hours_names_them(tmp_path: Path, name: str, at: str, told: str) -> None:
+    code, _, err = bft("run", name, "--at", at, "--root", str(tmp_path / "root"))
+    assert (code, err[-len(told) :]) == (0, told)
+
+
 def test_fresh_and_explicit_asof_run_what_is_done(root: Path) -> None:
     at = ("--at", "2026-01-05T23:30:00Z", "--root", str(root), "--json")
     bft("run", *at)

@@ -1,8 +1,11 @@
 """`bft serve executor` as a process: start, orders, SIGTERM, restart, second process, refusals."""
 
+import http.client
+import json
 import secrets
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import time
@@ -53,6 +56,29 @@ def test_signal_latches_the_kill_switch(tmp_path: Path) -> None:
         while not one.ask("GET", "/v1/kill").json()["latched"]:
             assert time.monotonic() < end
         assert one.ask("GET", "/v1/kill").json()["sources"] == ["signal"]
+
+
+def test_request_that_is_no_http_is_refused_as_any_other(tmp_path: Path) -> None:
+    with running(tmp_path / "root") as one:
+        address = httpx.URL(one.url)
+        for head, why in (
+            (b"GET /v1/health HTTP/1.1\r\nHost: x\r\nIdempotency-Key: a\x01b", "header value"),
+            (b"GET /\x01 HTTP/1.1\r\nHost: x", "url"),
+        ):
+            with socket.create_connection((address.host, address.port or 0), timeout=10) as line:
+                line.sendall(head + b"\r\n\r\n")
+                answer = http.client.HTTPResponse(line)
+                answer.begin()
+                told = json.loads(answer.read())
+                assert line.recv(1) == b""
+            assert (answer.status, answer.headers["content-type"]) == (400, "application/json")
+            assert told.pop("request_id") == answer.headers["x-request-id"]
+            message = told.pop("message")
+            assert message.startswith("the request cannot be read: Invalid ")
+            assert why in message
+            empty = {"rule": None, "details": None, "decision": None}
+            assert told == {"error": "validation", **empty}
+        assert httpx.get(f"{one.url}/v1/health").status_code == 200
 
 
 class Start(Protocol):

@@ -39,6 +39,7 @@ from bft.services.executor.api.app import build, build_health
 from bft.services.executor.api.auth import Keyring
 from bft.services.executor.api.health import PROBE_S, TICK_S, probe
 from bft.services.executor.api.service import About, Service
+from bft.services.executor.api.unreadable import HttpProtocol
 from bft.services.executor.chain_night import ChainNight
 from bft.services.executor.clocks import ShiftedClock, clock_for
 from bft.services.executor.executor import LEASE_TTL_S, Executor
@@ -250,6 +251,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=HttpProtocol,
                 log_config=None,
                 access_log=False,
                 lifespan="off",

@@ -8,7 +8,7 @@ import pytest
 from bft.domain import sessions
 from bft.domain.errors import ConfigError, UsageError
 from bft.domain.sessions import NEW_YORK
-from bft.flow.due import days_to_fill, judge
+from bft.flow.due import days_to_fill, judge, window
 
 FIRST, LAST = date(2020, 1, 1), date(2035, 12, 31)
 
@@ -63,6 +63,22 @@ def test_guard_judges_by_the_calendar(
     workflow: str, when: str, wanted: tuple[bool, str, str]
 ) -> None:
     assert verdict(workflow, when) == wanted
+
+
+@pytest.mark.parametrize(
+    ("workflow", "asof", "words"),
+    [
+        ("nightly", "2026-01-02", "from the close of 2026-01-02 to 08:45 of 2026-01-05"),
+        ("retrain", "2026-01-02", "from the close of 2026-01-02 on"),
+        ("premarket", "2026-01-02", "09:00 to 09:27 on 2026-01-05"),
+        ("market-hours", "2026-01-02", "09:35 to 15:52 on 2026-01-05"),
+        ("market-hours", "2026-11-25", "09:35 to 12:52 on 2026-11-27, a half day"),
+        ("close", "2026-01-05", "15:48 to 16:00 on 2026-01-05"),
+        ("close", "2026-11-27", "12:48 to 13:00 on 2026-11-27, a half day"),
+    ],
+)
+def test_hours_in_words_are_those_the_guard_keeps(workflow: str, asof: str, words: str) -> None:
+    assert window(workflow, date.fromisoformat(asof)) == words
 
 
 @pytest.mark.parametrize("workflow", ["nightly", "retrain", "premarket", "market-hours", "close"])

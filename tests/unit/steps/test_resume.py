@@ -108,6 +108,29 @@ def test_status_drops_alerts_whose_cause_was_ended() -> None:
     assert shown(lossy) == ["DayLossHalt", "QuoteStale"]
 
 
+@pytest.mark.parametrize(
+    ("now", "shown"),
+    [
+        ("2026-01-05T14:51:00+00:00", ["AuthFailures", "UnknownOrder", "BrokerErrors"]),
+        ("2026-01-05T14:51:01+00:00", ["UnknownOrder"]),
+        ("2026-01-04T14:00:00+00:00", ["AuthFailures", "UnknownOrder", "BrokerErrors"]),
+    ],
+    ids=["15 min", "later", "a clock set back"],
+)
+def test_status_drops_alerts_that_are_not_told_again(now: str, shown: list[str]) -> None:
+    """They were told at 14:36; what is told once stays until its cause is ended."""
+
+    class Later(Api):
+        told = ("AuthFailures", "UnknownOrder", "BrokerErrors")
+
+        def ask(self, method: str, path: str, **more: Any) -> Reply:
+            found = super().ask(method, path, **more)
+            return Reply(status=200, body=found.body | {"now": now})
+
+    alerts = executor.standing(Later(), "s3://other")["alerts"]
+    assert [alert["name"] for alert in alerts] == shown
+
+
 def test_advice_names_the_root_where_the_call_did(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

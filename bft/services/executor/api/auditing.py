@@ -3,6 +3,7 @@
 Source: executor specification, section 13.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from bft.domain.errors import DataError
-from bft.domain.orders import IntentState, Leg
+from bft.domain.orders import IntentState, Leg, TimeInForce
 from bft.ledger import audit as report
 from bft.ledger.export import trade_row, trades_csv
 from bft.services.executor.adoption import adopted
@@ -20,6 +21,7 @@ from bft.services.executor.api.auth import Reads
 from bft.services.executor.api.documents import errors
 from bft.services.executor.api.problems import unknown
 from bft.services.executor.api.service import Service, service_of
+from bft.services.executor.closing import NOBODY
 from bft.services.executor.protection import unprotected_qty
 
 router = APIRouter(tags=["audit"])
@@ -206,6 +208,9 @@ async def evidence(service: Service) -> report.Evidence:
     live = list(desk.state.live_intents())
     held = {p.con_id: int(p.qty) for p in desk.state.positions.values()}
     last = service.executor.reconciler.last or {}
+    old = [
+        i for i in live if i.leg is Leg.ENTRY and i.created_at and service.now - i.created_at > OLD
+    ]
     return report.Evidence(
         at=service.now,
         trades=trades,
@@ -219,14 +224,23 @@ async def evidence(service: Service) -> report.Evidence:
             for d in last.get("differences", ())
         ],
         gap_qty=unprotected_qty(held, live),
-        old_orders=[
-            i.intent_id
-            for i in live
-            if i.leg is Leg.ENTRY and i.created_at and service.now - i.created_at > OLD
-        ],
+        old_orders=[i.intent_id for i in old],
+        lasting=frozenset(i.intent_id for i in old if i.time_in_force is TimeInForce.GTC),
         known=desk.reference.universe,
+        by_hand=await _by_hand(service, trades),
         mode=desk.route.mode,
         simulated=desk.broker.simulated,
+    )
+
+
+async def _by_hand(service: Service, trades: Sequence[dict[str, Any]]) -> frozenset[str]:
+    """Of rows without stop or target those no strategy decided: none is named, or an order came."""
+    bare = [row for row in trades if not (row["stop_price"] and row["target_price"])]
+    named = {row["signal_id"] for row in bare if row["strategy_id"] != NOBODY}
+    told = await service.rows("signals", where={"signal_id": named}) if named else []
+    placed = {row["signal_id"] for row in told if not row["body"]["is_signal"]}
+    return frozenset(
+        str(row["id"]) for row in bare if row["strategy_id"] == NOBODY or row["signal_id"] in placed
     )
 
 

@@ -114,8 +114,8 @@ class Keyring:
             except jwt.InvalidSignatureError:
                 continue
             except (jwt.PyJWTError, ValueError, TypeError) as error:
-                raise denied(str(error)[:120] or type(error).__name__) from error
-        raise denied("signature of another secret")
+                raise denied(_why(error)) from error
+        raise denied("it is signed with another secret than this server's (BFT_JWT_SECRET_FILE)")
 
     @staticmethod
     def _decoded(token: str, secret: str) -> dict[str, Any]:
@@ -129,6 +129,24 @@ class Keyring:
             options={"require": list(REQUIRED)},
         )
         return found
+
+
+_WHYS: tuple[tuple[type[Exception], str], ...] = (
+    (jwt.ExpiredSignatureError, "it has expired"),
+    (jwt.ImmatureSignatureError, "it is not valid yet by this machine's clock"),
+    (jwt.InvalidAudienceError, "it was made for another service"),
+    (jwt.InvalidIssuerError, "it was made by another service"),
+    (jwt.InvalidAlgorithmError, "it is not signed with HS256"),
+    (jwt.DecodeError, "it is no token: not the three parts that bft token prints; was it cut?"),
+)
+
+
+def _why(error: Exception) -> str:
+    """What is wrong with a token, in words of ours: the library's may quote what it holds."""
+    if isinstance(error, jwt.MissingRequiredClaimError):
+        return f"it lacks the claim {error.claim}"
+    told = (text for kind, text in _WHYS if isinstance(error, kind))
+    return next(told, "its claims have another form")
 
 
 def denied(why: str) -> Problem:

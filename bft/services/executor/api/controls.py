@@ -211,7 +211,8 @@ async def post_close(request: Request, subject: Trades, mode: Mode = None) -> JS
     """Have positions leave and cancel entries that still work; again doubles nothing.
 
     With `quantity` so many units leave, oldest entries first; the rest stays under its stop and
-    target, and entries go on. The same again within 10 s is refused, later it is more of them.
+    target, and entries go on. More than is held closes all (`bft close --qty` refuses that). The
+    same again within 10 s is refused, later it is more of them.
     """
     service = service_of(request)
     check_mode(service, mode)

@@ -41,8 +41,9 @@ class Ready(BaseModel):
 class Health(BaseModel):
     """A summary for people.
 
-    `note` says from when entries may leave that may not yet; `market_opens` is null while the
-    market is open; `root` tells one root from another, not where it lies.
+    `now` is the executor's own clock, which `--clock` may set; `note` says from when entries may
+    leave that may not yet; `market_opens` is null while the market is open; `root` tells one root
+    from another, not where it lies.
     """
 
     status: str
@@ -50,6 +51,7 @@ class Health(BaseModel):
     version: str
     environment: str
     timezone: str
+    now: datetime
     mode: str
     account: str
     simulated: bool
@@ -121,6 +123,7 @@ def summary(service: Service) -> dict[str, Any]:
         "version": about.version,
         "environment": about.environment,
         "timezone": about.timezone,
+        "now": service.now.isoformat(),
         "mode": desk.route.mode,
         "account": desk.account[-3:],
         "simulated": desk.broker.simulated,

@@ -55,10 +55,19 @@ def strict_json(raw: bytes) -> Any:
             raw, parse_float=Decimal, parse_constant=_no_number, object_pairs_hook=_pairs
         )
     except (ValueError, RecursionError) as error:
-        text = f"the body is no JSON: {str(error)[:200]}"
-        raise Problem(415, Reason.VALIDATION, text) from error
+        raise Problem(415, Reason.VALIDATION, f"the body is no JSON: {_why(error)}") from error
     _check_text(value)
     return value
+
+
+def _why(error: Exception) -> str:
+    """Where the text stops to be JSON."""
+    if isinstance(error, json.JSONDecodeError):
+        if not error.doc.strip():
+            return "it is empty"
+        place = f"line {error.lineno}, column {error.colno}"
+        return f"{error.msg} at {place}; names and text stand in double quotes"
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)[:200]
 
 
 def validated(model: type[M], value: Any) -> M:
@@ -71,11 +80,22 @@ def validated(model: type[M], value: Any) -> M:
         return model.model_validate(value)
     except ValidationError as error:
         wrong = [
-            {"field": ".".join(map(str, item["loc"])), "message": said(item["msg"])}
+            {
+                "field": ".".join(map(str, item["loc"])),
+                "message": _SAID.get(item["type"]) or said(item["msg"]),
+            }
             for item in error.errors(include_url=False, include_context=False, include_input=False)
         ]
         first = wrong[0]
         raise shape(f"{first['field'] or 'body'}: {first['message']}", details=wrong) from error
+
+
+_SAID = {
+    "model_type": "a JSON object, as {...}",
+    "extra_forbidden": "no such field; docs/api.md lists those there are",
+    "missing": "must be there",
+}
+"""Words of ours for a kind of error whose library text names classes or leaves what to do open."""
 
 
 def said(message: str) -> str:

@@ -99,7 +99,11 @@ async def post_order(
     key: Key = None,
     mode: Mode = None,
 ) -> JSONResponse:
-    """Place an order; risk decides, and denies what it would have to shrink."""
+    """Place an order; risk decides, and denies what it would have to shrink.
+
+    The other side of what is held closes it, with more than is held all of it. Without a key an
+    equal body buys again after 10 s. Fields, refusals, keys: docs/orders.md.
+    """
     service_of(request).writes.count(subject.name)
     sent = strict_json(await read_body(request))
     body = validated(WholeOrderBody, sent)

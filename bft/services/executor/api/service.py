@@ -25,7 +25,7 @@ from bft.services.executor.desk import Desk
 from bft.services.executor.executor import Executor
 from bft.services.executor.writer import Offload, inline
 
-FAILURES, FAILURES_S = 10, 600.0
+FAILURES, FAILURES_S = 10, 300.0
 DETAIL_CHARS = 500  # of a refused body; its sender is told all
 STORED_S = 1.0  # closing is told of before it is stored, where the book takes longer
 
@@ -107,7 +107,7 @@ class Service:
         if len(self.failures) <= FAILURES * 10:  # a flood must not fill the journal
             self.desk.note(entries.auth_failure(self.now, subject=name, reason=why, remote=remote))
         if len(self.failures) >= FAILURES:
-            text = f"{len(self.failures)} refused tokens in 10 min, the last from {remote}"
+            text = f"{len(self.failures)} refused tokens in 5 min, the last from {remote}"
             self.desk.alert("AuthFailures", remote, text)
 
     def turned_away(self, problem: Problem, *, subject: str, user_agent: str) -> str:

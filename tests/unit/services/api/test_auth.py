@@ -167,3 +167,24 @@ def test_too_many_writes_a_second_are_refused_but_never_a_kill(tmp_path: Path) -
         assert (await api.ask("POST", "/v1/tick", {})).status_code == 422
 
     armed(tmp_path, then)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("abc", "it is no token: not the three parts that bft token prints; was it cut?"),
+        ("a.b.c", "it is no token: not the three parts that bft token prints; was it cut?"),
+        (issued(claims(exp=-31), SECRET), "it has expired"),
+        (issued(claims(aud="others"), SECRET), "it was made for another service"),
+        (issued(claims(sub=None), SECRET), "it lacks the claim sub"),
+        (
+            issued(claims(), SECRET[::-1]),
+            "it is signed with another secret than this server's (BFT_JWT_SECRET_FILE)",
+        ),
+    ],
+    ids=["word", "dots", "expired", "audience", "claim", "secret"],
+)
+def test_refused_token_is_told_why_in_words(text: str, why: str) -> None:
+    with pytest.raises(Problem) as caught:
+        Keyring([SECRET]).subject(text)
+    assert caught.value.message == f"token refused: {why}"

@@ -109,6 +109,30 @@ def test_bad_body_is_refused(tmp_path: Path) -> None:
     armed(tmp_path, then)
 
 
+SENTENCES = [
+    (b"", "the body is no JSON: it is empty"),
+    (
+        b'{"symbol": "AAPL",\n side: 1}',
+        "the body is no JSON: Expecting property name enclosed in double quotes at line 2, "
+        "column 2; names and text stand in double quotes",
+    ),
+    (b'{"symbol": "\xff"}', "the body is no JSON: it is not UTF-8"),
+    (b"[]", "body: a JSON object, as {...}"),
+    (b'{"symbol": "AAPL", "side": "BUY", "count": 1}', "count: no such field; docs/api.md"),
+    (b'{"side": "BUY"}', "symbol: must be there"),
+]
+
+
+def test_bad_body_is_told_what_is_wrong_with_it(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        json_kind = {"content-type": "application/json"}
+        for raw, text in SENTENCES:
+            made = await api.ask("POST", "/v1/orders", content=raw, headers=json_kind)
+            assert made.json()["message"].startswith(text), made.text
+
+    armed(tmp_path, then)
+
+
 def test_what_is_refused_unread_is_on_record(tmp_path: Path) -> None:
     async def then(api: Api) -> None:
         made = [
