@@ -81,6 +81,9 @@ BLOCKS: list[tuple[int, dict[str, Any], dict[str, Any]]] = [
     (8, {"ref_price_usd": NAN}, {}),
     (8, {"stop_price_usd": D(50)}, {}),
     (8, {"stop_price_usd": D(51)}, {}),
+    # a fill is allowed up to there, but the market is below the stop: it would sell at once
+    (8, MARKET | {"stop_price_usd": D("50.10")}, {}),
+    (8, {"limit_price_usd": D("50.90"), "stop_price_usd": D("50.50")}, {}),
     (8, {"target_price_usd": D(50)}, {}),
     (8, {"target_price_usd": D(49)}, {}),
     (8, {"exits": ExitPolicy(stop_frac=float("nan"))}, {}),
@@ -187,6 +190,11 @@ PASSES: list[tuple[int, dict[str, Any], dict[str, Any]]] = [
     (4, {}, {"fences__halts": (Halt(scope="strategy", key="low_bounce"),)}),
     (4, {}, {"fences__unknown_symbols": ("MSFT",)}),
     (8, {"exits": None}, {}),  # 2 x ATR
+    (
+        8,
+        {"limit_price_usd": D("49.60"), "stop_price_usd": D("49.50")},
+        {},
+    ),  # below the market
     (8, {"limit_price_usd": D("50.001")}, {}),  # a signal's price is rounded
     (10, {}, {"skews_s": (2.0, 2.1, 2.1)}),
     (10, {}, {"skews_s": (2.1, 2.1)}),
