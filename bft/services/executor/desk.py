@@ -24,6 +24,7 @@ from bft.ports import Broker, Claim, Clock, Page
 from bft.risk.profiles import Profile
 from bft.services.executor.alerts import Alert, Severity, Throttle
 from bft.services.executor.clocks import Skew
+from bft.services.executor.contracts import name_of
 from bft.services.executor.live_lock import Route, lock_problem
 from bft.services.executor.marker import SendMarker
 from bft.services.executor.reference import Reference
@@ -238,6 +239,7 @@ class Desk:
             ("profile", self.profile.name),
             ("strategy", intent.strategy_id),
             ("symbol", intent.contract.symbol),
+            ("symbol", name_of(intent.contract)),
         }
         held = (h for h in self.state.active_halts(self.now) if (h.scope, h.key) in places)
         found = next(held, None)

@@ -1,15 +1,20 @@
 """What the desk notes: memory and book hold the same, or the process ends."""
 
 from collections.abc import Awaitable, Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
-from executors import World, armed
+from books import AT, intent
+from desk_cases import case
+from executors import World, armed, usd
 from virtual_time import run
 
 from bft.domain.errors import DataError, RefusedError
 from bft.domain.journal import Entry
+from bft.domain.orders import Contract
 from bft.ledger import entries
+from bft.ledger.records import Halt
 
 
 def told(world: World, name: str) -> Entry:
@@ -76,3 +81,29 @@ def test_what_does_not_fit_at_all_is_refused_and_the_process_goes_on(tmp_path: P
         assert not world.executor.ended.done()
 
     play(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("key", "fenced"), [("AAPL", True), ("AAPL260116C00200000", True), ("MSFT", False)]
+)
+def test_fence_holds_for_a_contract_by_its_own_name_and_its_root(key: str, *, fenced: bool) -> None:
+    """An admin halts an option, or all on its share, while an order for it is committed."""
+    call = Contract(
+        con_id=8,
+        symbol="AAPL",
+        sec_type="OPT",
+        expiry=date(2026, 1, 16),
+        strike_usd=usd(200),
+        right="C",
+    )
+    halt = Halt(
+        halt_id="h",
+        scope="symbol",
+        key=key,
+        rule="manual",
+        reason="news",
+        set_by="ada",
+        set_at=AT,
+    )
+    desk = case(entries.halt(halt)).desk
+    assert bool(desk.halted(intent(contract=call))) is fenced
