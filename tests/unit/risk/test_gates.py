@@ -33,6 +33,7 @@ GATED = {"profile__require_model_gate": True}
 DIGEST = {"set_digest": "d" * 64}
 INTRADAY = {"close_decided": False, "decided_at": AT - timedelta(seconds=60)}
 MARKET = {"order_type": OrderType.MARKET, "limit_price_usd": None}
+AT_MARKET = MARKET | {"is_signal": False, "qty": 10}  # no collar makes a limit of it
 
 
 def decided(orders: dict[str, Any], contexts: dict[str, Any]) -> Decision:
@@ -86,6 +87,7 @@ BLOCKS: list[tuple[int, dict[str, Any], dict[str, Any]]] = [
     (8, {"limit_price_usd": D("50.90"), "stop_price_usd": D("50.50")}, {}),
     (8, {"target_price_usd": D(50)}, {}),
     (8, {"target_price_usd": D(49)}, {}),
+    (8, AT_MARKET | {"target_price_usd": D("50.00")}, {}),  # half way between bid and ask
     (8, {"exits": ExitPolicy(stop_frac=float("nan"))}, {}),
     (8, {"exits": ExitPolicy(stop_frac=1.0)}, {}),
     (8, {"exits": ExitPolicy(activation_frac=float("inf"))}, {}),
@@ -189,6 +191,7 @@ PASSES: list[tuple[int, dict[str, Any], dict[str, Any]]] = [
     (4, {}, {"fences__halts": (Halt(scope="symbol", key="MSFT"),)}),
     (4, {}, {"fences__halts": (Halt(scope="strategy", key="low_bounce"),)}),
     (4, {}, {"fences__unknown_symbols": ("MSFT",)}),
+    (8, AT_MARKET | {"target_price_usd": D("50.10")}, {}),  # though 51 is allowed for
     (8, {"exits": None}, {}),  # 2 x ATR
     (
         8,
