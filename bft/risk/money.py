@@ -6,6 +6,7 @@ Source: executor specification, section 4; options: strategies specification, se
 from collections.abc import Iterator
 from decimal import Decimal
 
+from bft.domain.encoding import money_text as shown
 from bft.domain.orders import OrderType
 from bft.domain.trading import Instrument
 from bft.risk import options
@@ -156,8 +157,9 @@ def _too_risky(case: Case) -> str:
         return "risk leaves none"
     unit = "share" if case.order.instrument is Instrument.STOCK else "contract"
     risks, may = distance * multiplier, risk_usd_of(case.base_usd, terms)
-    if not may and case.context.option is not None:
-        return f"VIX at {case.context.option.vix} leaves none"
+    vix = case.context.option.vix if case.context.option else None
+    if not may and vix is not None:
+        return f"VIX at {shown(vix)} leaves none"
     note = f"1 {unit} risks {risks:.2f} USD, a trade may risk {may:.2f}"
     if case.limit is None and case.order.order_type is OrderType.MARKET:
         note += f"; a fill at {case.price:.2f}, 0.5 % from the touch, is allowed for: give a limit"

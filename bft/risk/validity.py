@@ -142,14 +142,12 @@ def _off_tick(order: OrderRequest, tick: Decimal) -> str:
 
 
 def _wrong_side(case: Case) -> str:
-    """A stop between the market and a worse fill allowed would sell at once what the order buys."""
     order, price, sign = case.order, case.price, case.order.side.sign
     if order.instrument.is_option or price is None:
         return ""  # levels of options lie on the underlying
     stop = case.stop if case.stop is not None else order.stop_price_usd
-    nearest = min(price, case.planned or price, key=lambda usd: sign * usd)
-    if stop is not None and sign * (nearest - stop) <= 0:
-        return f"stop {shown(stop)} is not on the losing side of {shown(nearest)}"
+    if stop is not None and sign * (price - stop) <= 0:
+        return f"stop {shown(stop)} is not on the losing side of {shown(price)}"
     target, entry = order.target_price_usd, price
     if order.limit_price_usd is None or order.order_type is OrderType.STOP:
         entry = case.planned or price  # how much worse a fill may be nobody named

@@ -82,9 +82,6 @@ BLOCKS: list[tuple[int, dict[str, Any], dict[str, Any]]] = [
     (8, {"ref_price_usd": NAN}, {}),
     (8, {"stop_price_usd": D(50)}, {}),
     (8, {"stop_price_usd": D(51)}, {}),
-    # a fill is allowed up to there, but the market is below the stop: it would sell at once
-    (8, MARKET | {"stop_price_usd": D("50.10")}, {}),
-    (8, {"limit_price_usd": D("50.90"), "stop_price_usd": D("50.50")}, {}),
     (8, {"target_price_usd": D(50)}, {}),
     (8, {"target_price_usd": D(49)}, {}),
     (8, AT_MARKET | {"target_price_usd": D("50.00")}, {}),  # half way between bid and ask
@@ -117,6 +114,9 @@ BLOCKS: list[tuple[int, dict[str, Any], dict[str, Any]]] = [
     (12, {}, {"quote": quoted(STOCK, "49.99", "50.01", frozen=True)}),
     (12, {}, {"quote": quoted(STOCK, "49.99", "50.01", delayed=True)}),
     (12, {}, {"symbol__last_close_usd": D("30")}),  # 50 / 30 - 1 = 67 %
+    # a fill is allowed up to there, but the market is below the stop: it would sell at once
+    (13, AT_MARKET | {"stop_price_usd": D("50.10")}, {}),
+    (13, {"limit_price_usd": D("50.90"), "stop_price_usd": D("50.50")}, {}),
     (13, {"limit_price_usd": D("51.01"), "is_signal": False, "qty": 1}, {}),  # mid 50.00, 2 %
     (14, {}, {"quote": quoted(STOCK, "49.70", "50.30")}),  # 0.60 / 50.00 = 1.2 %
     (14, {}, {"symbol__adv_20": D(499_999)}),
