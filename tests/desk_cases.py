@@ -53,10 +53,14 @@ class FakeBroker:
     quotes: dict[int, Quote] = field(default_factory=dict)
     placed: list[PlacedOrder] = field(default_factory=list)
     cancelled: list[int] = field(default_factory=list)
+    watched: list[Contract] = field(default_factory=list)
     next_id: int = 100
 
     def quote(self, contract: Contract) -> Quote | None:
         return self.quotes.get(contract.con_id)
+
+    def watch(self, contract: Contract) -> None:
+        self.watched.append(contract)
 
     def account_values(self) -> AccountValues | None:
         return self.values
@@ -91,6 +95,10 @@ class FakeWriter:
         self.joined.append(joins)
         self.pages.append(page)
         return Durable()
+
+    def end(self, error: Exception) -> None:
+        """Nothing more is written; here a test has gone wrong."""
+        raise error
 
 
 class Durable:

@@ -175,23 +175,30 @@ class Quote:
     @property
     def mid_usd(self) -> Decimal | None:
         """Half way between bid and ask, where both are above zero and not crossed."""
-        if self.bid_usd is None or self.ask_usd is None:
-            return None
-        sound = Decimal(0) < self.bid_usd <= self.ask_usd
-        return (self.bid_usd + self.ask_usd) / 2 if sound else None
+        bid, ask = _side(self.bid_usd), _side(self.ask_usd)
+        return None if bid is None or ask is None or bid > ask else (bid + ask) / 2
 
     @property
     def mark_usd(self) -> Decimal | None:
         """What a unit is worth: the mid, of a touch too wide to read the last trade inside it.
 
-        Without a mid it is the last trade.
+        Of one side alone the last trade, at that side where it was beyond: nobody bids what was
+        paid before a fall. Without a side the last trade; of a crossed touch nothing.
         """
-        mid, bid, ask, last = self.mid_usd, self.bid_usd, self.ask_usd, self.last_usd
-        traded = last if last is not None and last.is_finite() and last > 0 else None
-        if mid is None or bid is None or ask is None:
-            return traded
-        wide = ask - bid > WIDE_FRAC * mid
-        return min(max(traded, bid), ask) if wide and traded is not None else mid
+        bid, ask, traded = _side(self.bid_usd), _side(self.ask_usd), _side(self.last_usd)
+        if bid is not None and ask is not None:
+            mid = self.mid_usd
+            wide = mid is not None and ask - bid > WIDE_FRAC * mid
+            return min(max(traded, bid), ask) if wide and traded is not None else mid
+        if traded is None:
+            return None
+        return max(traded, bid or traded) if ask is None else min(traded, ask)
+
+
+def _side(price_usd: Decimal | None) -> Decimal | None:
+    """A price above zero, or none."""
+    sound = price_usd is not None and price_usd.is_finite() and price_usd > 0
+    return price_usd if sound else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

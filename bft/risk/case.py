@@ -36,9 +36,10 @@ ACCOUNT_AGE = timedelta(seconds=60)
 class Case:
     """Figures of one decision in USD; None is unknown.
 
-    `price` is what an entry is reckoned to cost at worst, `stop` the level that would be sent with
-    it (reckoned from the market: ADR 0081), `unit_usd` one unit's notional, `cost_usd` what one
-    takes of available funds, `distance_usd` from price to stop, `base_usd` the capital base.
+    `price` is what an entry is reckoned to cost at worst, `planned` what is expected, `stop` the
+    level that would be sent with it (reckoned from `planned`: ADR 0081), `unit_usd` one unit's
+    notional, `cost_usd` what one takes of available funds, `distance_usd` from price to stop,
+    `base_usd` the capital base.
     `qty` is what would be sent: a signal is cut, an order stays as it is.
     """
 
@@ -52,6 +53,7 @@ class Case:
     multiplier: Decimal | None
     limit: Decimal | None
     price: Decimal | None
+    planned: Decimal | None
     stop: Decimal | None
     exposure: Exposure | None
     equity_usd: Decimal | None
@@ -114,6 +116,7 @@ def case_of(order: OrderRequest, context: Context) -> Case:
         multiplier=positive(contract.multiplier) if contract is not None else None,
         limit=limit,
         price=price,
+        planned=planned,
         stop=None if price is None or planned is None else stop_level(order, planned, atr, tick),
         exposure=exposure_of(order, context),
         equity_usd=equity,

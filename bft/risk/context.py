@@ -148,7 +148,8 @@ class BookFacts:
     `orders_today` every opening order sent, `orders_1s` and `orders_60s` those of the last second
     and minute without this one. `realised_usd` is net of fees,
     also of those paid today for what is still open. `loss_streak` counts since the last
-    halt for a streak ended. `peak_equity_usd` is of 20 sessions.
+    halt for a streak ended. `peak_equity_usd` is of 20 sessions. `unpriced` tells in words of which
+    positions no price of now is known: `unrealised_change_usd` is then None.
     """
 
     positions: tuple[Holding, ...] | None
@@ -165,6 +166,7 @@ class BookFacts:
     day_start_equity_usd: Decimal | None
     peak_equity_usd: Decimal | None
     loss_streak: int | None
+    unpriced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

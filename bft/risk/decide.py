@@ -23,7 +23,7 @@ _ARITHMETIC = Arithmetic(prec=28)
 class Rule:
     """A rule with what its block answers. `transient`: the signal may be tried again.
 
-    `latches`: a block (not a missing input) sets a halt.
+    `latches`: a block sets a halt; a missing input does not, and is transient.
     """
 
     number: int
@@ -113,6 +113,11 @@ def _halts(results: tuple[RuleResult, ...]) -> tuple[Reason, ...]:
     )
 
 
+def _transient(rule: Rule, results: tuple[RuleResult, ...]) -> bool:
+    missing = results[rule.number - 1].verdict is Verdict.MISSING
+    return rule.transient or (rule.latches and missing)
+
+
 def _result(rule: Rule, case: Case) -> RuleResult:
     finding = rule.check(case)
     return _SILENT[rule.number] if finding is PASSED else _told(rule, finding)
@@ -144,7 +149,7 @@ def _decision(case: Case, results: tuple[RuleResult, ...]) -> Decision:
         rules=results,
         reason=None if rule is None else rule.reason,
         http_code=ACCEPTED if rule is None else rule.code,
-        transient=rule is not None and rule.transient,
+        transient=rule is not None and _transient(rule, results),
         latches=first is not None and bool(_halts(results)),
         detail="" if first is None else first.note,
         stop_price_usd=case.stop,

@@ -24,15 +24,28 @@ def price_collar(case: Case) -> Finding:
 
     A signal with a reference is measured by it, and its own limit by the reference; without a
     limit to protect it, on both sides. Before the open the last close of gold stands for the mid.
+    And a stop between the market and the worst fill allowed: it would leave at once.
     """
     collar = case.profile.collar_frac
     if case.anchor is None:
         return missing("last close" if case.pre_open else "mid", collar)
     distances = list(_distances(case, case.anchor))
-    if not distances:
-        return passed("no price to hold against the market")
-    away, note = max(distances)
-    return judged(away <= collar, away, collar, note)
+    away, note = max(distances, default=(None, "no price to hold against the market"))
+    if away is not None and away > collar:
+        return blocked(note, away, collar)
+    told = passed(note) if away is None else passed("", away, collar)
+    return _beyond_market(case) or told
+
+
+def _beyond_market(case: Case) -> Finding | None:
+    """Denies a stop on the market's other side; of options levels lie on the underlying."""
+    stop, planned = case.stop, case.planned
+    if stop is None or planned is None or case.order.instrument.is_option:
+        return None
+    if case.order.side.sign * (planned - stop) > 0:
+        return None
+    note = f"stop {shown(stop)} lies beyond the market at {shown(planned)}: it would act at once"
+    return blocked(note, stop, planned)
 
 
 def liquidity(case: Case) -> Finding:

@@ -6,12 +6,23 @@ Source: executor specification, section 4; options: strategies specification, se
 from collections.abc import Iterator
 from decimal import Decimal
 
+from bft.domain.encoding import money_text as shown
+from bft.domain.orders import OrderType
+from bft.domain.trading import Instrument
 from bft.risk import options
-from bft.risk.case import CASH_FRAC, Case, open_risk_cap_usd, option_cap, spendable_usd
+from bft.risk.case import (
+    CASH_FRAC,
+    Case,
+    open_risk_cap_usd,
+    option_cap,
+    spendable_usd,
+    terms_of,
+)
 from bft.risk.context import OptionFacts
 from bft.risk.exposure import Exposure
 from bft.risk.finding import PASSED, Finding, blocked, judged, missing, passed
 from bft.risk.numbers import number, positive
+from bft.risk.sizing import risk_usd_of
 
 MARGIN_FRAC = Decimal("0.90")
 LIVE = "live"
@@ -37,7 +48,7 @@ def sized(case: Case) -> Finding:
     if qty < 1:
         cap = case.sized.cap or "risk"
         worth = wanted >= 1 and wanted * case.unit_usd >= least
-        note = f"{cap} leaves none of {wanted}"
+        note = f"{cap} leaves none of {wanted}" if wanted else _too_risky(case)
         return (passed if worth and cap in _capped_elsewhere(case) else blocked)(note, qty, 1)
     return judged(case.notional_usd >= least, case.notional_usd, least, "below the minimum order")
 
@@ -137,6 +148,22 @@ def margin(case: Case) -> Finding:
         return missing("what-if margin or equity with loan")
     cap = equity * MARGIN_FRAC
     return judged(after <= cap, after, cap, "initial margin above 90 % of equity with loan")
+
+
+def _too_risky(case: Case) -> str:
+    """What one unit risks and what a trade may, where that leaves none; a market order's margin."""
+    terms, distance, multiplier = terms_of(case), case.distance_usd, case.multiplier
+    if terms is None or case.base_usd is None or distance is None or multiplier is None:
+        return "risk leaves none"
+    unit = "share" if case.order.instrument is Instrument.STOCK else "contract"
+    risks, may = distance * multiplier, risk_usd_of(case.base_usd, terms)
+    vix = case.context.option.vix if case.context.option else None
+    if not may and vix is not None:
+        return f"VIX at {shown(vix)} leaves none"
+    note = f"1 {unit} risks {risks:.2f} USD, a trade may risk {may:.2f}"
+    if case.limit is None and case.order.order_type is OrderType.MARKET:
+        note += f"; a fill at {case.price:.2f}, 0.5 % from the touch, is allowed for: give a limit"
+    return note
 
 
 def _not_sized(case: Case) -> str:

@@ -135,7 +135,7 @@ def _further_caps(setup: Setup, account: Account, terms: Terms) -> Iterator[tupl
 def _wanted(setup: Setup, equity: Decimal, terms: Terms) -> Decimal:
     unit = setup.ref_price_usd * setup.multiplier
     if terms.mode is Sizing.RISK:
-        return _risk_usd(equity, terms) / (setup.stop_distance_usd * setup.multiplier)
+        return risk_usd_of(equity, terms) / (setup.stop_distance_usd * setup.multiplier)
     if terms.mode is Sizing.ATR:
         floor = Decimal("0.005") * setup.ref_price_usd
         at_risk = max(setup.atr_14_usd, floor) * setup.multiplier
@@ -147,8 +147,8 @@ def _wanted(setup: Setup, equity: Decimal, terms: Terms) -> Decimal:
     return equity * terms.position_frac * terms.scale / unit
 
 
-def _risk_usd(equity: Decimal, terms: Terms) -> Decimal:
+def risk_usd_of(equity_usd: Decimal, terms: Terms) -> Decimal:
     """Risk of one trade; of an amount and a fraction the tighter."""
-    fraction = None if terms.risk_frac is None else equity * terms.risk_frac
+    fraction = None if terms.risk_frac is None else equity_usd * terms.risk_frac
     amounts = [usd for usd in (fraction, terms.risk_usd) if usd is not None]
     return min(amounts, default=Decimal(0)) * terms.scale

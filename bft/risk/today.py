@@ -46,8 +46,11 @@ def trades(book: BookFacts, profile: Profile) -> Finding:
 def loss(book: BookFacts, profile: Profile) -> Finding:
     """The day's loss reached its cap."""
     lost, cap = day_loss_usd(book), day_loss_cap_usd(book, profile)
-    if lost is None or cap is None:
-        return missing("day loss" if lost is None else "equity at the day's start", cap)
+    if lost is None:
+        why = f" ({'; '.join(book.unpriced)})" if book.unpriced else ""
+        return missing(f"day loss{why}", cap)
+    if cap is None:
+        return missing("equity at the day's start")
     return judged(lost < cap, lost, cap, "day loss at the cap")
 
 

@@ -148,7 +148,9 @@ def _wrong_side(case: Case) -> str:
     stop = case.stop if case.stop is not None else order.stop_price_usd
     if stop is not None and sign * (price - stop) <= 0:
         return f"stop {shown(stop)} is not on the losing side of {shown(price)}"
-    target = order.target_price_usd
-    if target is not None and sign * (target - price) <= 0:
-        return f"target {shown(target)} is not on the winning side of {shown(price)}"
+    target, entry = order.target_price_usd, price
+    if order.limit_price_usd is None or order.order_type is OrderType.STOP:
+        entry = case.planned or price  # how much worse a fill may be nobody named
+    if target is not None and sign * (target - entry) <= 0:
+        return f"target {shown(target)} is not on the winning side of {shown(entry)}"
     return ""

@@ -82,7 +82,7 @@ def stale() -> Chain:
     ("given", "reason", "detail"),
     [
         ({"vix": None}, "size", "vix (ib tells no VIX)"),
-        ({"vix": 45}, "size", "leaves none"),
+        ({"vix": 45}, "size", "VIX at 45 leaves none"),
         ({"chain": Chain(symbol="AAPL")}, "options", "iv_rank (no implied volatility of AAPL"),
         ({"chain": replace(volatilities(), unread=7)}, "options", "iv_rank (7 stored days"),
         ({"chain": stale()}, "options", "iv_rank (the newest stored volatility is of 2025-12-03"),

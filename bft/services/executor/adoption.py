@@ -147,11 +147,7 @@ class Adoption:
         if told.intent_id in legs or told.side.sign * held >= 0:
             self._entry(told, legs.get(told.intent_id, ()))
         else:
-            made = self._intent(told, Leg.EXIT, f"{STRATEGY}:{told.intent_id}")
-            now = self._desk.now
-            self._desk.note(
-                entries.intents(now, intents=[made], facts=None), self._begun(told, made)
-            )
+            self._begin(told, self._intent(told, Leg.EXIT, f"{STRATEGY}:{told.intent_id}"))
 
     def _entry(self, told: Stranger, legs: Sequence[Stranger]) -> None:
         entry = self._intent(told, Leg.ENTRY, f"{STRATEGY}:{told.intent_id}")
@@ -164,11 +160,11 @@ class Adoption:
             profile=self._desk.profile.name,
             simulated=self._desk.broker.simulated,
         )
-        now = self._desk.now
-        self._desk.note(
-            entries.intents(now, intents=[entry], facts=facts),
-            entries.bracket(to_bracket(cover, at=now, closed=False)),
-            self._begun(told, entry),
+        self._begin(
+            told,
+            entry,
+            entries.bracket(to_bracket(cover, at=self._desk.now, closed=False)),
+            facts=facts,
         )
         self._guard.plan(cover)
         self._desk.watch(entry.contract)
@@ -204,10 +200,7 @@ class Adoption:
                 strategy_id=entry.strategy_id,
                 attempt=next_attempt(self._desk, entry.signal_id, entry.contract, kind),
             )
-            now = self._desk.now
-            self._desk.note(
-                entries.intents(now, intents=[made], facts=None), self._begun(told, made)
-            )
+            self._begin(told, made)
 
     def _intent(self, told: Stranger, leg: Leg, signal_id: str) -> Intent:
         order, desk = told.order, self._desk
@@ -239,16 +232,26 @@ class Adoption:
             order_id=order.order_id,
         )
 
-    def _begun(self, told: Stranger, made: Intent) -> Entry:
-        """It left once; where it stands now its lists and fills tell, read right after this."""
-        if told.is_open:
-            return entries.sent(self._desk.now, intent_ids=[made.intent_id])
-        return entries.moved(
-            self._desk.now,
-            intent_id=made.intent_id,
-            state=IntentState.UNKNOWN,
-            evidence="adopted: state was restored",
-        )
+    def _begin(
+        self, told: Stranger, made: Intent, *more: Entry, facts: TradeFacts | None = None
+    ) -> None:
+        """It left once; where it stands now its lists and fills tell, read right after this.
+
+        Fills that were booked as nobody's, heard before this look, are its own from here on: they
+        may have told already where it stands.
+        """
+        desk, name = self._desk, made.intent_id
+        with desk.together():
+            desk.note(entries.intents(desk.now, intents=[made], facts=facts), *more)
+            if told.is_open:
+                desk.note(entries.sent(desk.now, intent_ids=[name]))
+            elif desk.state.intents[name].state is IntentState.RESERVED:
+                evidence = "adopted: state was restored"
+                desk.note(
+                    entries.moved(
+                        desk.now, intent_id=name, state=IntentState.UNKNOWN, evidence=evidence
+                    )
+                )
 
 
 def adopted(row: Mapping[str, object]) -> bool:

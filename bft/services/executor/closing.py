@@ -218,14 +218,17 @@ class Closing:
             yield Closed(symbol=contract.symbol, qty=less, entry=None, what="exit")
 
     def _bought_after(self, position: Position, at: datetime | None) -> int:
-        """Units that others added to a position after an instant, and did not take away again."""
+        """Units that others bought after an instant, and did not sell again.
+
+        A correction of the book by hand is no trade: the units were there, or were not.
+        """
         if at is None:
             return 0
         state, added = self._desk.state, Decimal(0)
         for event in (event for event in self._campaign(position) if event.at > at):
             if event.ratio is not None:
                 added *= event.ratio
-            elif event.trade_id not in state.intents:
+            elif event.trade_id not in state.intents and event.event_id not in state.adjustments:
                 added = max(Decimal(0), added + event.qty.copy_sign(event.qty * position.qty))
         return int(added)
 

@@ -19,11 +19,19 @@ from bft.services.executor.surplus import campaign
 Price = Callable[[Contract], Decimal | None]
 
 
-def unrealised_change_usd(desk: Desk, price_of: Price) -> Decimal | None:
-    """Change of all open positions; None where a price, a mark or a split is not settled."""
+def unrealised_change_usd(
+    desk: Desk, price_of: Price, *, last_seen: Price | None = None
+) -> Decimal | None:
+    """Change of all open positions; None where a price, a mark or a split is not settled.
+
+    `last_seen` tells prices that may be old: a gain they tell counts, a loss is none.
+    """
     total = Decimal(0)
     for position in desk.state.positions.values():
         change = None if unsettled(desk, position) else _change(desk, position, price_of)
+        if change is None and last_seen is not None and not unsettled(desk, position):
+            seen = _change(desk, position, last_seen)
+            change = None if seen is None else max(seen, Decimal(0))
         if change is None:
             return None
         total += change

@@ -1,7 +1,7 @@
 """What every part of the executor shares; touched on the loop's thread only."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -12,8 +12,8 @@ from typing import Any
 import structlog
 
 from bft.domain.broker import Quote, SessionState
-from bft.domain.errors import BftError
-from bft.domain.journal import Entry
+from bft.domain.errors import BftError, DataError, RefusedError
+from bft.domain.journal import Entry, RowChange
 from bft.domain.orders import Contract, Intent
 from bft.domain.trading import Instrument
 from bft.ledger import entries
@@ -24,6 +24,7 @@ from bft.ports import Broker, Claim, Clock, Page
 from bft.risk.profiles import Profile
 from bft.services.executor.alerts import Alert, Severity, Throttle
 from bft.services.executor.clocks import Skew
+from bft.services.executor.contracts import name_of
 from bft.services.executor.live_lock import Route, lock_problem
 from bft.services.executor.marker import SendMarker
 from bft.services.executor.reference import Reference
@@ -112,21 +113,49 @@ class Desk:
         """Fold entries and queue them as one page; the future ends when they are durable.
 
         Raises:
-            DataError: an entry does not fit the state; nothing of it was noted.
+            DataError: an entry does not fit the state. The first one: nothing was noted; a later
+                one: memory is ahead of the book, and the process ends.
         """
-        rows = [change for item in items for change in apply(self.state, item)]
+        rows = self._folded(items)
         claims = [_claimed(item) for item in items if item.kind == "claim"]
         page = Page(entries=items, rows=rows, claims=claims)
         return self._submit(page, gives_up=gives_up)
 
+    def _folded(self, items: Sequence[Entry]) -> list[RowChange]:
+        """The rows of entries, each folded into memory; what raises half way ends the process."""
+        rows: list[RowChange] = []
+        for number, item in enumerate(items):
+            try:
+                rows += apply(self.state, item)
+            except Exception as error:
+                if number or not isinstance(error, DataError):
+                    self._torn(error)
+                raise
+        return rows
+
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What is noted inside is durable as a whole or not at all; nothing inside may wait."""
+        """What is noted inside is durable as a whole or not at all; nothing inside may wait.
+
+        What raises after something was noted ends the process: memory holds a part of it.
+        """
         self._joins = False
         try:
             yield
+        except Exception as error:
+            if self._joins:
+                self._torn(error)
+            raise
         finally:
             self._joins = None
+
+    def _torn(self, error: Exception) -> None:
+        """Memory holds a part of what belongs together: no book shall, and the process ends."""
+        log.error("executor.torn", error=repr(error))
+        why = f"memory holds a part of what belongs together: {error!r}"
+        self.closing_down = True
+        self.writer.end(RefusedError(f"{why}; nothing is written any more"))
+        self.fatal(why)
 
     def _submit(self, page: Page, *, gives_up: bool = False) -> "asyncio.Future[None]":
         joins = bool(self._joins)
@@ -160,7 +189,7 @@ class Desk:
         made = entries.alert(
             told.at, severity=level[told.severity], name=name, key=key, message=text
         )
-        rows = apply(self.state, made)
+        rows = self._folded([made])
         mail = {"name": name, "key": key, "severity": told.severity.value, "text": text}
         mail["at"] = told.at.isoformat()
         self._submit(Page(entries=(made,), rows=rows, outbox=(mail,)))
@@ -210,6 +239,7 @@ class Desk:
             ("profile", self.profile.name),
             ("strategy", intent.strategy_id),
             ("symbol", intent.contract.symbol),
+            ("symbol", name_of(intent.contract)),
         }
         held = (h for h in self.state.active_halts(self.now) if (h.scope, h.key) in places)
         found = next(held, None)

@@ -69,7 +69,9 @@ class Equity:
         self._desk.note(made)
 
     def _watch_loss(self) -> None:
-        desk, book = self._desk, self._facts.book("")
+        # what a stale quote tells closes nothing, and keeps nothing else from being closed
+        desk, sure_usd = self._desk, self._facts.sure_change_usd()
+        book = replace(self._facts.book(""), unrealised_change_usd=sure_usd)
         loss, cap = day_loss_usd(book), day_loss_cap_usd(book, desk.profile)
         flatten = flatten_loss_usd(book, desk.profile)
         if loss is None or cap is None or flatten is None:

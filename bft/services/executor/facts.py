@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 
-from bft.domain import sessions
 from bft.domain.broker import WhatIf
 from bft.domain.orders import Contract, Identity, Intent, IntentState, Leg, OrderRequest, Reason
 from bft.domain.trading import Instrument
@@ -32,11 +32,11 @@ from bft.risk.context import (
     SessionFacts,
     SymbolFacts,
 )
-from bft.risk.numbers import positive
 from bft.services.executor.contracts import name_of, underlying_of
 from bft.services.executor.covers import Cover
 from bft.services.executor.day_change import open_entry_fees_usd, unrealised_change_usd
 from bft.services.executor.desk import Desk
+from bft.services.executor.marks import quoted_usd, unpriced, worth_now_usd, worth_usd
 from bft.services.executor.option_facts import OptionDesk
 from bft.services.executor.restart import in_restart_window
 
@@ -228,6 +228,7 @@ class Facts:
             opening_notional_today_usd=account.notional_usd,
             realised_usd=account.realised_usd - open_entry_fees_usd(desk),
             unrealised_change_usd=self.unrealised_change_usd(),
+            unpriced=tuple(unpriced(desk)),
             day_start_equity_usd=account.day_start_equity_usd,
             peak_equity_usd=self.peak_equity_usd(day),
             loss_streak=self._loss_streak(),
@@ -267,29 +268,18 @@ class Facts:
 
     def unrealised_change_usd(self) -> Decimal | None:
         """Change of open positions since the prior close; None where a price or mark is missing."""
-        return unrealised_change_usd(self._desk, self._price_now)
+        return unrealised_change_usd(self._desk, partial(worth_now_usd, self._desk))
 
-    def _price_now(self, contract: Contract) -> Decimal | None:
-        """As `_price`; while the market is open a close of yesterday is no price."""
-        if not sessions.is_open(self._desk.now):
-            return self._price(contract)
-        return self._quoted(contract)
-
-    def _quoted(self, contract: Contract) -> Decimal | None:
-        """The quote's mark; a price that is not above zero is none."""
-        quote = self._desk.quote(contract)
-        return positive(quote.mark_usd) if quote else None
-
-    def _price(self, contract: Contract) -> Decimal | None:
-        """Mid, else last, else of anything but an option the last close of gold."""
-        if contract.sec_type == "OPT":  # gold's close is that of the underlying
-            return self._quoted(contract)
-        row = self._desk.reference.symbols.get(contract.symbol)
-        return self._quoted(contract) or (row.bar.close_usd if row and row.bar else None)
+    def sure_change_usd(self) -> Decimal | None:
+        """As `unrealised_change_usd`; a stale quote counts where it tells a gain, never a loss."""
+        desk = self._desk
+        return unrealised_change_usd(
+            desk, partial(worth_now_usd, desk), last_seen=partial(quoted_usd, desk)
+        )
 
     def _positions(self) -> Iterator[Holding]:
         for position in self._desk.state.positions.values():
-            price = self._price(position.contract)
+            price = worth_usd(self._desk, position.contract)
             worth = None if price is None else abs(position.qty) * price * position.multiplier
             yield Holding(
                 symbol=name_of(position.contract),
@@ -315,7 +305,8 @@ class Facts:
         for intent in self._desk.state.live_intents():
             if intent.leg is not Leg.ENTRY:
                 continue
-            price = intent.limit_price_usd or intent.stop_price_usd or self._price(intent.contract)
+            price = intent.limit_price_usd or intent.stop_price_usd
+            price = price or worth_usd(self._desk, intent.contract)
             units = intent.remaining_qty * intent.contract.multiplier
             worth = None if price is None else units * price
             yield Holding(

@@ -37,6 +37,7 @@ from bft.services.executor.underlying import expires_soon, judged, passed
 TURN_S, BREATH_S = 1.0, 0.01
 OVER_S = 1.0  # a group cuts its own exits by then; executor specification, 6: no sum above 2 s
 BREACH_S, QUOTE_AGE_S = 10.0, 15.0  # a level passed so long closes; an older quote judges nothing
+OVERDUE = timedelta(minutes=7)  # after the end of day began, 10 min before the close
 _AT_OPEN = frozenset({exits.Reason.TIME, exits.Reason.FLIP, exits.Reason.RULE})
 
 
@@ -172,6 +173,7 @@ class Guard:
             self.recount(cover.entry)
         if only is None:
             self._resting.forget(self._desk.state.intents.live(), self.covers)
+            self._tell_overdue()
         if not self._desk.broker.state.may_close:
             self._resting.pause()
             return
@@ -198,6 +200,16 @@ class Guard:
             text = f"{name}: {wanted.qty} are short, uncovered ({wanted.reason}); closing"
             self._desk.alert("ProtectionMissing", wanted.contract.symbol, text)
             self._leaving.leave(wanted)
+
+    def _tell_overdue(self) -> None:
+        """A page for what should have left before the close and is there 3 min before it."""
+        now = self._desk.now
+        for cover in self.covers.values():
+            ends = cover.state.flatten_at if cover.state is not None else None
+            late = ends is not None and now >= ends + OVERDUE and sessions.is_open(now)
+            if late and cover.open_qty:
+                text = f"{cover.contract.symbol}: {cover.open_qty} units of a day trade are left"
+                self._desk.alert("ExitStuck", cover.entry, f"{text} 3 min before the close")
 
     def _beyond(self) -> list[Intent]:
         """Exits beyond what is held, for so long that no group of theirs will cut them."""

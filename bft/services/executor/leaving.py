@@ -65,6 +65,7 @@ class Leaving:
         self._starting: set[tuple[str, int]] = set()
         self._apart: dict[str, float] = {}
         self._freed: dict[str, float] = {}
+        self._refused_since: dict[tuple[str, int], float] = {}
 
     def may_leave(self, contract: Contract) -> bool:
         """Whether a closing order for it can work now, or rest for the opening auction."""
@@ -79,6 +80,7 @@ class Leaving:
         for exit_ in flying:
             if exit_.state is not IntentState.UNKNOWN:
                 self._hurry(exit_)
+        self._tell_refusals(wanted, place, flying, ended)
         if missing <= 0 or place in self._starting or not self.may_leave(wanted.contract):
             return
         if self._waits(ended):
@@ -157,6 +159,21 @@ class Leaving:
             and intent.parent_id == wanted.parent_id
         ]
         return sorted(found, key=lambda intent: intent.attempt)
+
+    def _tell_refusals(
+        self, wanted: Leave, place: tuple[str, int], flying: list[Intent], ended: list[Intent]
+    ) -> None:
+        """A page where attempt after attempt was refused for 5 min: none of them is that old."""
+        works = any(e.state in {IntentState.ACKED, IntentState.PARTIAL} for e in flying)
+        refused = not works and bool(ended) and ended[-1].state is IntentState.REJECTED
+        if not refused or not sessions.is_open(self._desk.now):
+            self._refused_since.pop(place, None)
+            return
+        since = self._refused_since.setdefault(place, self._desk.timer())
+        if self._desk.timer() - since >= STUCK_S:
+            name = wanted.contract.symbol
+            text = f"{name}: {wanted.qty} units shall leave, every exit was refused for 5 min"
+            self._desk.alert("ExitStuck", f"{place[0]}:refused", text)
 
     def _waits(self, ended: list[Intent]) -> bool:
         """Whether the last two were refused and the next may not go yet."""

@@ -11,6 +11,8 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
+import structlog
+
 from bft.domain import sessions
 from bft.domain.broker import BrokerOrder, ExecutionReport, SessionState, Snapshot
 from bft.domain.encoding import encode
@@ -27,11 +29,14 @@ from bft.services.executor.restart import first_restart
 from bft.services.executor.splits import Splits
 
 EVERY_S, FULL_EVERY_S = 30.0, 300.0
+AGAIN_S = 2.0  # after a look that failed; most waited 10 s for an answer
 UNEXPLAINED_S = 10.0  # a difference on two valid snapshots so far apart fences the symbol
 NO_EVIDENCE_S = 60.0
 UNKNOWN_ORDER = "unknown_order"  # rule of the halt of a symbol with an unknown order
 TURN_S = 0.1  # a timer set for a limit fires a little after it
 GONE = frozenset({IntentState.ACKED, IntentState.PARTIAL, IntentState.CANCEL_PENDING})
+
+log = structlog.get_logger()
 
 
 class Reconciler:
@@ -63,7 +68,13 @@ class Reconciler:
             turn += 1
             if self._desk.broker.state.may_close:
                 full = turn % int(FULL_EVERY_S / EVERY_S) == 0 or any(self._unknown())
-                self._desk.spawn(self.run(full=full, why="timer"), "reconcile")
+                self._desk.spawn(self._timed(full=full), "reconcile")
+
+    async def _timed(self, *, full: bool) -> None:
+        try:
+            await self.run(full=full, why="timer")
+        except UnavailableError:
+            self.query(executions=full)
 
     def query(self, *, executions: bool = False) -> None:
         """Look at the broker's orders soon; many askers share one look."""
@@ -73,12 +84,22 @@ class Reconciler:
             self._querying = self._desk.spawn(self._look(), "query")
 
     async def _look(self) -> None:
-        """Look until nobody asked after a look began: an answer may be older than a question."""
+        """Look until nobody asked after a look began: an answer may be older than a question.
+
+        A look that failed is asked for again: what was asked about may be without a stop. Where
+        the session went with it, the way to ARMED looks.
+        """
         while self._asked:
             await asyncio.sleep(0)
             full, self._query_executions, self._asked = self._query_executions, False, False
-            if self._desk.broker.state.may_close:
+            if not self._desk.broker.state.may_close:
+                continue
+            try:
                 await self.run(full=full or any(self._unknown()), why="query")
+            except UnavailableError as error:
+                log.warning("executor.look_failed", error=str(error))
+                self._query_executions, self._asked = self._query_executions or full, True
+                await asyncio.sleep(AGAIN_S)
 
     async def run(self, *, full: bool, why: str) -> Json:
         """One reconciliation; the result as stored.

@@ -58,9 +58,10 @@ class Splits:
             note=f"split {ratio}:1, confirmed by the actions table",
             ratio=ratio,
         )
+        moved = [rescaled(cover, ratio, key=name) for cover in self._covers.of(contract.con_id)]
         with self._desk.together():  # neither half is made up for later
             self._desk.note(entries.split(made))
-            for cover in self._covers.of(contract.con_id):
-                self._covers.put(rescaled(cover, ratio, key=name))
+            for cover in moved:
+                self._covers.put(cover)
         text = f"{contract.symbol}: split {ratio}:1 applied to book, stops and targets"
         self._desk.event("POSITION", "INFO", "split", text)

@@ -324,7 +324,8 @@ def test_f07_lines_of_what_was_asked_about_are_given_back(tmp_path: Path) -> Non
         assert scene.broker.lines == {"AAPL", "MSFT", "NVDA"}
         await scene.sleep(60)
         assert scene.broker.lines == {"AAPL"}
-        scene.price("MSFT", "100.00")
+        for symbol in ("AAPL", "MSFT"):
+            scene.price(symbol, "100.00")
         again = signal("MSFT", signal_id="again", decided_at=scene.clock.now())
         assert (await scene.submit(again)).decision.allowed
         await scene.sleep(60)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from executors import signal, usd
 from scenes import WireScene, bought, guarded, wired
 
@@ -157,5 +158,25 @@ def test_legs_whose_entry_shows_nowhere_go_on_resting(tmp_path: Path) -> None:
             desk.note(entries.resume(desk.now, halt_id=halt.halt_id, by="ada"))
         await scene.sleep(40)
         assert "state_restored" not in halts(scene)  # a person has seen what rests on
+
+    wired(tmp_path, story, calm=False)
+
+
+@pytest.mark.parametrize("fails", [0, 1, 2])
+def test_fill_of_a_lost_order_is_protected_though_looks_fail(tmp_path: Path, fails: int) -> None:
+    """An order of ours that no state holds fills while the session is armed.
+
+    A look that is not answered in 10 s is asked for again at once, not in 5 min.
+    """
+
+    async def story(scene: WireScene) -> None:
+        if fails:
+            times = {"msg": "execDetailsEnd", "times": fails}
+            scene.fault("no_end", msg="execDetailsEnd", when=times)
+        scene.sim.place_manual(symbol="AAPL", side="BUY", qty=40, ref="bft1.LOST")
+        await scene.wait(lambda: guarded(scene) == scene.qty() == 40, within_s=3 + 13 * fails)
+        assert scene.entry().order_ref == "bft1.LOST"
+        assert halts(scene) == {"state_restored"}
+        await settled(scene)
 
     wired(tmp_path, story, calm=False)

@@ -33,6 +33,7 @@ GATED = {"profile__require_model_gate": True}
 DIGEST = {"set_digest": "d" * 64}
 INTRADAY = {"close_decided": False, "decided_at": AT - timedelta(seconds=60)}
 MARKET = {"order_type": OrderType.MARKET, "limit_price_usd": None}
+AT_MARKET = MARKET | {"is_signal": False, "qty": 10}  # no collar makes a limit of it
 
 
 def decided(orders: dict[str, Any], contexts: dict[str, Any]) -> Decision:
@@ -83,6 +84,7 @@ BLOCKS: list[tuple[int, dict[str, Any], dict[str, Any]]] = [
     (8, {"stop_price_usd": D(51)}, {}),
     (8, {"target_price_usd": D(50)}, {}),
     (8, {"target_price_usd": D(49)}, {}),
+    (8, AT_MARKET | {"target_price_usd": D("50.00")}, {}),  # half way between bid and ask
     (8, {"exits": ExitPolicy(stop_frac=float("nan"))}, {}),
     (8, {"exits": ExitPolicy(stop_frac=1.0)}, {}),
     (8, {"exits": ExitPolicy(activation_frac=float("inf"))}, {}),
@@ -112,6 +114,9 @@ BLOCKS: list[tuple[int, dict[str, Any], dict[str, Any]]] = [
     (12, {}, {"quote": quoted(STOCK, "49.99", "50.01", frozen=True)}),
     (12, {}, {"quote": quoted(STOCK, "49.99", "50.01", delayed=True)}),
     (12, {}, {"symbol__last_close_usd": D("30")}),  # 50 / 30 - 1 = 67 %
+    # a fill is allowed up to there, but the market is below the stop: it would sell at once
+    (13, AT_MARKET | {"stop_price_usd": D("50.10")}, {}),
+    (13, {"limit_price_usd": D("50.90"), "stop_price_usd": D("50.50")}, {}),
     (13, {"limit_price_usd": D("51.01"), "is_signal": False, "qty": 1}, {}),  # mid 50.00, 2 %
     (14, {}, {"quote": quoted(STOCK, "49.70", "50.30")}),  # 0.60 / 50.00 = 1.2 %
     (14, {}, {"symbol__adv_20": D(499_999)}),
@@ -186,7 +191,13 @@ PASSES: list[tuple[int, dict[str, Any], dict[str, Any]]] = [
     (4, {}, {"fences__halts": (Halt(scope="symbol", key="MSFT"),)}),
     (4, {}, {"fences__halts": (Halt(scope="strategy", key="low_bounce"),)}),
     (4, {}, {"fences__unknown_symbols": ("MSFT",)}),
+    (8, AT_MARKET | {"target_price_usd": D("50.10")}, {}),  # though 51 is allowed for
     (8, {"exits": None}, {}),  # 2 x ATR
+    (
+        8,
+        {"limit_price_usd": D("49.60"), "stop_price_usd": D("49.50")},
+        {},
+    ),  # below the market
     (8, {"limit_price_usd": D("50.001")}, {}),  # a signal's price is rounded
     (10, {}, {"skews_s": (2.0, 2.1, 2.1)}),
     (10, {}, {"skews_s": (2.1, 2.1)}),

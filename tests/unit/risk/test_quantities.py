@@ -24,7 +24,7 @@ from risk_cases import (
 )
 
 from bft.domain.broker import AccountValues
-from bft.domain.orders import OrderType, Reason, Side
+from bft.domain.orders import Contract, OrderType, Reason, Side
 from bft.domain.trading import ExitPolicy, Instrument
 from bft.risk.decide import evaluate
 from bft.risk.profiles import EQUITIES, PAPER_SMALL
@@ -82,14 +82,25 @@ def test_price_below_a_dollar_meets_the_share_cap_and_participation() -> None:
     assert evaluate(asked, thin).qty == 7_000
 
 
-def test_market_order_is_sized_half_a_percent_beyond_the_ask() -> None:
-    """20,000 x 1.005 = 20,100; stop 20,090: 10 points, 200 USD a contract: one for 300."""
-    asked = future_order(
-        order_type=OrderType.MARKET, limit_price_usd=None, stop_price_usd=D("20090.00")
-    )
-    decision = evaluate(asked, future_context())
-    assert (decision.qty, decision.limit_price_usd) == (1, None)
-    assert decision.risk_usd == D(200)
+MNQ = Contract(con_id=4, symbol="MNQM5", sec_type="FUT", multiplier=D(2), tick_usd=D("0.25"))
+MARKET: dict[str, Any] = {"order_type": OrderType.MARKET, "limit_price_usd": None}
+
+
+@pytest.mark.parametrize(
+    ("side", "stop", "qty", "risk"),
+    [(Side.BUY, "19990.00", 1, 220), (Side.SELL, "20010.00", 1, "220.49750")],
+)
+def test_market_order_is_sized_half_a_percent_beyond_the_touch(
+    side: Side, stop: str, qty: int, risk: object
+) -> None:
+    """20,000 x 1.005 = 20,100, 110 points to the stop, 220 USD a MNQ: one for 300.
+
+    Sold at 19,999.75 x 0.995 = 19,899.75125: 110.24875 points, 220.4975 USD.
+    """
+    asked = future_order(**MARKET, side=side, stop_price_usd=D(stop))
+    decision = evaluate(asked, future_context(symbol__contract=MNQ))
+    assert (decision.qty, decision.limit_price_usd) == (qty, None)
+    assert decision.risk_usd == D(str(risk))
 
 
 @pytest.mark.parametrize(
@@ -112,8 +123,28 @@ def test_futures_take_the_brokers_margin_or_a_tenth_of_notional() -> None:
 
 
 def test_a_contract_that_risks_more_than_the_amount_is_denied() -> None:
+    """15.25 points of a NQ are 305 USD."""
     decision = evaluate(future_order(stop_price_usd=D("19984.75")), future_context())
     assert (decision.qty, decision.reason) == (0, Reason.SIZE)
+    assert decision.detail == "1 contract risks 305.00 USD, a trade may risk 300.00"
+
+
+def test_denied_market_order_is_told_what_is_reckoned_with() -> None:
+    """110 points of a NQ are 2,200 USD: at the market no stop fits 300 there."""
+    decision = evaluate(future_order(**MARKET, stop_price_usd=D("19990.00")), future_context())
+    assert (decision.qty, decision.reason) == (0, Reason.SIZE)
+    assert decision.detail == (
+        "1 contract risks 2200.00 USD, a trade may risk 300.00; "
+        "a fill at 20100.00, 0.5 % from the touch, is allowed for: give a limit"
+    )
+
+
+def test_denied_share_is_told_the_risk_that_losses_have_scaled() -> None:
+    """0.5 % of 900 USD, halved after five losses, is 2.25; a share risks 50.00 - 47.50."""
+    poor = with_(context(), account__equity_usd=D(900), book__loss_streak=5)
+    poor = with_(poor, book__peak_equity_usd=D(900), book__day_start_equity_usd=D(900))
+    decision = evaluate(order(), poor)
+    assert decision.detail == "1 share risks 2.50 USD, a trade may risk 2.25"
 
 
 @pytest.mark.parametrize(

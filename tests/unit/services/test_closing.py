@@ -1,7 +1,7 @@
 """What leaves on request: whole, in part, with and without a bracket, by signal."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ from books import ACCOUNT, AT, MemoryTables, booked, fill
 from desk_cases import Case, bought, case
 from executors import signal, usd
 
+from bft.domain.journal import Entry
 from bft.domain.orders import Contract, Leg, OrderRequest, Side
 from bft.domain.trading import ExitPolicy, SignalKind
 from bft.exits import Reason
@@ -292,6 +293,42 @@ def test_what_a_person_buys_while_others_still_leave_is_theirs(
         book.left()
         book.closing.turn()
         assert book.left() == [(None, qty, Side.SELL)]
+
+
+def adjusted(qty: int, at: datetime = AT + timedelta(minutes=9)) -> Entry:
+    change = Adjustment(
+        adjustment_id=f"adj{qty}",
+        at=at,
+        account=ACCOUNT,
+        contract=OTHER,
+        by="ada",
+        note="counted by hand",
+        qty=usd(qty),
+        price_usd=usd(50),
+    )
+    return entries.adjustment(change)
+
+
+@pytest.mark.parametrize(
+    ("bought", "change", "qty"),
+    [
+        (0, 20, 50),  # there were 50, and all were asked to leave
+        (0, -20, 10),
+        (20, -30, 0),  # the close had filled, which nobody told: what was bought since stays
+        (20, -10, 20),
+    ],
+)
+def test_book_put_right_by_hand_is_no_purchase(bought: int, change: int, qty: int) -> None:
+    """Of 30 asked to leave: a correction says what was held, a trade what a person wants."""
+    book = Book(booked(fill(None, 30, "50", id="m.01", contract=OTHER)))
+    book.closing.close(Selection(symbols=("MSFT",)))
+    if bought:
+        at = AT + timedelta(minutes=5)
+        book.case.desk.note(booked(fill(None, bought, "50", id="n.01", contract=OTHER, at=at)))
+    book.case.desk.note(adjusted(change))
+    book.again()
+    book.closing.turn()
+    assert book.left() == ([(None, qty, Side.SELL)] if qty else [])
 
 
 def test_units_that_stay_are_counted_anew_at_a_split() -> None:

@@ -1,7 +1,7 @@
 """When an exit that was decided is due."""
 
 import asyncio
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,8 @@ from desk_cases import bought, case
 from executors import usd
 from virtual_time import run
 
-from bft.domain.broker import Quote
+from bft.domain import sessions
+from bft.domain.broker import Quote, SessionState
 from bft.domain.journal import Entry
 from bft.domain.orders import Intent, IntentState, Leg, OrderType, Side
 from bft.domain.trading import ExitPolicy
@@ -140,3 +141,28 @@ def test_exit_that_rests_for_more_than_is_left_is_cancelled_within_two_seconds(
     held.wait(seconds=1.1)
     guard.turn()
     assert gone.count(leave.intent_id) == cancelled
+
+
+@pytest.mark.parametrize(
+    ("day", "minute", "told"),
+    [
+        (date(2026, 1, 5), "20:56:59", False),  # 15:57 New York, 3 min before the close
+        (date(2026, 1, 5), "20:57:00", True),
+        (date(2026, 1, 5), "21:00:00", False),
+        (date(2026, 11, 27), "17:56:59", False),  # the half day after Thanksgiving
+        (date(2026, 11, 27), "17:57:00", True),
+        (date(2026, 11, 2), "20:57:00", True),  # the Monday after clocks went back
+        (date(2026, 3, 9), "19:57:00", True),  # and forward
+    ],
+)
+def test_day_trade_left_three_minutes_before_the_close_pages(
+    day: date, minute: str, *, told: bool
+) -> None:
+    """Also while no exit may leave, and whatever becomes of its orders."""
+    bought_at = sessions.open_at(day) + timedelta(hours=1)
+    policy = ExitPolicy(stop_frac=0.05, same_session=True)
+    at = datetime.fromisoformat(f"{day}T{minute}+00:00")
+    held, leaving = case(*bought(policy=policy, at=bought_at)[0], at=at), Leaving()
+    held.broker.state = SessionState.DOWN
+    Guard(held.desk, None, leaving).turn()  # type: ignore[arg-type]
+    assert held.alerts() == ["ExitStuck"] * told

@@ -75,6 +75,12 @@ class Exit:
         )
         self.case.desk.note(told)
 
+    def refuse(self) -> None:
+        """The newest attempt, unless it has been refused."""
+        newest = self.case.desk.state.intents[self.sender.sent[-1].intent_id]
+        if not newest.state.terminal:
+            self.move(IntentState.REJECTED)
+
     def over(self, leg: Leg) -> None:
         for one in list(self.case.desk.state.live_intents()):
             for state in (IntentState.UNKNOWN, IntentState.CANCELLED) if one.leg is leg else ():
@@ -262,6 +268,22 @@ def test_exit_that_sticks_pages_after_five_minutes_of_open_market() -> None:
     exit_.case.wait(seconds=1)
     exit_.ask()
     assert exit_.case.alerts() == ["ExitStuck"]
+
+
+def test_exit_that_is_refused_again_and_again_pages_after_five_minutes() -> None:
+    """Each attempt is 10 s old at most; none is unfilled for 5 min."""
+    exit_ = Exit()
+    for second in range(330):
+        exit_.ask()
+        exit_.over(Leg.TARGET)
+        if exit_.sender.sent and second % 2:
+            exit_.refuse()
+        if second == 290:
+            assert exit_.case.alerts() == []
+        exit_.case.wait(seconds=1)
+    assert exit_.case.alerts() == ["ExitStuck"]
+    (told,) = exit_.case.told("alert")
+    assert told.body["message"] == "AAPL: 100 units shall leave, every exit was refused for 5 min"
 
 
 def resting_call() -> Exit:

@@ -14,6 +14,7 @@ from bft.domain.orders import Contract
 
 UNSET = 1e300
 """Doubles above it stand for no value; the wire says 1.7976931348623157E308."""
+CENT = Decimal("0.01")
 _ROUTED = frozenset({"STK", "OPT"})  # orders go to SMART, wherever a fill or position was
 _RIGHTS = {"C": "C", "P": "P", "CALL": "C", "PUT": "P"}
 
@@ -62,7 +63,7 @@ def asked(contract: Contract) -> ib_async.Contract:
     )
 
 
-def told(contract: ib_async.Contract, *, tick: Decimal = Decimal("0.01")) -> Contract:
+def told(contract: ib_async.Contract, *, tick: Decimal = CENT) -> Contract:
     """A contract as the gateway tells it."""
     return Contract(
         con_id=contract.conId,
@@ -85,8 +86,11 @@ def resolved(details: ib_async.ContractDetails) -> Contract | None:
     """The contract of an answer, or None where it holds none."""
     if details.contract is None:
         return None
-    tick = details.minTick if math.isfinite(details.minTick) and details.minTick > 0 else 0.01
-    return told(details.contract, tick=Decimal(str(tick)))
+    known = math.isfinite(details.minTick) and details.minTick > 0
+    tick = Decimal(str(details.minTick)) if known else CENT
+    if details.contract.secType == "STK":  # the smallest at any price, in vain above 1 USD
+        tick = max(tick, CENT)
+    return told(details.contract, tick=tick)
 
 
 def _outside(symbol: str) -> str:

@@ -10,7 +10,7 @@ from brokers import CLOSE, usd
 from executors import signal
 from ib_gateways import LIMIT, Desk, play
 
-from bft.adapters.broker.ib import IbSettings, orders
+from bft.adapters.broker.ib import IbSettings, contracts, orders
 from bft.adapters.broker.ib.settings import check
 from bft.domain.broker import OrderReport
 from bft.domain.errors import ConfigError, DataError, RefusedError
@@ -127,3 +127,24 @@ def test_execution_that_is_no_whole_fill_is_none(exec_id: str, shares: float, qt
     )
     made = orders.execution(Contract(con_id=1, symbol="AAPL"), fill, FillSource.LIVE)
     assert (made and made.qty) == qty
+
+
+@pytest.mark.parametrize(
+    ("kind", "smallest", "tick"),
+    [
+        ("STK", 0.0001, "0.01"),  # below 1 USD alone: Regulation NMS, rule 612
+        ("STK", 0.01, "0.01"),
+        ("STK", 0.05, "0.05"),
+        ("STK", float("nan"), "0.01"),
+        ("FUT", 0.25, "0.25"),
+        ("OPT", 0.01, "0.01"),
+    ],
+)
+def test_step_of_a_share_is_one_that_holds_at_every_price(
+    kind: str, smallest: float, tick: str
+) -> None:
+    """`minTick` is the smallest step at any price: 50.0001 would be refused with 110."""
+    contract = ib_async.Contract(conId=1, symbol="AAPL", secType=kind)
+    told = contracts.resolved(ib_async.ContractDetails(contract=contract, minTick=smallest))
+    assert told is not None
+    assert told.tick_usd == Decimal(tick)

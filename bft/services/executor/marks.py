@@ -1,0 +1,63 @@
+"""What a held contract is worth: by its newest quote, and whether that is a price of now.
+
+Source: executor specification, sections 4 (day loss) and 14 (QuoteStale); decision record 0101.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from bft.domain import sessions
+from bft.domain.orders import Contract
+from bft.risk.numbers import positive
+from bft.services.executor.contracts import name_of
+from bft.services.executor.desk import Desk
+
+QUOTE_AGE_S = 60  # so old the quote of a held symbol is stale; some profiles let older ones pass
+AHEAD_S = 2  # by so much clocks may differ
+
+
+def quoted_usd(desk: Desk, contract: Contract) -> Decimal | None:
+    """Mark of the newest quote, however old; a price that is not above zero is none."""
+    quote = desk.quote(contract)
+    return positive(quote.mark_usd) if quote else None
+
+
+def worth_usd(desk: Desk, contract: Contract) -> Decimal | None:
+    """`quoted_usd`, else of anything but an option the last close of gold."""
+    if contract.sec_type == "OPT":  # gold's close is that of the underlying
+        return quoted_usd(desk, contract)
+    row = desk.reference.symbols.get(contract.symbol)
+    return quoted_usd(desk, contract) or (row.bar.close_usd if row and row.bar else None)
+
+
+def worth_now_usd(desk: Desk, contract: Contract) -> Decimal | None:
+    """While its market is open a fresh, live quote alone tells; else `worth_usd`."""
+    if not _trades(desk, contract):
+        return worth_usd(desk, contract)
+    return None if stale(desk, contract) else quoted_usd(desk, contract)
+
+
+def unpriced(desk: Desk) -> Iterator[str]:
+    """Of each position whose price of now is unknown, why, in words."""
+    for position in desk.state.positions.values():
+        if _trades(desk, position.contract) and (why := stale(desk, position.contract)):
+            yield why
+
+
+def stale(desk: Desk, contract: Contract) -> str:
+    """Why the newest quote is no price of now, in words; empty: it is."""
+    quote, name = desk.quote(contract), name_of(contract)
+    if quote is None or positive(quote.mark_usd) is None:
+        return f"no quote of {name}"
+    if quote.frozen or quote.delayed:
+        return f"quote of {name} {'frozen' if quote.frozen else 'delayed'}"
+    age_s = (desk.now - quote.at).total_seconds()
+    limit_s = max(QUOTE_AGE_S, desk.profile.max_quote_age_s)
+    if age_s < -AHEAD_S:
+        return f"quote of {name} is from the future"
+    return f"quote of {name} {age_s:.0f} s old, at most {limit_s}" if age_s > limit_s else ""
+
+
+def _trades(desk: Desk, contract: Contract) -> bool:
+    """Whether its market may be open; that of a future nearly always is."""
+    return contract.sec_type == "FUT" or sessions.is_open(desk.now)

@@ -1,0 +1,109 @@
+"""What the desk notes: memory and book hold the same, or the process ends."""
+
+from collections.abc import Awaitable, Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from books import AT, intent
+from desk_cases import case
+from executors import World, armed, usd
+from virtual_time import run
+
+from bft.domain.errors import DataError, RefusedError
+from bft.domain.journal import Entry
+from bft.domain.orders import Contract
+from bft.ledger import entries
+from bft.ledger.records import Halt
+
+
+def told(world: World, name: str) -> Entry:
+    return entries.event(world.clock.now(), kind="SYSTEM", severity="INFO", name=name, message="")
+
+
+def misfit(world: World) -> Entry:
+    """An entry that no state takes: nobody set that halt."""
+    return entries.resume(world.clock.now(), halt_id="none", by="ada")
+
+
+def in_one_note(world: World) -> None:
+    world.executor.desk.note(told(world, "half"), misfit(world))
+
+
+def in_one_piece(world: World) -> None:
+    with world.executor.desk.together():
+        world.executor.desk.note(told(world, "half"))
+        world.executor.desk.note(misfit(world))
+
+
+def by_a_bug_after_it(world: World) -> None:
+    with world.executor.desk.together():
+        world.executor.desk.note(told(world, "half"))
+        raise KeyError("a bug")
+
+
+def play(folder: Path, story: Callable[[World], Awaitable[None]]) -> None:
+    run(armed(folder, story))
+
+
+def stored(world: World) -> set[str]:
+    return {row["name"] for row in world.book.rows("events")}
+
+
+@pytest.mark.parametrize("half", [in_one_note, in_one_piece, by_a_bug_after_it])
+def test_what_fails_half_way_is_never_written_and_ends_the_process(
+    tmp_path: Path, half: Callable[[World], None]
+) -> None:
+    async def story(world: World) -> None:
+        with pytest.raises((DataError, KeyError)):
+            half(world)
+        with pytest.raises(RefusedError, match="nothing is written any more"):
+            await world.executor.desk.note(told(world, "later"))
+        assert "a part of what belongs together" in await world.executor.ended
+        assert world.executor.desk.may_open() is not None
+        assert stored(world).isdisjoint({"half", "later"})
+        await world.crash()
+        await world.start()  # from what is on disk
+        assert {e.name for e in world.executor.desk.state.events}.isdisjoint({"half", "later"})
+
+    play(tmp_path, story)
+
+
+def test_what_does_not_fit_at_all_is_refused_and_the_process_goes_on(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        desk = world.executor.desk
+        with pytest.raises(DataError, match="no halt none"):
+            desk.note(misfit(world))
+        with pytest.raises(DataError, match="no halt none"), desk.together():
+            desk.note(misfit(world))
+        await desk.note(told(world, "later"))
+        assert "later" in stored(world)
+        assert not world.executor.ended.done()
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("key", "fenced"), [("AAPL", True), ("AAPL260116C00200000", True), ("MSFT", False)]
+)
+def test_fence_holds_for_a_contract_by_its_own_name_and_its_root(key: str, *, fenced: bool) -> None:
+    """An admin halts an option, or all on its share, while an order for it is committed."""
+    call = Contract(
+        con_id=8,
+        symbol="AAPL",
+        sec_type="OPT",
+        expiry=date(2026, 1, 16),
+        strike_usd=usd(200),
+        right="C",
+    )
+    halt = Halt(
+        halt_id="h",
+        scope="symbol",
+        key=key,
+        rule="manual",
+        reason="news",
+        set_by="ada",
+        set_at=AT,
+    )
+    desk = case(entries.halt(halt)).desk
+    assert bool(desk.halted(intent(contract=call))) is fenced
