@@ -82,7 +82,8 @@ def _words(values: Json, counts: Mapping[str, int], took_s: float) -> str:
     told = ", ".join(f"{counts[kind]} {kind}" for kind in kinds if counts[kind])
     text = f"{name} {str(values['phase']).lower()} in {clock_text(took_s)}: "
     if reason in {None, "due"}:
-        text += told or "nothing to do"
+        idle = counts["cached"] and not counts["ran"] + counts["failed"]
+        text += f"unchanged, nothing to do ({told})" if idle else told or "nothing to do"
     elif reason == "holiday":
         text += f"nothing to do, that day has no session; the last before it is {values['asof']}"
     else:

@@ -134,6 +134,7 @@ def _asked(ports: Ports, args: argparse.Namespace, root: Path) -> Asked:
     short = {"asof": str(args.day) if args.day else None, "root": args.root}
     plain = given.values | {key: text for key, text in short.items() if text is not None}
     plain |= sources.chosen(ports, args, workflow, given)
+    plain = sources.dated(ports, args, workflow, plain) | plain
     plain |= sources.trained_by(ports, args, workflow, given)
     values = parameters.resolve(workflow, plain, given.maps, absent_ok=("root",))
     if args.at and values.get("mode") == "live":

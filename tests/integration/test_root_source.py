@@ -51,8 +51,8 @@ def told_profile(*words: str) -> str:
     return told.partition("; profile ")[2].partition(" needs ")[0]
 
 
-def planned_pull(*words: str) -> str:
-    code, line, _ = bft(*RUN, *DAY, "--dry-run", *words)
+def planned_pull(*words: str, day: tuple[str, ...] = DAY) -> str:
+    code, line, _ = bft(*RUN, *day, "--dry-run", *words)
     assert code == 0
     return next(node["line"] for node in line["nodes"] if node["node"] == "night.build")
 
@@ -125,6 +125,21 @@ def test_status_of_simulated_prices_ends_where_they_were_pulled_to(tmp_path: Pat
     assert (
         "simulated prices were pulled up to 2025-06-30; a later day: bft serve market-sim" in told
     )
+
+
+def test_night_of_simulated_prices_without_a_day_is_of_the_newest_pulled(tmp_path: Path) -> None:
+    """Red: the clock's day, which no simulator was asked for; a failed night beside a good one."""
+    store = make_ports(tmp_path / "demo").store
+    store.put("source.json", b'{"path": "", "simulated": true, "source": "sim"}')
+    for day in ("2025-06-27", "2025-06-30"):
+        store.put(f"lineage/pull/{day}.json", b'{"args": {}, "inputs": {}, "code": ""}')
+    root = ("--root", str(tmp_path / "demo"))
+    assert "--asof 2025-06-30" in planned_pull(*root, day=())
+    told = bft(*RUN, "--dry-run", *root)[2]
+    assert "SIMULATED prices up to 2025-06-30; a later day: bft serve market-sim" in told
+    assert "--asof 2018-02-07" in planned_pull(*root)
+    at = ("--at", "2018-02-07T23:30:00Z")
+    assert "--asof 2018-02-07" in planned_pull(*root, day=at), "the guard judges that instant"
 
 
 def test_night_of_a_simulator_that_failed_before_its_pull_is_missing(tmp_path: Path) -> None:
