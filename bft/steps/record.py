@@ -192,5 +192,5 @@ def _publish(store: Store, about: Json, summary: Summary) -> None:
 def _lineage_key(about: Json) -> str:
     args = about["args"]
     parts = [str(args[key]) for key in ("asof", "name", "slot") if args.get(key)]
-    parts += [flag for flag in OTHER_OUTPUTS if args.get(flag) is True]
+    parts += [flag for flag in OTHER_OUTPUTS if args.get(flag)]
     return f"lineage/{about['verb']}/{'-'.join(parts) or 'all'}.json"
