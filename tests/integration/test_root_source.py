@@ -5,7 +5,7 @@ import json
 import shutil
 import socket
 from contextlib import redirect_stderr, redirect_stdout
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from fakes import FixedClock, make_ports
 from bft import cli
 from bft.domain import sessions
 from bft.flow.state import Journal
+from bft.steps.reading import source_of
+from bft.steps.record import run_instant
 
 SPAN = sessions.sessions(date(2016, 4, 1), date(2018, 2, 7))
 BARS = "symbol,date,open,high,low,close,volume\n" + "".join(
@@ -79,6 +81,32 @@ def test_part_of_a_night_from_elsewhere_is_not_remembered(root: str, tmp_path: P
     words = ("--root", root, "--source", "files:newer.csv", "--symbols", "A")
     assert bft("pull", *DAY, *words)[0] == 0
     assert "--source files:prices.csv" in planned_pull("--root", root)
+
+
+def test_part_of_a_night_leaves_the_lineage_of_the_night(root: str, tmp_path: Path) -> None:
+    """Red: source, digest of the file and refused rows of the night gave way to those of a part."""
+    store, key = make_ports(Path(root)).store, "lineage/pull/2018-02-07.json"
+    night = store.get(key)
+    shutil.copy(tmp_path / "prices.csv", tmp_path / "newer.csv")
+    for part in (("--symbols", "A"), ("--symbols", "B"), ("--topics", "bars")):
+        assert bft("pull", *DAY, "--root", root, "--source", "files:newer.csv", *part)[0] == 0
+    assert store.get(key) == night
+    parts = [json.loads(store.get(one))["args"] for one in store.keys("lineage/pull-part/")]
+    assert sorted((str(p["symbols"]), p["source"]) for p in parts) == [
+        ("A", "files:newer.csv"),
+        ("B", "files:newer.csv"),
+        ("None", "files:newer.csv"),
+    ]
+
+
+def test_day_of_which_only_a_part_was_pulled_is_the_roots(tmp_path: Path, prices: Path) -> None:
+    """Its source is what the root remembers: replayed, so that its instant is the evening."""
+    words = ("--root", "mine", "--source", f"files:{prices}", "--symbols", "A")
+    assert bft("pull", *DAY, *words)[0] == 0
+    ports = make_ports(tmp_path / "mine", clock=FixedClock(datetime(2018, 2, 8, 9, tzinfo=UTC)))
+    assert ports.store.keys("lineage/pull/") == []
+    assert source_of(ports.store, date(2018, 2, 7)) == "files"
+    assert run_instant(ports, date(2018, 2, 7)) == datetime(2018, 2, 7, 23, tzinfo=UTC)
 
 
 def test_simulated_source_is_refused_for_a_root_of_real_prices(root: str) -> None:
