@@ -100,7 +100,8 @@ def run(
     args.prefix = prefix
     if "://" in args.root:
         raise ConfigError(
-            f"bft run works on a folder, not {args.root}; on a cluster: bft workflow submit"
+            f"bft run works on a folder, not {args.root}; a bucket is for steps by hand and for "
+            "Argo, which runs the same files (docs/architecture.md, On a cluster)"
         )
     root = Path(ports.store.root)
     asked = _asked(ports, args, root)
