@@ -58,11 +58,13 @@ def noted(store: Store, verb: str, args: Namespace) -> bool:
     return decides and bool(_notes(store, verb, args.asof, in_run=True))
 
 
-def note_node(store: Store, asof: date, node: str) -> None:
-    """Note that a node of asof failed, where none of its steps could: they were killed."""
-    for one in failed_steps(store, asof, node=node):
-        if one.verb == node:
-            _note(store, asof, one)
+def note_node(store: Store, asof: date, node: str) -> dict[str, str]:
+    """Note that a node of asof failed, where none of its steps could: they were killed.
+
+    The note, an output of who calls: without it, the marking has to be done again.
+    """
+    untold = [one for one in failed_steps(store, asof, node=node) if one.verb == node]
+    return {_key(node, asof): _note(store, asof, one) for one in untold}
 
 
 def failed_steps(
@@ -123,9 +125,9 @@ def _key(verb: str, asof: date) -> str:
     return f"failures/{asof}/{verb}.json"
 
 
-def _note(store: Store, asof: date, failed: FailedStep) -> None:
+def _note(store: Store, asof: date, failed: FailedStep) -> str:
     text = json.dumps(asdict(failed), sort_keys=True) + "\n"
-    store.put(_key(failed.verb, asof), text.encode())
+    return store.put(_key(failed.verb, asof), text.encode())
 
 
 def _notes(store: Store, verb: str, asof: date, *, in_run: bool) -> list[str]:

@@ -22,14 +22,14 @@ def withhold(store: Store, asof: date, node: str) -> dict[str, str]:
     The pages are made again at once; should that fail, none that looks good is left. The lists
     are what programs read, and what `bft execute --signals` takes at its word; exits stay.
     """
-    note_node(store, asof, node)
+    noted = note_node(store, asof, node)
     folder = f"reports/{asof}"
     for page in ("day.html", "day.md", f"screener_{asof}.pdf"):
         store.delete(f"{folder}/{page}")
     keys = [key for key in store.keys(f"{folder}/signals") if key.endswith(".csv")]
     picks = f"{folder}/portfolio_picks.csv"
     keys += [picks] if store.digest(picks) is not None else []
-    return {key: store.put(key, _shown_only(store.get(key))) for key in keys}
+    return noted | {key: store.put(key, _shown_only(store.get(key))) for key in keys}
 
 
 def _shown_only(data: bytes) -> bytes:

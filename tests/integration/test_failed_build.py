@@ -194,6 +194,14 @@ def test_scoring_that_was_killed_after_a_good_run_leaves_nothing_to_execute(
     assert kept(store) == before
 
 
+def test_scoring_that_is_killed_again_is_noted_again(store: Store, call: Call) -> None:
+    """Red: the marking was found finished, though its note was gone."""
+    for _ in range(2):
+        assert call("report", "--failed", "score")[1]["failed"] == ["score"]
+        assert store.keys("failures/") == [f"failures/{ASOF}/score.json"]
+        settled(store, "gate", live=True)
+
+
 def test_scoring_that_said_why_is_noted_once(store: Store, call: Call) -> None:
     store.put(f"failures/{ASOF}/gate.json", BAD_PULL.replace(b"pull", b"gate"))
     assert call("report", "--failed", "score")[1]["failed"] == ["gate"]
