@@ -12,15 +12,13 @@ setup: .venv/.done  ## .venv from the hash-locked requirements
 
 .venv/.done: requirements/dev.txt requirements/uv.txt pyproject.toml
 	@command -v python3.11 >/dev/null || { echo "bft needs Python 3.11 (python3.11 on the PATH); install it, then run make again" >&2; exit 78; }
-	@echo "setup, once: .venv from the locks, some minutes and 7 GB; 1 of 4, the environment and uv"
-	test -x $(BIN)/pip || python3.11 -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@echo "setup, 2 of 4: packages, most of them for training; then they are compiled, a minute without a word"
-	$(BIN)/uv pip sync --require-hashes --compile-bytecode requirements/dev.txt
-	@echo "setup, 3 of 4: bft itself"
-	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
-	@echo "setup, 4 of 4: do the packages fit together?"
-	$(BIN)/uv pip check --quiet && touch $@
+	@echo "setup, once: .venv (7 GB) from the hash-locked requirements, first uv; some minutes in all, as fast as the network"
+	@test -x $(BIN)/pip || python3.11 -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@echo "setup: fetches about 200 packages, then compiles them, about a minute; nothing more is said unless it fails"
+	@$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/uv pip check --quiet && touch $@
 
 demo: setup  ## a night on the shipped vendor simulator; after setup about a minute, two at most
 	@bash workflows/demo.sh

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from api import commit_ms, publish, told
@@ -25,6 +26,7 @@ ACKED = frozenset({"ACKED", "PARTIAL", "FILLED", "CANCEL_PENDING", "CANCELLED"})
 EVERY_S = 0.2  # three orders each: the pacer lets 35 messages/s leave, and none shall wait for it
 Figure = tuple[str, float, float]
 """What, its value, its bound."""
+Figures = Callable[[Wired, argparse.Namespace], Awaitable[list[Figure]]]
 
 
 async def latencies(at: Wired, count: int) -> list[Figure]:
@@ -104,14 +106,30 @@ async def last_cancel(at: Wired, entries: int) -> list[Figure]:
     return [("last cancel s", took_s, 1.5), ("messages/s", fullest, 45)]
 
 
-async def run(folder: Path, args: argparse.Namespace) -> list[Figure]:
-    async with wired(folder, SYMBOLS, publish) as at:
-        found = await latencies(at, args.count)
-        found += await kill_latches(at, args.kills)
-        found += await last_cancel(at, args.entries)
-        print(f"memory {at.process.rss_mib():.0f} MiB")
-        await at.stop()
-    return found
+async def figures(at: Wired, args: argparse.Namespace) -> list[Figure]:
+    found = await latencies(at, args.count)
+    found += await kill_latches(at, args.kills)
+    return found + await last_cancel(at, args.entries)
+
+
+def measure(parser: argparse.ArgumentParser, figures: Figures) -> None:
+    """Print figures of the three processes; the last line is the worst ratio to a bound."""
+    args = parser.parse_args()
+
+    async def measured(folder: Path) -> list[Figure]:
+        async with wired(folder, SYMBOLS, publish) as at:
+            found = await figures(at, args)
+            print(f"memory {at.process.rss_mib():.0f} MiB")
+            await at.stop()
+        return found
+
+    print(f"before: {machine()}")
+    with tempfile.TemporaryDirectory() as name:
+        found = asyncio.run(measured(Path(name)))
+        print("bare commit p50 {:.2f} p99 {:.2f} ms".format(*commit_ms(Path(name))))
+    print(f"after: {machine()}")
+    what, value, bound = max(found, key=lambda figure: figure[1] / figure[2])
+    print(f"ratio: {value / bound:.2f} of the goal ({what} {value:.2f}, goal {bound:g})")
 
 
 def main() -> None:
@@ -119,14 +137,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--kills", type=int, default=99)
     parser.add_argument("--entries", type=int, default=50)
-    args = parser.parse_args()
-    print(f"before: {machine()}")
-    with tempfile.TemporaryDirectory() as name:
-        found = asyncio.run(run(Path(name), args))
-        print("bare commit p50 {:.2f} p99 {:.2f} ms".format(*commit_ms(Path(name))))
-    print(f"after: {machine()}")
-    what, value, bound = max(found, key=lambda figure: figure[1] / figure[2])
-    print(f"ratio: {value / bound:.2f} of the goal ({what} {value:.2f}, goal {bound:g})")
+    measure(parser, figures)
 
 
 if __name__ == "__main__":

@@ -10,21 +10,14 @@ The last line is the worst ratio to a bound.
 import argparse
 import asyncio
 import json
-import tempfile
 import time
-from pathlib import Path
 
-from api import commit_ms, publish
-from wired_process import ASK, Wired, machine, wired
+from wire_latency import SYMBOLS, Figure, measure
+from wired_process import ASK, Wired
 
-from bft.sim.gateway.catalogue import listed
-
-SYMBOLS = [symbol for symbol, _ in listed() if " " not in symbol][:20]
 LEGS = 3
 TRIES = 15  # of a second each, which an entry waits for its first quote
 LOOP = "bft_executor_monitor_loop_seconds"
-Figure = tuple[str, float, float]
-"""What, its value, its bound."""
 
 
 async def restarted(at: Wired, orders: int) -> list[Figure]:
@@ -128,15 +121,11 @@ async def loops(at: Wired) -> dict[str, float]:
     return found
 
 
-async def run(folder: Path, args: argparse.Namespace) -> list[Figure]:
-    async with wired(folder, SYMBOLS, publish) as at:
-        found = await restarted(at, args.orders)
-        found += await cuts(at, args.cuts)
-        found += [] if args.no_page else await paged(at)
-        found += await monitored(at, args.seconds)
-        print(f"memory {at.process.rss_mib():.0f} MiB")
-        await at.stop()
-    return found
+async def figures(at: Wired, args: argparse.Namespace) -> list[Figure]:
+    found = await restarted(at, args.orders)
+    found += await cuts(at, args.cuts)
+    found += [] if args.no_page else await paged(at)
+    return found + await monitored(at, args.seconds)
 
 
 def main() -> None:
@@ -145,14 +134,7 @@ def main() -> None:
     parser.add_argument("--cuts", type=int, default=5)
     parser.add_argument("--no-page", action="store_true")
     parser.add_argument("--seconds", type=float, default=30.0)
-    args = parser.parse_args()
-    print(f"before: {machine()}")
-    with tempfile.TemporaryDirectory() as name:
-        found = asyncio.run(run(Path(name), args))
-        print("bare commit p50 {:.2f} p99 {:.2f} ms".format(*commit_ms(Path(name))))
-    print(f"after: {machine()}")
-    what, value, bound = max(found, key=lambda figure: figure[1] / figure[2])
-    print(f"ratio: {value / bound:.2f} of the goal ({what} {value:.2f}, goal {bound:g})")
+    measure(parser, figures)
 
 
 if __name__ == "__main__":

@@ -92,7 +92,8 @@ class Settings:
     # strategies: names with commas, or core
     strategies: str = "core"
     # reports
-    screen_max_charts: int = field(default=0, metadata={"range": (0, 10_000)})
+    # -1: all, of simulated prices 8; 0: all
+    screen_max_charts: int = field(default=-1, metadata={"range": (-1, 10_000)})
     ollama_url: str = field(default="", metadata={"kind": "address"})
     ollama_model: str = "llama3.1:8b"
     ollama_symbols: int = field(default=60, metadata={"range": (0, 10_000)})  # a night

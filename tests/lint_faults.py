@@ -45,6 +45,7 @@ def own_volume(d: Documents, **volume: Any) -> None:
     container(d, "build")["volumeMounts"].append(mount)
 
 
+TARGET = "build score rescore publish mark-failed mark-unscored"
 ASOF_ARGUMENT = {"parameters": [{"name": "asof", "value": "{{inputs.parameters.asof}}"}]}
 REORDERED = {"retryPolicy": "Always", "expression": "asInt(lastRetry.exitCode) != 0"}
 
@@ -190,7 +191,7 @@ GRAPH_FAULTS: list[tuple[str, str, Callable[[Documents], Any]]] = [
         lambda d: (
             template(d, "night")["dag"].update(target="{{=x}}")
             or template(d, "build")["metadata"]["labels"].update({"bft.dev/x": "{{= 1 + 1}}"})
-            or template(d, "night")["dag"].update(target="build score publish mark-failed")
+            or template(d, "night")["dag"].update(target=TARGET)
         ),
     ),
     ("WF024", "no default", lambda d: parameter(d, "root")["valueFrom"].pop("default")),
@@ -224,8 +225,11 @@ GRAPH_FAULTS: list[tuple[str, str, Callable[[Documents], Any]]] = [
     (
         "WF032",
         "once with retries",
-        lambda d: template(d, "demote").update(
-            retryStrategy=copy.deepcopy(template(d, "build")["retryStrategy"])
+        lambda d: (
+            template(d, "demote").update(
+                retryStrategy=copy.deepcopy(template(d, "build")["retryStrategy"])
+            ),
+            d[0]["spec"].update(activeDeadlineSeconds=86_400),
         ),
     ),
     (

@@ -190,6 +190,11 @@ def done(*names: str) -> str:
     return " && ".join(f"{name}.Succeeded" for name in names)
 
 
+def bad(*names: str) -> str:
+    """`depends`: one of these failed, or was lost."""
+    return " || ".join(f"{name}.{state}" for name in names for state in ("Failed", "Errored"))
+
+
 def ended(name: str) -> str:
     """`depends`: the task is over, whatever became of it."""
     states = ("Succeeded", "Failed", "Errored", "Skipped", "Omitted")

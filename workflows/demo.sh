@@ -15,7 +15,7 @@ for _ in $(seq 300); do
   sleep 0.1
 done
 [ -n "$url" ] || { cat "$log" >&2; echo "the simulator gave no address in 30 s; run again" >&2; exit 75; }
-BFT_SIM_URL=$url BFT_SCREEN_MAX_CHARTS=8 $bft run nightly --root "$root" --asof $asof --source sim
+BFT_SIM_URL=$url $bft run nightly --root "$root" --asof $asof --source sim
 cat <<END
 
 A night of simulated data, 60 stocks, is in ./$root. Look at:
@@ -23,7 +23,7 @@ A night of simulated data, 60 stocks, is in ./$root. Look at:
   $(cd "$root" && ls -d "$PWD"/reports/$asof/day.html)
   nine models:       $bft serve --root $root mlflow
   what ran:          $bft status --root $root
-  run it again:      make demo   (nothing is left to do)
+  run it again:      $bft run nightly --root $root   (nothing is left to do)
 Your own prices, a CSV or Parquet file with symbol, date, open, high, low, close, volume (docs/sources.md):
   $bft run nightly --root mine --asof DATE --source files:PATH --profile realdata
 END

@@ -4,6 +4,7 @@ from hera.workflows import DAG, Parameter
 
 from workflows.common import (
     AR,
+    bad,
     chain,
     cron,
     done,
@@ -93,10 +94,20 @@ mark = step(
     lock="bft-tables",
 )
 
+unscored = step(
+    "mark-unscored",
+    f"report {AR} --failed score",
+    effect="replace",
+    retries="T",
+    pod="heavy",
+    limits=("30m", 900),
+    lock="bft-tables",
+)
+
 night = DAG(
     name="night",
     inputs=[Parameter(name="asof")],
-    target="build score publish mark-failed",
+    target="build score rescore publish mark-failed mark-unscored",
     fail_fast=False,
     tasks=[
         task(build),
@@ -124,11 +135,16 @@ night = DAG(
         task(score, depends=f"{done('build')} && {ended('promote-missing')} && {ended('adopt')}"),
         task(demote, depends=done("score"), when=output("score", "breached") + " == true"),
         task(rescore, depends=done("demote")),
-        task(publish, depends=f"{done('build')} && {ended('score')} && {ended('rescore')}"),
-        task(mark, depends="build.Failed || build.Errored"),
+        task(unscored, depends=bad("score", "rescore")),
+        task(
+            publish,
+            depends=f"{done('build')} && {ended('score')} && {ended('rescore')}"
+            f" && {ended('mark-unscored')}",
+        ),
+        task(mark, depends=bad("build")),
     ],
 )
-containers = [build, train, gate, promote, adopt, score, demote, rescore, publish, mark]
+containers = [build, train, gate, promote, adopt, score, demote, rescore, unscored, publish, mark]
 NIGHTLY = [
     workflow(
         "nightly",

@@ -7,6 +7,7 @@ portfolio ranked from it, would look real.
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Protocol
 
@@ -104,6 +105,12 @@ def trained_by(store: Objects) -> Training | None:
     """The profile of a root's last run, or None."""
     found = store.digest(PROFILE_KEY) is not None
     return Training(**json.loads(store.get(PROFILE_KEY))) if found else None
+
+
+def pulled_to(store: Objects) -> date | None:
+    """Newest day that was pulled, or None."""
+    days = [key.removeprefix(PULLS)[:10] for key in store.keys(PULLS)]
+    return date.fromisoformat(max(days)) if days else None
 
 
 def encoded(origin: Origin | Training) -> bytes:

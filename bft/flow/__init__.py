@@ -1,1 +1,1 @@
-"""A rendered workflow to a graph: lint it, run it here, submit it there."""
+"""A rendered workflow to a graph: lint it, run it here."""

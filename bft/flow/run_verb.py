@@ -100,7 +100,8 @@ def run(
     args.prefix = prefix
     if "://" in args.root:
         raise ConfigError(
-            f"bft run works on a folder, not {args.root}; on a cluster: bft workflow submit"
+            f"bft run works on a folder, not {args.root}; a bucket is for steps by hand and for "
+            "Argo, which runs the same files (docs/architecture.md, On a cluster)"
         )
     root = Path(ports.store.root)
     asked = _asked(ports, args, root)
@@ -134,6 +135,7 @@ def _asked(ports: Ports, args: argparse.Namespace, root: Path) -> Asked:
     short = {"asof": str(args.day) if args.day else None, "root": args.root}
     plain = given.values | {key: text for key, text in short.items() if text is not None}
     plain |= sources.chosen(ports, args, workflow, given)
+    plain = sources.dated(ports, args, workflow, plain) | plain
     plain |= sources.trained_by(ports, args, workflow, given)
     values = parameters.resolve(workflow, plain, given.maps, absent_ok=("root",))
     if args.at and values.get("mode") == "live":

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from bft.domain import origin, sessions
+from bft.flow.due import NIGHTS
 from bft.flow.parameters import Given
 from bft.flow.spec import Workflow
 from bft.ports import Ports
@@ -32,6 +33,21 @@ def chosen(
         held.check(simulated=origin.is_simulated(named), spec=named, root=root)
     spec = named or (held.spec(Path.cwd()) if held else args.usual_source)
     return {"source": spec} if spec else {}
+
+
+def dated(
+    ports: Ports, args: argparse.Namespace, workflow: Workflow, plain: Mapping[str, str]
+) -> dict[str, str]:
+    """The parameter `asof` of a night for which none is named; none: the guard judges the clock.
+
+    A simulator's days are not the calendar's: its root stays at the newest day it was pulled for,
+    which is found finished without the simulator, until a later one is named.
+    """
+    simulated = origin.is_simulated(plain.get("source", ""))
+    if not simulated or args.at or workflow.name not in NIGHTS:
+        return {}
+    day = origin.pulled_to(ports.store)
+    return {"asof": str(day)} if day else {}
 
 
 def trained_by(
@@ -67,6 +83,14 @@ def told(ports: Ports, values: Mapping[str, str], *, created: datetime) -> tuple
     asof = date.fromisoformat(day) if day else sessions.last_closed(created)
     found = ports.commands.preflight(ports.store.root, source=spec, profile=profile, asof=asof)
     if origin.is_simulated(spec):
-        own = "" if origin.remembered(ports.store) else "; your own: --source files:PATH"
-        return (f"source: {spec}, SIMULATED prices{own}",)
+        return (f"source: {spec}, SIMULATED prices{_next(ports, day)}",)
     return found or (f"source: {spec}",)
+
+
+def _next(ports: Ports, day: str | None) -> str:
+    """What simulated prices there are, and what to do for others."""
+    if not origin.remembered(ports.store):
+        return "; your own: --source files:PATH"
+    newest = str(origin.pulled_to(ports.store))
+    later = f" up to {day}; a later day: bft serve market-sim --today DAY, then --asof DAY"
+    return later if day == newest else ""

@@ -81,8 +81,7 @@ def _end(ports: Ports, held: origin.Origin | None, last: date) -> date | None:
     What a simulator has is known while it runs only: of its roots the newest pull counts.
     """
     if held and held.simulated:
-        pulls = [key.removeprefix(origin.PULLS)[:10] for key in ports.store.keys(origin.PULLS)]
-        return date.fromisoformat(max(pulls)) if pulls else None
+        return origin.pulled_to(ports.store)
     if held is None:
         return None
     with suppress(BftError):  # a run says it better

@@ -55,9 +55,9 @@ class About:
         return f"{self.asof:%-d %B %Y}  ·  source {self.source}{said}"
 
 
-def stock_page(symbol: str, rows: Any, row: Any, name: str, about: About) -> Figure:
+def stock_page(symbol: str, rows: Any, row: Any, title: str, about: About) -> Figure:
     """Seven charts of one symbol and its ten flags."""
-    fig = _page(f"{symbol}   {name}", about)
+    fig = _page(title, about)
     _flag_strip(fig, row)
     for (left, bottom, width, height), draw in zip(_boxes(), charts.CHARTS.values(), strict=True):
         ax = fig.add_axes((left, bottom, width, height))

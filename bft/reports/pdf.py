@@ -33,7 +33,7 @@ class Book:
     rows: Any
     flags: Any
     windows: Mapping[str, Any]
-    names: Mapping[str, str]
+    titles: Mapping[str, str]
     funds: Mapping[str, Any]
     sectors: bool
     note: str
@@ -46,7 +46,7 @@ def book(night: Night, screened: Screened, shown: list[str], *, n_days: int, sou
     windows = series(night, since=since)
     funds = {fund: windows[fund] for fund in CHARTED_FUNDS if fund in windows}
     picked = picks_of(night)
-    names = {symbol: _named(night, symbol, picked.get(symbol)) for symbol in shown}
+    titles = {symbol: _title(night, symbol, picked.get(symbol)) for symbol in shown}
     return Book(
         about=pages.About(
             asof=night.asof,
@@ -57,7 +57,7 @@ def book(night: Night, screened: Screened, shown: list[str], *, n_days: int, sou
         rows=screened.selected,
         flags=screened.rows.loc[shown],
         windows={symbol: windows[symbol] for symbol in shown},
-        names=names,
+        titles=titles,
         funds=funds,
         sectors=True,
         note=_note(screened, shown, [symbol for symbol in shown if symbol in picked]),
@@ -127,12 +127,13 @@ def _sector_figures(book: Book) -> Iterator[Figure]:
 
 def _stock(book: Book, symbol: str) -> Figure:
     row = book.flags.loc[symbol]
-    return pages.stock_page(symbol, book.windows[symbol], row, book.names[symbol], book.about)
+    return pages.stock_page(symbol, book.windows[symbol], row, book.titles[symbol], book.about)
 
 
-def _named(night: Night, symbol: str, label: str | None) -> str:
-    name = str(value(night.universe, symbol, "name") or "")
-    return f"{name}   ({label})" if label else name
+def _title(night: Night, symbol: str, label: str | None) -> str:
+    """Symbol, its company's name and what it is picked for, as far as there are any."""
+    name = value(night.universe, symbol, "name")
+    return "   ".join(part for part in (symbol, name, f"({label})" if label else "") if part)
 
 
 def _note(screened: Screened, shown: list[str], picked: list[str]) -> str:

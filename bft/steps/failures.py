@@ -2,7 +2,8 @@
 
 A step that fails within a run leaves `failures/<asof>/<verb>.json`; its next success removes it.
 Failed checks of the data and forecasts that a production set should have given are found in the
-tables themselves, so that a step that was killed, or called by hand, counts as well.
+tables themselves, so that a step that was killed, or called by hand, counts as well. Of a killed
+node its workflow says so (`bft report --failed NODE`), which leaves `failures/<asof>/<node>.json`.
 """
 
 import json
@@ -18,16 +19,13 @@ from bft.domain.runs import FailedStep, Json
 from bft.ports import Store
 from bft.steps.record import digest_of
 
-UNTOLD = FailedStep(
-    verb="build",
-    exit_code=UnavailableError.exit_code,
-    error="it was stopped, or ran out of memory or time; the log of its run says more",
-)
-"""A build that ended before one of its steps could say why; a success of its last takes it back."""
-BUILD_ENDS = "models"
-BUILD = ("pull", "gold", "validate", BUILD_ENDS, UNTOLD.verb)
-NIGHT = (*BUILD, "predict", "gate", "scan", "rank", "screen")
-"""Verbs whose failure makes a night a failed one, in the order in which they run."""
+NODES = {"build": ("pull", "gold", "validate", "models"), "score": ("predict", "gate")}
+"""Nodes that are marked when they fail, and the verbs in them; in the order in which they run."""
+BUILD = (*NODES["build"], "build")
+NIGHT = (*BUILD, *NODES["score"], "score", "scan", "rank", "screen")
+"""Verbs and nodes whose failure makes a night a failed one, in the order in which they run."""
+UNTOLD = "it was stopped, or ran out of memory or time; the log of its run says more"
+"""Of a node that ended before its steps could say why; the success of its last takes it back."""
 REASON = "night_failed"
 """Why an entry of a failed night is only shown."""
 PRODUCTION = "exports/production.alias"
@@ -60,18 +58,21 @@ def noted(store: Store, verb: str, args: Namespace) -> bool:
     return decides and bool(_notes(store, verb, args.asof, in_run=True))
 
 
-def note_build(store: Store, asof: date) -> None:
-    """Note that the build of asof failed, where none of its steps could: they were killed."""
-    if UNTOLD in failed_steps(store, asof, build_failed=True):
-        _note(store, asof, UNTOLD)
+def note_node(store: Store, asof: date, node: str) -> dict[str, str]:
+    """Note that a node of asof failed, where none of its steps could: they were killed.
+
+    The note, an output of who calls: without it, the marking has to be done again.
+    """
+    untold = [one for one in failed_steps(store, asof, node=node) if one.verb == node]
+    return {_key(node, asof): _note(store, asof, one) for one in untold}
 
 
 def failed_steps(
-    store: Store, asof: date, *, before: str | None = None, build_failed: bool = False
+    store: Store, asof: date, *, before: str | None = None, node: str | None = None
 ) -> tuple[FailedStep, ...]:
     """Steps of the night of asof that failed, in order; only those that run before a verb.
 
-    With `build_failed` its workflow says that the build did: then one of it is among them.
+    `node` failed, says its workflow: then a step of it is among them, or the node itself.
     """
     verbs = NIGHT[: NIGHT.index(before)] if before else NIGHT
     found = {
@@ -79,8 +80,9 @@ def failed_steps(
         for body in (json.loads(store.get(key)) for key in store.keys(f"failures/{asof}/"))
     }
     _add(found, "validate", _data_failed(store, asof))
-    if build_failed and not found.keys() & set(BUILD):
-        found[UNTOLD.verb] = UNTOLD
+    if node and not found.keys() & {node, *NODES[node]}:
+        code = UnavailableError.exit_code
+        found[node] = FailedStep(verb=node, exit_code=code, error=UNTOLD)
     if not found.keys() & set(BUILD):  # else nothing could be scored
         _add(found, "predict", _no_forecasts(store, asof))
     return tuple(found[verb] for verb in verbs if verb in found)
@@ -93,10 +95,10 @@ def _add(found: dict[str, FailedStep], verb: str, error: str | None) -> None:
 
 
 def failures_digest(
-    store: Store, asof: date, *, before: str | None = None, build_failed: bool = False
+    store: Store, asof: date, *, before: str | None = None, node: str | None = None
 ) -> str:
     """Digest of `failed_steps`, as an input of the steps that heed them."""
-    failed = failed_steps(store, asof, before=before, build_failed=build_failed)
+    failed = failed_steps(store, asof, before=before, node=node)
     return digest_of([one.told for one in failed])
 
 
@@ -123,18 +125,18 @@ def _key(verb: str, asof: date) -> str:
     return f"failures/{asof}/{verb}.json"
 
 
-def _note(store: Store, asof: date, failed: FailedStep) -> None:
+def _note(store: Store, asof: date, failed: FailedStep) -> str:
     text = json.dumps(asdict(failed), sort_keys=True) + "\n"
-    store.put(_key(failed.verb, asof), text.encode())
+    return store.put(_key(failed.verb, asof), text.encode())
 
 
 def _notes(store: Store, verb: str, asof: date, *, in_run: bool) -> list[str]:
-    """Notes that a success of the verb takes away: its own; in a run the last of the build its too.
+    """Notes that a success of the verb takes away: its own; in a run the last of a node its too.
 
     By hand that verb only shows: whoever looks at the models has not built anything.
     """
-    verbs = [verb, UNTOLD.verb] if in_run and verb == BUILD_ENDS else [verb]
-    keys = [_key(one, asof) for one in verbs]
+    nodes = [node for node, verbs in NODES.items() if in_run and verb == verbs[-1]]
+    keys = [_key(one, asof) for one in (verb, *nodes)]
     return [key for key in keys if store.digest(key) is not None]
 
 

@@ -19,6 +19,7 @@ from bft.domain.market import RAW_TABLES
 from bft.domain.numbers import COUNT
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps.arguments import add_asof
+from bft.steps.record import is_part
 
 if TYPE_CHECKING:
     from bft.ports import Source
@@ -191,7 +192,7 @@ def _night(ports: Ports, source: "Source", args: argparse.Namespace) -> "Night":
         source=source.name,
         bulk=source.bulk,
         past=source.bulk or (not source.replayed and args.asof < sessions.last_closed(now)),
-        partial=bool(args.symbols or args.only_stale or args.max_symbols or args.topics),
+        partial=is_part("pull", vars(args)),
         absent=[topic for topic in TOPICS if topic not in {*source.topics, *_DERIVED}],
     )
 

@@ -1,6 +1,5 @@
 """What `screen` and `report` read alike: gold on the asof basis, and where the night came from."""
 
-import json
 from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 from bft.domain import origin
 from bft.domain.errors import DataError
 from bft.ports import Ports, Store
+from bft.steps.record import pull_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,9 +40,6 @@ def need_gold(store: Store, asof: date) -> None:
 
 def source_of(store: Store, asof: date) -> str:
     """Source that the pull of asof names, else that of the root, or unknown."""
-    key = f"lineage/pull/{asof}.json"
-    if store.digest(key) is None:
-        held = origin.remembered(store)
-        return held.source.partition(":")[0] if held else "unknown"
-    found = json.loads(store.get(key))["args"].get("source")
-    return str(found or "alphavantage").partition(":")[0]
+    about, held = pull_of(store, asof), origin.remembered(store)
+    found = about["args"].get("source") or "alphavantage" if about else held and held.source
+    return str(found or "unknown").partition(":")[0]

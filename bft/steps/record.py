@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bft.domain import sessions
+from bft.domain import origin, sessions
 from bft.domain.errors import UnavailableError
 from bft.domain.runs import Json, check_finite
 from bft.ports import Manifest, Ports, Step, Store, Summary, Tick
@@ -26,6 +26,8 @@ UNKEYED = frozenset(
 """Arguments that change no output."""
 OTHER_OUTPUTS = ("live", "models", "legacy", "quotes", "failed")
 """Flags that make a verb write something else, which has a lineage of its own."""
+PARTIAL = ("symbols", "topics", "max_symbols", "only_stale")
+"""Arguments of `pull` that ask for a part of a night: it adds to what the night's own pull gave."""
 
 
 def canonical(value: Any) -> bytes:
@@ -80,9 +82,15 @@ def pull_of(store: Store, asof: date) -> Json:
     return found
 
 
+def is_part(verb: str, args: Mapping[str, Any]) -> bool:
+    """Whether a call with these arguments is a pull of a part of a night."""
+    return verb == "pull" and any(args.get(name) for name in PARTIAL)
+
+
 def run_instant(ports: Ports, asof: date) -> datetime:
-    """The run's instant of `asof` (design, 6.5); replayed where the pull of asof says so."""
-    source = str(pull_of(ports.store, asof).get("args", {}).get("source"))
+    """The run's instant of `asof` (design, 6.5); replayed where its pull, or the root, says so."""
+    about, held = pull_of(ports.store, asof), origin.remembered(ports.store)
+    source = str(about["args"].get("source")) if about else held.source if held else ""
     replayed = source.partition(":")[0] in {"sim", "files"}
     return sessions.run_instant(asof, now=ports.clock.now(), replayed=replayed)
 
@@ -191,6 +199,8 @@ def _publish(store: Store, about: Json, summary: Summary) -> None:
 
 def _lineage_key(about: Json) -> str:
     args = about["args"]
+    if is_part(about["verb"], args):
+        return f"lineage/pull-part/{args['asof']}-{digest_of(args)[:12]}.json"
     parts = [str(args[key]) for key in ("asof", "name", "slot") if args.get(key)]
-    parts += [flag for flag in OTHER_OUTPUTS if args.get(flag) is True]
+    parts += [flag for flag in OTHER_OUTPUTS if args.get(flag)]
     return f"lineage/{about['verb']}/{'-'.join(parts) or 'all'}.json"

@@ -14,7 +14,7 @@ from bft.domain.gold import LOOKAHEAD
 from bft.domain.runs import Json
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps.arguments import add_asof
-from bft.steps.failures import failed_steps, failures_digest
+from bft.steps.failures import NODES, failed_steps, failures_digest
 from bft.steps.held_back import held_back, newest_gate
 from bft.steps.reading import gold_asof, need_gold, source_of
 from bft.steps.record import digest_of, table_digests
@@ -46,13 +46,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     other = parser.add_mutually_exclusive_group()
     add = other.add_argument
     add("--models", action="store_true", help="cards of the production models only")
-    add("--failed", action="store_true", help="the build failed: mark what the night has so far")
+    add(
+        "--failed",
+        nargs="?",
+        const="build",
+        choices=tuple(NODES),
+        help="this node failed (build): mark what the night has so far",
+    )
 
 
 def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     """Write what is asked for; without an option, the day report.
 
-    With `--failed` pages, lists and site of an earlier run of the day say that its build failed.
+    With `--failed` pages, lists and site of an earlier run of the day say that a node of it failed.
 
     Raises:
         DataError: no gold of asof and `--site`, or other nights were run, that one never was and
@@ -62,7 +68,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         return publish_cards(ports, args.asof, getattr(args, "root", None))
     if args.site or not (args.failed or _tried(ports.store, args.asof)):
         need_gold(ports.store, args.asof)
-    withheld = withhold(ports.store, args.asof) if args.failed else {}
+    withheld = withhold(ports.store, args.asof, args.failed) if args.failed else {}
     on_site = args.site or (args.failed and site_day(ports.store) == args.asof)
     night = _night(ports, args.asof, getattr(args, "root", None))
     tick(1, 4, "tables")
@@ -102,7 +108,7 @@ def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
     for key in (BOOK, DAY_KEY.format(args.asof)):
         found[key] = store.digest(key) or "absent"
     found["templates"] = templates_digest()
-    found["failed"] = failures_digest(store, args.asof, build_failed=args.failed)
+    found["failed"] = failures_digest(store, args.asof, node=args.failed)
     found["gate"] = digest_of(newest_gate(store, args.asof))
     if args.models:
         found["production"] = ports.state.pointer("production").set_digest or "absent"

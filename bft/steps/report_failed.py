@@ -1,7 +1,8 @@
 """What an earlier run of a failed night left, told apart from what a good night leaves (ADR 0060).
 
-The build decides whether a night may be trusted. Where it fails nothing after it runs, so that
-lists and pages of an earlier run of the day would stand as if they were good.
+Build and score decide whether a night may be trusted. Where the build fails nothing after it runs,
+so that lists and pages of an earlier run of the day would stand as if they were good; where scoring
+ends without a word, what follows would take the forecasts of that run for its own.
 """
 
 import argparse
@@ -12,23 +13,23 @@ from datetime import date
 from bft.domain.errors import BftError
 from bft.ports import Ports, Store, Tick
 from bft.steps import screen
-from bft.steps.failures import REASON, note_build
+from bft.steps.failures import REASON, note_node
 
 
-def withhold(store: Store, asof: date) -> dict[str, str]:
+def withhold(store: Store, asof: date, node: str) -> dict[str, str]:
     """Note the failure, remove the day's pages, tag entries of its lists as only shown.
 
     The pages are made again at once; should that fail, none that looks good is left. The lists
     are what programs read, and what `bft execute --signals` takes at its word; exits stay.
     """
-    note_build(store, asof)
+    noted = note_node(store, asof, node)
     folder = f"reports/{asof}"
     for page in ("day.html", "day.md", f"screener_{asof}.pdf"):
         store.delete(f"{folder}/{page}")
     keys = [key for key in store.keys(f"{folder}/signals") if key.endswith(".csv")]
     picks = f"{folder}/portfolio_picks.csv"
     keys += [picks] if store.digest(picks) is not None else []
-    return {key: store.put(key, _shown_only(store.get(key))) for key in keys}
+    return noted | {key: store.put(key, _shown_only(store.get(key))) for key in keys}
 
 
 def _shown_only(data: bytes) -> bytes:

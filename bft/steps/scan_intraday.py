@@ -6,22 +6,23 @@ option levels judged, the state of the rest shown, provisional entries emitted.
 """
 
 import argparse
-import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from datetime import time as day_time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bft.domain import sessions
+from bft.domain import origin, sessions
 from bft.domain.errors import DataError, StaleDataError, UnavailableError, UsageError
 from bft.domain.runs import FailedStep, Json
 from bft.domain.trading import Signal
 from bft.ports import Ports, Source, Store, Summary, Tick
 from bft.steps import gold_tables, quotes, scan
 from bft.steps.failures import failed_steps, shown_only
+from bft.steps.record import pull_of
 from bft.steps.scan import WATCH, Inputs, Stored, Terms
 from bft.steps.standing import Standing, standing_of
 
@@ -122,10 +123,12 @@ def source_spec(store: Store, args: argparse.Namespace) -> str:
     """The source named, else that of asof's pull: quotes continue its bars."""
     if args.source:
         return str(args.source)
-    key = f"lineage/pull/{args.asof}.json"
-    if store.digest(key) is None:
+    about, held = pull_of(store, args.asof), origin.remembered(store)
+    if about:
+        return str(about["args"].get("source") or "")
+    if held is None:
         raise DataError(f"no pull of {args.asof} names a source; give --source, as --source sim")
-    return str(json.loads(store.get(key))["args"].get("source") or "")
+    return held.spec(Path.cwd())
 
 
 def instant_of(ports: Ports, source: Source, session: date, slot: str | None) -> datetime:

@@ -31,6 +31,8 @@ COLUMNS = (
     *"bbands_upper_20 bbands_lower_20 atr_14 rsi_14 cci_14 macd macd_9_ema pe_ratio".split(),
     *"forward_pe 52_week_high_pct 52_week_low_pct".split(),
 )
+BY_SOURCE, SIMULATED_CHARTS = -1, 8
+"""Setting that leaves the number of chart pages to the prices; simulated ones show how it looks."""
 DAYS_BEFORE = 10
 """Calendar days in which the previous session surely lies."""
 
@@ -68,14 +70,21 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     checks, asked = _checks(args.indicators), _asked(args)
     night = _night(ports, args)
     screened = screen(night, symbols=asked, checks=checks, whitelist=_symbols(args.whitelist) or ())
-    limit = args.screen_max_charts if args.max_charts is None else args.max_charts
-    shown = charted(screened, limit, picks=list(picks_of(night)))
+    shown = charted(screened, limit(args, night), picks=list(picks_of(night)))
     source = source_of(ports.store, args.asof)
     pages = book(night, screened, shown, n_days=args.n_days, source=source)
     pages = without_sectors(pages) if args.skip_sectors else pages
     drawn, images = _draw(pages, skip_pdf=args.skip_pdf, tick=tick)
     objects = _publish(ports.store, args.asof, to_csv(screened.selected), drawn, images)
     return _summary(night, screened, shown, pages, asked, objects)
+
+
+def limit(args: argparse.Namespace, night: "Night") -> int:
+    """Most chart pages of a call: its own word, else the setting; 0: all."""
+    asked: int = args.screen_max_charts if args.max_charts is None else args.max_charts
+    if asked == BY_SOURCE:
+        return SIMULATED_CHARTS if night.simulated else 0
+    return asked
 
 
 def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:

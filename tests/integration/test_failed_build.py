@@ -1,10 +1,11 @@
-"""A night whose build fails after a good run of the same day: what that run left says so."""
+"""A night whose build or scoring fails after a good run of that day: what that run left says so."""
 
 import csv
 import io
 import json
 import re
 import shlex
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from panels import ASOF, table, wavy
 
 from bft.cli import CommandLine, main
 from bft.ports import Store
+from bft.steps import failures
 
 FALLEN = {"adjusted_close": 94.0, "rsi_14": 28.0, "bollinger_bands_signal": 1}
 FOLDER = f"reports/{ASOF}"
@@ -168,3 +170,44 @@ def test_failed_build_whose_report_fails_too_leaves_no_page_that_looks_good(
     assert call("report", "--failed")[0] != 0
     assert not {f"{FOLDER}/day.html", f"{FOLDER}/day.md", PDF} & set(store.keys(f"{FOLDER}/"))
     assert "execute" not in {tag for key in LISTS for tag, _ in tagged(store, key)}
+
+
+def test_scoring_that_was_killed_after_a_good_run_leaves_nothing_to_execute(
+    store: Store, root: Path, call: Call, good: Callable[[], None]
+) -> None:
+    """Red: forecasts of the earlier run stood in for those that were never made."""
+    store.put("exports/production.alias", b"abc\n")
+    store.publish("forecasts", asof=ASOF, partitions={f"asof={ASOF}": table("forecasts", [])})
+    good()
+    before = kept(store)
+    code, line = call("report", "--failed", "score")
+    assert (code, line["failed"]) == (0, ["score"])
+    assert store.keys("failures/") == [f"failures/{ASOF}/score.json"]
+    assert "score failed (exit code 75): it was stopped" in store.get(PAGES[0]).decode()
+    good()  # the same run goes on with `publish`
+    for key in LISTS:
+        assert "execute" not in {tag for tag, _ in tagged(store, key)}
+    assert call("execute", "--dry-run")[1]["would_send"] == []
+    settled(store, "gate", live=True)
+    assert store.keys("failures/") == []
+    good()
+    assert kept(store) == before
+
+
+def test_scoring_that_is_killed_again_is_noted_again(store: Store, call: Call) -> None:
+    """Red: the marking was found finished, though its note was gone."""
+    for _ in range(2):
+        assert call("report", "--failed", "score")[1]["failed"] == ["score"]
+        assert store.keys("failures/") == [f"failures/{ASOF}/score.json"]
+        settled(store, "gate", live=True)
+
+
+def test_scoring_that_said_why_is_noted_once(store: Store, call: Call) -> None:
+    store.put(f"failures/{ASOF}/gate.json", BAD_PULL.replace(b"pull", b"gate"))
+    assert call("report", "--failed", "score")[1]["failed"] == ["gate"]
+    assert store.keys("failures/") == [f"failures/{ASOF}/gate.json"]
+
+
+def settled(store: Store, verb: str, **flags: bool) -> None:
+    """A success of a verb within a run."""
+    failures.settle(store, verb, Namespace(asof=ASOF, **flags), {}, code=0, in_run=True)

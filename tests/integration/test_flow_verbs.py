@@ -198,7 +198,10 @@ def test_run_refuses_what_it_cannot_do(root: Path, words: list[str], code: int, 
 def test_bucket_root_is_refused_with_what_to_use(root: Path) -> None:
     code, line, _ = bft("run", "--root", "s3://bft/x", "--json")
     assert code == 78
-    assert "bft workflow submit" in str(line["error"])
+    assert "Argo, which runs the same files (docs/architecture.md, On a cluster)" in str(
+        line["error"]
+    )
+    assert "\n## On a cluster\n" in (RENDERED.parents[1] / "docs/architecture.md").read_text()
 
 
 def test_dry_run_asks_the_guard_and_writes_nothing(root: Path) -> None:

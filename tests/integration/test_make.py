@@ -37,7 +37,7 @@ def make(tmp_path: Path) -> Make:
         done = subprocess.run(
             ["make", target], cwd=top, env=env, capture_output=True, check=False, timeout=60
         )
-        (tmp_path / "said").write_text(done.stdout.decode())
+        (tmp_path / "said").write_text(done.stdout.decode() + done.stderr.decode())
         return done.returncode, calls.read_text().splitlines()
 
     return run
@@ -58,12 +58,22 @@ def test_fmt_formats_and_then_fails_where_ruff_found_what_it_cannot_mend(
 def test_setup_says_what_it_does_before_it_does_it(make: Make, tmp_path: Path) -> None:
     code, calls = make("setup")
     assert code == 0
-    said = (tmp_path / "said").read_text()
-    places = [said.index(f"{n} of 4") for n in (1, 2, 3, 4)]
-    assert places == sorted(places)
-    assert "some minutes" in said.splitlines()[0]
+    first, second = (tmp_path / "said").read_text().splitlines()
+    assert "some minutes" in first
+    assert "about a minute; nothing more is said unless it fails" in second
     (sync,) = [call for call in calls if call.startswith("uv pip sync")]
-    assert "--quiet" not in sync  # uv shows how far it is
+    assert "--quiet" in sync  # else it names each of them
+
+
+def test_setup_that_fails_shows_what_its_tool_said_and_is_not_done(
+    make: Make, tmp_path: Path
+) -> None:
+    said = 'echo "error: Failed to download torch" >&2; [ "$2" != sync ]\n'
+    (tmp_path / "tools" / "uv").write_text(NOTE + said)
+    code, calls = make("setup")
+    assert (code, calls[-1].split()[:3]) == (2, ["uv", "pip", "sync"])
+    assert "error: Failed to download torch\n" in (tmp_path / "said").read_text()
+    assert not (tmp_path / "top/.venv/.done").exists()
 
 
 def test_lock_needs_no_environment_and_makes_none(make: Make, tmp_path: Path) -> None:

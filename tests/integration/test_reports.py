@@ -4,10 +4,12 @@ import functools
 import json
 import shutil
 import subprocess
+from argparse import Namespace
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -155,6 +157,18 @@ def test_wrong_figure_is_dropped_and_counted(ports: FakePorts) -> None:
     assert done.skipped == {"sentence_not_traced": done.values["sentences_dropped"]}
     assert "123456" not in html
     assert f"{done.values['sentences_dropped']} sentences dropped" in html
+
+
+@pytest.mark.parametrize(
+    ("own", "setting", "simulated", "pages"),
+    [(None, -1, True, 8), (None, -1, False, 0), (None, 0, True, 0), (3, -1, True, 3)],
+)
+def test_chart_pages_follow_the_call_then_the_setting_then_the_prices(
+    own: int | None, setting: int, simulated: bool, pages: int
+) -> None:
+    """`make demo` and a plain run of the same root draw the same: nothing runs again."""
+    args = Namespace(max_charts=own, screen_max_charts=setting)
+    assert screen.limit(args, SimpleNamespace(simulated=simulated)) == pages
 
 
 def test_report_of_an_empty_root_says_what_is_absent(tmp_path: Path) -> None:

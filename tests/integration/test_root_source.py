@@ -5,7 +5,7 @@ import json
 import shutil
 import socket
 from contextlib import redirect_stderr, redirect_stdout
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from fakes import FixedClock, make_ports
 from bft import cli
 from bft.domain import sessions
 from bft.flow.state import Journal
+from bft.steps.reading import source_of
+from bft.steps.record import run_instant
 
 SPAN = sessions.sessions(date(2016, 4, 1), date(2018, 2, 7))
 BARS = "symbol,date,open,high,low,close,volume\n" + "".join(
@@ -51,8 +53,8 @@ def told_profile(*words: str) -> str:
     return told.partition("; profile ")[2].partition(" needs ")[0]
 
 
-def planned_pull(*words: str) -> str:
-    code, line, _ = bft(*RUN, *DAY, "--dry-run", *words)
+def planned_pull(*words: str, day: tuple[str, ...] = DAY) -> str:
+    code, line, _ = bft(*RUN, *day, "--dry-run", *words)
     assert code == 0
     return next(node["line"] for node in line["nodes"] if node["node"] == "night.build")
 
@@ -79,6 +81,32 @@ def test_part_of_a_night_from_elsewhere_is_not_remembered(root: str, tmp_path: P
     words = ("--root", root, "--source", "files:newer.csv", "--symbols", "A")
     assert bft("pull", *DAY, *words)[0] == 0
     assert "--source files:prices.csv" in planned_pull("--root", root)
+
+
+def test_part_of_a_night_leaves_the_lineage_of_the_night(root: str, tmp_path: Path) -> None:
+    """Red: source, digest of the file and refused rows of the night gave way to those of a part."""
+    store, key = make_ports(Path(root)).store, "lineage/pull/2018-02-07.json"
+    night = store.get(key)
+    shutil.copy(tmp_path / "prices.csv", tmp_path / "newer.csv")
+    for part in (("--symbols", "A"), ("--symbols", "B"), ("--topics", "bars")):
+        assert bft("pull", *DAY, "--root", root, "--source", "files:newer.csv", *part)[0] == 0
+    assert store.get(key) == night
+    parts = [json.loads(store.get(one))["args"] for one in store.keys("lineage/pull-part/")]
+    assert sorted((str(p["symbols"]), p["source"]) for p in parts) == [
+        ("A", "files:newer.csv"),
+        ("B", "files:newer.csv"),
+        ("None", "files:newer.csv"),
+    ]
+
+
+def test_day_of_which_only_a_part_was_pulled_is_the_roots(tmp_path: Path, prices: Path) -> None:
+    """Its source is what the root remembers: replayed, so that its instant is the evening."""
+    words = ("--root", "mine", "--source", f"files:{prices}", "--symbols", "A")
+    assert bft("pull", *DAY, *words)[0] == 0
+    ports = make_ports(tmp_path / "mine", clock=FixedClock(datetime(2018, 2, 8, 9, tzinfo=UTC)))
+    assert ports.store.keys("lineage/pull/") == []
+    assert source_of(ports.store, date(2018, 2, 7)) == "files"
+    assert run_instant(ports, date(2018, 2, 7)) == datetime(2018, 2, 7, 23, tzinfo=UTC)
 
 
 def test_simulated_source_is_refused_for_a_root_of_real_prices(root: str) -> None:
@@ -125,6 +153,21 @@ def test_status_of_simulated_prices_ends_where_they_were_pulled_to(tmp_path: Pat
     assert (
         "simulated prices were pulled up to 2025-06-30; a later day: bft serve market-sim" in told
     )
+
+
+def test_night_of_simulated_prices_without_a_day_is_of_the_newest_pulled(tmp_path: Path) -> None:
+    """Red: the clock's day, which no simulator was asked for; a failed night beside a good one."""
+    store = make_ports(tmp_path / "demo").store
+    store.put("source.json", b'{"path": "", "simulated": true, "source": "sim"}')
+    for day in ("2025-06-27", "2025-06-30"):
+        store.put(f"lineage/pull/{day}.json", b'{"args": {}, "inputs": {}, "code": ""}')
+    root = ("--root", str(tmp_path / "demo"))
+    assert "--asof 2025-06-30" in planned_pull(*root, day=())
+    told = bft(*RUN, "--dry-run", *root)[2]
+    assert "SIMULATED prices up to 2025-06-30; a later day: bft serve market-sim" in told
+    assert "--asof 2018-02-07" in planned_pull(*root)
+    at = ("--at", "2018-02-07T23:30:00Z")
+    assert "--asof 2018-02-07" in planned_pull(*root, day=at), "the guard judges that instant"
 
 
 def test_night_of_a_simulator_that_failed_before_its_pull_is_missing(tmp_path: Path) -> None:

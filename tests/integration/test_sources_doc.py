@@ -9,6 +9,7 @@ from fakes import FakePorts, arguments, make_ports, no_tick
 from bft.adapters.sources import files
 from bft.adapters.sources.files import Files
 from bft.domain.market import MACRO_SERIES
+from bft.features.suspects import STEP_DOWN, STEP_UP
 from bft.steps import pull
 from bft.strategies.ranking import MAX_PER_SECTOR
 
@@ -44,3 +45,11 @@ def test_every_column_and_series_is_named() -> None:
 def test_cap_of_a_sector_is_the_ranking_s() -> None:
     assert "sector has two at most" in TEXT
     assert MAX_PER_SECTOR == 2
+
+
+def test_smallest_step_that_looks_like_a_split_is_told() -> None:
+    """Below it no check speaks, so who has such a split must name it."""
+    assert f"fell by {1 - 1 / STEP_DOWN:.1%} or more".replace("%", " %") in TEXT
+    assert f"rose by\n  {1 / STEP_UP - 1:.1%} or more".replace("%", " %") in TEXT
+    assert f"a day that rose by some {1.5 / STEP_DOWN - 1:.0%}".replace("%", " %") in TEXT
+    assert max(5 / 4, 4 / 3) < STEP_DOWN < 3 / 2

@@ -82,11 +82,12 @@ def test_nightly_is_the_table_of_the_specification() -> None:
     assert (
         list(tasks)
         == (
-            "build train-missing gate-missing promote-missing adopt score demote rescore publish "
-            "mark-failed"
+            "build train-missing gate-missing promote-missing adopt score demote rescore "
+            "mark-unscored publish mark-failed"
         ).split()
     )
-    assert templates["night"]["dag"]["target"] == "build score publish mark-failed"
+    target = "build score rescore publish mark-failed mark-unscored"
+    assert templates["night"]["dag"]["target"] == target
     assert templates["night"]["dag"]["failFast"] is False
     deadlines = {
         name: (t["timeout"], t["activeDeadlineSeconds"])
@@ -103,6 +104,7 @@ def test_nightly_is_the_table_of_the_specification() -> None:
         "score": ("45m", 1200),
         "demote": ("5m", 60),
         "rescore": ("45m", 1200),
+        "mark-unscored": ("30m", 900),
         "publish": ("1h", 3000),
         "mark-failed": ("1h", 3000),
         "exit": ("10m", 120),

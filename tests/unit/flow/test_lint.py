@@ -10,6 +10,7 @@ import yaml
 from lint_faults import (
     ASOF_ARGUMENT,
     GRAPH_FAULTS,
+    TARGET,
     Documents,
     add_task,
     add_template,
@@ -160,7 +161,7 @@ POD_FAULTS: list[tuple[str, str, Callable[[Documents], Any]]] = [
                 depends="publish.Succeeded",
                 arguments=ASOF_ARGUMENT,
             ),
-            template(d, "night")["dag"].update(target="build score publish again mark-failed"),
+            template(d, "night")["dag"].update(target=f"{TARGET} again"),
             d[0]["spec"].update(activeDeadlineSeconds=86_400),
         ),
     ),

@@ -1,4 +1,4 @@
-"""The rendered night, run with a script for its verbs: what a failed build is followed by."""
+"""The rendered night, run with a script for its verbs: what failed nodes are followed by."""
 
 import sys
 from pathlib import Path
@@ -15,22 +15,21 @@ from bft.flow.state import Journal, read_run
 NIGHTLY = Path(__file__).resolve().parents[3] / "workflows" / "rendered" / "nightly.yaml"
 SCRIPT = """
 import os, sys
-folder, words = os.environ["BFT_OUTPUTS_DIR"], sys.argv[1:]
+folder = os.environ["BFT_OUTPUTS_DIR"]
 found = dict(run="true", asof="2025-03-14", slot="", settle_s="0", reason="due", missing="[]")
-found |= dict(missing_count="0", mlflow_request="none", breached="false")
+found |= dict(missing_count="0", mlflow_request="none", breached={breached!r})
 for name, text in found.items():
     with open(folder + "/" + name, "w") as file:
         file.write(text)
-failing = {failing!r}
-if failing and words[0] == "chain" and words[1].startswith(failing):
+if os.environ["BFT_NODE"] == {failing!r}:
     sys.stderr.write("error: why it failed\\n")
     sys.exit(65)
 """
 
 
-def night(folder: Path, *, failing: str = "") -> Ran:
+def night(folder: Path, *, failing: str = "", breached: str = "false") -> Ran:
     script = folder / "verbs.py"
-    script.write_text(SCRIPT.format(failing=failing))
+    script.write_text(SCRIPT.format(failing=failing, breached=breached))
     journal = Journal(folder / "runs/r1", run="r1", workflow="nightly", clock=FixedClock())
     workflow = load(NIGHTLY)
     values = {f"workflow.parameters.{p.name}": p.value or p.name for p in workflow.parameters}
@@ -52,7 +51,7 @@ def night(folder: Path, *, failing: str = "") -> Ran:
 
 
 def test_failed_build_is_told_on_the_pages_and_decides_the_run(tmp_path: Path) -> None:
-    ran = night(tmp_path, failing="pull ")
+    ran = night(tmp_path, failing="build")
     phases = ran.phases()
     assert phases["night.build"] == "Failed"
     assert phases["night.mark-failed"] == "Succeeded"
@@ -63,9 +62,21 @@ def test_failed_build_is_told_on_the_pages_and_decides_the_run(tmp_path: Path) -
     assert ran.result.reason == "why it failed"
 
 
-@pytest.mark.parametrize("failing", ["", "predict "])
-def test_built_night_has_no_failure_to_mark(failing: str, tmp_path: Path) -> None:
-    phases = night(tmp_path, failing=failing).phases()
-    assert phases["night.mark-failed"] == "Omitted"
-    assert phases["night.publish"] == "Succeeded"
-    assert phases["night"] == ("Failed" if failing else "Succeeded")
+def test_good_night_has_no_failure_to_mark(tmp_path: Path) -> None:
+    phases = night(tmp_path).phases()
+    assert {phases[f"night.mark-{name}"] for name in ("failed", "unscored")} == {"Omitted"}
+    assert (phases["night.publish"], phases["night"]) == ("Succeeded", "Succeeded")
+
+
+@pytest.mark.parametrize(("node", "breached"), [("score", "false"), ("rescore", "true")])
+def test_scoring_that_failed_is_marked_before_anything_is_published(
+    node: str, breached: str, tmp_path: Path
+) -> None:
+    """Killed, it says nothing itself; the forecasts of an earlier run would look like tonight's."""
+    ran = night(tmp_path, failing=node, breached=breached)
+    phases = ran.phases()
+    assert (phases[f"night.{node}"], phases["night.mark-failed"]) == ("Failed", "Omitted")
+    assert (phases["night.mark-unscored"], phases["night.publish"]) == ("Succeeded", "Succeeded")
+    ended = [line["node"] for line in ran.record.nodes.values()]
+    assert ended.index("night.mark-unscored") < ended.index("night.publish")
+    assert phases["night"] == "Failed"

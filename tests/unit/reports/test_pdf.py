@@ -44,7 +44,7 @@ def test_stock_page_stamps_each_of_its_seven_charts(night: Night) -> None:
     drawn = made(night, "ALFA")
     with styled():
         page = pages.stock_page(
-            "ALFA", drawn.windows["ALFA"], drawn.rows.loc["ALFA"], "Alfa", drawn.about
+            "ALFA", drawn.windows["ALFA"], drawn.rows.loc["ALFA"], "ALFA", drawn.about
         )
     assert texts(page).count("SIMULATED") == 7
     assert any("SIMULATED DATA" in text for text in texts(page))
@@ -63,7 +63,7 @@ def test_few_points_give_a_line_of_text(night: Night) -> None:
     drawn = made(night, "ALFA", n_days=20)
     with styled():
         page = pages.stock_page(
-            "ALFA", drawn.windows["ALFA"], drawn.rows.loc["ALFA"], "Alfa", drawn.about
+            "ALFA", drawn.windows["ALFA"], drawn.rows.loc["ALFA"], "ALFA", drawn.about
         )
     assert any("13 valid points, 20 needed" in text for text in texts(page))
 
@@ -138,7 +138,7 @@ def test_pdf_holds_no_date(night: Night) -> None:
 def test_every_page_of_a_failed_night_has_the_banner(market: Market) -> None:
     failed = (FailedStep(verb="predict", exit_code=65, error="6 of 9 models usable"),)
     drawn = made(open_night(market.tables(), asof=ASOF, failed=failed), "ALFA")
-    stock = ("ALFA", drawn.windows["ALFA"], drawn.flags.loc["ALFA"], "", drawn.about)
+    stock = ("ALFA", drawn.windows["ALFA"], drawn.flags.loc["ALFA"], "ALFA", drawn.about)
     with styled():
         figures = [
             *pages.table_pages(drawn.rows, drawn.note, drawn.about),
@@ -161,12 +161,23 @@ def test_chart_pages_begin_with_the_picks_and_none_is_empty(night: Night) -> Non
     drawn = book(night, found, shown, n_days=60, source="sim")
     assert len(re.findall(rb"/Type /Page\b", pdf(drawn))) == 1 + 2 + 5 + 1
     assert f"Chart pages begin with the night's picks: {picks[0]}" in drawn.note
-    assert "pick 1" in drawn.names[picks[0]]
+    assert "pick 1" in drawn.titles[picks[0]]
+
+
+def test_title_of_a_stock_without_a_name_has_no_gap(market: Market) -> None:
+    """Red: the symbol, a hole as wide as two names, then what it is picked for."""
+    tables = market.tables()
+    for universe, between in ((tables["universe"], "   Golf & Sons Inc."), (None, "")):
+        night = open_night({**tables, "universe": universe}, asof=ASOF)
+        drawn = book(night, screen(night), ["GOLF", "ALFA"], n_days=60, source="sim")
+        picked = picks_of(night)["GOLF"]
+        assert drawn.titles["GOLF"] == f"GOLF{between}   ({picked})"
+    assert drawn.titles["ALFA"] == "ALFA"
 
 
 def test_each_chart_explains_its_marks(night: Night) -> None:
     drawn = made(night, "ALFA")
-    stock = ("ALFA", drawn.windows["ALFA"], drawn.flags.loc["ALFA"], "", drawn.about)
+    stock = ("ALFA", drawn.windows["ALFA"], drawn.flags.loc["ALFA"], "ALFA", drawn.about)
     with styled():
         said = " ".join(texts(pages.stock_page(*stock)))
     for words in ("relative strength index", "commodity channel index", "average true range"):

@@ -1,0 +1,34 @@
+"""What a run says last."""
+
+from pathlib import Path
+
+import pytest
+from fakes import FixedClock
+
+from bft.flow import outcome
+from bft.flow.graph import Phase, Result
+from bft.flow.state import Journal, read_run
+
+
+@pytest.mark.parametrize(
+    ("events", "told"),
+    [
+        (("cached", "cached", "skipped"), "unchanged, nothing to do (2 cached, 1 skipped)"),
+        (("cached", "finished"), "1 ran, 1 cached"),
+        ((), "nothing to do"),
+    ],
+)
+def test_a_night_that_is_finished_already_says_so(
+    events: tuple[str, ...], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal = Journal(tmp_path / "r1", run="r1", workflow="nightly", clock=FixedClock())
+    journal.note("run")
+    for number, event in enumerate(events):
+        phase = "Skipped" if event == "skipped" else "Succeeded"
+        journal.note(event, f"night.n{number}", leaf=True, phase=phase)
+    journal.note("ended", phase="Succeeded", exit_code=0, seconds=1.4)
+    journal.close()
+    record = read_run(tmp_path / "r1")
+    assert record is not None
+    outcome.tell(record, {}, Result(phase=Phase.SUCCEEDED), root=None, quiet=False)
+    assert capsys.readouterr().err == f"nightly succeeded in 1.4 s: {told}\n"
