@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from books import AAPL, AT, CALL, booked, fill
+from books import AAPL, AT, CALL, acked, booked, fill
 from desk_cases import Case, bought, case
 from virtual_time import run
 
@@ -83,6 +83,11 @@ class Exit:
                 )
                 self.case.desk.note(told)
 
+    def cut(self, qty: int) -> None:
+        """The broker tells that stop and target are down to so many units."""
+        for leg in list(self.case.desk.state.live_intents()):
+            self.case.desk.note(acked(leg, perm_id=leg.order_id, qty=qty))
+
     def groups(self) -> list[tuple[int, str | None]]:
         return [(order.qty, order.oca_group) for order in self.sender.sent]
 
@@ -109,6 +114,43 @@ def test_part_in_flight_counts_and_the_rest_follows() -> None:
     exit_.ask(qty=100)
     assert [order.qty for order in exit_.sender.sent] == [40, 60]
     assert len({order.intent_id for order in exit_.sender.sent}) == 2
+
+
+def test_part_leaves_beside_the_group_once_its_protection_made_room() -> None:
+    exit_ = Exit()
+    exit_.ask(qty=40, keeps_qty=60)
+    assert (exit_.groups(), exit_.shown()) == ([], (60, True))  # first they step aside
+    exit_.cut(60)
+    exit_.ask(qty=40, keeps_qty=60)
+    assert (exit_.groups(), exit_.shown()) == ([(40, None)], (60, True))
+
+
+def test_part_that_may_not_leave_gives_its_protection_back() -> None:
+    exit_ = Exit()
+    exit_.ask(qty=40, keeps_qty=60)
+    exit_.case.broker.state = SessionState.LOST
+    exit_.ask(qty=40, keeps_qty=60)
+    assert (exit_.groups(), exit_.shown()) == ([], (100, True))
+
+
+def test_part_for_which_no_room_is_made_joins_the_group() -> None:
+    exit_ = Exit()
+    for _ in range(5):
+        exit_.ask(qty=40, keeps_qty=60)
+        assert exit_.groups() == []
+        exit_.case.wait(seconds=1)
+    for _ in range(2):
+        exit_.ask(qty=40, keeps_qty=60)
+    assert (exit_.groups(), exit_.shown()) == ([(40, exit_.cover.oca_group)], (100, True))
+
+
+def test_whole_beside_a_part_in_flight_leaves_with_the_rest_in_the_group() -> None:
+    exit_ = Exit()
+    exit_.cut(60)
+    exit_.ask(qty=40, keeps_qty=60)
+    exit_.ask()
+    assert exit_.groups() == [(40, None), (60, exit_.cover.oca_group)]
+    assert exit_.shown() == (60, True)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +227,9 @@ def test_refused_in_the_group_the_target_goes_first_and_the_stop_last() -> None:
     exit_.ask()
     assert exit_.shown() == (0, False)  # now the stop goes
     exit_.case.wait(seconds=30)
-    assert exit_.shown() == (100, True)  # nobody wants to leave any more
+    assert exit_.shown() == (0, True)  # nobody asks any more, but it still works
+    exit_.move(IntentState.CANCELLED)
+    assert exit_.shown() == (100, True)
 
 
 def test_target_that_does_not_go_keeps_nobody_waiting_beyond_two_seconds() -> None:
