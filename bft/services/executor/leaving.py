@@ -85,8 +85,7 @@ class Leaving:
                 self._hurry(exit_)
         may = missing > 0 and self.may_leave(wanted.contract) and not self._waits(ended)
         if wanted.parent_id is not None:
-            asks = may and wanted.keeps_qty is not None
-            self._room.ask(wanted.parent_id, wanted.qty if asks else 0)
+            self._room.ask(wanted.parent_id, wanted=may and wanted.keeps_qty is not None)
         if not may or place in self._starting or self._hemmed(wanted, alone=alone):
             return
         if alone or self._beside(wanted):
@@ -117,7 +116,8 @@ class Leaving:
             left = max(Decimal(0), state.open_qty - working)
             return replace(cover, state=replace(state, target_usd=None, open_qty=left))
         leaving = sum(exit_.remaining_qty for exit_ in outside)
-        leaving = max(leaving, self._room.asked_qty(cover.entry))
+        if self._room.asked(cover.entry):
+            leaving = max(leaving, cover.part_qty)
         left = max(Decimal(0), state.open_qty - leaving)
         return replace(cover, state=replace(state, open_qty=left))
 

@@ -10,36 +10,36 @@ from bft.services.executor.desk import Desk
 from bft.services.executor.protection import may_fill
 
 LATE_S = 5.0  # a part for which no room is made by then joins the group
+NEVER = float("-inf")
 LATELY_S = 3.0  # what is still wanted is asked for each second
 
 
 class Room:
-    """Which parts wait for their protection to step aside, by bracket."""
+    """Which brackets have a part that waits for its protection to step aside."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._asked: dict[str, tuple[int, float]] = {}
-        self._since: dict[str, float] = {}
+        self._asked_s: dict[str, float] = {}
+        self._since_s: dict[str, float] = {}
 
-    def ask(self, entry: str, qty: int) -> None:
-        """A part of so many units leaves, and some have no order yet; 0: all have, or none may."""
+    def ask(self, entry: str, *, wanted: bool) -> None:
+        """A part may leave, and not all of it has an order; not `wanted`: all has, or none may."""
         now = self._desk.timer()
-        if qty <= 0:
-            self._asked.pop(entry, None)
-            self._since.pop(entry, None)
+        if not wanted:
+            self._asked_s.pop(entry, None)
+            self._since_s.pop(entry, None)
             return
-        if not self.asked_qty(entry):
-            self._since[entry] = now
-        self._asked[entry] = qty, now
+        if not self.asked(entry):
+            self._since_s[entry] = now
+        self._asked_s[entry] = now
 
-    def asked_qty(self, entry: str) -> int:
-        """Units of a part that stop and target leave free, for an order in flight or to come."""
-        qty, at = self._asked.get(entry, (0, 0.0))
-        return qty if self._desk.timer() - at <= LATELY_S else 0
+    def asked(self, entry: str) -> bool:
+        """Whether room was asked for a moment ago."""
+        return self._desk.timer() - self._asked_s.get(entry, NEVER) <= LATELY_S
 
     def late(self, entry: str) -> bool:
         """Whether it has been waited for too long."""
-        since = self._since.get(entry)
+        since = self._since_s.get(entry)
         return since is not None and self._desk.timer() - since >= LATE_S
 
     def free(self, entry: str, keeps_qty: int) -> bool:
