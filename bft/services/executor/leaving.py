@@ -105,10 +105,10 @@ class Leaving:
             return cover
         outside = [
             exit_
-            for exit_ in self._desk.state.live_intents()
-            if exit_.parent_id == cover.entry
-            and exit_.leg is Leg.EXIT
+            for exit_ in self._desk.state.intents.legs(cover.entry)
+            if exit_.leg is Leg.EXIT
             and exit_.oca_group is None
+            and not exit_.state.terminal
             and not self._given_up(exit_)
         ]
         if self._apart_now(cover.entry):

@@ -44,7 +44,7 @@ class Room:
 
     def free(self, entry: str, keeps_qty: int) -> bool:
         """Whether stop and target could close no more than the units that stay."""
-        legs = [leg for leg in self._desk.state.live_intents() if leg.parent_id == entry]
+        legs = self._desk.state.intents.legs(entry)
         return all(
             sum(leg.remaining_qty for leg in legs if leg.leg is kind and may_fill(leg)) <= keeps_qty
             for kind in (Leg.STOP, Leg.TARGET)
