@@ -127,7 +127,7 @@ class Day:
             (1, self.trap),
             (1, self.lost),
             (1, self.manual),
-            (1, self.close),
+            (2, self.close),
             (1, self.kill),
             (1, self.correction),
             (1, self.disk),
@@ -245,9 +245,13 @@ class Day:
             self.fault(name, symbol=symbol, side=side, qty=self.rng.choice([3, 60]), kind="MKT")
 
     def close(self) -> None:
-        symbol = self.rng.choice(SYMBOLS)
-        self.tell(f"close {symbol}")
-        self.scene.executor.closing.close(Selection(symbols=(symbol,)))
+        symbol, qty = self.rng.choice(SYMBOLS), self.rng.choice([None, None, 3, 20])
+        self.tell(f"close {qty or 'all'} {symbol}")
+        closing, named = self.scene.executor.closing, Selection(symbols=(symbol,))
+        if qty is None:
+            closing.close(named)
+        else:
+            closing.close_part(named, qty)
 
     async def kill(self) -> None:
         executor = self.scene.executor

@@ -26,7 +26,9 @@ def gateway(root: Path, *options: str) -> Iterator[tuple[int, str, "subprocess.P
     """Port, control address and process; killed at the end if it still runs."""
     process = _started(root, [*OPTIONS, *options])
     try:
-        line = process.stderr.readline() if process.stderr else ""
+        line = ""
+        while process.stderr and "ready" not in line and (said := process.stderr.readline()):
+            line += said
         found = re.search(r"tcp://127.0.0.1:(\d+), control (http://\S+)", line)
         assert found, line + (process.stderr.read() if process.stderr else "")
         assert "simulated" in line
@@ -71,6 +73,41 @@ def test_state_survives_a_kill_and_the_end_is_one_json_line(tmp_path: Path) -> N
         (line,) = stdout.splitlines()
         assert json.loads(line)["url"] == f"tcp://127.0.0.1:{port}"
     assert (tmp_path / "gateway-sim" / "gateway.db").exists()
+
+
+def test_clock_never_goes_back_behind_the_kept_state(tmp_path: Path) -> None:
+    """The same command line again, as of a pod: `--at` says where the first one began."""
+    with gateway(tmp_path) as (_, control, process):
+        moved = httpx.post(f"{control}/advance", json={"seconds": 3600}, timeout=30)
+        moved.raise_for_status()
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+    process = _started(tmp_path, OPTIONS)
+    assert process.stderr is not None
+    said = process.stderr.readline()
+    process.terminate()
+    process.communicate(timeout=20)
+    assert "2026-11-20T15:00:00Z is earlier than 2026-11-20T16:00:00Z" in said
+    assert f"the state in {tmp_path / 'gateway-sim'} has reached" in said
+    with gateway(tmp_path) as (_, control, _):
+        assert httpx.get(f"{control}/state").json()["now"] >= "2026-11-20T16:00:00"
+    with gateway(tmp_path, "--at", "2026-11-20T17:00:00Z") as (_, control, _):
+        assert httpx.get(f"{control}/state").json()["now"] == "2026-11-20T17:00:00+00:00"
+
+
+def test_state_ahead_of_the_machines_clock_ends_78(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ahead = ["--prices", "control", "--port", "0", "--clock", "virtual", "--control-port", "0"]
+    process = _started(tmp_path, [*ahead, "--at", "2126-11-20T15:00:00Z"])
+    assert process.stderr is not None
+    process.stderr.readline()
+    process.terminate()
+    process.communicate(timeout=20)
+    found = main(["serve", "--root", str(tmp_path), "gateway-sim", "--port", "0"])
+    err = capsys.readouterr().err
+    assert (found, "has reached 2126-11-20T15:00:00Z" in err) == (78, True), err
+    assert "give --at 2126-11-20T15:00:00Z or later, or another --state" in err
 
 
 @pytest.mark.parametrize(

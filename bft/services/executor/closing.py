@@ -76,10 +76,7 @@ class Closing:
         self._guard, self._leaving = guard, leaving
 
     def turn(self) -> None:
-        """Go on with parts and with units that no bracket holds until they are gone."""
-        for cover in list(self._guard.covers.values()):
-            if cover.part is not None and cover.part_qty and not _leaves_whole(cover):
-                self._leaving.leave(self._leave(cover, cover.part_qty, cover.part.reason))
+        """Go on with units that no bracket holds until they are gone."""
         for key, wish in list(self._desk.state.bare_closes.items()):
             position = self._desk.state.positions.get(key)
             bare = abs(self._bare_qty(position)) if position else 0
@@ -168,7 +165,7 @@ class Closing:
             elif less:
                 part = parted(cover, less, reason)
                 self._guard.put(part)
-                self._leaving.leave(self._leave(part, part.part_qty, reason))
+                self._guard.leave_part(part)
             if less:
                 yield _closed(cover, less, "exit")
 
@@ -282,18 +279,6 @@ class Closing:
             )
         )
 
-    def _leave(self, cover: Cover, qty: int, reason: exits.Reason) -> Leave:
-        return Leave(
-            signal_id=self._desk.state.intents[cover.entry].signal_id,
-            contract=cover.contract,
-            side=Side.SELL if cover.sign > 0 else Side.BUY,
-            qty=qty,
-            reason=str(reason),
-            strategy_id=cover.strategy_id,
-            parent_id=cover.entry,
-            group=cover.oca_group,
-        )
-
 
 def matured(cover: Cover, order: OrderRequest) -> bool:
     """A strategy's own exit waits for the minimum hold, in sessions completed by its decision.
@@ -306,10 +291,6 @@ def matured(cover: Cover, order: OrderRequest) -> bool:
     last = order.asof if order.close_decided and order.asof else sessions.last_closed(at)
     completed = len(sessions.sessions(cover.state.entry.session, last))
     return max(cover.state.held_days, completed) >= cover.policy.min_hold_days
-
-
-def _leaves_whole(cover: Cover) -> bool:
-    return cover.state is not None and cover.state.scheduled is not None
 
 
 def _closed(cover: Cover, qty: int, what: str) -> Closed:

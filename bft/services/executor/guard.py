@@ -179,6 +179,7 @@ class Guard:
             return
         for cover, less in list(surplus(self._desk.state, self._desk.account, self._among(only))):
             self._put(cover, cut(cover, less, at=self._desk.now))
+        self.leave_parts(only)
         for cover in self._among(only):
             self._clock(cover)
             self._protect(cover)
@@ -187,7 +188,11 @@ class Guard:
     def _strays(self, only: Collection[int] | None) -> None:
         """Orders and units that should not be there are cancelled and closed."""
         for leg in list(orphans(self._desk.state, self.covers)):
-            self._resting.cancel(leg, why="position closed")
+            entry = self._desk.state.intents.get(leg.parent_id or "")
+            if entry is not None:
+                self._resting.hear(entry, self.legs(entry.intent_id))
+            if not self._resting.awaits(leg):
+                self._resting.cancel(leg, why="position closed")
         for leg in self._beyond():
             self._resting.cancel(leg, why="more than is held")
         for wanted in list(excess(self._desk, self._among(only), only)):
@@ -307,18 +312,33 @@ class Guard:
 
     def leave(self, cover: Cover, reason: exits.Reason | str, *, pressing: bool = False) -> None:
         """Close all of a cover; `pressing` as in `Leave`."""
-        self._leaving.leave(
-            Leave(
-                signal_id=self._desk.state.intents[cover.entry].signal_id,
-                contract=cover.contract,
-                side=Side.SELL if cover.sign > 0 else Side.BUY,
-                qty=cover.open_qty,
-                reason=str(reason),
-                strategy_id=cover.strategy_id,
-                parent_id=cover.entry,
-                group=cover.oca_group,
-                pressing=pressing,
-            )
+        wanted = self._leave(cover, cover.open_qty, reason)
+        self._leaving.leave(replace(wanted, pressing=pressing))
+
+    def leave_parts(self, only: Collection[int] | None = None) -> None:
+        """Go on with parts that were asked for until they are gone."""
+        for cover in self._among(only):
+            whole = cover.state is not None and cover.state.scheduled is not None
+            if not (whole and self._due(cover)):
+                self.leave_part(cover)
+
+    def leave_part(self, cover: Cover) -> None:
+        """Close the part of a cover that still has to leave; the rest keeps its protection."""
+        qty = cover.part_qty
+        if cover.part is not None and qty:
+            wanted = self._leave(cover, qty, cover.part.reason)
+            self._leaving.leave(replace(wanted, keeps_qty=cover.open_qty - qty))
+
+    def _leave(self, cover: Cover, qty: int, reason: exits.Reason | str) -> Leave:
+        return Leave(
+            signal_id=self._desk.state.intents[cover.entry].signal_id,
+            contract=cover.contract,
+            side=Side.SELL if cover.sign > 0 else Side.BUY,
+            qty=qty,
+            reason=str(reason),
+            strategy_id=cover.strategy_id,
+            parent_id=cover.entry,
+            group=cover.oca_group,
         )
 
 

@@ -279,7 +279,8 @@ class Hearing:
     def _error(self, report: ErrorReport) -> None:
         intent = self._addressed(report)
         self._desk.heard_code(report.code)
-        self.erred(report)
+        if not _crossed(intent, report):
+            self.erred(report)
         if report.kind is ErrorKind.PACING:
             self._desk.alert("PacingErrors", str(report.code), f"{report.code} {report.text}")
         if intent is None:
@@ -384,6 +385,12 @@ class Hearing:
     @staticmethod
     def _in(delay_s: float, then: Callable[[], None]) -> None:
         asyncio.get_running_loop().call_later(delay_s, then)
+
+
+def _crossed(intent: Intent | None, report: ErrorReport) -> bool:
+    """A change or cancel that met its order's own end on the way: nothing went wrong."""
+    ended = intent is not None and intent.state.terminal
+    return ended and report.kind in {ErrorKind.UNCHANGED, ErrorKind.DUPLICATE_ID}
 
 
 def same_order(intent: Intent, order: BrokerOrder) -> bool:

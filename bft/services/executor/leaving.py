@@ -24,6 +24,7 @@ from bft.risk.prices import entry_on_tick
 from bft.services.executor.brackets import next_attempt
 from bft.services.executor.covers import Cover
 from bft.services.executor.desk import Desk
+from bft.services.executor.room import LATELY_S, Room
 from bft.services.executor.sending import Sender
 
 STEP_S = 10.0  # limit, marketable limit, market
@@ -32,7 +33,7 @@ STUCK_S = 300.0
 GIVEN_UP = float("-inf")
 DOUBT_S = 5.0  # an unknown exit is cancelled and followed by another after so long
 TARGET_S = 2.0  # so long a target may keep an exit outside its group waiting
-LATELY_S = 3.0  # an exit that is still wanted is asked for each second
+_WORKING = frozenset({IntentState.ACKED, IntentState.PARTIAL})
 AUCTION = timedelta(minutes=45)  # closing orders may rest so long before the open
 
 
@@ -40,6 +41,7 @@ AUCTION = timedelta(minutes=45)  # closing orders may rest so long before the op
 class Leave:
     """What has to be closed and why; `group` None: no bracket rests.
 
+    `keeps_qty` stay in the bracket, whose stop and target go on; None: all of it leaves.
     `pressing`: an option is not tried at the mid first, but at the touch.
     """
 
@@ -52,6 +54,7 @@ class Leave:
     parent_id: str | None = None
     group: str | None = None
     pressing: bool = False
+    keeps_qty: int | None = None
 
 
 class Leaving:
@@ -66,6 +69,7 @@ class Leaving:
         self._apart: dict[str, float] = {}
         self._freed: dict[str, float] = {}
         self._refused_since: dict[tuple[str, int], float] = {}
+        self._room = Room(desk)
 
     def may_leave(self, contract: Contract) -> bool:
         """Whether a closing order for it can work now, or rest for the opening auction."""
@@ -81,13 +85,12 @@ class Leaving:
             if exit_.state is not IntentState.UNKNOWN:
                 self._hurry(exit_)
         self._tell_refusals(wanted, place, flying, ended)
-        if missing <= 0 or place in self._starting or not self.may_leave(wanted.contract):
+        may = missing > 0 and self.may_leave(wanted.contract) and not self._waits(ended)
+        if wanted.parent_id is not None:
+            self._room.ask(wanted.parent_id, wanted=may and wanted.keeps_qty is not None)
+        if not may or place in self._starting or self._hemmed(wanted, alone=alone):
             return
-        if self._waits(ended):
-            return
-        if alone and wanted.parent_id is not None:
-            if self._targets_rest(wanted.parent_id):
-                return
+        if alone or self._beside(wanted):
             wanted = replace(wanted, group=None)
         self._starting.add(place)
         order = self._intent(wanted, missing, at_market=bool(ended))
@@ -96,21 +99,45 @@ class Leaving:
     def left_to_protect(self, cover: Cover) -> Cover:
         """The cover as its resting orders shall hold it while an exit outside its group leaves.
 
-        The group refused the exit: the target goes first, the stop last, when the exit works.
+        Those of a part, which steps out, make room for it first. Where the group refused the exit
+        the target goes first, the stop last, when the exit works.
         """
         state = cover.state
-        if state is None or not self._apart_now(cover.entry):
+        if state is None:
             return cover
-        working = sum(
-            exit_.remaining_qty
-            for exit_ in self._desk.state.live_intents()
-            if exit_.parent_id == cover.entry
-            and exit_.leg is Leg.EXIT
+        outside = [
+            exit_
+            for exit_ in self._desk.state.intents.legs(cover.entry)
+            if exit_.leg is Leg.EXIT
             and exit_.oca_group is None
-            and exit_.state in {IntentState.ACKED, IntentState.PARTIAL}
-        )
-        left = max(Decimal(0), state.open_qty - working)
-        return replace(cover, state=replace(state, target_usd=None, open_qty=left))
+            and not exit_.state.terminal
+            and not self._given_up(exit_)
+        ]
+        if self._apart_now(cover.entry):
+            working = sum(exit_.remaining_qty for exit_ in outside if exit_.state in _WORKING)
+            left = max(Decimal(0), state.open_qty - working)
+            return replace(cover, state=replace(state, target_usd=None, open_qty=left))
+        leaving = sum(exit_.remaining_qty for exit_ in outside)
+        if self._room.asked(cover.entry):
+            leaving = max(leaving, cover.part_qty)
+        left = max(Decimal(0), state.open_qty - leaving)
+        return replace(cover, state=replace(state, open_qty=left))
+
+    def _hemmed(self, wanted: Leave, *, alone: bool) -> bool:
+        """Whether other orders of the bracket have to step aside first."""
+        entry = wanted.parent_id
+        if entry is None:
+            return False
+        if alone:
+            return self._targets_rest(entry)
+        waits = wanted.keeps_qty is not None and not self._beside(wanted)
+        return waits and not self._room.late(entry)
+
+    def _beside(self, wanted: Leave) -> bool:
+        """Whether it may leave beside the group: a part, and what protects it made room."""
+        if wanted.parent_id is None or wanted.keeps_qty is None:
+            return False
+        return self._room.free(wanted.parent_id, wanted.keeps_qty)
 
     def _refused(self, entry: str | None, ended: list[Intent]) -> bool:
         """Whether the bracket's group has refused an exit."""

@@ -82,13 +82,23 @@ def is_live(leg: Intent) -> bool:
     return acknowledged and leg.broker_status in {"PreSubmitted", "Submitted"} and not held
 
 
+def may_fill(leg: Intent) -> bool:
+    """A leg that works at the broker or may come to: not ended, nobody's held child."""
+    held = leg.broker_status == "PreSubmitted" and "child" in leg.why_held
+    return not leg.state.terminal and not held
+
+
 def protected_qty(legs: Sequence[Intent]) -> int:
-    """Units that live stops would close."""
-    return sum(leg.remaining_qty for leg in legs if leg.leg is Leg.STOP and is_live(leg))
+    """Units that live stops would close, or exits beside a group, for which stops made room."""
+    return sum(leg.remaining_qty for leg in legs if is_live(leg) and _closes(leg))
+
+
+def _closes(leg: Intent) -> bool:
+    return leg.leg is Leg.STOP or (leg.leg is Leg.EXIT and not leg.oca_group)
 
 
 def unprotected_qty(held: Mapping[int, int], legs: Sequence[Intent]) -> int:
-    """Units without a live stop; `held` is by contract, as one's excess protects no other."""
+    """Units that nothing live closes; `held` is by contract, as one's excess protects no other."""
     stops = Counter[int]()
     for leg in legs:
         stops[leg.contract.con_id] += protected_qty([leg])

@@ -3,9 +3,10 @@
 Source: executor specification, section 6.
 """
 
+import asyncio
 from collections.abc import Collection, Coroutine, Iterable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from bft import exits
 from bft.domain.broker import Priority
@@ -19,6 +20,16 @@ from bft.services.executor.sending import Sender
 
 REPEAT_S = 2.0  # the same amend or cancel is not sent again sooner
 ALARM_S = 2.0
+SETTLES_S = 1.0  # so long the broker's own changes to a group may take to be told
+NEVER = float("-inf")
+
+
+class _Heard(NamedTuple):
+    """What a bracket showed last, since when, and when it began to change."""
+
+    shown: tuple[bool, int, int]
+    at_s: float
+    began_s: float
 
 
 class Resting:
@@ -31,6 +42,7 @@ class Resting:
         self._asked: dict[tuple[str, object], float] = {}
         self._placing: set[tuple[str, Leg]] = set()
         self._placed: dict[tuple[str, Leg], float] = {}
+        self._heard: dict[str, _Heard] = {}
 
     def pause(self) -> None:
         """No closing order can leave: the clocks of this table stand still."""
@@ -38,10 +50,14 @@ class Resting:
 
     def forget(self, orders: Iterable[Intent], covers: Collection[str]) -> None:
         """Drop what is remembered of others than these orders and these covers, by entry."""
+        orders = list(orders)
         live = {order.intent_id for order in orders} | set(covers)
         for memory in (self._changed, self._gap_since):
             for key in [key for key in memory if key not in live]:
                 del memory[key]
+        parents = {order.parent_id for order in orders} | set(covers)
+        for key in [key for key in self._heard if key not in parents]:
+            del self._heard[key]
         for what in [what for what in self._asked if what[0] not in live]:
             del self._asked[what]
         for place in [place for place in self._placed if place[0] not in live]:
@@ -49,6 +65,7 @@ class Resting:
 
     def protect(self, cover: Cover, entry: Intent, legs: Sequence[Intent]) -> str | None:
         """Send what is needed; why the position must be closed at the market, or None."""
+        self.hear(entry, legs)
         legs = [leg for leg in legs if leg.leg in {Leg.STOP, Leg.TARGET}]
         legs = self._without_old_basis(legs)
         # what filled and was busted brought the legs to life, and nothing to protect
@@ -61,7 +78,9 @@ class Resting:
         for action in actions:
             if isinstance(action, protection.Flatten):
                 return action.why
-            self._do(cover, entry, action, legs)
+            leg = None if isinstance(action, protection.Place) else action.intent
+            if leg is None or not self.awaits(leg, short_s=gap_s):
+                self._do(cover, entry, action, legs)
         return None
 
     def _without_old_basis(self, legs: Sequence[Intent]) -> list[Intent]:
@@ -76,6 +95,37 @@ class Resting:
             elif not leg.state.terminal:
                 self.cancel(leg, why="priced before a split")
         return kept
+
+    def hear(self, entry: Intent, legs: Sequence[Intent]) -> None:
+        """Note what a bracket's group has filled, and whether its entry ended short.
+
+        The broker then reduces or cancels the other legs by itself, and tells so a moment later.
+        """
+        ended = entry.state.terminal and entry.state is not IntentState.FILLED
+        group = [leg for leg in legs if leg.oca_group]
+        exits_ = sum(1 for leg in group if leg.leg is Leg.EXIT and not leg.state.terminal)
+        shown = (ended, exits_, sum(leg.filled_qty for leg in group))
+        known, now = self._heard.get(entry.intent_id), self._desk.timer()
+        if known is None:
+            self._heard[entry.intent_id] = _Heard(shown, NEVER, NEVER)
+        elif known.shown != shown:
+            began = known.began_s if now - known.at_s < SETTLES_S else now
+            self._heard[entry.intent_id] = _Heard(shown, now, began)
+            later = asyncio.get_running_loop().call_later
+            later(SETTLES_S, self._desk.touch, entry.contract.con_id)
+
+    def awaits(self, leg: Intent, *, short_s: float = 0.0) -> bool:
+        """Whether the broker may be changing a leg right now: ours would cross it, and be refused.
+
+        It is waited for no longer than `SETTLES_S` after it last told anything of it; as long at
+        most while units have no live stop, for `short_s` by now.
+        """
+        heard = self._heard.get(leg.parent_id or "")
+        if heard is None or not leg.oca_group:
+            return False
+        now = self._desk.timer()
+        moves = now - heard.began_s < SETTLES_S or self._age_s(leg) < SETTLES_S
+        return now - heard.at_s < SETTLES_S and moves and short_s < SETTLES_S
 
     def cancel(self, leg: Intent, *, why: str) -> None:
         """Cancel an order, once in a while as long as it lives."""

@@ -10,7 +10,7 @@ In-process use, in the caller's loop::
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bft.domain.errors import ConfigError, UnavailableError, UsageError
@@ -35,11 +35,13 @@ from bft.sim.gateway.manual import terms_of, tick_of
 from bft.sim.gateway.market import Market
 from bft.sim.gateway.prices.control import ControlPrices
 from bft.sim.gateway.prices.sources import make_prices
-from bft.sim.gateway.records import changed, restore
+from bft.sim.gateway.records import changed, instant, restore
 from bft.sim.gateway.rounds import Rounds
 from bft.sim.gateway.session import Session
 from bft.sim.gateway.store import FileStore, MemoryStore
 from bft.sim.gateway.switchboard import Switchboard
+
+KEEPS_EVERY = timedelta(seconds=1)  # so far behind may the stored instant be after a kill
 
 
 class GatewaySim:
@@ -86,6 +88,7 @@ class GatewaySim:
         self._server: asyncio.Server | None = None
         self._control: ControlServer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._kept_at = self.now()
         self._restore()
 
     # life --------------------------------------------------------------------------------
@@ -131,7 +134,10 @@ class GatewaySim:
                 await self._control.stop()
             await asyncio.sleep(0)  # transports tell their sessions in the next turn
         self.agenda.stop()
-        self.store.close()
+        try:
+            self._keep()
+        finally:
+            self.store.close()
 
     def now(self) -> datetime:
         """The exchange's instant, aware UTC."""
@@ -163,6 +169,7 @@ class GatewaySim:
             UsageError: back in time, or the clock is not virtual.
         """
         self.agenda.advance(self._virtual(), to)
+        self._keep_due()
 
     async def walk(self, to: datetime) -> None:
         """As `advance`; clients and other requests are served in between, each at its instant.
@@ -171,6 +178,7 @@ class GatewaySim:
             UsageError: back in time, or the clock is not virtual.
         """
         await self.agenda.walk(self._virtual(), to)
+        self._keep_due()
 
     def _virtual(self) -> VirtualClock:
         if self.virtual is None:
@@ -292,8 +300,7 @@ class GatewaySim:
             UnavailableError: the state could not be written; nothing is told then.
         """
         books = self.exchange.books
-        if books.dirty:
-            self.store.save(list(changed(books)))
+        self._keep_due()
         events, books.events = books.events, []
         for event in events:
             written = tape.of(event, self.now())
@@ -302,6 +309,15 @@ class GatewaySim:
             self.board.route(event)
         self.rounds.plan()
         self.order_faults.after()
+
+    def _keep_due(self) -> None:
+        if self.exchange.books.dirty or self.now() - self._kept_at >= KEEPS_EVERY:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Store what changed, and what the clock shows by then."""
+        self._kept_at = self.now()
+        self.store.save([*changed(self.exchange.books), instant(self._kept_at)])
 
     def note(self, what: str, **values: object) -> None:
         """Write a line on the tape."""

@@ -1,6 +1,8 @@
 """Books to records and back."""
 
 from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
 
 from bft.sim.gateway.exchange.books import Books
 from bft.sim.gateway.exchange.orders import Order
@@ -42,6 +44,36 @@ def restore(books: Books, store: FileStore | MemoryStore) -> None:
         elif kind == "ids":
             books.ids = value
     books.dirty = set()
+
+
+def instant(at: datetime) -> Record:
+    """What the clock showed when the other records were stored."""
+    return "clock", "", at
+
+
+def reached(folder: Path) -> datetime | None:
+    """The newest instant of a stored state, aware UTC; None where there is none.
+
+    Raises:
+        DataError: written by another version.
+        UnavailableError: the folder is in use or not writable.
+    """
+    store = FileStore(folder)
+    try:
+        return max((at for record in store.load() for at in _instants(record)), default=None)
+    finally:
+        store.close()
+
+
+def _instants(record: Record) -> Iterator[datetime]:
+    """Instants of a record; those of orders and executions tell of states without a clock."""
+    kind, _, value = record
+    if kind == "clock":
+        yield value
+    elif kind == "execution":
+        yield value.at
+    elif kind == "order":
+        yield value.completed_at or value.created_at
 
 
 def _order(books: Books, order: Order) -> None:

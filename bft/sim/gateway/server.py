@@ -5,7 +5,8 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -14,18 +15,24 @@ from bft.ports import Ports, Summary
 from bft.sim.gateway.config import GatewayConfig
 from bft.sim.gateway.exchange.books import ChildMode, Orphans, Rules
 from bft.sim.gateway.gateway import GatewaySim
+from bft.sim.gateway.records import reached
+
+SLACK = timedelta(seconds=5)  # so far a machine's clock may have been set back meanwhile
 
 
 def serve(ports: Ports, argv: Sequence[str]) -> Summary:
     """Answer until SIGTERM or Ctrl-C; says its addresses on stderr when ready.
 
     Raises:
-        ConfigError: a bad fault script, account or price source.
+        ConfigError: a bad fault script, account or price source, or a state that is ahead of
+            this machine's clock.
         UnavailableError: the port is taken, or the state cannot be kept.
     """
     args = _parser().parse_args(argv)
     config = _config(args, default_state=_default_state(ports))
-    clock = None if config.at else _clock(ports, args.at)
+    at = _begins(ports, args.at, config.state)
+    config = replace(config, at=at if args.clock == "virtual" else None)
+    clock = None if config.at else _clock(ports, at)
     sim = GatewaySim(config, clock=clock)
     return asyncio.run(_run(sim))
 
@@ -53,6 +60,31 @@ def _default_state(ports: Ports) -> Path:
     if "://" in ports.store.root:
         return Path()
     return Path(ports.store.root) / "gateway-sim"
+
+
+def _begins(ports: Ports, at: datetime | None, state: Path | None) -> datetime | None:
+    """Where the clock starts: never before what the stored state has seen.
+
+    Raises:
+        ConfigError: it is to show the machine's time, and that is earlier.
+    """
+    seen = reached(state) if state is not None else None
+    if seen is None or seen <= (at or ports.clock.now() + SLACK):
+        return at
+    if at is None:
+        raise ConfigError(
+            f"--state {state} has reached {_shown(seen)}, and it is {_shown(ports.clock.now())} by "
+            f"this machine's clock; give --at {_shown(seen)} or later, or another --state"
+        )
+    sys.stderr.write(
+        f"--at {_shown(at)} is earlier than {_shown(seen)}, which the state in {state} has "
+        "reached: the clock goes on from there; to begin anew give another --state\n"
+    )
+    return seen
+
+
+def _shown(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _clock(ports: Ports, at: datetime | None) -> Callable[[], datetime]:
@@ -83,7 +115,6 @@ def _config(args: argparse.Namespace, *, default_state: Path) -> GatewayConfig:
         cash_usd=args.cash,
         seed=args.seed,
         prices=args.prices,
-        at=args.at if args.clock == "virtual" else None,
         state=state,
         script=script,
         script_name=str(args.script or ""),
@@ -109,7 +140,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--cash", type=_usd, default=Decimal(1_000_000), help="USD of a new account")
     add("--prices", default="walk", help="walk, files:FOLDER, market-sim[:START], control")
     add("--clock", choices=("real", "virtual"), default="real")
-    add("--at", type=_instant, help="where its clock starts, 2026-11-20T14:30:00Z")
+    add(
+        "--at",
+        type=_instant,
+        help="where its clock starts, 2026-11-20T14:30:00Z",
+    )
     add("--control-port", type=int, help="loopback HTTP: tick, advance, order, ...; 0: a free one")
     add("--child-mode", choices=[str(mode) for mode in ChildMode], default="held")
     add("--orphans", choices=[str(word) for word in Orphans], default="keep")

@@ -164,8 +164,10 @@ def test_f10_10148_for_what_has_ended_asks_for_no_list(tmp_path: Path) -> None:
         entry, before = scene.entry(), scene.executor.reconciler.last
         await scene.executor.sender.cancel(entry, why="test")
         await scene.wait(lambda: scene.entry().state is IntentState.CANCELLED, within_s=3)
-        scene.broker.cancel(entry.order_id)
+        for _ in range(6):
+            scene.broker.cancel(entry.order_id)
         await scene.sleep(3)
+        assert "BrokerErrors" not in scene.alerts()  # it crossed the end on its way: no harm
         codes = [event.details.get("code") for event in scene.executor.desk.state.events]
         assert 10148 in codes
         assert scene.executor.reconciler.last is before

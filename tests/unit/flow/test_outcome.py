@@ -22,7 +22,7 @@ def test_a_night_that_is_finished_already_says_so(
     events: tuple[str, ...], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     journal = Journal(tmp_path / "r1", run="r1", workflow="nightly", clock=FixedClock())
-    journal.note("run")
+    journal.note("run", created="2026-01-02T23:00:00+00:00")
     for number, event in enumerate(events):
         phase = "Skipped" if event == "skipped" else "Succeeded"
         journal.note(event, f"night.n{number}", leaf=True, phase=phase)

@@ -105,7 +105,7 @@ def test_part_goes_on_each_turn_and_over_a_restart() -> None:
     book = Book()
     book.closing.close_part(Selection(symbols=("AAPL",)), 30)
     assert book.left() == [(book.entries[0], 30, Side.SELL)]
-    book.closing.turn()
+    book.guard.leave_parts()
     assert book.left() == [(book.entries[0], 30, Side.SELL)]
     stored = next(b for b in book.case.desk.state.brackets.values() if b.entry == book.entries[0])
     assert from_bracket(stored).part_qty == 30
@@ -119,7 +119,7 @@ def test_another_part_adds_up_and_the_whole_takes_over() -> None:
     book.closing.close_part(Selection(symbols=("AAPL",)), 60)
     assert (book.scheduled(), book.guard.covers[book.entries[1]].part_qty) == (["manual", None], 10)
     book.left()
-    book.closing.turn()
+    book.guard.leave_parts()
     assert book.left() == [(book.entries[1], 10, Side.SELL)]
 
 

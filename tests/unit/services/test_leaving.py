@@ -7,14 +7,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from books import AAPL, AT, CALL, booked, fill
+from books import AAPL, AT, CALL, acked, booked, fill
 from desk_cases import Case, bought, case
 from virtual_time import run
 
 from bft.domain.broker import Priority, SessionState
 from bft.domain.orders import Intent, IntentState, Leg, OrderType, Side
+from bft.exits import Reason
 from bft.ledger import entries
-from bft.services.executor.covers import Cover
+from bft.services.executor.covers import Cover, counted, parted
 from bft.services.executor.leaving import Leave, Leaving
 
 OPEN, PREOPEN = AT, AT - timedelta(minutes=70)
@@ -46,10 +47,11 @@ class Sender:
 
 
 class Exit:
-    """A position of 100 in one bracket, and what makes it leave."""
+    """A position of 100 in one bracket, `part` of which was asked for, and what makes it leave."""
 
-    def __init__(self, **given: Any) -> None:
-        told, self.cover = bought(**given)
+    def __init__(self, part: int = 0, **given: Any) -> None:
+        told, bare = bought(**given)
+        self.cover = parted(bare, part, Reason.MANUAL) if part else bare
         self.case = case(*told)
         self.sender = Sender(self.case)
         self.leaving = Leaving(self.case.desk, self.sender)  # type: ignore[arg-type]
@@ -89,6 +91,20 @@ class Exit:
                 )
                 self.case.desk.note(told)
 
+    def fill(self, qty: int) -> None:
+        """The newest exit fills whole, and its cover is counted."""
+        (order,) = self.sender.sent
+        told = fill(order, qty, "100", id=f"{order.intent_id}.01", side=Side.SELL)
+        self.case.desk.note(booked(told))
+        state = self.case.desk.state
+        legs = state.intents.legs(self.cover.entry)
+        self.cover = counted(self.cover, state.intents[self.cover.entry], list(legs), [])
+
+    def cut(self, qty: int) -> None:
+        """The broker tells that stop and target are down to so many units."""
+        for leg in list(self.case.desk.state.live_intents()):
+            self.case.desk.note(acked(leg, perm_id=leg.order_id, qty=qty))
+
     def groups(self) -> list[tuple[int, str | None]]:
         return [(order.qty, order.oca_group) for order in self.sender.sent]
 
@@ -115,6 +131,45 @@ def test_part_in_flight_counts_and_the_rest_follows() -> None:
     exit_.ask(qty=100)
     assert [order.qty for order in exit_.sender.sent] == [40, 60]
     assert len({order.intent_id for order in exit_.sender.sent}) == 2
+
+
+def test_part_leaves_beside_the_group_once_its_protection_made_room() -> None:
+    exit_ = Exit(part=40)
+    exit_.ask(qty=40, keeps_qty=60)
+    assert (exit_.groups(), exit_.shown()) == ([], (60, True))  # first they step aside
+    exit_.cut(60)
+    exit_.ask(qty=40, keeps_qty=60)
+    assert (exit_.groups(), exit_.shown()) == ([(40, None)], (60, True))
+    exit_.fill(40)
+    assert exit_.shown() == (60, True)  # nobody has asked since
+
+
+def test_part_that_may_not_leave_gives_its_protection_back() -> None:
+    exit_ = Exit(part=40)
+    exit_.ask(qty=40, keeps_qty=60)
+    exit_.case.broker.state = SessionState.LOST
+    exit_.ask(qty=40, keeps_qty=60)
+    assert (exit_.groups(), exit_.shown()) == ([], (100, True))
+
+
+def test_part_for_which_no_room_is_made_joins_the_group() -> None:
+    exit_ = Exit(part=40)
+    for _ in range(5):
+        exit_.ask(qty=40, keeps_qty=60)
+        assert exit_.groups() == []
+        exit_.case.wait(seconds=1)
+    for _ in range(2):
+        exit_.ask(qty=40, keeps_qty=60)
+    assert (exit_.groups(), exit_.shown()) == ([(40, exit_.cover.oca_group)], (100, True))
+
+
+def test_whole_beside_a_part_in_flight_leaves_with_the_rest_in_the_group() -> None:
+    exit_ = Exit(part=40)
+    exit_.cut(60)
+    exit_.ask(qty=40, keeps_qty=60)
+    exit_.ask()
+    assert exit_.groups() == [(40, None), (60, exit_.cover.oca_group)]
+    assert exit_.shown() == (60, True)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +246,9 @@ def test_refused_in_the_group_the_target_goes_first_and_the_stop_last() -> None:
     exit_.ask()
     assert exit_.shown() == (0, False)  # now the stop goes
     exit_.case.wait(seconds=30)
-    assert exit_.shown() == (100, True)  # nobody wants to leave any more
+    assert exit_.shown() == (0, True)  # nobody asks any more, but it still works
+    exit_.move(IntentState.CANCELLED)
+    assert exit_.shown() == (100, True)
 
 
 def test_target_that_does_not_go_keeps_nobody_waiting_beyond_two_seconds() -> None:

@@ -186,6 +186,13 @@ def test_stop_that_went_out_with_the_entry_takes_the_level_of_the_fill_even_a_lo
     assert _plan(desired, moved) == []
 
 
+def test_units_that_leave_beside_their_group_need_no_stop() -> None:
+    leaving = _stop(2, leg=Leg.EXIT, qty=40, broker_status="Submitted", why_held="")
+    assert unprotected_qty({1: 100}, [_stop(qty=60), leaving]) == 0
+    assert unprotected_qty({1: 100}, [_stop(qty=60), replace(leaving, oca_group="bft1.E")]) == 40
+    assert unprotected_qty({1: 100}, [_stop(qty=60), replace(leaving, broker_status=None)]) == 40
+
+
 def test_excess_at_one_contract_protects_no_other() -> None:
     much = _stop(qty=150)
     less = _stop(1, qty=60, contract=Contract(con_id=2, symbol="B"))

@@ -23,10 +23,10 @@ class ExitView(BaseModel):
 
     `stop` and `target` are where the live orders rest, null where there is none; `stop_level` and
     `target_level` are what the exit policy wants; a resting stop is never loosened to it.
-    `protected_quantity` lies under its live stops; `flat_by_close` says that its policy wants the
-    position flat by the end of the running session. The `underlying` levels are those of an option
-    that lie on its underlying, null for everything else; `underlying_reached` names the one that
-    was reached.
+    `protected_quantity` lies under its live stops or is leaving; `flat_by_close` says that its
+    policy wants the position flat by the end of the running session. The `underlying` levels are
+    those of an option that lie on its underlying, null for everything else; `underlying_reached`
+    names the one that was reached.
     """
 
     entry: str
@@ -62,7 +62,7 @@ def _view(service: Service, cover: Cover) -> dict[str, Any]:
         "entry": cover.entry,
         "strategy_id": cover.strategy_id,
         "quantity": cover.open_qty,
-        "protected_quantity": protected_qty(stops),
+        "protected_quantity": protected_qty(legs),
         "stop": _rests(service, stops),
         "target": _rests(service, [leg for leg in legs if leg.leg is Leg.TARGET]),
         "stop_level": money(state.stop_usd) if state else None,

@@ -41,7 +41,7 @@ Level = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
 class PositionView(BaseModel):
-    """A position; money is decimal text, `protected_quantity` lies under live stops.
+    """A position; money is decimal text, `protected_quantity` lies under live stops or is leaving.
 
     `name` is the contract as orders name it, `underlying` the company's or the root.
     """
@@ -140,8 +140,8 @@ async def get_positions(request: Request, _: Reads, *, cooldowns: bool = False) 
 def positions_of(service: Service) -> list[dict[str, Any]]:
     """Every position as the API shows it, by symbol."""
     held = sorted(service.desk.state.positions.values(), key=lambda p: (p.symbol, p.con_id))
-    stops = stops_by_contract(service)
-    return [position_view(service, each, stops.get(each.con_id, ())) for each in held]
+    closing = closing_by_contract(service)
+    return [position_view(service, each, closing.get(each.con_id, ())) for each in held]
 
 
 def cooldowns_of(service: Service) -> list[dict[str, str]]:
@@ -159,17 +159,17 @@ def cooldowns_of(service: Service) -> list[dict[str, str]]:
     ]
 
 
-def stops_by_contract(service: Service) -> dict[int, list[Intent]]:
-    """Stop legs that are not over, by contract."""
+def closing_by_contract(service: Service) -> dict[int, list[Intent]]:
+    """Stops and exits that are not over, by contract."""
     found: dict[int, list[Intent]] = {}
     for leg in service.desk.state.live_intents():
-        if leg.leg is Leg.STOP:
+        if leg.leg in {Leg.STOP, Leg.EXIT}:
             found.setdefault(leg.contract.con_id, []).append(leg)
     return found
 
 
-def position_view(service: Service, held: Position, stops: Sequence[Intent]) -> dict[str, Any]:
-    """A position with its price now and the live stops that protect it."""
+def position_view(service: Service, held: Position, closing: Sequence[Intent]) -> dict[str, Any]:
+    """A position with its price now; `closing` are its stops and exits."""
     price = price_of(service, held)
     gain = gain_of(held, price)
     return {
@@ -180,7 +180,7 @@ def position_view(service: Service, held: Position, stops: Sequence[Intent]) -> 
         "multiplier": money_text(held.multiplier),
         "mark": money(price),
         "unrealised_usd": money(gain),
-        "protected_quantity": protected_qty(stops),
+        "protected_quantity": protected_qty(closing),
         "exits": exits_of(service, held),
         "underlying": held.contract.symbol,
         "opened_at": held.opened_at.isoformat(),
