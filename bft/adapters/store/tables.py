@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,17 @@ TABLES = {
     )
 }
 _RAW = frozenset(table.name for table in market.RAW_TABLES)
+_MADE_BY = {
+    **dict.fromkeys(("gold", "gold_targets"), "gold --full"),
+    "gold_legacy": "gold --legacy",
+    "quality": "validate",
+    **dict.fromkeys(("forecasts", "outcomes"), "predict"),
+    "forecasts_shadow": "predict --shadow",
+    "signals": "scan",
+    "picks": "rank",
+}
+"""The verb that makes a table of others, with its options."""
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 TABLES |= {
     name: market.Table(name=name, key=t.key, columns=t.columns, partition=t.partition)
     for name, t in (("forecasts_shadow", forecast.FORECASTS), ("gold_legacy", gold.GOLD))
@@ -180,7 +192,9 @@ class TableStore:
         day = next((name for name in ("date", "asof") if name in arrow.names), None)
         test = _test(symbols, since, day)
         with ThreadPoolExecutor(WRITERS) as pool:
-            parts = list(pool.map(lambda ref: self._load_object(ref, loaded, test), wanted))
+            parts = list(
+                pool.map(lambda ref: self._load_object(manifest, ref, loaded, test), wanted)
+            )
         if not parts:
             # not `empty_table`, which would import pandas
             return pa.Table.from_batches([], pa.schema([arrow.field(name) for name in names]))
@@ -200,12 +214,14 @@ class TableStore:
             partition=partition, key=key, digest=digest, rows=rows.num_rows, size=len(data)
         )
 
-    def _load_object(self, ref: ObjectRef, names: list[str], test: Any) -> pa.Table:
+    def _load_object(
+        self, manifest: Manifest | None, ref: ObjectRef, names: list[str], test: Any
+    ) -> pa.Table:
         import pyarrow.parquet as pq
 
         path = self.path(ref.key)
         if (ref.key, ref.digest) not in self._verified:
-            if fault := self._fault(ref):
+            if manifest and (fault := self._fault(manifest, ref)):
                 raise DataError(fault)
             self._verified.add((ref.key, ref.digest))
         if test is None:  # a filter needs datasets, whose import brings pandas: 80 MiB
@@ -267,22 +283,31 @@ class TableStore:
 
     def faults(self, manifest: Manifest) -> dict[str, str]:
         """Partitions whose object is not the manifest's: what is wrong, and what mends it."""
-        found = {ref.partition: self._fault(ref) for ref in manifest.objects}
+        found = {ref.partition: self._fault(manifest, ref) for ref in manifest.objects}
         return {partition: text for partition, text in found.items() if text}
 
-    def _fault(self, ref: ObjectRef) -> str | None:
+    def _fault(self, manifest: Manifest, ref: ObjectRef) -> str | None:
         digest = self.digest(ref.key)
         if digest == ref.digest:
             return None
         what = "is absent" if digest is None else f"has digest {digest[:16]}"
         found = f"object {ref.key} {what}, its manifest says {ref.digest[:16]}"
-        table = ref.key.split("/")[1]
-        if table not in _RAW or table == market.QUOTES.name:  # a scan keeps its own quotes
-            return f"{found}; re-run the step that writes {table} with --fresh"
-        return (
-            f"{found}; restore it from a backup, or fetch it again: bft pull --asof "
-            f"{self._writer(table, ref)} --fresh, then go on"
-        )
+        if (mend := self._mend(manifest, ref)) is None:
+            return f"{found}; restore it from a backup, for quotes of that hour come no more"
+        return f"{found}; restore it from a backup, or {mend} --fresh, then go on"
+
+    def _mend(self, manifest: Manifest, ref: ObjectRef) -> str | None:
+        """The command that writes an object again; None: what it was made of is gone."""
+        table = manifest.table
+        if table in _MADE_BY:
+            verb, _, options = _MADE_BY[table].partition(" ")
+            named = _DAY.search(ref.partition)
+            day = manifest.asof if named is None or table.startswith("gold") else named[0]
+            again = f"make it again: bft {verb} --asof {day} {options}".rstrip()
+            return again if "slot=" not in ref.partition or "slot=close" in ref.partition else None
+        if table == market.QUOTES.name:
+            return None
+        return f"fetch it again: bft pull --asof {self._writer(table, ref)}"
 
     def _writer(self, table: str, ref: ObjectRef) -> date:
         """Day of the pull that wrote an object: the first manifest that names it."""
