@@ -321,8 +321,8 @@ def _line(verb: str, args: argparse.Namespace, summary: "Summary", *, seconds: f
     from bft.steps import record
 
     line = _head(verb, args) | record.line_of(summary)
-    if summary.error:
-        line["error"] = rooted(summary.error, args.root)
+    advice = {"note": line.get("note"), "error": summary.error}
+    line |= {key: rooted(text, args.root) for key, text in advice.items() if text}
     return {**line, "run_id": os.environ.get("BFT_RUN_ID"), "seconds": round(seconds, 3)}  # noqa: TID251  set by the runner
 
 

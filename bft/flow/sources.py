@@ -63,10 +63,9 @@ def remember(ports: Ports, values: Mapping[str, str]) -> None:
 
 
 def again(args: argparse.Namespace, workflow: Workflow) -> str:
-    """The command of a run without its profile, as its caller must type it."""
-    day = ["--asof", str(args.day)] if args.day else []
-    named = [pair for pair in args.param if not pair.startswith(f"{PROFILE}=")]
-    words = ["bft", "run", workflow.name, *day, *(w for pair in named for w in ("--param", pair))]
+    """The command of a run without its profile and session, as its caller must type it."""
+    named = [pair for pair in args.param if pair.partition("=")[0] not in {PROFILE, "asof"}]
+    words = ["bft", "run", workflow.name, *(w for pair in named for w in ("--param", pair))]
     words += ["--params", str(args.params)] if args.params else []
     words += ["--source", args.source] if args.source else []
     return shlex.join(words)
@@ -77,7 +76,7 @@ def told(
 ) -> tuple[str, ...]:
     """Lines for people: what the prices of a run are, and whether they suffice to train.
 
-    `again` is the run's command without its profile.
+    `again` is the run's command without its profile and session.
 
     Raises:
         ConfigError: an unknown profile, key or value; a source that is none, or lacks its key.

@@ -122,7 +122,9 @@ def _night(ports: Ports, args: argparse.Namespace, held: origin.Origin | None, a
     try:
         workflow = load(find("nightly", args.workflows_dir))
         used = sources.profile_of(ports, workflow)
-        asked = RunRequest(source=held.spec(Path.cwd()), profile=used, asof=asof, again=command)
+        asked = RunRequest(
+            source=held.spec(Path.cwd()), profile=used, asof=asof, again="bft run nightly"
+        )
         ports.commands.preflight(ports.store.root, asked)
     except UnfitError as error:
         return error.instead

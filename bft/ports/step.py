@@ -46,7 +46,7 @@ class Summary:
 class RunRequest:
     """Whose prices are to train which profile (None: nothing is trained), up to which session.
 
-    `again` is the command that asked, without its profile.
+    `again` is the command that asked, without its profile and session.
     """
 
     source: str

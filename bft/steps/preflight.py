@@ -4,6 +4,7 @@ Asked by `bft run` in its first moments, so that nobody waits for a pull and a g
 that training has too little to learn from.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -74,8 +75,10 @@ def look(ports: Ports, asked: RunRequest, *, profiles_dir: str) -> tuple[str, ..
     if profile is None or source.partition(":")[0] != "files" or (trained and not new):
         return ()
     held = history(ports, source, asked.asof)
-    _reaches(held, source, asked.asof)
-    return () if trained else _suffices(ports, held, asked, wanted, profiles_dir)
+    judge = _Judge(ports=ports, held=held, asked=asked, profiles_dir=profiles_dir)
+    if held.last < asked.asof:
+        raise judge.too_old({} if trained else wanted)
+    return () if trained else judge.suffices(wanted)
 
 
 def history(ports: Ports, source: str, asof: date) -> History:
@@ -133,18 +136,48 @@ def _is_other(ports: Ports, source: str) -> bool:
     return held is None or source != held.spec(Path.cwd())
 
 
-def _suffices(
-    ports: Ports,
-    held: History,
-    asked: RunRequest,
-    wanted: Mapping[str, Json],
-    profiles_dir: str,
-) -> tuple[str, ...]:
-    lacking = unknown_inputs(ports, held, asked)
-    told = f"{asked.source}: {held.words}; profile {asked.profile}"
-    if why := _why_not(held, lacking, wanted):
-        raise _unfit(f"{told} {why}", held, lacking, asked.again, profiles_dir)
-    return (f"{told} needs {_most_needed(held, wanted)}", *_no_market(held))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judge:
+    """Of a file up to the session that was asked for: what it is fit for."""
+
+    ports: Ports
+    held: History
+    asked: RunRequest
+    profiles_dir: str
+
+    def suffices(self, wanted: Mapping[str, Json]) -> tuple[str, ...]:
+        """What there is and what the profile needs; `wanted` is what it says of each model."""
+        held, asked = self.held, self.asked
+        told = f"{asked.source}: {held.words}; profile {asked.profile}"
+        lacking = unknown_inputs(self.ports, held, asked)
+        if why := _why_not(held, lacking, wanted):
+            name = self._fitting(lacking)
+            if name is None:
+                raise DataError(f"{told} {why}")
+            instead = f"{asked.again} --asof {asked.asof} --profile {name}"
+            raise UnfitError(f"{told} {why}; or take --profile {name}: {instead}", instead=instead)
+        return (f"{told} needs {_most_needed(held, wanted)}", *_no_market(held))
+
+    def too_old(self, wanted: Mapping[str, Json]) -> DataError:
+        """The fault of prices that end before the session; nothing is `wanted`: none is trained."""
+        held, asked = self.held, self.asked
+        instead = f"{asked.again} --asof {sessions.on_or_before(held.last)}"
+        lacking = unknown_inputs(self.ports, held, asked) if wanted else ()
+        name = asked.profile
+        if wanted and _why_not(held, lacking, wanted):
+            name = self._fitting(lacking) or name
+        if name and not _is_known(self.ports, name):
+            instead += f" --profile {shlex.quote(name)}"
+        told = f"{asked.source} ends {held.last}, before {asked.asof}"
+        return UnfitError(f"{told}; load newer prices, or run: {instead}", instead=instead)
+
+    def _fitting(self, lacking: Sequence[str]) -> str | None:
+        """The first shipped profile that the file suffices for."""
+        folder = registry.data_folder(self.profiles_dir, "profiles")
+        for name in (name for name in FITTING if (folder / f"{name}.yaml").exists()):
+            if not _why_not(self.held, lacking, _wanted(name, self.profiles_dir)):
+                return name
+        return None
 
 
 def _why_not(held: History, lacking: Sequence[str], wanted: Mapping[str, Json]) -> str:
@@ -169,18 +202,6 @@ def _why_not(held: History, lacking: Sequence[str], wanted: Mapping[str, Json]) 
     )
 
 
-def _unfit(
-    told: str, held: History, lacking: Sequence[str], again: str, profiles_dir: str
-) -> DataError:
-    """The fault, with the first shipped profile that the file suffices for, if one does."""
-    folder = registry.data_folder(profiles_dir, "profiles")
-    for name in (name for name in FITTING if (folder / f"{name}.yaml").exists()):
-        if not _why_not(held, lacking, _wanted(name, profiles_dir)):
-            instead = f"{again} --profile {name}"
-            return UnfitError(f"{told}; or take --profile {name}: {instead}", instead=instead)
-    return DataError(told)
-
-
 def ends_on(ports: Ports, source: str, asof: date) -> date | None:
     """Last session with a price in a file, up to asof; None for other sources.
 
@@ -203,14 +224,6 @@ def _wanted(profile: str, profiles_dir: str) -> dict[str, Json]:
 def _is_known(ports: Ports, profile: str) -> bool:
     """A root remembers the profile of a run: what it does not know yet may be a slip of the pen."""
     return origin.training_of(profile, Path.cwd()) == origin.trained_by(ports.store)
-
-
-def _reaches(held: History, source: str, asof: date) -> None:
-    if held.last < asof:
-        day = sessions.on_or_before(held.last)
-        raise DataError(
-            f"{source} ends {held.last}, before {asof}; load newer prices, or use --asof {day}"
-        )
 
 
 def _most_needed(held: History, wanted: Mapping[str, Json]) -> int:

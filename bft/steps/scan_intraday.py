@@ -163,7 +163,7 @@ def read_night(ports: Ports, args: argparse.Namespace, strategies: Sequence[Any]
 
     stored = scan.read_stored(ports, args.asof, strategies)
     tables = gold_tables.known_tables(ports.store, args.asof, history_start=args.history_start)
-    gold_tables.check_current(tables["bars"], args.asof)
+    gold_tables.check_current(ports, tables["bars"], args.asof, verb="scan --mode intraday")
     standing = standing_of(ports, args)
     return Night(
         stored=stored,

@@ -258,7 +258,7 @@ def test_altered_object_says_what_can_be_done(store: TableStore) -> None:
     [
         ("signals", f"asof={MONDAY},slot=close", f"again: bft scan --asof {MONDAY} --fresh, then"),
         ("signals", f"asof={MONDAY},slot=1005", "from a backup, for quotes of that hour come no"),
-        ("quotes", f"session={MONDAY}", "from a backup, for quotes of that hour come no more"),
+        ("quotes", f"arrived={MONDAY}", f"from a backup, or scan again while {MONDAY} runs"),
         ("picks", f"asof={MONDAY}", f"bft rank --asof {MONDAY} --fresh, then"),
         ("quality", f"asof={MONDAY}", f"bft validate --asof {MONDAY} --fresh, then"),
         ("forecasts_shadow", f"asof={MONDAY}", f"bft predict --asof {MONDAY} --shadow --fresh"),

@@ -17,6 +17,7 @@ from bft.steps import preflight
 
 LAST = pd.Timestamp("2018-02-07").date()
 SHORT = "files:bars"
+AGAIN = "bft run nightly --source files:bars"
 FIVE = ("A", "B", "C", "D", "E")
 
 
@@ -29,8 +30,7 @@ def written(folder: Path, *, days: int, names: tuple[str, ...]) -> Files:
 
 
 def asked(profile: str | None, asof: date = LAST) -> RunRequest:
-    again = "bft run nightly --source files:bars"
-    return RunRequest(source=SHORT, profile=profile, asof=asof, again=again)
+    return RunRequest(source=SHORT, profile=profile, asof=asof, again=AGAIN)
 
 
 def look(tmp_path: Path, source: Files, profile: str = "short", day: str = "") -> tuple[str, ...]:
@@ -52,7 +52,7 @@ def test_one_session_too_few_is_refused_with_dates(tmp_path: Path) -> None:
     words = "needs 443 sessions, 2016-05-06 to 2018-02-07: load them"
     with pytest.raises(DataError, match=f"442 sessions.*{words}$"):
         look(tmp_path, written(tmp_path, days=442, names=FIVE))
-    short = "; or take --profile short: bft run nightly --source files:bars --profile short$"
+    short = f"; or take --profile short: {AGAIN} --asof 2018-02-07 --profile short$"
     with pytest.raises(DataError, match=f"realdata needs 995 sessions, .*{short}"):
         look(tmp_path, written(tmp_path, days=443, names=FIVE), "realdata")
     with pytest.raises(DataError, match=r"realdata needs 995 sessions, .*: load them$"):
@@ -81,12 +81,12 @@ def test_prices_alone_are_refused_for_a_profile_that_wants_more(
     tmp_path: Path, days: int, fits: str
 ) -> None:
     """Red: `demo`, the default, was refused by the training, after a pull and a gold table."""
-    again = f"bft run nightly --source files:bars --profile {fits}$"
+    again = f"{AGAIN} --asof 2018-02-07 --profile {fits}$"
     words = rf"at most 8 of the 52 inputs unknown, 18 are \(pe_ratio, .*\): load .*: {again}"
     source = written(tmp_path, days=days, names=TWENTY)
     with pytest.raises(UnfitError, match=f"profile demo trains with {words}") as told:
         look(tmp_path, source, "demo")
-    assert told.value.instead == f"bft run nightly --source files:bars --profile {fits}"
+    assert told.value.instead == f"{AGAIN} --asof 2018-02-07 --profile {fits}"
     assert look(tmp_path, source, fits)
 
 
@@ -109,8 +109,11 @@ def test_what_lies_beside_the_bars_counts(tmp_path: Path) -> None:
 
 
 def test_prices_that_end_before_asof_name_the_last_session(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"ends 2018-02-07, .*use --asof 2018-02-07$"):
-        look(tmp_path, written(tmp_path, days=450, names=("A",)), day="2018-02-08")
+    source, again = written(tmp_path, days=450, names=FIVE), f"{AGAIN} --asof 2018-02-07"
+    for profile in ("short", "demo"):  # of which demo would not do
+        words = f"ends 2018-02-07, .*, or run: {again} --profile short$"
+        with pytest.raises(UnfitError, match=words):
+            look(tmp_path, source, profile, day="2018-02-08")
     with pytest.raises(DataError, match="no bar at or before 2010-01-04"):
         look(tmp_path, written(tmp_path, days=450, names=("A",)), day="2010-01-04")
 
@@ -127,7 +130,7 @@ def test_a_later_night_of_models_in_production_needs_prices_too(tmp_path: Path) 
     wanted = asked("short")
     assert preflight.look(ports, wanted, profiles_dir="") == ()
     later = replace(wanted, asof=sessions.shift(LAST, 1))
-    with pytest.raises(DataError, match="ends 2018-02-07, before 2018-02-08; load newer"):
+    with pytest.raises(UnfitError, match="ends 2018-02-07, before 2018-02-08; load newer"):
         preflight.look(ports, later, profiles_dir="")
 
 

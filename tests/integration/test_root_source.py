@@ -1,16 +1,13 @@
 """A root remembers whose prices it holds: pull, run, status on the real command line."""
 
-import io
-import json
 import shlex
 import shutil
 import socket
-from contextlib import redirect_stderr, redirect_stdout
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
+from commandline import bft
 from fakes import FixedClock, make_ports
 
 from bft import cli, wiring
@@ -23,14 +20,6 @@ BARS = "symbol,date,open,high,low,close,volume\n" + "".join(
 )
 RUN = ("run", "nightly", "--profile", "short")
 DAY = ("--asof", "2018-02-07")
-
-
-def bft(*words: str) -> tuple[int, dict[str, Any], str]:
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        code = cli.main(list(words))
-    lines = out.getvalue().splitlines()
-    return code, json.loads(lines[-1]) if lines else {}, err.getvalue()
 
 
 @pytest.fixture
@@ -292,8 +281,8 @@ def test_profile_that_a_file_does_not_suffice_for_ends_a_run_before_it_begins(
         assert (code, root.exists(), told.count("\n")) == (65, False, 1)
         command = told.partition("take --profile short: ")[2].partition("  [65]")[0]
         assert command == (
-            f"bft run nightly --root '{root}' --asof 2018-02-07 --param compute=inline "
-            "--source files:prices.csv --profile short"
+            f"bft run nightly --root '{root}' --param compute=inline --source files:prices.csv "
+            "--asof 2018-02-07 --profile short"
         )
     assert bft(*shlex.split(command)[1:], "--dry-run")[0] == 0
 

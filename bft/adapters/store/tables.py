@@ -292,22 +292,22 @@ class TableStore:
             return None
         what = "is absent" if digest is None else f"has digest {digest[:16]}"
         found = f"object {ref.key} {what}, its manifest says {ref.digest[:16]}"
-        if (mend := self._mend(manifest, ref)) is None:
-            return f"{found}; restore it from a backup, for quotes of that hour come no more"
-        return f"{found}; restore it from a backup, or {mend} --fresh, then go on"
+        return f"{found}; restore it from a backup, {self._mend(manifest, ref)}"
 
-    def _mend(self, manifest: Manifest, ref: ObjectRef) -> str | None:
-        """The command that writes an object again; None: what it was made of is gone."""
-        table = manifest.table
+    def _mend(self, manifest: Manifest, ref: ObjectRef) -> str:
+        """What writes an object again, where what it was made of is still there."""
+        table, named = manifest.table, _DAY.search(ref.partition)
+        day = named[0] if named and not table.startswith("gold") else str(manifest.asof)
+        if table == market.QUOTES.name:  # a scan keeps its own
+            return f"or scan again while {day} runs: the next quotes take its place"
+        if "slot=" in ref.partition and "slot=close" not in ref.partition:
+            return "for quotes of that hour come no more"
         if table in _MADE_BY:
             verb, _, options = _MADE_BY[table].partition(" ")
-            named = _DAY.search(ref.partition)
-            day = manifest.asof if named is None or table.startswith("gold") else named[0]
-            again = f"make it again: bft {verb} --asof {day} {options}".rstrip()
-            return again if "slot=" not in ref.partition or "slot=close" in ref.partition else None
-        if table == market.QUOTES.name:
-            return None
-        return f"fetch it again: bft pull --asof {self._writer(table, ref)}"
+            again = f"or make it again: bft {verb} --asof {day} {options}".rstrip()
+        else:
+            again = f"or fetch it again: bft pull --asof {self._writer(table, ref)}"
+        return f"{again} --fresh, then go on"
 
     def _writer(self, table: str, ref: ObjectRef) -> date:
         """Day of the pull that wrote an object: the first manifest that names it."""
