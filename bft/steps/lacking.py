@@ -33,11 +33,11 @@ def instead(ports: Ports, table: str, asof: date, *, verb: str) -> str:
     """What to run: what makes the day's rows, where that can be, and the call as of the newest."""
     newest = ports.store.manifest(table)
     own = f"bft {verb} --asof {newest.asof}" if newest and newest.asof != asof else ""
-    end, ended = _end(ports, asof)
-    if end is None:
+    nearest, why = _nearest(ports, asof)
+    if nearest is None:
         makes = _maker(ports, table, asof)
         return f"run: {makes}; as of the newest: {own}" if own else f"run: {makes}"
-    return f"{ended}; run: {own or f'bft run nightly --asof {end}'}"
+    return f"{why}; run: {own or f'bft run nightly --asof {nearest}'}"
 
 
 def _maker(ports: Ports, table: str, asof: date) -> str:
@@ -50,10 +50,13 @@ def _maker(ports: Ports, table: str, asof: date) -> str:
     return f"bft run nightly --asof {asof}"
 
 
-def _end(ports: Ports, asof: date) -> tuple[date | None, str]:
-    """Last day that there are prices of, and that in words, where it is before asof."""
+def _nearest(ports: Ports, asof: date) -> tuple[date | None, str]:
+    """Nearest day with prices where asof can have none, and that in words; None: it may."""
     held, bars = origin.remembered(ports.store), ports.store.manifest("bars")
-    if held is None or (bars and bars.asof >= asof):
+    if bars and bars.asof >= asof:
+        first = _first_bar(ports)
+        return (first, f"prices begin {first}") if first and first > asof else (None, "")
+    if held is None:
         return None, ""
     if held.simulated:
         end = bars.asof if bars else None
@@ -64,3 +67,10 @@ def _end(ports: Ports, asof: date) -> tuple[date | None, str]:
 
         end = preflight.ends_on(ports, held.spec(Path.cwd()), asof)
     return (end, f"{held.source} ends {end}") if end and end < asof else (None, "")
+
+
+def _first_bar(ports: Ports) -> date | None:
+    import pyarrow.compute as pc
+
+    first: date | None = pc.min(ports.store.read("bars", columns=["date"])["date"]).as_py()
+    return first

@@ -64,6 +64,8 @@ def test_root_without_gold_of_any_day_names_the_night_its_file_reaches(
     assert bft("pull", *day, "--root", "mine", "--source", "files:prices.csv")[0] == 0
     assert "run: bft run nightly --root mine --asof 2018-02-07" in bft("scan", "--root", "mine")[2]
     assert f"run: bft gold --root mine --asof {LAST}" in bft("scan", *day, "--root", "mine")[2]
+    told = bft("scan", "--asof", "2010-01-04", "--root", "mine")[2]
+    assert "prices begin 2017-01-03; run: bft run nightly --root mine --asof 2017-01-03" in told
 
 
 def told(ports: FakePorts, table: str = "gold", asof: date = ASOF) -> str:
