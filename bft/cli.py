@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from bft.domain.runs import Json
-    from bft.ports import Ports, Step, Summary
+    from bft.ports import Ports, RunRequest, Step, Summary
 
 
 class _Terminated(BaseException):
@@ -282,16 +282,13 @@ class CommandLine:
             return "its last call failed"
         return record.difference(ports, argv[0], step, args)
 
-    def preflight(
-        self, root: str, *, source: str, profile: str | None, asof: "date"
-    ) -> tuple[str, ...]:
+    def preflight(self, root: str, asked: "RunRequest") -> tuple[str, ...]:
         """Sentences on whether a source's prices suffice for a profile."""
         from bft import wiring
         from bft.steps import preflight
 
-        folder = wiring.settings().profiles_dir
-        asked = preflight.Asked(source=source, profile=profile, asof=asof, profiles_dir=folder)
-        return preflight.look(self._ports(argparse.Namespace(root=root)), asked)
+        ports = self._ports(argparse.Namespace(root=root))
+        return preflight.look(ports, asked, profiles_dir=wiring.settings().profiles_dir)
 
     def source_end(self, root: str, *, source: str, asof: "date") -> "date | None":
         """Last session up to asof that a file has prices of; None for other sources."""
@@ -324,8 +321,8 @@ def _line(verb: str, args: argparse.Namespace, summary: "Summary", *, seconds: f
     from bft.steps import record
 
     line = _head(verb, args) | record.line_of(summary)
-    if summary.error:
-        line["error"] = rooted(summary.error, args.root)
+    advice = {"note": line.get("note"), "error": summary.error}
+    line |= {key: rooted(text, args.root) for key, text in advice.items() if text}
     return {**line, "run_id": os.environ.get("BFT_RUN_ID"), "seconds": round(seconds, 3)}  # noqa: TID251  set by the runner
 
 

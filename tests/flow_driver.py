@@ -17,6 +17,7 @@ from bft import wiring
 from bft.domain.errors import BftError
 from bft.domain.runs import Json
 from bft.flow import run_verb
+from bft.ports import RunRequest
 from bft.settings import Settings
 
 SCRIPT = """
@@ -78,9 +79,7 @@ class Markers:
     def source_end(self, root: str, *, source: str, asof: date) -> date | None:
         return None
 
-    def preflight(
-        self, root: str, *, source: str, profile: str | None, asof: date
-    ) -> tuple[str, ...]:
+    def preflight(self, root: str, asked: RunRequest) -> tuple[str, ...]:
         return ()
 
 

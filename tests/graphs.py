@@ -19,6 +19,7 @@ from bft.flow.graph import Result
 from bft.flow.load import load
 from bft.flow.run import Engine
 from bft.flow.state import Journal, RunRecord, read_run
+from bft.ports import RunRequest
 
 SCRIPT = """
 import os, sys
@@ -97,9 +98,7 @@ class NoCommands:
     def source_end(self, root: str, *, source: str, asof: date) -> date | None:
         return None
 
-    def preflight(
-        self, root: str, *, source: str, profile: str | None, asof: date
-    ) -> tuple[str, ...]:
+    def preflight(self, root: str, asked: RunRequest) -> tuple[str, ...]:
         return ()
 
 

@@ -5,7 +5,8 @@
     BftError                    1
     ├── UsageError              2   the command line asks for something impossible
     ├── DataError              65   data breaks its contract; no retry heals it
-    │   └── StaleDataError     65   data is older than the run needs
+    │   ├── StaleDataError     65   data is older than the run needs
+    │   └── UnfitError         65   data suffices for another command than the one given
     ├── UnavailableError       75   a remote did not answer; retry
     ├── RefusedError           77   a lock, lease or permission said no
     │   └── ForeignStateError  77   a book of another account, or of a later day
@@ -35,6 +36,14 @@ class DataError(BftError):
 
 class StaleDataError(DataError):
     """Data is older than the run needs."""
+
+
+class UnfitError(DataError):
+    """Data does not suffice for what was asked; `instead` is the command it suffices for."""
+
+    def __init__(self, message: str, *, instead: str) -> None:
+        super().__init__(message)
+        self.instead = instead
 
 
 class UnavailableError(BftError):

@@ -13,8 +13,8 @@ from bft.features.repair import out_of_order
 
 REFUSALS = ("bad_close", "bad_volume")
 """Why a bar is not stored, as the skips name it."""
-LINE = "line"
-"""Column of where a bar stands in its file, where it came from one."""
+LINE, WRITTEN = "line", "close_written"
+"""Columns of where a bar stands in its file, and of a close that is no number, as written."""
 FIRST_DAY = date(1962, 1, 2)
 HIGHEST_CLOSE_USD = 1e7
 REFUSED_FRAC, NO_SESSION_FRAC = 0.05, 0.01
@@ -34,7 +34,7 @@ def clean_bars(
     """
     bars = _on_sessions(bars, asof=asof, skips=skips, file=file)
     bars = _valued(bars, skips=skips, file=file)
-    bars = bars.drop(columns=LINE, errors="ignore")
+    bars = bars.drop(columns=[LINE, WRITTEN], errors="ignore")
     if bulk:
         _count_unsorted(bars, skips=skips)
     return _distinct(bars, bulk=bulk, skips=skips)
@@ -51,7 +51,7 @@ def _placed(rows: pd.DataFrame, file: str, columns: Iterable[str] = ()) -> list[
     newest = rows.sort_values("date", ascending=False, kind="stable").head(20)
     keys = keys_of(newest)
     values = [
-        " ".join(f"{name}={row[name]:.12g}" for name in columns) for _, row in newest.iterrows()
+        " ".join(f"{name}={_cell(row, name)}" for name in columns) for _, row in newest.iterrows()
     ]
     lines = newest[LINE] if LINE in newest else [None] * len(newest)
     places = ["" if line is None else f"{file}:{line}: " for line in lines]
@@ -59,6 +59,12 @@ def _placed(rows: pd.DataFrame, file: str, columns: Iterable[str] = ()) -> list[
         f"{place}{key} {value}".rstrip()
         for place, key, value in zip(places, keys, values, strict=True)
     ]
+
+
+def _cell(row: pd.Series, name: str) -> str:
+    """A value in words; a close that is no number as it is written in the file."""
+    written = row.get(WRITTEN) if name == "close" else None
+    return repr(written) if isinstance(written, str) else f"{row[name]:.12g}"
 
 
 def _on_sessions(bars: pd.DataFrame, *, asof: date, skips: Skips, file: str) -> pd.DataFrame:

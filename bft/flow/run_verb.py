@@ -105,7 +105,8 @@ def run(
         )
     root = Path(ports.store.root)
     asked = _asked(ports, args, root)
-    told = sources.told(ports, asked.values, created=asked.created)
+    again = sources.again(args, asked.workflow)
+    told = sources.told(ports, asked.values, created=asked.created, again=again)
     if not args.json:
         sys.stderr.write("".join(f"{line}\n" for line in told))
     if args.dry_run:

@@ -1,6 +1,7 @@
 """Source and profile of a run: named, the root's own, set up, or the file's default."""
 
 import argparse
+import shlex
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from bft.domain import origin, sessions
 from bft.flow.due import NIGHTS
 from bft.flow.parameters import Given
 from bft.flow.spec import Workflow
-from bft.ports import Ports
+from bft.ports import Ports, RunRequest
 
 MAP = "bft-workflow"
 PROFILE = "model-profile"
@@ -62,6 +63,13 @@ def trained_by(
     return {PROFILE: held.spec(Path.cwd())}
 
 
+def profile_of(ports: Ports, workflow: Workflow) -> str:
+    """The profile of a run that names none: the root's own, else the parameter's default."""
+    held = origin.trained_by(ports.store)
+    usual = next(p.default or p.value for p in workflow.parameters if p.name == PROFILE)
+    return held.spec(Path.cwd()) if held else usual or ""
+
+
 def remember(ports: Ports, values: Mapping[str, str]) -> None:
     """Note the profile of a new run, so that the root's next one need not name it."""
     spec = values.get(PROFILE)
@@ -70,8 +78,21 @@ def remember(ports: Ports, values: Mapping[str, str]) -> None:
         ports.store.put(origin.PROFILE_KEY, origin.encoded(made))
 
 
-def told(ports: Ports, values: Mapping[str, str], *, created: datetime) -> tuple[str, ...]:
+def again(args: argparse.Namespace, workflow: Workflow) -> str:
+    """The command of a run without its profile and session, as its caller must type it."""
+    named = [pair for pair in args.param if pair.partition("=")[0] not in {PROFILE, "asof"}]
+    words = ["bft", "run", workflow.name, *(w for pair in named for w in ("--param", pair))]
+    words += ["--params", str(args.params)] if args.params else []
+    words += ["--source", args.source] if args.source else []
+    return shlex.join(words)
+
+
+def told(
+    ports: Ports, values: Mapping[str, str], *, created: datetime, again: str
+) -> tuple[str, ...]:
     """Lines for people: what the prices of a run are, and whether they suffice to train.
+
+    `again` is the run's command without its profile and session.
 
     Raises:
         ConfigError: an unknown profile, key or value; a source that is none, or lacks its key.
@@ -81,7 +102,8 @@ def told(ports: Ports, values: Mapping[str, str], *, created: datetime) -> tuple
         return ()
     spec, profile, day = values["source"], values.get(PROFILE), values.get("asof")
     asof = date.fromisoformat(day) if day else sessions.last_closed(created)
-    found = ports.commands.preflight(ports.store.root, source=spec, profile=profile, asof=asof)
+    asked = RunRequest(source=spec, profile=profile, asof=asof, again=again)
+    found = ports.commands.preflight(ports.store.root, asked)
     if origin.is_simulated(spec):
         return (f"source: {spec}, SIMULATED prices{_next(ports, day)}",)
     return found or (f"source: {spec}",)

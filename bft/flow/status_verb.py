@@ -9,13 +9,14 @@ from pathlib import Path
 
 from bft.domain import origin, sessions
 from bft.domain.advice import rooted
-from bft.domain.errors import BftError
+from bft.domain.errors import BftError, UnfitError
 from bft.domain.runs import Json
-from bft.flow import executor, records
+from bft.flow import executor, records, sources
 from bft.flow.graph import Phase
+from bft.flow.load import find, load
 from bft.flow.show import SIGNS, clock_text, console
 from bft.flow.state import RunRecord, reap, runs
-from bft.ports import Ports, Step, Summary, Tick
+from bft.ports import Ports, RunRequest, Step, Summary, Tick
 
 SHOWN = 5
 
@@ -45,7 +46,7 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     end = _end(ports, held, sessions.last_closed(now))
     asof = _asof(ports, held, end or sessions.last_closed(now))
     missing = _missing(ports, asof, found)
-    after = rooted(f"bft run nightly --asof {asof}", args.root) if missing else ""
+    after = rooted(_night(ports, args, held, asof), args.root) if missing else ""
     values: Json = {"asof": str(asof), "missing": missing, "next": after}
     values["source_end"] = str(end) if end else None
     values["source"] = held.source if held else None
@@ -109,6 +110,26 @@ def _asof(ports: Ports, held: origin.Origin | None, last: date) -> date:
         return last
     failed = (key.split("/")[1] for key in ports.store.keys("failures/"))
     return max([last, *map(date.fromisoformat, failed)])
+
+
+def _night(ports: Ports, args: argparse.Namespace, held: origin.Origin | None, asof: date) -> str:
+    """The command of a night, with what the root does not know yet or what does not fit it."""
+    command = f"bft run nightly --asof {asof}"
+    if held is None:
+        own = " --source files:PATH --profile realdata"
+        return command if args.usual_source else command + own
+    try:
+        workflow = load(find("nightly", args.workflows_dir))
+        used = sources.profile_of(ports, workflow)
+        asked = RunRequest(
+            source=held.spec(Path.cwd()), profile=used, asof=asof, again="bft run nightly"
+        )
+        ports.commands.preflight(ports.store.root, asked)
+    except UnfitError as error:
+        return error.instead
+    except BftError:  # a run says it better
+        return command
+    return command
 
 
 def _missing(ports: Ports, asof: date, found: Sequence[RunRecord]) -> list[str]:
@@ -201,5 +222,5 @@ STEP = Step(
         "source_end": "the last session with prices of a file, or pulled of a simulator",
         "executor": "mode, account, session, positions, protection, halts, kill; or why none told",
     },
-    settings=("api_url",),
+    settings=("api_url", "workflows_dir", "usual_source"),
 )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bft.dataset.arrays import Arrays
 from bft.dataset.windows import SEGMENT_GAP_SESSIONS, Refusal, gather, refusals
+from bft.domain import sessions
 from bft.domain.errors import DataError
 from bft.domain.forecast import MODELS, Kind, ModelName
 from bft.domain.market import EXCLUDED
@@ -127,9 +128,10 @@ def _sample(
         status[symbol] = (reason or "ok") if fresh else "stale"
         rows += [row] if status[symbol] == "ok" else []
     if len(rows) < SCORED_SHARE_MIN * eligible:
+        asof = sessions.session(day)
         raise DataError(
-            f"{len(rows)} of {eligible} eligible symbols have a row on session {day}, need 95 %; "
-            "run: bft pull --only-stale, then bft gold"
+            f"{len(rows)} of {eligible} eligible symbols have a row on {asof}, need 95 %; "
+            f"run: bft pull --asof {asof} --only-stale, then bft gold --asof {asof}"
         )
     return status, np.array(rows, dtype=np.int64)
 

@@ -19,7 +19,7 @@ from bft.ports.night import (
     Tick,
     Tracker,
 )
-from bft.ports.step import Commands, Ports, Step, Summary
+from bft.ports.step import Commands, Ports, RunRequest, Step, Summary
 
 __all__ = [
     "Answered",
@@ -41,6 +41,7 @@ __all__ = [
     "Pointer",
     "Ports",
     "Reply",
+    "RunRequest",
     "Source",
     "State",
     "Step",

@@ -227,6 +227,14 @@ class Source(Protocol):
     def topics(self) -> tuple[str, ...]:
         """What it can be asked, in the order in which it should be."""
 
+    def check(self) -> None:
+        """See that it can be asked, without asking it anything.
+
+        Raises:
+            ConfigError: an address of this machine at which nobody listens.
+            DataError: no file of bars, or two of one kind.
+        """
+
     def digests(self) -> Mapping[str, str]:
         """What its answers depend on: sha256 by file name, or the address asked.
 

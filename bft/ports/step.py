@@ -42,6 +42,19 @@ class Summary:
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """Whose prices are to train which profile (None: nothing is trained), up to which session.
+
+    `again` is the command that asked, without its profile and session.
+    """
+
+    source: str
+    profile: str | None
+    asof: date
+    again: str
+
+
 class Commands(Protocol):
     """The command line as seen by `flow`: it parses, describes and looks up markers."""
 
@@ -63,12 +76,11 @@ class Commands(Protocol):
         Raises DataError (an unreadable file).
         """
 
-    def preflight(
-        self, root: str, *, source: str, profile: str | None, asof: date
-    ) -> tuple[str, ...]:
+    def preflight(self, root: str, asked: RunRequest) -> tuple[str, ...]:
         """Sentences on whether a source's prices suffice for a profile, before a run begins.
 
-        Raises ConfigError (profile, source or its key), DataError (too little to train).
+        Raises ConfigError (profile, source or its key), DataError (too little to train), of
+        which UnfitError names the command that would do.
         """
 
 

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     """
     rows = _rows(ports, args)
     failed = () if args.signals else failed_steps(ports.store, args.asof, before="screen")
-    chosen = _Chosen.of(rows, failed)
+    chosen = _Chosen.of(rows, failed, asof=args.asof)
     if args.dry_run or not rows:
         mode = mode_of(args)
         return _nothing_sent(args, chosen, {"mode": mode, "dry_run": args.dry_run})
@@ -86,7 +87,7 @@ class _Chosen:
     refused: str | None = None  # why entries that were to be sent are not
 
     @classmethod
-    def of(cls, rows: Sequence[Row], failed: Sequence[FailedStep] = ()) -> "_Chosen":
+    def of(cls, rows: Sequence[Row], failed: Sequence[FailedStep], *, asof: date) -> "_Chosen":
         """Of a failed night no entry is sent; exits and drops are."""
         sent = [row for row in rows if row.sent]
         left = [row for row in rows if not row.sent]
@@ -98,15 +99,15 @@ class _Chosen:
             entries=[] if failed else entries,
             drops=[row for row in left if row.tag == DROP],
             skipped=skipped + Counter({REASON: held_back}),
-            refused=_refused(held_back, failed) if held_back else None,
+            refused=_refused(held_back, failed, asof) if held_back else None,
         )
 
 
-def _refused(entries: int, failed: Sequence[FailedStep]) -> str:
+def _refused(entries: int, failed: Sequence[FailedStep], asof: date) -> str:
     told = "; ".join(one.told for one in failed)
     return (
-        f"{entries} entries are not sent, the night failed: {told}; mend it, run the night again "
-        "(bft run nightly --asof DATE), then execute again. Exits are sent"
+        f"{entries} entries are not sent, the night failed: {told}; mend it, "
+        f"then: bft run nightly --asof {asof} && bft execute --asof {asof}; exits are sent"
     )
 
 

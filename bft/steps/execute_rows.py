@@ -65,7 +65,8 @@ def stored_rows(store: Store, asof: date, slot: str) -> list[Row]:
     try:
         return [Row(body=body_of(row), tag=row["tag"]) for row in rows]
     except ValueError as error:
-        text = f"signals {asof} slot {slot}: {error}; nothing was sent; run bft scan --fresh"
+        told = f"signals {asof} slot {slot}: {error}; nothing was sent"
+        text = f"{told}; run: bft scan --asof {asof} --fresh"
         raise DataError(text) from error
 
 

@@ -54,7 +54,7 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     tick(0, 4, "reading")
     tables = gold_tables.known_tables(store, asof, history_start=args.history_start)
     gold_tables.check_history(store, tables["bars"], asof)
-    gold_tables.check_current(tables["bars"], asof)
+    gold_tables.check_current(ports, tables["bars"], asof, verb="gold")
     found = Change(since=None, because="asked for")
     with store.exclusive():  # what the session before is continued from must stay as it is
         if not args.full and args.name is None:

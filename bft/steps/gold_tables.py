@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from bft.domain import market, sessions
 from bft.domain.errors import DataError, StaleDataError
-from bft.ports import Store
+from bft.ports import Ports, Store
+from bft.steps.lacking import instead
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,23 +61,23 @@ def known_facts(store: Store, asof: date, names: tuple[str, ...]) -> dict[str, "
     return {name: as_known(store.read(name, asof=day), SCHEMAS[name], asof=asof) for name in names}
 
 
-def check_current(bars: "pa.Table", asof: date) -> None:
+def check_current(ports: Ports, bars: "pa.Table", asof: date, *, verb: str) -> None:
     """Check that the newest bar is of asof.
 
     Raises:
-        StaleDataError: it is older.
+        StaleDataError: it is older; names what to run.
         DataError: there is no bar up to asof.
     """
     import pyarrow.compute as pc
 
     newest = pc.max(bars["date"]).as_py()
+    if newest == asof:
+        return
+    next_step = instead(ports, "bars", asof, verb=verb)
     if newest is None:
-        raise DataError(f"no bar is known at {asof}; run: bft pull --asof {asof} --source sim")
-    if newest < asof:
-        behind = sessions.number(asof) - sessions.number(newest)
-        raise StaleDataError(
-            f"bars end {newest}, {behind} sessions before {asof}; run: bft pull --asof {asof}"
-        )
+        raise DataError(f"no bar is known at {asof}; {next_step}")
+    behind = sessions.number(asof) - sessions.number(newest)
+    raise StaleDataError(f"bars end {newest}, {behind} sessions before {asof}; {next_step}")
 
 
 def check_history(store: Store, bars: "pa.Table", asof: date) -> None:
@@ -91,7 +92,9 @@ def check_history(store: Store, bars: "pa.Table", asof: date) -> None:
 
     first = pc.min(store.read("bars", columns=["date"])["date"]).as_py()
     if first is not None and first > asof:
-        raise DataError(f"--asof {asof} is before the first bar; the first is of {first}")
+        raise DataError(
+            f"--asof {asof} is before the first bar, of {first}; run: bft gold --asof {first}"
+        )
 
 
 def _since(bars: "pa.Table", first: date) -> "pa.Table":

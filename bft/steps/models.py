@@ -84,6 +84,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         "audit": _audit(ports, verify=args.verify),
         "missing": ["all"] if len(missing) == len(MODEL_NAMES) else missing,
         "missing_count": len(missing),
+        "note": _aged(ports, rows, instant),
         "mlflow_request": request,
         "mlflow": waits,
     }
@@ -134,6 +135,21 @@ def _missing(rows: list[Json]) -> list[str]:
     return [name for name in MODEL_NAMES if name not in usable]
 
 
+def _aged(ports: Ports, rows: list[Json], instant: datetime) -> str | None:
+    """Why models that are there count as missing: their age today; None: no such ones."""
+    ages = [row["age_days"] for row in rows if row["age_days"] is not None]
+    old = [age for age in ages if age > EXPIRES_DAYS]
+    if not old:
+        return None
+    gold = ports.store.manifest("gold")
+    night = gold.asof if gold and gold.asof < instant.date() else None
+    judged = f"; as of the newest night: bft models --asof {night}" if night else ""
+    return (
+        f"the set exists, but {len(old)} of its {len(ages)} models are over {EXPIRES_DAYS} days "
+        f"old on {instant.date()} (the oldest {max(old)}), so they count as missing{judged}"
+    )
+
+
 def _request(ports: Ports) -> tuple[str, str]:
     """Aliases a person moved in MLflow, as name:version, and how MLflow is."""
     try:
@@ -170,26 +186,31 @@ def _card(ports: Ports, args: argparse.Namespace) -> Json:
     name = args.show[-1]
     if args.show[0] != "show" or len(args.show) != 2 or name not in MODEL_NAMES:
         raise UsageError(f"bft models show NAME, one of {', '.join(MODEL_NAMES)}")
-    digest = _version_digest(ports, name, args.version)
+    version, digest = _version(ports, name, args)
     text = ports.store.get(f"models/{digest}/card.md").decode()
     gate = newest_gate(ports.store, args.asof)
     if gate and name in verdicts(gate):
         text += f"\n## Gate\n\nThe newest model of this name: {verdicts(gate)[name]}.\n"
-    return {"name": name, "version": args.version, "digest": digest, "card": text}
+    # A model that was trained while MLflow was away bears no version yet.
+    told = {"version": version} if version else {}
+    return {"name": name, **told, "digest": digest, "card": text}
 
 
-def _version_digest(ports: Ports, name: str, version: str | None) -> str:
-    if version is not None:
+def _version(ports: Ports, name: str, args: argparse.Namespace) -> tuple[str | None, str]:
+    """Version and digest of the model to show: of `--version`, in production, newest trained."""
+    if args.version is not None:
         for one in ports.tracker.versions(registry.model_name(name)):
-            if one.version == version:
-                return one.tags["digest"]
-        raise DataError(f"{name} has no version {version}; see: bft models")
+            if one.version == args.version:
+                return one.version, one.tags["digest"]
+        raise DataError(f"{name} has no version {args.version}; see: bft models")
     _, current = registry.production(ports)
+    entry = current.entry(name) if current else None
+    if entry and entry.digest:
+        return entry.version, entry.digest
     row = registry.candidates(ports.store).get(name)
-    digest = (current.entry(name).digest if current else None) or (row["digest"] if row else None)
-    if digest is None:
-        raise DataError(f"{name} was never trained; run: bft train {name}")
-    return str(digest)
+    if row is None:
+        raise DataError(f"{name} was never trained; run: bft train {name} --asof {args.asof}")
+    return row["version"], str(row["digest"])
 
 
 STEP = Step(
@@ -204,6 +225,7 @@ STEP = Step(
         "missing": "JSON list of names to train; all nine: all",
         "held_back": "newest models that the gate did not let in, and why",
         "missing_count": "how many of the nine are missing",
+        "note": "why models that are there count as missing, if so",
         "mlflow_request": "aliases moved by hand in MLflow, or none",
     },
     code=("models", "steps.models", "steps.registry", "steps.held_back"),

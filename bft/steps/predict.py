@@ -7,20 +7,23 @@ bytes.
 """
 
 import argparse
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from datetime import time as hour
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bft.domain import sessions
+from bft.domain import origin, sessions
 from bft.domain.errors import BftError, DataError
 from bft.domain.runs import Json
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps import registry
 from bft.steps.arguments import add_asof
 from bft.steps.arguments import day as day_argument
+from bft.steps.lacking import need
 from bft.steps.record import published, run_instant, table_digests
 
 if TYPE_CHECKING:
@@ -93,9 +96,11 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         DataError: no set in production, bad gold, quorum or coverage not met.
     """
     watch = _Watch()
+    if args.walk_forward is None:
+        need(ports, "gold", args.asof, verb="predict")
     digest = args.set_digest or ports.state.pointer("production").set_digest
     if digest is None:
-        raise DataError("no model set is in production; run: bft train all, bft gate, bft promote")
+        raise DataError(f"no model set is in production; run: {_first_set(ports, args.asof)}")
     loaded = _load(ports, args, digest)
     watch.lap("models")
     job = _prepare(ports, args, loaded, tick)
@@ -127,6 +132,14 @@ def inputs(ports: Ports, args: argparse.Namespace) -> dict[str, str]:
     if args.shadow:
         found["shadow"] = _shadow_digest(ports) or "none"
     return found
+
+
+def _first_set(ports: Ports, asof: date) -> str:
+    """The commands that bring a first set into production."""
+    trained = origin.trained_by(ports.store)
+    by = f" --profile {shlex.quote(trained.spec(Path.cwd()))}" if trained else ""
+    steps = (f"bft train all --asof {asof}{by}", f"bft gate --asof {asof}")
+    return " && ".join((*steps, f"bft promote --asof {asof}"))
 
 
 def _load(ports: Ports, args: argparse.Namespace, digest: str) -> "LoadedSet":

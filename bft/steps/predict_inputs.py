@@ -10,6 +10,7 @@ from bft.domain.errors import DataError, StaleDataError
 from bft.domain.forecast import MODELS, ModelName
 from bft.models.model_set import AGES_DAYS, EXPIRES_DAYS, ModelSet, read_set
 from bft.ports import Ports
+from bft.steps.lacking import instead, need
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,10 +99,8 @@ def load_market(
     from bft.features import inputs
     from bft.models.infer import market_of
 
-    manifest = ports.store.manifest("gold", asof=asof)
-    if manifest is None or (manifest.asof != asof and not past):
-        have = manifest.asof if manifest else "none"
-        raise StaleDataError(f"gold {asof} is absent (newest: {have}); run: bft gold --asof {asof}")
+    manifest = ports.store.manifest("gold", asof=asof) if past else None
+    manifest = manifest or need(ports, "gold", asof, verb="predict")
     since = sessions.shift(first, -(lookback + inputs.HISTORY_ROWS + SPARE_SESSIONS))
     columns = sorted({*inputs.COLUMNS, *COLUMNS})
     parts = [ref.partition for ref in manifest.objects if _reaches(ref.partition, since)]
@@ -110,7 +109,9 @@ def load_market(
     arrays = from_gold(gold, values, asof=asof, gold_digest=manifest.digest)
     newest = sessions.session(int(arrays.dates.max()))
     if newest != asof and not past:
-        raise StaleDataError(f"gold {asof} ends at {newest}; run: bft pull and bft gold")
+        raise StaleDataError(
+            f"gold {asof} ends at {newest}; {instead(ports, 'gold', asof, verb='predict')}"
+        )
     return market_of(arrays), manifest.digest
 
 

@@ -4,30 +4,39 @@ Asked by `bft run` in its first moments, so that nobody waits for a pull and a g
 that training has too little to learn from.
 """
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from bft.domain import origin, sessions
 from bft.domain.delivery import Want
-from bft.domain.errors import DataError
+from bft.domain.errors import DataError, UnfitError
 from bft.domain.forecast import MODEL_NAMES
+from bft.domain.gold import INPUTS
 from bft.domain.runs import Json
-from bft.ports import Ports
+from bft.ports import Ports, RunRequest
 from bft.steps import registry
 
-MARKET = ("SPY", 20)
+MARKET_FUND, MARKET_MEMBERS = "SPY", 20
 """The fund that stands for the market, and the symbols that may stand in for it."""
+FACTS = ("fundamentals", "statements", "earnings", "actions")
+"""Tables of the root that feed inputs, whichever source filled them."""
+ACTED = frozenset({"vendor_adjusted_close", "dividend_amount"})
+"""Columns of bars from which dividends are known."""
+FITTING = ("realdata", "short")
+"""Shipped profiles for files of prices, the more demanding one first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """Days with a bar of each symbol up to asof, and the first and last day of all."""
+    """Days with a bar of each symbol up to asof, the first and last day of all, the columns."""
 
     rows: Mapping[str, int]
     first: date
     last: date
+    columns: tuple[str, ...]
 
     @property
     def words(self) -> str:
@@ -35,40 +44,90 @@ class History:
         days = len(sessions.sessions(self.first, self.last))
         return f"{len(self.rows)} symbols, {self.first} to {self.last} ({days} sessions)"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """Whose prices are to train which profile (None: nothing is trained), up to which session."""
-
-    source: str
-    profile: str | None
-    asof: date
-    profiles_dir: str
+    @property
+    def market(self) -> bool:
+        """Whether there is a market: its fund, or members enough to stand in for it."""
+        return MARKET_FUND in self.rows or len(self.rows) >= MARKET_MEMBERS
 
 
-def look(ports: Ports, asked: Asked) -> tuple[str, ...]:
+def look(ports: Ports, asked: RunRequest, *, profiles_dir: str) -> tuple[str, ...]:
     """Sentences about what a file holds and what the profile needs; none for other sources.
 
     Of a root whose models are in production nothing is trained, so only its end is asked for; and
     of a night that was pulled before from this source, neither its end nor what the source needs.
 
     Raises:
-        ConfigError: an unknown profile, key or value; a source that is none, or lacks its key.
-        DataError: the file does not reach asof, or holds too few sessions or rows to train.
+        ConfigError: an unknown profile, key or value; a source that is none, lacks its key, or is
+            a simulator that does not listen.
+        DataError: the file does not reach asof, or holds too few sessions, rows or kinds of facts
+            to train.
+        UnfitError: so it is, and another profile would do.
     """
     source, profile = asked.source, asked.profile
+    wanted, trained = dict[str, Json](), True
+    if profile is not None:
+        trained = ports.state.pointer("production").set_digest is not None
+        known = trained and _is_known(ports, profile)
+        wanted = {} if known else _wanted(profile, profiles_dir)
     new = ports.store.digest(f"lineage/pull/{asked.asof}.json") is None or _is_other(ports, source)
     if new:
-        ports.source(source)
-    if profile is None:
+        ports.source(source).check()
+    if profile is None or source.partition(":")[0] != "files" or (trained and not new):
         return ()
-    trained = ports.state.pointer("production").set_digest is not None
-    wanted = {} if trained and _is_known(ports, profile) else _wanted(profile, asked.profiles_dir)
-    if source.partition(":")[0] != "files" or (trained and not new):
-        return ()
-    held = _history(ports, source, asked.asof)
-    _reaches(held, source, asked.asof)
-    return () if trained else _suffices(held, source, profile, wanted)
+    held = history(ports, source, asked.asof)
+    judge = _Judge(ports=ports, held=held, asked=asked, profiles_dir=profiles_dir)
+    if held.last < asked.asof:
+        raise judge.too_old({} if trained else wanted)
+    return () if trained else judge.suffices(wanted)
+
+
+def history(ports: Ports, source: str, asof: date) -> History:
+    """Bars of a file up to asof.
+
+    Raises:
+        DataError: the file is unreadable, or has no bar at or before asof.
+    """
+    import pyarrow.compute as pc
+
+    wants = [Want(topic="bars")]
+    answers = ports.source(source).fetch(wants, asof=asof, fresh=False, tick=lambda *_: None)
+    (whole,) = (answer.tables["bars"] for answer in answers)
+    bars = whole.select(["symbol", "date"]).filter(pc.less_equal(whole["date"], asof))
+    if not bars.num_rows:
+        first = pc.min(whole["date"]).as_py()
+        raise DataError(
+            f"{source} has no bar at or before {asof}; its first is of {first}: give a later --asof"
+        )
+    span = pc.min_max(bars["date"]).as_py()
+    counts = pc.value_counts(bars["symbol"]).to_pylist()
+    rows = {str(row["values"]): int(row["counts"]) for row in counts}
+    columns = tuple(whole.column_names)
+    return History(rows=rows, first=span["min"], last=span["max"], columns=columns)
+
+
+def unknown_inputs(ports: Ports, held: History, asked: RunRequest) -> tuple[str, ...]:
+    """Model inputs that no row can have, by what lies beside the bars and in the root."""
+    from bft.features.unfed import Beside, unfed
+
+    source, store = ports.source(asked.source), ports.store
+    beside = [Want(topic=topic) for topic in ("macro", "universe") if topic in source.topics]
+    answers = source.fetch(beside, asof=asked.asof, fresh=False, tick=lambda *_: None)
+    found = {answer.want.topic: answer.tables for answer in answers}
+    topics = {*source.topics, *(name for name in FACTS if store.manifest(name) is not None)}
+
+    def words(topic: str, column: str) -> set[str]:
+        tables = [store.read(topic, columns=[column]), *found.get(topic, {}).values()]
+        return {str(word) for table in tables for word in table[column].to_pylist() if word}
+
+    return unfed(
+        Beside(
+            topics=topics,
+            series=words("macro", "series"),
+            sectors=bool(words("universe", "sector")),
+            dividends="actions" in topics or bool(ACTED & set(held.columns)),
+            market=held.market,
+        )
+    )
 
 
 def _is_other(ports: Ports, source: str) -> bool:
@@ -77,25 +136,70 @@ def _is_other(ports: Ports, source: str) -> bool:
     return held is None or source != held.spec(Path.cwd())
 
 
-def _suffices(
-    held: History, source: str, profile: str, wanted: Mapping[str, Json]
-) -> tuple[str, ...]:
-    told = f"{source}: {held.words}"
-    need = max(_needed(held, body) for body in wanted.values())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judge:
+    """Of a file up to the session that was asked for: what it is fit for."""
+
+    ports: Ports
+    held: History
+    asked: RunRequest
+    profiles_dir: str
+
+    def suffices(self, wanted: Mapping[str, Json]) -> tuple[str, ...]:
+        """What there is and what the profile needs; `wanted` is what it says of each model."""
+        held, asked = self.held, self.asked
+        told = f"{asked.source}: {held.words}; profile {asked.profile}"
+        lacking = unknown_inputs(self.ports, held, asked)
+        if why := _why_not(held, lacking, wanted):
+            name = self._fitting(lacking)
+            if name is None:
+                raise DataError(f"{told} {why}")
+            instead = f"{asked.again} --asof {asked.asof} --profile {name}"
+            raise UnfitError(f"{told} {why}; or take --profile {name}: {instead}", instead=instead)
+        return (f"{told} needs {_most_needed(held, wanted)}", *_no_market(held))
+
+    def too_old(self, wanted: Mapping[str, Json]) -> DataError:
+        """The fault of prices that end before the session; nothing is `wanted`: none is trained."""
+        held, asked = self.held, self.asked
+        instead = f"{asked.again} --asof {sessions.on_or_before(held.last)}"
+        lacking = unknown_inputs(self.ports, held, asked) if wanted else ()
+        name = asked.profile
+        if wanted and _why_not(held, lacking, wanted):
+            name = self._fitting(lacking) or name
+        if name and not _is_known(self.ports, name):
+            instead += f" --profile {shlex.quote(name)}"
+        told = f"{asked.source} ends {held.last}, before {asked.asof}"
+        return UnfitError(f"{told}; load newer prices, or run: {instead}", instead=instead)
+
+    def _fitting(self, lacking: Sequence[str]) -> str | None:
+        """The first shipped profile that the file suffices for."""
+        folder = registry.data_folder(self.profiles_dir, "profiles")
+        for name in (name for name in FITTING if (folder / f"{name}.yaml").exists()):
+            if not _why_not(self.held, lacking, _wanted(name, self.profiles_dir)):
+                return name
+        return None
+
+
+def _why_not(held: History, lacking: Sequence[str], wanted: Mapping[str, Json]) -> str:
+    """What a file lacks that a profile needs, and what to do; empty: nothing."""
+    need = _most_needed(held, wanted)
     begin = sessions.shift(sessions.on_or_before(held.last), 1 - need)
     if held.first > begin:
-        raise DataError(
-            f"{told}; profile {profile} needs {need} sessions, {begin} to {held.last}: "
-            f"load them{_less(profile)}"
-        )
+        return f"needs {need} sessions, {begin} to {held.last}: load them"
     least, most = max(int(b["symbol_min_rows"]) for b in wanted.values()), max(held.rows.values())
     if most < least:
-        raise DataError(f"{told}; profile {profile} needs {least} days of a symbol, most is {most}")
+        return f"needs {least} days of a symbol, most is {most}"
     # Without min_names a day there is no RankIC, and no gate passes what was not measured.
     fewest = max(int(b[key]) for b in wanted.values() for key in ("min_symbols", "min_names"))
     if len(held.rows) < fewest:
-        raise DataError(f"{told}; profile {profile} needs {fewest} symbols{_less(profile)}")
-    return (f"{told}; profile {profile} needs {need}", *_no_market(held.rows))
+        return f"needs {fewest} symbols"
+    dead = min(int(b["max_dead_features"]) for b in wanted.values())
+    if len(lacking) <= dead:
+        return ""
+    return (
+        f"trains with at most {dead} of the {len(INPUTS)} inputs unknown, {len(lacking)} are "
+        f"({', '.join(lacking)}): load what they are made of (docs/sources.md)"
+    )
 
 
 def ends_on(ports: Ports, source: str, asof: date) -> date | None:
@@ -106,7 +210,7 @@ def ends_on(ports: Ports, source: str, asof: date) -> date | None:
     """
     if source.partition(":")[0] != "files":
         return None
-    return sessions.on_or_before(_history(ports, source, asof).last)
+    return sessions.on_or_before(history(ports, source, asof).last)
 
 
 def _wanted(profile: str, profiles_dir: str) -> dict[str, Json]:
@@ -122,47 +226,22 @@ def _is_known(ports: Ports, profile: str) -> bool:
     return origin.training_of(profile, Path.cwd()) == origin.trained_by(ports.store)
 
 
-def _history(ports: Ports, source: str, asof: date) -> History:
-    import pyarrow.compute as pc
-
-    wants = [Want(topic="bars")]
-    answers = ports.source(source).fetch(wants, asof=asof, fresh=False, tick=lambda *_: None)
-    (bars,) = (answer.tables["bars"].select(["symbol", "date"]) for answer in answers)
-    bars = bars.filter(pc.less_equal(bars["date"], asof))
-    if not bars.num_rows:
-        raise DataError(f"{source} has no bar at or before {asof}; give a later --asof")
-    span = pc.min_max(bars["date"]).as_py()
-    counts = pc.value_counts(bars["symbol"]).to_pylist()
-    rows = {str(row["values"]): int(row["counts"]) for row in counts}
-    return History(rows=rows, first=span["min"], last=span["max"])
-
-
-def _reaches(held: History, source: str, asof: date) -> None:
-    if held.last < asof:
-        day = sessions.on_or_before(held.last)
-        raise DataError(
-            f"{source} ends {held.last}, before {asof}; load newer prices, or use --asof {day}"
-        )
-
-
-def _needed(held: History, profile: Json) -> int:
-    """Sessions up to the last day that a profile's folds take in all."""
+def _most_needed(held: History, wanted: Mapping[str, Json]) -> int:
+    """Sessions up to the last day that the folds of every model take in all."""
     from bft.dataset import splits
 
     days = sessions.sessions(held.first, held.last)
-    start = sessions.number(days[0]) + max(0, int(profile["train_start_offset"]))
-    return len(days) - splits.spare(start, sessions.number(days[-1]), profile)
+    first, last = sessions.number(days[0]), sessions.number(days[-1])
+    return max(
+        len(days) - splits.spare(first + max(0, int(body["train_start_offset"])), last, body)
+        for body in wanted.values()
+    )
 
 
-def _less(profile: str) -> str:
-    return "" if profile == "short" else ", or take one that needs less (--profile short)"
-
-
-def _no_market(rows: Mapping[str, int]) -> tuple[str, ...]:
-    names, (fund, members) = len(rows), MARKET
-    if names >= members or fund in rows:
+def _no_market(held: History) -> tuple[str, ...]:
+    if held.market:
         return ()
     return (
-        f"{names} symbols are no market ({members} are, or {fund}): beta and the three market "
-        "inputs stay unknown",
+        f"{len(held.rows)} symbols are no market ({MARKET_MEMBERS} are, or {MARKET_FUND}): beta "
+        "and the three market inputs stay unknown",
     )

@@ -144,8 +144,8 @@ def _outcome(night: "Night", coverage: "Coverage | None") -> tuple[int, str | No
         return 0, None
     if not coverage.active:
         return DataError.exit_code, (
-            f"pull {night.asof}: nobody of the universe is listed on {night.asof}; give a later "
-            "--asof or another --universe; nothing was stored"
+            f"pull {night.asof}: nobody of the universe is listed on {night.asof}; give another "
+            "--asof or --universe; nothing was stored"
         )
     lacking = sorted(set(coverage.active) - set(coverage.with_bar))
     late = len(coverage.with_bar) + len(coverage.late) >= COMPLETE_FRAC * len(coverage.active)

@@ -1,14 +1,16 @@
 """A source that hands over everything at once: files, or an old database."""
 
 import argparse
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
-from bft.domain import sessions
+from bft.domain import origin, sessions
 from bft.domain.delivery import Answer, Want
 from bft.domain.errors import DataError
 from bft.domain.market import RAW_TABLES
@@ -53,7 +55,7 @@ def collect(
     bars = intake.clean_bars(
         facts["bars"], asof=night.asof, bulk=True, skips=night.skips, file=file
     )
-    _after_first_bar(night, facts["bars"], bars)
+    _between_bars(night, args, facts["bars"], bars)
     pull_tables.take_bars(night, bars, _actions(night, bars, facts.get("actions")))
     if "options" in topics:
         _options(night, source, args, tick, sorted(bars["symbol"].unique()))
@@ -175,10 +177,25 @@ def _only(night: Night, rows: pd.DataFrame, topic: str, only: Sequence[str] | No
     return rows[mine]
 
 
-def _after_first_bar(night: Night, delivered: pd.DataFrame, bars: pd.DataFrame) -> None:
-    if len(bars):
-        return
-    first: date | None = delivered["date"].min().date() if len(delivered) else None
-    raise DataError(
-        f"no bar at or before {night.asof}; the first is of {first}; use --asof {first}"
-    )
+def _between_bars(
+    night: Night, args: argparse.Namespace, delivered: pd.DataFrame, bars: pd.DataFrame
+) -> None:
+    """Refuse a day before the first bar or after the last one of all."""
+    again = f"run: bft pull{_named(night, args)} --asof"
+    if not len(bars):
+        first: date | None = delivered["date"].min().date() if len(delivered) else None
+        raise DataError(
+            f"no bar at or before {night.asof}; the first is of {first}; {again} {first}"
+        )
+    last = bars["date"].max().date()
+    if last < night.asof and not args.symbols:
+        raise DataError(
+            f"{args.source} ends {last}, before {night.asof}; load newer prices, or {again} {last}"
+        )
+
+
+def _named(night: Night, args: argparse.Namespace) -> str:
+    """`--source` as the root must still be told."""
+    held = origin.remembered(night.store)
+    known = held is not None and held.spec(Path.cwd()) == args.source
+    return "" if known else f" --source {shlex.quote(args.source)}"

@@ -10,6 +10,7 @@ from bft.domain.numbers import AT_LEAST_0, COUNT, COUNT_OR_0, FINITE, MONEY
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps import failures
 from bft.steps.arguments import add_asof
+from bft.steps.lacking import need
 from bft.steps.lists import csv_rows, file_digest, symbols_of
 from bft.steps.record import published, table_digests
 from bft.steps.scan import READS, Inputs, Terms, load, rank
@@ -56,7 +57,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     from bft.strategies.tables import pick_rows, picks_csv, universe_rows
 
     strategies = enabled(args.strategies)
-    inputs = load(ports, args.asof, strategies, risk_free=args.risk_free)
+    inputs = load(ports, args.asof, strategies, risk_free=args.risk_free, verb="rank")
     if args.include_leveraged:
         inputs = replace(inputs, facts=inputs.facts.assign(leveraged=False))
     failed = failures.failed_steps(ports.store, args.asof, before="rank")
@@ -115,9 +116,7 @@ def _blocked(inputs: Inputs, *, failed: bool) -> dict[str, str]:
 def _stored_signals(ports: Ports, args: argparse.Namespace) -> list[Any]:
     from bft.strategies.tables import signals_of
 
-    manifest = ports.store.manifest("signals", asof=args.asof)
-    if manifest is None or manifest.asof != args.asof:
-        raise DataError(f"no signals of {args.asof}; run: bft scan --asof {args.asof}")
+    need(ports, "signals", args.asof, verb="rank")
     part = f"asof={args.asof},slot=close"
     return signals_of(ports.store.read("signals", asof=args.asof, partitions=[part]))
 

@@ -5,7 +5,6 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from bft.domain import origin
-from bft.domain.errors import DataError
 from bft.ports import Ports, Store
 from bft.steps.record import pull_of
 
@@ -24,18 +23,6 @@ def gold_asof(
     names = list(dict.fromkeys([*BASIS_COLUMNS, *columns]))
     rows = ports.store.read("gold", asof=asof, columns=names, since=since)
     return rebase(rows, asof=asof) if rows.num_rows else rows
-
-
-def need_gold(store: Store, asof: date) -> None:
-    """Refuse to go on without gold of asof.
-
-    Raises:
-        DataError: there is none; names the newest.
-    """
-    manifest = store.manifest("gold", asof=asof)
-    if manifest is None or manifest.asof != asof:
-        have = manifest.asof if manifest else "none"
-        raise DataError(f"gold {asof} is absent (newest: {have}); run: bft gold --asof {asof}")
 
 
 def source_of(store: Store, asof: date) -> str:

@@ -131,7 +131,10 @@ def read_report(store: Store, digest: str) -> Json:
     """
     report: Json = json.loads(store.get(f"gates/{digest}.json"))
     if digest not in {report_digest(report), digest_of(report)}:  # the latter: older roots
-        raise DataError(f"gate report {digest[:16]} was altered; run the gate again")
+        raise DataError(
+            f"gate report {digest[:16]} was altered; run: bft gate --asof {report.get('asof')} "
+            "--fresh"
+        )
     return report
 
 

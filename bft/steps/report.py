@@ -16,7 +16,8 @@ from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps.arguments import add_asof
 from bft.steps.failures import NODES, failed_steps, failures_digest
 from bft.steps.held_back import held_back, newest_gate
-from bft.steps.reading import gold_asof, need_gold, source_of
+from bft.steps.lacking import need
+from bft.steps.reading import gold_asof, source_of
 from bft.steps.record import digest_of, table_digests
 from bft.steps.report_failed import screened_again, withhold
 from bft.steps.report_models import publish_cards
@@ -67,7 +68,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     if args.models:
         return publish_cards(ports, args.asof, getattr(args, "root", None))
     if args.site or not (args.failed or _tried(ports.store, args.asof)):
-        need_gold(ports.store, args.asof)
+        need(ports, "gold", args.asof, verb="report")
     withheld = withhold(ports.store, args.asof, args.failed) if args.failed else {}
     on_site = args.site or (args.failed and site_day(ports.store) == args.asof)
     night = _night(ports, args.asof, getattr(args, "root", None))

@@ -21,7 +21,7 @@ def publish_cards(ports: Ports, asof: date, root: str | None) -> Summary:
 
     digest = ports.state.pointer("production").set_digest
     if digest is None:
-        raise DataError("no production set; run: bft run retrain")
+        raise DataError(f"no production set; run: bft run nightly --asof {asof}")
     chosen = json.loads(ports.store.get(f"sets/{digest}.json"))
     gate = newest_gate(ports.store, asof)
     said = verdicts(gate) if gate else {}

@@ -12,12 +12,13 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from bft.domain import sessions
-from bft.domain.errors import DataError, StaleDataError, UnavailableError, UsageError
+from bft.domain.errors import DataError, UnavailableError, UsageError
 from bft.domain.numbers import COUNT_OR_0, MONEY
 from bft.domain.runs import Json
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps import failures, gold_tables
 from bft.steps.arguments import add_asof
+from bft.steps.lacking import need
 from bft.steps.lists import file_digest, symbols_of
 from bft.steps.quotes import KEPT_SESSIONS
 from bft.steps.record import published, run_instant, table_digests
@@ -195,7 +196,14 @@ class Inputs:
     quarantined: tuple[str, ...]
 
 
-def load(ports: Ports, asof: date, strategies: Sequence[Any], *, risk_free: float = 0.0) -> Inputs:
+def load(
+    ports: Ports,
+    asof: date,
+    strategies: Sequence[Any],
+    *,
+    risk_free: float = 0.0,
+    verb: str = "scan",
+) -> Inputs:
     """Read gold, forecasts and labels as known at asof.
 
     Raises:
@@ -205,7 +213,7 @@ def load(ports: Ports, asof: date, strategies: Sequence[Any], *, risk_free: floa
     from bft.strategies.facts import symbol_facts
     from bft.strategies.view import view_of
 
-    stored = read_stored(ports, asof, strategies)
+    stored = read_stored(ports, asof, strategies, verb=verb)
     view = view_of(
         stored.gold,
         stored.forecasts,
@@ -230,7 +238,9 @@ class Stored:
     quarantined: tuple[str, ...]
 
 
-def read_stored(ports: Ports, asof: date, strategies: Sequence[Any]) -> Stored:
+def read_stored(
+    ports: Ports, asof: date, strategies: Sequence[Any], *, verb: str = "scan"
+) -> Stored:
     """Read what close and intraday scans have in common.
 
     Raises:
@@ -240,10 +250,7 @@ def read_stored(ports: Ports, asof: date, strategies: Sequence[Any]) -> Stored:
     from bft.strategies.view import needed_columns
 
     failures.check_data(ports.store, asof)
-    manifest = ports.store.manifest("gold", asof=asof)
-    if manifest is None or manifest.asof != asof:
-        have = manifest.asof if manifest else "none"
-        raise StaleDataError(f"gold {asof} is absent (newest: {have}); run: bft gold --asof {asof}")
+    need(ports, "gold", asof, verb=verb)
     columns = sorted({*needed_columns(strategies), *GOLD_COLUMNS})
     since = sessions.shift(asof, 1 - HISTORY_DAYS)
     return Stored(

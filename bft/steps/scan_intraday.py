@@ -22,6 +22,7 @@ from bft.domain.trading import Signal
 from bft.ports import Ports, Source, Store, Summary, Tick
 from bft.steps import gold_tables, quotes, scan
 from bft.steps.failures import failed_steps, shown_only
+from bft.steps.lacking import instead
 from bft.steps.record import pull_of
 from bft.steps.scan import WATCH, Inputs, Stored, Terms
 from bft.steps.standing import Standing, standing_of
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from bft.strategies.ranking import Ranked
     from bft.strategies.view import View
 
+VERB = "scan --mode intraday --quotes"
 FIRST_SCAN, LAST_ENTRY = timedelta(minutes=5), timedelta(minutes=10)
 """After the open; before the close, from then on only exits."""
 UNUSABLE = ("no_quote", "stale_quote", "bad_quote", "halted")
@@ -84,7 +86,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     from bft.strategies import enabled
 
     strategies = enabled(args.strategies, args.param)
-    source = ports.source(source_spec(ports.store, args))
+    source = ports.source(source_spec(ports, args))
     session = sessions.shift(args.asof, 1)
     instant_of(ports, source, session, args.slot)
     night = read_night(ports, args, strategies)
@@ -109,7 +111,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
 
 def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str | None]:
     """Digests of what is read; quotes of now, or of a file, are never taken for those of before."""
-    source = ports.source(source_spec(ports.store, args))
+    source = ports.source(source_spec(ports, args))
     again = source.replayed and not source.bulk and args.slot  # a simulator repeats itself
     close = ports.store.manifest("signals", asof=args.asof)
     wanted = f"asof={args.asof},slot=close"
@@ -119,15 +121,16 @@ def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str | None]:
     return {**raw, "quotes": told, "signals": next(iter(found), "absent")}
 
 
-def source_spec(store: Store, args: argparse.Namespace) -> str:
+def source_spec(ports: Ports, args: argparse.Namespace) -> str:
     """The source named, else that of asof's pull: quotes continue its bars."""
     if args.source:
         return str(args.source)
-    about, held = pull_of(store, args.asof), origin.remembered(store)
+    about, held = pull_of(ports.store, args.asof), origin.remembered(ports.store)
     if about:
         return str(about["args"].get("source") or "")
     if held is None:
-        raise DataError(f"no pull of {args.asof} names a source; give --source, as --source sim")
+        next_step = instead(ports, "gold", args.asof, verb=VERB)
+        raise DataError(f"no pull of {args.asof} names a source; {next_step}; or give --source")
     return held.spec(Path.cwd())
 
 
@@ -164,9 +167,9 @@ def read_night(ports: Ports, args: argparse.Namespace, strategies: Sequence[Any]
     """
     from bft.features.overlay import history_of
 
-    stored = scan.read_stored(ports, args.asof, strategies)
+    stored = scan.read_stored(ports, args.asof, strategies, verb=VERB)
     tables = gold_tables.known_tables(ports.store, args.asof, history_start=args.history_start)
-    gold_tables.check_current(tables["bars"], args.asof)
+    gold_tables.check_current(ports, tables["bars"], args.asof, verb=VERB)
     standing = standing_of(ports, args)
     return Night(
         stored=stored,

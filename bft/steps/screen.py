@@ -15,7 +15,8 @@ from bft.domain.symbols import read_list, symbol_of
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps.arguments import add_asof
 from bft.steps.failures import failed_steps, failures_digest
-from bft.steps.reading import gold_asof, need_gold, source_of
+from bft.steps.lacking import need
+from bft.steps.reading import gold_asof, source_of
 from bft.steps.record import table_digests
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     from bft.reports.pdf import book, without_sectors
     from bft.reports.screen import charted, picks_of, screen, to_csv
 
-    need_gold(ports.store, args.asof)
+    need(ports, "gold", args.asof, verb="screen")
     checks, asked = _checks(args.indicators), _asked(args)
     night = _night(ports, args)
     screened = screen(night, symbols=asked, checks=checks, whitelist=_symbols(args.whitelist) or ())
@@ -158,7 +159,7 @@ def _draw(pages: "Book", *, skip_pdf: bool, tick: Tick) -> tuple[bytes | None, d
             return pdf(pages, tick), others.result()
     except BrokenProcessPool as error:
         raise UnavailableError(
-            "the drawing process died (memory?); run bft screen again"
+            "the drawing process died (memory?); run the same command again"
         ) from error
 
 

@@ -84,6 +84,7 @@ def _models(line: Json) -> str:
     parts = [title, table(heads, rows, right=("version", "age, days", "RankIC")) if rows else ""]
     lacking = ", ".join(line["missing"]) or "none"
     parts += [wrapped(f"missing (not in the set, files gone, or too old today): {lacking}")]
+    parts += [line["note"]] if line.get("note") else []  # its command is copied as one line
     parts += _held(line["held_back"], paper_only=bool(line["paper_only"]))
     asked = line["mlflow_request"]
     parts.append(wrapped(f"MLflow: {line['mlflow']}; asked for there: {asked}"))

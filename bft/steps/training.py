@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bft.domain import sessions
-from bft.domain.errors import DataError, StaleDataError, UsageError
+from bft.domain.errors import DataError, UsageError
 from bft.domain.forecast import MODELS, ModelName
 from bft.domain.runs import Json, Needs, Task
 from bft.models.model_set import digest_of
 from bft.ports import Manifest, Ports, Store
 from bft.steps import registry
 from bft.steps.gold_tables import known_facts
+from bft.steps.lacking import need
 from bft.steps.record import PACKAGE, code_digest
 
 if TYPE_CHECKING:
@@ -57,19 +58,6 @@ def names_of(word: str) -> list[ModelName]:
     return [by_name[word]]
 
 
-def gold_manifest(store: Store, asof: date) -> Manifest:
-    """Gold of exactly this day.
-
-    Raises:
-        StaleDataError: the newest gold is older, or there is none.
-    """
-    found = store.manifest("gold", asof=asof)
-    if found is None or found.asof != asof:
-        last = f"last built {found.asof}" if found else "never built"
-        raise StaleDataError(f"gold {asof} is stale ({last}); run: bft gold --asof {asof}")
-    return found
-
-
 def profile_of(args: argparse.Namespace, name: ModelName) -> Json:
     """Effective profile: the file, then the flags, then `--override`."""
     from bft.models.profiles import effective
@@ -95,7 +83,7 @@ def plan(ports: Ports, args: argparse.Namespace, *, created: datetime) -> Plan:
     from bft.dataset.arrays import open_arrays
 
     profiles = {name: profile_of(args, name) for name in names_of(args.name)}
-    manifest = gold_manifest(ports.store, args.asof)
+    manifest = need(ports, "gold", args.asof, verb=f"train {args.name}")
     clock = next(iter(profiles.values()))["clock"]
     folder = _arrays(ports.store, manifest, clock)
     arrays = open_arrays(folder)

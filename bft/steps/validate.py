@@ -15,7 +15,7 @@ from bft.domain.market import QUALITY
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps import gold_tables, record
 from bft.steps.arguments import add_asof
-from bft.steps.reading import need_gold
+from bft.steps.lacking import need
 
 if TYPE_CHECKING:
     from datetime import date
@@ -47,7 +47,7 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
 
     store, asof = ports.store, args.asof
     tick(0, 2, "reading")
-    need_gold(store, asof)
+    need(ports, "gold", asof, verb="validate")
     broken = _broken(store, asof)
     evidence = None if broken else _evidence(store, args)
     tick(1, 2, "checking")

@@ -41,6 +41,11 @@ _NO_SOURCE = (
     "no data source: put your key into ALPHAVANTAGE_API_KEY_FILE, set BFT_SOURCE or give --source"
 )
 
+_LACKING = {
+    "files": "path, for example --source files:prices.csv",
+    "mysql": "address, for example --source mysql:mysql+pymysql://user@host:3306/bar_fly_trading",
+}
+
 TABLES_WAIT_S = 300.0
 """How long a publication waits for another one; the longest, of gold, takes minutes."""
 
@@ -192,6 +197,8 @@ class Wired:
             return MySql(rest, password=password, store=self.store)
         if kind in {"sim", "alphavantage"} or not spec:
             return self._vendor(kind, rest)
+        if kind in _LACKING:
+            raise ConfigError(f"--source {spec} lacks its {_LACKING[kind]}")
         raise ConfigError(
             f"unknown source {spec!r}; give alphavantage, sim[:URL], files:PATH or mysql:URL, "
             "for example --source sim"

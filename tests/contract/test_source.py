@@ -23,7 +23,7 @@ from bft.ports import Source
 
 ASOF = date(2026, 1, 5)
 BARS = "symbol,date,open,high,low,close,volume,split_coefficient\naaa,2026-01-05,1,1,1,1,1,1\n"
-EXTRA = {"dividend_amount", "split_coefficient", "known_on", "line"}
+EXTRA = {"dividend_amount", "split_coefficient", "known_on", "line", "close_written"}
 
 
 @dataclass(frozen=True)
@@ -109,3 +109,8 @@ def test_lines_of_bars_come_with_the_file_they_stand_in(case: Case) -> None:
         assert bool(lined) == (answer.want.topic == "bars" and bool(answer.file))
         for rows in lined:
             assert rows["line"].to_pylist() == list(range(2, 2 + rows.num_rows))
+
+
+def test_source_that_is_there_passes_its_check(case: Case) -> None:
+    case.source.check()
+    assert case.source.calls == 0

@@ -242,10 +242,36 @@ def test_altered_object_is_named_with_both_digests(
 
 
 def test_altered_object_says_what_can_be_done(store: TableStore) -> None:
-    made = store.publish("outcomes", asof=MONDAY, partitions={"p": outcomes((MONDAY, "A", 3, 0.1))})
+    """Red: it named no command, but `the step that writes outcomes`."""
+    part = f"known={MONDAY}"
+    made = store.publish(
+        "outcomes", asof=MONDAY, partitions={part: outcomes((MONDAY, "A", 3, 0.1))}
+    )
     store.delete(made.objects[0].key)
-    with pytest.raises(DataError, match=r"is absent.*the step that writes outcomes with --fresh"):
-        store.read("outcomes", asof=MONDAY)
+    words = f"is absent.* make it again: bft predict --asof {MONDAY} --fresh, then"
+    with pytest.raises(DataError, match=words):
+        store.read("outcomes", asof=TUESDAY)
+
+
+@pytest.mark.parametrize(
+    ("table", "partition", "told"),
+    [
+        ("signals", f"asof={MONDAY},slot=close", f"again: bft scan --asof {MONDAY} --fresh, then"),
+        ("signals", f"asof={MONDAY},slot=1005", "from a backup, for quotes of that hour come no"),
+        ("quotes", f"arrived={MONDAY}", f"from a backup, or scan again while {MONDAY} runs"),
+        ("picks", f"asof={MONDAY}", f"bft rank --asof {MONDAY} --fresh, then"),
+        ("quality", f"asof={MONDAY}", f"bft validate --asof {MONDAY} --fresh, then"),
+        ("forecasts_shadow", f"asof={MONDAY}", f"bft predict --asof {MONDAY} --shadow --fresh"),
+        ("gold", "month=2025-01", f"bft gold --asof {TUESDAY} --full --fresh, then"),
+        ("gold_targets", f"known={MONDAY}", f"bft gold --asof {TUESDAY} --full --fresh"),
+    ],
+)
+def test_lost_object_names_the_command_that_makes_it(
+    store: TableStore, table: str, partition: str, told: str
+) -> None:
+    made = store.publish(table, asof=TUESDAY, partitions={partition: schema(table).empty_table()})
+    store.delete(made.objects[0].key)
+    assert told in store.faults(made)[partition]
 
 
 def test_repeated_key_and_odd_column_are_refused(store: TableStore) -> None:

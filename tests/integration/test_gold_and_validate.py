@@ -233,7 +233,7 @@ def test_stale_absent_and_too_early_bars_are_named(ports: FakePorts) -> None:
     arrive(ports, FIRST, bars=until(FIRST))
     with pytest.raises(StaleDataError, match=f"end {FIRST}, 6 sessions before {ASOF}"):
         run(ports, ASOF)
-    with pytest.raises(DataError, match=f"the first is of {ALL[0]['date']}"):
+    with pytest.raises(DataError, match=f"run: bft gold --asof {ALL[0]['date']}"):
         run(ports, date(2017, 8, 1))
 
 

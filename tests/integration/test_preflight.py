@@ -1,6 +1,7 @@
 """What `bft run` says of a file before anything runs: too short, too few, not up to asof."""
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -10,11 +11,13 @@ from fakes import FakePorts, FixedClock, make_ports
 from bft.adapters.sources.files import Files
 from bft.adapters.store.state import SqlState, folder_url
 from bft.domain import origin, sessions
-from bft.domain.errors import ConfigError, DataError
+from bft.domain.errors import ConfigError, DataError, UnfitError
+from bft.ports import RunRequest
 from bft.steps import preflight
 
 LAST = pd.Timestamp("2018-02-07").date()
 SHORT = "files:bars"
+AGAIN = "bft run nightly --source files:bars"
 FIVE = ("A", "B", "C", "D", "E")
 
 
@@ -26,17 +29,19 @@ def written(folder: Path, *, days: int, names: tuple[str, ...]) -> Files:
     return Files(file)
 
 
+def asked(profile: str | None, asof: date = LAST) -> RunRequest:
+    return RunRequest(source=SHORT, profile=profile, asof=asof, again=AGAIN)
+
+
 def look(tmp_path: Path, source: Files, profile: str = "short", day: str = "") -> tuple[str, ...]:
     state = SqlState(folder_url(tmp_path / "root"), clock=FixedClock())
     ports = make_ports(tmp_path / "root", sources={SHORT: source}, state=state)
     asof = pd.Timestamp(day).date() if day else LAST
-    asked = preflight.Asked(source=SHORT, profile=profile, asof=asof, profiles_dir="")
-    return preflight.look(ports, asked)
+    return preflight.look(ports, asked(profile, asof), profiles_dir="")
 
 
 def test_file_that_suffices_says_what_there_is_and_is_needed(tmp_path: Path) -> None:
-    names = tuple(f"A{chr(65 + n)}" for n in range(20))
-    (line,) = look(tmp_path, written(tmp_path, days=443, names=names))
+    (line,) = look(tmp_path, written(tmp_path, days=443, names=TWENTY))
     assert line == (
         f"{SHORT}: 20 symbols, 2016-05-06 to 2018-02-07 (443 sessions); profile short needs 443"
     )
@@ -47,8 +52,11 @@ def test_one_session_too_few_is_refused_with_dates(tmp_path: Path) -> None:
     words = "needs 443 sessions, 2016-05-06 to 2018-02-07: load them"
     with pytest.raises(DataError, match=f"442 sessions.*{words}$"):
         look(tmp_path, written(tmp_path, days=442, names=FIVE))
-    with pytest.raises(DataError, match="--profile short"):
-        look(tmp_path, written(tmp_path, days=442, names=FIVE), "realdata")
+    short = f"; or take --profile short: {AGAIN} --asof 2018-02-07 --profile short$"
+    with pytest.raises(DataError, match=f"realdata needs 995 sessions, .*{short}"):
+        look(tmp_path, written(tmp_path, days=443, names=FIVE), "realdata")
+    with pytest.raises(DataError, match=r"realdata needs 995 sessions, .*: load them$"):
+        look(tmp_path, written(tmp_path, days=442, names=FIVE), "realdata")  # nor would short do
 
 
 def test_few_symbols_are_told_of_once(tmp_path: Path) -> None:
@@ -61,13 +69,51 @@ def test_too_few_symbols_are_refused(tmp_path: Path) -> None:
     two = written(tmp_path, days=1000, names=("A", "B"))
     with pytest.raises(DataError, match=r"2 symbols, .*; profile short needs 5 symbols$"):
         look(tmp_path, two)
-    with pytest.raises(DataError, match=r"realdata needs 20 symbols, .* \(--profile short\)"):
+    with pytest.raises(DataError, match=r"realdata needs 20 symbols$"):
         look(tmp_path, two, "realdata")
 
 
+TWENTY = tuple(f"A{chr(65 + n)}" for n in range(20))
+
+
+@pytest.mark.parametrize(("days", "fits"), [(1000, "realdata"), (500, "short")])
+def test_prices_alone_are_refused_for_a_profile_that_wants_more(
+    tmp_path: Path, days: int, fits: str
+) -> None:
+    """Red: `demo`, the default, was refused by the training, after a pull and a gold table."""
+    again = f"{AGAIN} --asof 2018-02-07 --profile {fits}$"
+    words = rf"at most 8 of the 52 inputs unknown, 18 are \(pe_ratio, .*\): load .*: {again}"
+    source = written(tmp_path, days=days, names=TWENTY)
+    with pytest.raises(UnfitError, match=f"profile demo trains with {words}") as told:
+        look(tmp_path, source, "demo")
+    assert told.value.instead == f"{AGAIN} --asof 2018-02-07 --profile {fits}"
+    assert look(tmp_path, source, fits)
+
+
+def test_what_lies_beside_the_bars_counts(tmp_path: Path) -> None:
+    """Six snapshots of the company and its book value are in no file: 7 of 8."""
+    source = written(tmp_path, days=500, names=TWENTY)
+    series = ("treasury_yield_2year", "treasury_yield_10year", "unemployment", "nonfarm_payroll")
+    texts = {
+        "macro": "date,series,value\n" + "".join(f"2016-01-01,{name},1\n" for name in series),
+        "sectors": "symbol,sector\nAA,Energy\n",
+        "earnings": "symbol,fiscal_date_ending,reported_eps\nAA,2016-12-31,1\n",
+        "actions": "symbol,ex_date,kind,value\nAA,2017-02-01,dividend,0.1\n",
+    }
+    for kind, text in texts.items():
+        (tmp_path / f"{kind}.csv").write_text(text)
+    assert look(tmp_path, Files(source.path), "demo")
+    (tmp_path / "sectors.csv").unlink()
+    with pytest.raises(DataError, match=r"11 are \(forward_pe, .*sector_rel_ret_1d\)"):
+        look(tmp_path, Files(source.path), "demo")
+
+
 def test_prices_that_end_before_asof_name_the_last_session(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"ends 2018-02-07, .*use --asof 2018-02-07$"):
-        look(tmp_path, written(tmp_path, days=450, names=("A",)), day="2018-02-08")
+    source, again = written(tmp_path, days=450, names=FIVE), f"{AGAIN} --asof 2018-02-07"
+    for profile in ("short", "demo"):  # of which demo would not do
+        words = f"ends 2018-02-07, .*, or run: {again} --profile short$"
+        with pytest.raises(UnfitError, match=words):
+            look(tmp_path, source, profile, day="2018-02-08")
     with pytest.raises(DataError, match="no bar at or before 2010-01-04"):
         look(tmp_path, written(tmp_path, days=450, names=("A",)), day="2010-01-04")
 
@@ -81,11 +127,11 @@ def in_production(root: Path, source: Files) -> FakePorts:
 def test_a_later_night_of_models_in_production_needs_prices_too(tmp_path: Path) -> None:
     source, root = written(tmp_path, days=450, names=("A",)), tmp_path / "root"
     ports = in_production(root, source)
-    asked = preflight.Asked(source=SHORT, profile="short", asof=LAST, profiles_dir="")
-    assert preflight.look(ports, asked) == ()
-    later = replace(asked, asof=sessions.shift(LAST, 1))
-    with pytest.raises(DataError, match="ends 2018-02-07, before 2018-02-08; load newer"):
-        preflight.look(ports, later)
+    wanted = asked("short")
+    assert preflight.look(ports, wanted, profiles_dir="") == ()
+    later = replace(wanted, asof=sessions.shift(LAST, 1))
+    with pytest.raises(UnfitError, match="ends 2018-02-07, before 2018-02-08; load newer"):
+        preflight.look(ports, later, profiles_dir="")
 
 
 def test_unknown_profile_is_refused_before_anything_runs(tmp_path: Path) -> None:
@@ -97,11 +143,11 @@ def test_a_slip_in_the_profile_is_refused_with_models_in_production_too(tmp_path
     """A root remembers the profile of a run; one that is gone meanwhile stops no night."""
     source, root = written(tmp_path, days=450, names=("A",)), tmp_path / "root"
     ports = in_production(root, source)
-    asked = preflight.Asked(source=SHORT, profile="shrt", asof=LAST, profiles_dir="")
+    wanted = asked("shrt")
     with pytest.raises(ConfigError, match="did you mean short"):
-        preflight.look(ports, asked)
+        preflight.look(ports, wanted, profiles_dir="")
     ports.store.put(origin.PROFILE_KEY, origin.encoded(origin.training_of("shrt", tmp_path)))
-    assert preflight.look(ports, asked) == ()
+    assert preflight.look(ports, wanted, profiles_dir="") == ()
 
 
 def test_a_slip_in_the_source_of_a_finished_night_is_refused(tmp_path: Path) -> None:
@@ -111,7 +157,7 @@ def test_a_slip_in_the_source_of_a_finished_night_is_refused(tmp_path: Path) -> 
     ports.store.put(f"lineage/pull/{LAST}.json", b"{}")
     known = origin.origin_of(SHORT, Path.cwd(), simulated=False)
     ports.store.put(origin.KEY, origin.encoded(known))
-    asked = preflight.Asked(source=SHORT, profile=None, asof=LAST, profiles_dir="")
-    assert preflight.look(ports, asked) == ()  # what the root remembers is not asked again
+    wanted = asked(None)
+    assert preflight.look(ports, wanted, profiles_dir="") == ()  # what it remembers is not asked
     with pytest.raises(KeyError, match=r"p\.csv"):  # the fake's word for an unknown source
-        preflight.look(ports, replace(asked, source="p.csv"))
+        preflight.look(ports, replace(wanted, source="p.csv"), profiles_dir="")

@@ -212,6 +212,8 @@ def test_rows_that_cannot_be_are_refused_and_counted(ports: FakePorts, tmp_path:
     line = lines.index("B,2018-02-01,1,1,1,-1,1") + 1
     names = summary.values["names"]
     assert f"bars.csv:{line}: B 2018-02-01 close=-1" in names["bad_close"]
+    assert f"bars.csv:{line - 1}: B 2018-01-31 close='abc'" in names["bad_close"]
+    assert f"bars.csv:{line - 2}: B 2018-01-30 close=''" in names["bad_close"]
     assert names["bad_volume"][1] == f"bars.csv:{line + 2}: B 2018-02-05 volume=-5"
     assert names["repaired_ohlc"][0].endswith("B 2018-02-07 open=nan high=0 low=1 close=1")
     assert "@@" in summary.values["names"]["bad_symbol"][0]
@@ -253,6 +255,8 @@ def test_rows_out_of_order_are_sorted_and_counted(ports: FakePorts, tmp_path: Pa
         ({"bars": ""}, "empty"),
         ({"bars": HEAD}, "no rows"),
         ({"bars": "PAR1 text"}, "holds Parquet"),
+        ({"bars": TWO.replace(",", ";")}, r"line 1: .* a semicolon \(;\), expected a comma; save"),
+        ({"bars": TWO.replace(",", "\t")}, "line 1: .* by a tab, expected a comma"),
         ({"bars": TWO.replace("close", "last")}, "misses column close; columns:.*last"),
         ({"bars": TWO.replace("open", "ticker")}, "two columns mean symbol"),
         ({"bars": HEAD + "A,2018-02-07,1,1,1,-,5\n"}, "only nulls in column close"),

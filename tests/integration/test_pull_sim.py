@@ -74,7 +74,7 @@ def test_day_before_anybody_is_listed_is_bad_data(tmp_path: Path, address: str) 
     """No retry can bring bars of a day on which nobody traded; what is told is what is stored."""
     found = run(tmp_path, address, date(2015, 5, 15))
     assert found.exit_code == 65
-    assert "nobody of the universe is listed on 2015-05-15; give a later --asof" in found.error
+    assert "nobody of the universe is listed on 2015-05-15; give another --asof" in found.error
     assert (found.rows, found.values["tables"]) == (0, {})
 
 

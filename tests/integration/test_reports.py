@@ -87,7 +87,7 @@ def test_screen_names_the_nearest_indicator(ports: FakePorts) -> None:
 
 
 def test_screen_without_gold_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="run: bft gold --asof 2026-01-02"):
+    with pytest.raises(DataError, match=r"none of any day.*run: bft run nightly --asof 2026-01-02"):
         call(screen, make_ports(tmp_path))
 
 

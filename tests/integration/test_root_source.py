@@ -1,18 +1,17 @@
 """A root remembers whose prices it holds: pull, run, status on the real command line."""
 
-import io
 import json
+import shlex
 import shutil
 import socket
-from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
+from commandline import bft
 from fakes import FixedClock, make_ports
 
-from bft import cli
+from bft import cli, wiring
 from bft.domain import sessions
 from bft.flow.state import Journal
 from bft.steps.reading import source_of
@@ -24,14 +23,6 @@ BARS = "symbol,date,open,high,low,close,volume\n" + "".join(
 )
 RUN = ("run", "nightly", "--profile", "short")
 DAY = ("--asof", "2018-02-07")
-
-
-def bft(*words: str) -> tuple[int, dict[str, Any], str]:
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        code = cli.main(list(words))
-    lines = out.getvalue().splitlines()
-    return code, json.loads(lines[-1]) if lines else {}, err.getvalue()
 
 
 @pytest.fixture
@@ -117,11 +108,41 @@ def test_simulated_source_is_refused_for_a_root_of_real_prices(root: str) -> Non
     assert not list((Path(root) / "runs").glob("*/state.jsonl"))
 
 
-def test_fresh_root_takes_the_simulator_and_says_so(prices: Path) -> None:
-    assert "--source sim" in planned_pull("--root", "new")
-    told = bft(*RUN, *DAY, "--dry-run", "--root", "new")[2]
+def test_fresh_root_takes_the_simulator_and_says_so(
+    prices: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        monkeypatch.setenv("BFT_SIM_URL", f"http://127.0.0.1:{listening.getsockname()[1]}")
+        wiring.settings.cache_clear()
+        assert "--source sim" in planned_pull("--root", "new")
+        told = bft(*RUN, *DAY, "--dry-run", "--root", "new")[2]
     assert told.startswith("source: sim, SIMULATED prices; your own: --source files:PATH\n")
     assert prices.exists()
+
+
+def test_fresh_root_without_source_key_and_simulator_ends_a_run_before_it_begins(
+    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red: the pull failed with it, and the new root kept a failed night and a profile."""
+    assert prices.exists()
+    with socket.socket() as taken:  # bound and not listening: refused, and nobody else's
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("BFT_SIM_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        wiring.settings.cache_clear()
+        code, _, told = bft(*RUN, *DAY, "--root", "new")
+    assert (code, told.count("\n")) == (78, 1)
+    assert "no simulator listens" in told
+    assert "--source files:PATH" in told
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(("source", "lacks"), [("files:", "its path"), ("mysql:", "its address")])
+def test_source_that_lacks_its_place_is_told_so(tmp_path: Path, source: str, lacks: str) -> None:
+    root = str(tmp_path / "new")
+    for words in ((*RUN, *DAY), ("pull", *DAY)):
+        code, _, told = bft(*words, "--root", root, "--source", source)
+        assert (code, f"--source {source} lacks {lacks}, for example" in told) == (78, True)
+    assert not (tmp_path / "new").exists()
 
 
 def test_unknown_profile_ends_a_run_before_it_begins(prices: Path, tmp_path: Path) -> None:
@@ -137,7 +158,7 @@ def test_status_says_what_the_root_holds(root: str, tmp_path: Path) -> None:
     assert (code, line["source"], line["simulated"]) == (0, "files:prices.csv", False)
     assert f"root {root}: real prices (files:prices.csv)\n" in told
     assert (line["asof"], line["source_end"]) == ("2018-02-07", "2018-02-07")
-    assert line["next"] == f"bft run nightly --root {root} --asof 2018-02-07"
+    assert line["next"] == f"bft run nightly --root {root} --asof 2018-02-07 --profile short"
     assert "files:prices.csv ends 2018-02-07\n" in told
     assert "nothing yet" in bft("status", "--root", str(tmp_path / "new"))[2]
 
@@ -289,6 +310,31 @@ def test_vendor_without_its_key_ends_a_run_before_it_begins(
         assert (code, told.count("\n")) == (78, 1), told
         assert "ALPHAVANTAGE_API_KEY_FILE" in told
     assert not (tmp_path / "new").exists()
+
+
+def test_profile_that_a_file_does_not_suffice_for_ends_a_run_before_it_begins(
+    prices: Path, tmp_path: Path
+) -> None:
+    """Red: training refused it after the pull and the gold table, and the root remembered both."""
+    assert prices.exists()
+    root = tmp_path / "a new root"
+    wanted = ("--param", "compute=inline", "--source", "files:prices.csv")
+    for named in ((), ("--profile", "demo"), ("--param", "model-profile=demo")):
+        words = ("run", "nightly", "--root", str(root), *DAY, *wanted, *named)
+        code, _, told = bft(*words)
+        assert (code, root.exists(), told.count("\n")) == (65, False, 1)
+        command = told.partition("take --profile short: ")[2].partition("  [65]")[0]
+        assert command == (
+            f"bft run nightly --root '{root}' --param compute=inline --source files:prices.csv "
+            "--asof 2018-02-07 --profile short"
+        )
+    assert bft(*shlex.split(command)[1:], "--dry-run")[0] == 0
+
+
+def test_status_of_a_new_root_says_what_a_run_must_be_told(prices: Path) -> None:
+    assert prices.exists()
+    told = bft("status", "--root", "new")[1]["next"]
+    assert told.endswith("--source files:PATH --profile realdata")
 
 
 def test_status_tells_of_a_node_that_was_killed_without_a_word(root: str) -> None:

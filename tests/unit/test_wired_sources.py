@@ -22,9 +22,16 @@ def test_password_in_an_address_is_refused_and_not_shown(tmp_path: Path) -> None
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("spec", ["", "alphavantage", "bloomberg", "files:", "mysql:"])
+@pytest.mark.parametrize("spec", ["", "alphavantage", "bloomberg"])
 def test_no_source_names_one_that_works(tmp_path: Path, spec: str) -> None:
     with pytest.raises(ConfigError, match="--source sim"):
+        wired(tmp_path).source(spec)
+
+
+@pytest.mark.parametrize("spec", ["files", "files:", "mysql:"])
+def test_source_that_lacks_its_place_gives_an_example_of_its_own(tmp_path: Path, spec: str) -> None:
+    kind = spec.removesuffix(":")
+    with pytest.raises(ConfigError, match=f"--source {spec} lacks its .*--source {kind}:"):
         wired(tmp_path).source(spec)
 
 

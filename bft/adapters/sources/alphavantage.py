@@ -111,6 +111,14 @@ class AlphaVantage:
         """Calls made so far."""
         return self._client.calls
 
+    def check(self) -> None:
+        """See that somebody listens, where the address is one of this machine.
+
+        Raises:
+            ConfigError: nobody does.
+        """
+        self._client.check_listening()
+
     def digests(self) -> Mapping[str, str]:
         """None: a vendor's answers for a night are asked for once, wherever it listens."""
         return {}

@@ -120,6 +120,23 @@ class Client:
         for stream in streams:
             _cut(stream)
 
+    def check_listening(self) -> None:
+        """See that somebody listens, where the address is one of this machine.
+
+        Raises:
+            ConfigError: nobody does. Nobody starts to by being waited for.
+        """
+        parts = urlsplit(self._url)
+        if not _loopback(self._url):
+            return
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            socket.create_connection((parts.hostname or "", port), self._timeouts.connect_s).close()
+        except ConnectionRefusedError as error:
+            raise ConfigError(self._nobody()) from error
+        except OSError:  # slow is not absent: the pull tries again, and says what came of it
+            return
+
     def ask(self, unit: Unit, *, asof: date) -> Reply:
         """Call until there is an answer that says something.
 

@@ -9,7 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bft.adapters.sources.cells import mapped
-from bft.adapters.sources.grid import Grid, days, instants, numbers, read_grid, texts
+from bft.adapters.sources.grid import (
+    Grid,
+    as_written,
+    days,
+    instants,
+    numbers,
+    read_grid,
+    texts,
+)
 from bft.domain.delivery import Answer, Skips, Want
 from bft.domain.errors import DataError
 from bft.domain.market import MACRO_SERIES
@@ -71,6 +79,15 @@ class Files:
         """Topics of the files there are."""
         return tuple(dict.fromkeys(_TOPIC.get(kind, kind) for kind in self.paths))
 
+    def check(self) -> None:
+        """See that there are bars.
+
+        Raises:
+            DataError: none, or two files of one kind.
+        """
+        if not self.paths["bars"].is_file():
+            raise DataError(f"{self.paths['bars']} is no file; give --source files:PATH")
+
     def digests(self) -> Mapping[str, str]:
         """sha256 of each file."""
         import hashlib
@@ -112,6 +129,7 @@ class Files:
             if name in grid.columns:
                 column = numbers(grid, name, lenient=name == "close")
                 columns["vendor_adjusted_close" if name == "adjusted_close" else name] = column
+        columns["close_written"] = as_written(grid, "close", columns["close"])
         return _answer(want, grid, "bars", columns)
 
     def _macro(self, want: Want) -> Answer:

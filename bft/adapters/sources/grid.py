@@ -18,6 +18,8 @@ from bft.adapters.sources.memory import arrow_reader
 from bft.domain.errors import DataError
 from bft.domain.sessions import NEW_YORK
 
+_DELIMITERS = {";": "a semicolon (;)", "\t": "a tab", "|": "a bar (|)"}
+"""What separates columns where a comma should."""
 _COMMA = r"^\s*[+-]?[\d.]*\d,\d+\s*$"
 
 
@@ -97,6 +99,18 @@ def numbers(grid: Grid, name: str, *, lenient: bool = False) -> pa.Array:
     return values
 
 
+def as_written(grid: Grid, name: str, values: pa.Array) -> pa.Array:
+    """Text of the cells of a column that gave no number; null where one was given, or of Parquet.
+
+    `values` is the column as `numbers` reads it.
+    """
+    column = grid.columns[name]
+    if not pa.types.is_string(column.type):
+        return pa.nulls(grid.rows, pa.string())
+    known = pc.fill_null(pc.is_finite(values), fill_value=False)
+    return pc.if_else(known, pa.scalar(None, pa.string()), column)
+
+
 def days(grid: Grid, name: str) -> pa.Array:
     """Column as exchange dates; null words as null.
 
@@ -143,8 +157,9 @@ def _bytes(path: Path) -> bytes:
 
 
 def _csv(path: Path, data: bytes) -> pa.Table:
-    first = data.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace")
-    header = next(csv.reader([first.strip()]))
+    first = data.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace").strip()
+    header = next(csv.reader([first]))
+    _commas(path, first, header)
     convert = pv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()))
     try:
         return pv.read_csv(
@@ -155,6 +170,18 @@ def _csv(path: Path, data: bytes) -> pa.Table:
         )
     except pa.ArrowInvalid as error:
         raise DataError(f"{path}: {error}; columns: {header}") from error
+
+
+def _commas(path: Path, first: str, header: Sequence[str]) -> None:
+    """Refuse a file whose header is cut by something else than commas."""
+    other = max(_DELIMITERS, key=first.count)
+    if len(header) > 1 or not first.count(other):
+        return
+    point = ", with a point as decimal mark" if other == ";" else ""
+    raise DataError(
+        f"{path} line 1: columns are separated by {_DELIMITERS[other]}, expected a comma; save it "
+        f"as CSV with commas{point}, or as Parquet; the line is {first[:80]!r}"
+    )
 
 
 def _parquet(path: Path, data: bytes) -> pa.Table:

@@ -141,6 +141,9 @@ class MySql:
         """Close the connections."""
         self._engine.dispose()
 
+    def check(self) -> None:
+        """Nothing: its address was read when this was made, and a server may be waited for."""
+
     def digests(self) -> Mapping[str, str]:
         """None: what lies there may change, `--fresh` reads it again."""
         return {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,17 @@ TABLES = {
     )
 }
 _RAW = frozenset(table.name for table in market.RAW_TABLES)
+_MADE_BY = {
+    **dict.fromkeys(("gold", "gold_targets"), "gold --full"),
+    "gold_legacy": "gold --legacy",
+    "quality": "validate",
+    **dict.fromkeys(("forecasts", "outcomes"), "predict"),
+    "forecasts_shadow": "predict --shadow",
+    "signals": "scan",
+    "picks": "rank",
+}
+"""The verb that makes a table of others, with its options."""
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 TABLES |= {
     name: market.Table(name=name, key=t.key, columns=t.columns, partition=t.partition)
     for name, t in (("forecasts_shadow", forecast.FORECASTS), ("gold_legacy", gold.GOLD))
@@ -182,7 +194,9 @@ class TableStore:
         names = list(dict.fromkeys([*(f.name for f in asked), *spec.key, *test.tested()]))
         words = [name for name in spec.key if pa.types.is_string(arrow.field(name).type)]
         with ThreadPoolExecutor(WRITERS) as pool:
-            found = pool.map(lambda ref: test.load(self._sound_path(ref), names, words), wanted)
+            found = pool.map(
+                lambda ref: test.load(self._sound_path(manifest, ref), names, words), wanted
+            )
             parts = list(found)
         if not parts:
             # not `empty_table`, which would import pandas
@@ -204,11 +218,11 @@ class TableStore:
             partition=partition, key=key, digest=digest, rows=rows.num_rows, size=len(data)
         )
 
-    def _sound_path(self, ref: ObjectRef) -> Path:
+    def _sound_path(self, manifest: Manifest | None, ref: ObjectRef) -> Path:
         """The object as a file; its digest is checked once a process."""
         path = self.path(ref.key)
         if (ref.key, ref.digest) not in self._verified:
-            if fault := self._fault(ref):
+            if manifest and (fault := self._fault(manifest, ref)):
                 raise DataError(fault)
             self._verified.add((ref.key, ref.digest))
         return path
@@ -265,22 +279,31 @@ class TableStore:
 
     def faults(self, manifest: Manifest) -> dict[str, str]:
         """Partitions whose object is not the manifest's: what is wrong, and what mends it."""
-        found = {ref.partition: self._fault(ref) for ref in manifest.objects}
+        found = {ref.partition: self._fault(manifest, ref) for ref in manifest.objects}
         return {partition: text for partition, text in found.items() if text}
 
-    def _fault(self, ref: ObjectRef) -> str | None:
+    def _fault(self, manifest: Manifest, ref: ObjectRef) -> str | None:
         digest = self.digest(ref.key)
         if digest == ref.digest:
             return None
         what = "is absent" if digest is None else f"has digest {digest[:16]}"
         found = f"object {ref.key} {what}, its manifest says {ref.digest[:16]}"
-        table = ref.key.split("/")[1]
-        if table not in _RAW or table == market.QUOTES.name:  # a scan keeps its own quotes
-            return f"{found}; re-run the step that writes {table} with --fresh"
-        return (
-            f"{found}; restore it from a backup, or fetch it again: bft pull --asof "
-            f"{self._writer(table, ref)} --fresh, then go on"
-        )
+        return f"{found}; restore it from a backup, {self._mend(manifest, ref)}"
+
+    def _mend(self, manifest: Manifest, ref: ObjectRef) -> str:
+        """What writes an object again, where what it was made of is still there."""
+        table, named = manifest.table, _DAY.search(ref.partition)
+        day = named[0] if named and not table.startswith("gold") else str(manifest.asof)
+        if table == market.QUOTES.name:  # a scan keeps its own
+            return f"or scan again while {day} runs: the next quotes take its place"
+        if "slot=" in ref.partition and "slot=close" not in ref.partition:
+            return "for quotes of that hour come no more"
+        if table in _MADE_BY:
+            verb, _, options = _MADE_BY[table].partition(" ")
+            again = f"or make it again: bft {verb} --asof {day} {options}".rstrip()
+        else:
+            again = f"or fetch it again: bft pull --asof {self._writer(table, ref)}"
+        return f"{again} --fresh, then go on"
 
     def _writer(self, table: str, ref: ObjectRef) -> date:
         """Day of the pull that wrote an object: the first manifest that names it."""

@@ -191,7 +191,7 @@ class Leaving:
         self, wanted: Leave, place: tuple[str, int], flying: list[Intent], ended: list[Intent]
     ) -> None:
         """A page where attempt after attempt was refused for 5 min: none of them is that old."""
-        works = any(e.state in {IntentState.ACKED, IntentState.PARTIAL} for e in flying)
+        works = any(exit_.state in _WORKING for exit_ in flying)
         refused = not works and bool(ended) and ended[-1].state is IntentState.REJECTED
         if not refused or not sessions.is_open(self._desk.now):
             self._refused_since.pop(place, None)

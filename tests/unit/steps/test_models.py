@@ -1,6 +1,7 @@
 """What `bft models` tells, and when its answer still holds."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from fakes import NOW, FakePorts, FixedClock, arguments, no_tick
 from registries import ASOF, put_artifact, put_set, with_registry
 
+from bft.adapters.store.tables import schema
 from bft.domain.errors import DataError
 from bft.domain.forecast import MODEL_NAMES
 from bft.ports import Summary
@@ -81,10 +83,16 @@ def test_models_names_absent_and_expired_entries(ports: FakePorts) -> None:
     values = call(ports, models).values
     assert (values["missing"], values["missing_count"]) == (["bin_3d"], 1)  # 90 days: not yet
     assert {row["age_days"] for row in values["models"]} == {90, None}
+    assert values["note"] is None
+    ports.store.publish("gold", asof=DAY, partitions={"p": schema("gold").empty_table()})
     later = replace(ports, clock=FixedClock(datetime(2026, 1, 7, 1, tzinfo=UTC)))
     args = arguments(models.STEP, asof=date(2026, 1, 6))
     values = models.STEP.run(later, args, no_tick).values
     assert (values["missing"], values["missing_count"]) == (["all"], 9)
+    assert values["note"] == (
+        "the set exists, but 8 of its 8 models are over 90 days old on 2026-01-07 (the oldest 91), "
+        f"so they count as missing; as of the newest night: bft models --asof {DAY}"
+    )
 
 
 def test_alias_moved_by_hand_is_a_request_and_a_late_mirror_is_none(ports: FakePorts) -> None:
@@ -108,9 +116,18 @@ def test_models_shows_what_was_in_production_then(ports: FakePorts) -> None:
     assert call(ports, models, "--at", "2026-01-05T22:00:00+00:00").values["set_digest"] is None
     names = [row["name"] for row in call(ports, models, "--diff", first, second).values["diff"]]
     assert names == list(MODEL_NAMES)
-    assert call(ports, models, "show", "reg_3d").values["card"] == "# reg_3d b"
+    shown = call(ports, models, "show", "reg_3d").values
+    assert (shown["card"], shown["version"]) == ("# reg_3d b", "2")
     card = call(ports, models, "show", "reg_3d", "--version", "1").values["card"]
     assert card == "# reg_3d a"
+
+
+def test_model_that_was_never_registered_is_shown_without_a_version(ports: FakePorts) -> None:
+    digest = put_artifact(ports, "reg_3d a")
+    row = {"name": "reg_3d", "version": None, "digest": digest, "asof": str(DAY)}
+    ports.store.put("candidates/reg_3d.json", json.dumps(row).encode())
+    shown = call(ports, models, "show", "reg_3d").values
+    assert (shown["digest"], "version" in shown) == (digest, False)
 
 
 def test_verify_finds_a_forged_row_and_a_moved_pointer(ports: FakePorts) -> None:

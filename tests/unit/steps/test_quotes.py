@@ -29,7 +29,7 @@ def test_broken_quotes_of_the_session_give_way_to_new_ones(ports: FakePorts) -> 
     rows = [raw("quotes", [{"symbol": "A", "at": at, "last": 1.0}]) for at in (early, late)]
     (key,) = (key for key in keep(ports.store, rows[0], LAST) if key.startswith("tables/"))
     ports.store.path(key).write_bytes(b"PAR1 not any more")
-    with pytest.raises(DataError, match="the step that writes quotes with --fresh"):
+    with pytest.raises(DataError, match=f"scan again while {LAST} runs"):
         ports.store.read("quotes", asof=LAST)
     keep(ports.store, rows[1], LAST)
     assert ports.store.read("quotes", asof=LAST)["at"].to_pylist() == [late]

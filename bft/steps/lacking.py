@@ -1,0 +1,76 @@
+"""What is told where a table has nothing of a day: the newest it has, and the commands that work.
+
+A verb run by hand without `--asof` takes the last closed session, which the root may have nothing
+of: its file may end years ago (ADR 0093).
+"""
+
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+
+from bft.domain import origin
+from bft.domain.errors import BftError, StaleDataError
+from bft.ports import Manifest, Ports
+
+
+def need(ports: Ports, table: str, asof: date, *, verb: str) -> Manifest:
+    """The table's manifest of exactly this day; `verb` is that of the call that needs it.
+
+    Raises:
+        StaleDataError: there is none; names the newest and what to run.
+    """
+    found = ports.store.manifest(table, asof=asof)
+    if found is None or found.asof != asof:
+        newest = ports.store.manifest(table)
+        have = f"newest: {newest.asof}" if newest else "none of any day"
+        raise StaleDataError(
+            f"{table} {asof} is absent ({have}); {instead(ports, table, asof, verb=verb)}"
+        )
+    return found
+
+
+def instead(ports: Ports, table: str, asof: date, *, verb: str) -> str:
+    """What to run: what makes the day's rows, where that can be, and the call as of the newest."""
+    newest = ports.store.manifest(table)
+    own = f"bft {verb} --asof {newest.asof}" if newest and newest.asof != asof else ""
+    nearest, why = _nearest(ports, asof)
+    if nearest is None:
+        makes = _maker(ports, table, asof)
+        return f"run: {makes}; as of the newest: {own}" if own else f"run: {makes}"
+    return f"{why}; run: {own or f'bft run nightly --asof {nearest}'}"
+
+
+def _maker(ports: Ports, table: str, asof: date) -> str:
+    """The command that makes a day of a table, by what the root has of it."""
+    gold, bars = ports.store.manifest("gold", asof=asof), ports.store.manifest("bars")
+    if table == "signals" and gold and gold.asof == asof:
+        return f"bft scan --asof {asof}"
+    if table == "gold" and bars and bars.asof >= asof:  # also a day between two pulls
+        return f"bft gold --asof {asof}"
+    return f"bft run nightly --asof {asof}"
+
+
+def _nearest(ports: Ports, asof: date) -> tuple[date | None, str]:
+    """Nearest day with prices where asof can have none, and that in words; None: it may."""
+    held, bars = origin.remembered(ports.store), ports.store.manifest("bars")
+    if bars and bars.asof >= asof:
+        first = _first_bar(ports)
+        return (first, f"prices begin {first}") if first and first > asof else (None, "")
+    if held is None:
+        return None, ""
+    if held.simulated:
+        end = bars.asof if bars else None
+        return end, f"simulated prices were pulled up to {end}"
+    end = None
+    with suppress(BftError):  # of an unreadable file the pull says more
+        from bft.steps import preflight
+
+        end = preflight.ends_on(ports, held.spec(Path.cwd()), asof)
+    return (end, f"{held.source} ends {end}") if end and end < asof else (None, "")
+
+
+def _first_bar(ports: Ports) -> date | None:
+    import pyarrow.compute as pc
+
+    first: date | None = pc.min(ports.store.read("bars", columns=["date"])["date"]).as_py()
+    return first

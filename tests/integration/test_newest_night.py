@@ -1,0 +1,123 @@
+"""Verbs run by hand on a root whose file ends long ago: the advice they give works."""
+
+import shlex
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commandline import bft
+from fakes import FakePorts
+
+from bft.adapters.sources.files import Files
+from bft.adapters.store.tables import schema
+from bft.domain import origin, sessions
+from bft.domain.errors import StaleDataError
+from bft.steps import lacking
+
+LAST, ASOF = date(2018, 2, 7), date(2018, 2, 9)
+SPAN = sessions.sessions(date(2017, 1, 3), LAST)
+
+
+def prices(folder: Path) -> Path:
+    walk = np.random.default_rng(5)
+    lines = ["symbol,date,open,high,low,close,volume"]
+    for name in "ABCDE":
+        closes = 50 * np.exp(np.cumsum(walk.normal(0, 0.01, len(SPAN))))
+        lines += [
+            f"{name},{day},{c:.4f},{1.01 * c:.4f},{0.99 * c:.4f},{c:.4f},{1000 + n}"
+            for n, (day, c) in enumerate(zip(SPAN, closes, strict=True))
+        ]
+    file = folder / "prices.csv"
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+def test_each_verb_without_a_day_names_its_command_as_of_the_newest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red: each named a command for today, which a file that ends in 2018 can never serve."""
+    monkeypatch.chdir(tmp_path)
+    prices(tmp_path)
+    root, source = str(tmp_path / "a root"), ("--source", "files:prices.csv")
+    code, _, told = bft("pull", "--root", root, *source)
+    named = shlex.join(["bft", "pull", "--root", root, *source, "--asof", str(LAST)])
+    assert (code, told.endswith(f"load newer prices, or run: {named}  [65]\n")) == (65, True)
+    assert bft(*shlex.split(named)[1:])[0] == 0
+    for verb in ("pull", "gold", "validate", "scan", "rank", "report"):
+        code, _, told = bft(verb, "--root", root)
+        command = told.rpartition("run: ")[2].removesuffix("  [65]\n")
+        assert (code, command) == (65, f"bft {verb} --root '{root}' --asof {LAST}"), told
+        assert "files:prices.csv ends 2018-02-07" in told
+        assert bft(*shlex.split(command)[1:])[0] == 0
+    for verb in ("screen", "predict"):
+        code, _, told = bft(verb, "--root", root)
+        assert (code, f"run: bft {verb} --root '{root}' --asof {LAST}" in told) == (65, True)
+
+
+def test_root_without_gold_of_any_day_names_the_night_its_file_reaches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    prices(tmp_path)
+    day = ("--asof", str(LAST))
+    assert bft("pull", *day, "--root", "mine", "--source", "files:prices.csv")[0] == 0
+    assert "run: bft run nightly --root mine --asof 2018-02-07" in bft("scan", "--root", "mine")[2]
+    assert f"run: bft gold --root mine --asof {LAST}" in bft("scan", *day, "--root", "mine")[2]
+    told = bft("scan", "--asof", "2010-01-04", "--root", "mine")[2]
+    assert "prices begin 2017-01-03; run: bft run nightly --root mine --asof 2017-01-03" in told
+
+
+def told(ports: FakePorts, table: str = "gold", asof: date = ASOF) -> str:
+    with pytest.raises(StaleDataError) as caught:
+        lacking.need(ports, table, asof, verb="rank")
+    return str(caught.value)
+
+
+def hold(ports: FakePorts, table: str, asof: date) -> None:
+    ports.store.publish(table, asof=asof, partitions={"p": schema(table).empty_table()})
+
+
+def remember(ports: FakePorts, spec: str, *, simulated: bool = False) -> None:
+    made = origin.origin_of(spec, Path.cwd(), simulated=simulated)
+    ports.store.put(origin.KEY, origin.encoded(made))
+
+
+def test_vendor_may_have_the_day_so_its_night_comes_first(ports: FakePorts) -> None:
+    assert told(ports) == (
+        "gold 2018-02-09 is absent (none of any day); run: bft run nightly --asof 2018-02-09"
+    )
+    remember(ports, "alphavantage")
+    hold(ports, "bars", LAST)
+    hold(ports, "gold", LAST)
+    assert told(ports) == (
+        "gold 2018-02-09 is absent (newest: 2018-02-07); run: bft run nightly --asof 2018-02-09; "
+        "as of the newest: bft rank --asof 2018-02-07"
+    )
+
+
+def test_what_the_root_can_make_of_its_own_is_made(ports: FakePorts) -> None:
+    remember(ports, "alphavantage")
+    hold(ports, "gold", LAST)
+    hold(ports, "bars", ASOF)
+    assert "; run: bft gold --asof 2018-02-09; as of the newest: bft rank" in told(ports)
+    assert "; run: bft run nightly --asof 2018-02-09" in told(ports, "signals")
+    assert told(ports, "signals", LAST).endswith("; run: bft scan --asof 2018-02-07")
+    assert lacking.need(ports, "gold", LAST, verb="rank").asof == LAST
+
+
+def test_simulator_that_was_pulled_up_to_an_earlier_day_is_not_asked(ports: FakePorts) -> None:
+    remember(ports, "sim", simulated=True)
+    hold(ports, "bars", LAST)
+    hold(ports, "gold", LAST)
+    words = "; simulated prices were pulled up to 2018-02-07; run: bft rank --asof 2018-02-07"
+    assert told(ports).endswith(words)
+
+
+def test_file_that_reaches_the_day_is_pulled(ports: FakePorts, tmp_path: Path) -> None:
+    ports.sources = {"files:p.csv": Files(prices(tmp_path))}
+    remember(ports, "files:p.csv")
+    hold(ports, "bars", SPAN[-2])
+    hold(ports, "gold", SPAN[-2])
+    assert "; run: bft run nightly --asof 2018-02-07; as of the newest: " in told(ports, asof=LAST)
+    assert "; files:p.csv ends 2018-02-07; run: bft rank --asof 2018-02-06" in told(ports)
