@@ -17,7 +17,7 @@ from bft.domain.forecast import MODEL_NAMES
 from bft.domain.gold import INPUTS
 from bft.domain.runs import Json
 from bft.ports import Ports, RunRequest
-from bft.steps import registry
+from bft.steps import pull, record, registry
 
 MARKET_FUND, MARKET_MEMBERS = "SPY", 20
 """The fund that stands for the market, and the symbols that may stand in for it."""
@@ -54,7 +54,8 @@ def look(ports: Ports, asked: RunRequest, *, profiles_dir: str) -> tuple[str, ..
     """Sentences about what a file holds and what the profile needs; none for other sources.
 
     Of a root whose models are in production nothing is trained, so only its end is asked for; and
-    of a night that was pulled before from this source, neither its end nor what the source needs.
+    of a night whose pull from this source will not run again, neither its end nor what the source
+    needs.
 
     Raises:
         ConfigError: an unknown profile, key or value; a source that is none, lacks its key, or is
@@ -69,7 +70,7 @@ def look(ports: Ports, asked: RunRequest, *, profiles_dir: str) -> tuple[str, ..
         trained = ports.state.pointer("production").set_digest is not None
         known = trained and _is_known(ports, profile)
         wanted = {} if known else _wanted(profile, profiles_dir)
-    new = ports.store.digest(f"lineage/pull/{asked.asof}.json") is None or _is_other(ports, source)
+    new = not _is_pulled(ports, asked)
     if new:
         ports.source(source).check()
     if profile is None or source.partition(":")[0] != "files" or (trained and not new):
@@ -130,10 +131,12 @@ def unknown_inputs(ports: Ports, held: History, asked: RunRequest) -> tuple[str,
     )
 
 
-def _is_other(ports: Ports, source: str) -> bool:
-    """Whether a source is not the one that the root remembers."""
-    held = origin.remembered(ports.store)
-    return held is None or source != held.spec(Path.cwd())
+def _is_pulled(ports: Ports, asked: RunRequest) -> bool:
+    """Whether asof was pulled from the source asked for, by the code of today."""
+    held, made = origin.remembered(ports.store), record.pull_of(ports.store, asked.asof)
+    if held is None or asked.source != held.spec(Path.cwd()):
+        return False
+    return bool(made) and made["code"] == record.code_digest(("domain", *pull.STEP.code))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

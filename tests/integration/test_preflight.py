@@ -1,5 +1,6 @@
 """What `bft run` says of a file before anything runs: too short, too few, not up to asof."""
 
+import json
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,8 @@ from bft.adapters.store.state import SqlState, folder_url
 from bft.domain import origin, sessions
 from bft.domain.errors import ConfigError, DataError, UnfitError
 from bft.ports import RunRequest
-from bft.steps import preflight
+from bft.steps import preflight, pull
+from bft.steps.record import code_digest
 
 LAST = pd.Timestamp("2018-02-07").date()
 SHORT = "files:bars"
@@ -154,10 +156,17 @@ def test_a_slip_in_the_source_of_a_finished_night_is_refused(tmp_path: Path) -> 
     """Red: the run began, failed in its build and marked the good night as failed."""
     root = tmp_path / "root"
     ports = make_ports(root, sources={}, state=SqlState(folder_url(root), clock=FixedClock()))
-    ports.store.put(f"lineage/pull/{LAST}.json", b"{}")
+    pulled(ports, code_digest(("domain", *pull.STEP.code)))
     known = origin.origin_of(SHORT, Path.cwd(), simulated=False)
     ports.store.put(origin.KEY, origin.encoded(known))
     wanted = asked(None)
     assert preflight.look(ports, wanted, profiles_dir="") == ()  # what it remembers is not asked
     with pytest.raises(KeyError, match=r"p\.csv"):  # the fake's word for an unknown source
         preflight.look(ports, replace(wanted, source="p.csv"), profiles_dir="")
+    pulled(ports, "of another version: it is pulled again")
+    with pytest.raises(KeyError, match=SHORT):
+        preflight.look(ports, wanted, profiles_dir="")
+
+
+def pulled(ports: FakePorts, code: str) -> None:
+    ports.store.put(f"lineage/pull/{LAST}.json", json.dumps({"code": code}).encode())

@@ -14,8 +14,9 @@ from fakes import FixedClock, make_ports
 from bft import cli, wiring
 from bft.domain import sessions
 from bft.flow.state import Journal
+from bft.steps import pull
 from bft.steps.reading import source_of
-from bft.steps.record import run_instant
+from bft.steps.record import code_digest, run_instant
 
 SPAN = sessions.sessions(date(2016, 4, 1), date(2018, 2, 7))
 BARS = "symbol,date,open,high,low,close,volume\n" + "".join(
@@ -181,14 +182,17 @@ def test_night_of_simulated_prices_without_a_day_is_of_the_newest_pulled(tmp_pat
     store = make_ports(tmp_path / "demo").store
     store.put("source.json", b'{"path": "", "simulated": true, "source": "sim"}')
     for day in ("2025-06-27", "2025-06-30"):
-        store.put(f"lineage/pull/{day}.json", b'{"args": {}, "inputs": {}, "code": ""}')
+        told = {"args": {}, "inputs": {}, "code": code_digest(("domain", *pull.STEP.code))}
+        store.put(f"lineage/pull/{day}.json", json.dumps(told).encode())
     root = ("--root", str(tmp_path / "demo"))
     assert "--asof 2025-06-30" in planned_pull(*root, day=())
     told = bft(*RUN, "--dry-run", *root)[2]
     assert "SIMULATED prices up to 2025-06-30; a later day: bft serve market-sim" in told
-    assert "--asof 2018-02-07" in planned_pull(*root)
+    code, _, told = bft(*RUN, *DAY, "--dry-run", *root)
+    assert code == 78, "that day is asked for, and no simulator listens"
+    assert "no simulator listens" in told
     at = ("--at", "2018-02-07T23:30:00Z")
-    assert "--asof 2018-02-07" in planned_pull(*root, day=at), "the guard judges that instant"
+    assert bft(*RUN, *at, "--dry-run", *root)[0] == 78, "the guard judges that instant"
 
 
 def test_night_of_a_simulator_that_failed_before_its_pull_is_missing(tmp_path: Path) -> None:
