@@ -258,6 +258,7 @@ def test_rows_out_of_order_are_sorted_and_counted(ports: FakePorts, tmp_path: Pa
         ({"bars": TWO.replace(",", ";")}, r"line 1: .* a semicolon \(;\), expected a comma; save"),
         ({"bars": TWO.replace(",", "\t")}, "line 1: .* by a tab, expected a comma"),
         ({"bars": TWO.replace("close", "last")}, "misses column close; columns:.*last"),
+        ({"bars": "symbol,date,open\nA,2018-02-07,1\n"}, "misses column high, low, close, volume;"),
         ({"bars": TWO.replace("open", "ticker")}, "two columns mean symbol"),
         ({"bars": HEAD + "A,2018-02-07,1,1,1,-,5\n"}, "only nulls in column close"),
         ({"bars": TWO.replace("20,21", "20,x")}, "line 2, column high: 'x'"),

@@ -54,24 +54,24 @@ def read_grid(
     """
     data = _bytes(path)
     table = _csv(path, data) if path.suffix == ".csv" else _parquet(path, data)
+    there = ", ".join(table.column_names)
     columns: dict[str, pa.Array] = {}
     ignored = []
     for place, header in enumerate(table.column_names):
         word = header.strip().lower().replace(" ", "_")
         name = aliases.get(word, word)
         if name in columns:
-            raise DataError(f"{path}: two columns mean {name}; columns: {table.column_names}")
+            raise DataError(f"{path}: two columns mean {name}; columns: {there}")
         if name in known:
             columns[name] = _flat(table.column(place))
         else:
             ignored.append(header)
-    for name in required:
-        column = columns.get(name)
-        if column is None or (len(column) and _empty(column)):
-            what = "misses" if column is None else "has only nulls in"
-            raise DataError(f"{path} {what} column {name}; columns: {table.column_names}")
+    if absent := [name for name in required if name not in columns]:
+        raise DataError(f"{path} misses column {', '.join(absent)}; columns: {there}")
+    if blank := [name for name in required if len(columns[name]) and _empty(columns[name])]:
+        raise DataError(f"{path} has only nulls in column {', '.join(blank)}; columns: {there}")
     if not table.num_rows:
-        raise DataError(f"{path} holds no rows; columns: {table.column_names}")
+        raise DataError(f"{path} holds no rows; columns: {there}")
     return Grid(
         path=path,
         columns=columns,
