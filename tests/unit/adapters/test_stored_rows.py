@@ -87,3 +87,13 @@ def test_coded_words_sort_as_their_texts(parts: list[list[tuple[str | None, int,
     )
     found = by_key(coded.unify_dictionaries(), key)
     assert found.to_pylist() == by_key(pa.concat_tables(tables), key).to_pylist()
+
+
+def test_coded_words_sort_where_no_number_holds_the_key() -> None:
+    """Red: Arrow sorts no table by coded words; texts it does."""
+    times = pa.array([0, 2**61, None, 5], pa.int64())
+    texts = pa.table({"symbol": pa.array(["B", "A", None, "A"]), "at": times})
+    coded = texts.set_column(0, "symbol", texts["symbol"].dictionary_encode())
+    key = ("symbol", "at")
+    assert by_key(coded, key).to_pylist() == by_key(texts, key).to_pylist()
+    assert by_key(texts, key)["symbol"].to_pylist() == ["A", "A", "B", None]
