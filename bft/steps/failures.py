@@ -25,7 +25,10 @@ BUILD = (*NODES["build"], "build")
 NIGHT = (*BUILD, *NODES["score"], "score", "scan", "rank", "screen")
 """Verbs and nodes whose failure makes a night a failed one, in the order in which they run."""
 UNTOLD = "it was stopped, or ran out of memory or time; the log of its run says more"
-"""Of a node that ended before its steps could say why; the success of its last takes it back."""
+"""Of a node that ended before its steps could say why."""
+TAKES_BACK = {"models": "build", "predict": "score"}
+"""Verbs whose success in a run takes the note of a node back: the last of a build, and forecasts of
+tonight, for a resumed `rescore` brings them without `gate`."""
 REASON = "night_failed"
 """Why an entry of a failed night is only shown."""
 PRODUCTION = "exports/production.alias"
@@ -131,12 +134,12 @@ def _note(store: Store, asof: date, failed: FailedStep) -> str:
 
 
 def _notes(store: Store, verb: str, asof: date, *, in_run: bool) -> list[str]:
-    """Notes that a success of the verb takes away: its own; in a run the last of a node its too.
+    """Notes that a success of the verb takes away: its own; in a run that of its node too.
 
     By hand that verb only shows: whoever looks at the models has not built anything.
     """
-    nodes = [node for node, verbs in NODES.items() if in_run and verb == verbs[-1]]
-    keys = [_key(one, asof) for one in (verb, *nodes)]
+    node = TAKES_BACK.get(verb) if in_run else None
+    keys = [_key(one, asof) for one in (verb, *([node] if node else []))]
     return [key for key in keys if store.digest(key) is not None]
 
 

@@ -188,7 +188,7 @@ def test_scoring_that_was_killed_after_a_good_run_leaves_nothing_to_execute(
     for key in LISTS:
         assert "execute" not in {tag for tag, _ in tagged(store, key)}
     assert call("execute", "--dry-run")[1]["would_send"] == []
-    settled(store, "gate", live=True)
+    settled(store, "predict")
     assert store.keys("failures/") == []
     good()
     assert kept(store) == before
@@ -199,13 +199,20 @@ def test_scoring_that_is_killed_again_is_noted_again(store: Store, call: Call) -
     for _ in range(2):
         assert call("report", "--failed", "score")[1]["failed"] == ["score"]
         assert store.keys("failures/") == [f"failures/{ASOF}/score.json"]
-        settled(store, "gate", live=True)
+        settled(store, "predict")
 
 
 def test_scoring_that_said_why_is_noted_once(store: Store, call: Call) -> None:
     store.put(f"failures/{ASOF}/gate.json", BAD_PULL.replace(b"pull", b"gate"))
     assert call("report", "--failed", "score")[1]["failed"] == ["gate"]
     assert store.keys("failures/") == [f"failures/{ASOF}/gate.json"]
+
+
+def test_scoring_again_after_a_killed_one_takes_its_note_back(store: Store, call: Call) -> None:
+    """Red: the `rescore` of a resumed run is no `gate`, and its good night stayed a failed one."""
+    assert call("report", "--failed", "score")[1]["failed"] == ["score"]
+    settled(store, "predict", shadow=False)
+    assert store.keys("failures/") == []
 
 
 def settled(store: Store, verb: str, **flags: bool) -> None:
