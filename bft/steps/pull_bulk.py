@@ -180,7 +180,10 @@ def _only(night: Night, rows: pd.DataFrame, topic: str, only: Sequence[str] | No
 def _between_bars(
     night: Night, args: argparse.Namespace, delivered: pd.DataFrame, bars: pd.DataFrame
 ) -> None:
-    """Refuse a day before the first bar or after the last one of all."""
+    """Refuse a day before the first bar or after the last one of all.
+
+    What was delivered of the day and refused is told by its rows (`pull._outcome`).
+    """
     again = f"run: bft pull{_named(night, args)} --asof"
     if not len(bars):
         first: date | None = delivered["date"].min().date() if len(delivered) else None
@@ -188,7 +191,8 @@ def _between_bars(
             f"no bar at or before {night.asof}; the first is of {first}; {again} {first}"
         )
     last = bars["date"].max().date()
-    if last < night.asof and not args.symbols:
+    there = (delivered["date"] == pd.Timestamp(night.asof)).any()
+    if last < night.asof and not there and not args.symbols:
         raise DataError(
             f"{args.source} ends {last}, before {night.asof}; load newer prices, or {again} {last}"
         )

@@ -10,6 +10,7 @@ import pytest
 from fakes import FakePorts, arguments, make_ports, no_tick
 
 from bft.adapters.sources.files import Files
+from bft.domain import sessions
 from bft.domain.errors import DataError
 from bft.ports import Summary
 from bft.steps import pull
@@ -368,3 +369,16 @@ def test_real_file_fills_four_tables(ports: FakePorts, real_data: Path) -> None:
     assert summary.values["tables"]["bars"] == 497_252
     assert summary.values["with_bar"] == 404
     assert summary.skipped["no_bars"] == 108
+
+
+def test_day_whose_bars_are_all_refused_is_no_end_of_the_file(
+    ports: FakePorts, tmp_path: Path
+) -> None:
+    """Red: the file was said to end the day before, and newer prices to be what it lacks."""
+    days = sessions.sessions(date(2017, 1, 3), ASOF)
+    text = HEAD + "".join(f"B,{day},20,21,19,20,200\n" for day in days[:-1])
+    bad = text + f"B,{ASOF},20,21,19,abc,200\n"
+    summary = run(ports, files(tmp_path / "in", bars=bad))
+    assert (summary.exit_code, summary.objects) == (65, {})
+    assert f"bad_close: bars.csv:{len(days) + 1}: B 2018-02-07 close='abc'" in str(summary.error)
+    assert "mend these rows" in str(summary.error)
