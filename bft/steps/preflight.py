@@ -5,7 +5,7 @@ that training has too little to learn from.
 """
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -47,7 +47,11 @@ class History:
     @property
     def market(self) -> bool:
         """Whether there is a market: its fund, or members enough to stand in for it."""
-        return MARKET_FUND in self.rows or len(self.rows) >= MARKET_MEMBERS
+        return _is_market(self.rows)
+
+
+def _is_market(symbols: Collection[str]) -> bool:
+    return MARKET_FUND in symbols or len(symbols) >= MARKET_MEMBERS
 
 
 def look(ports: Ports, asked: RunRequest, *, profiles_dir: str) -> tuple[str, ...]:
@@ -108,6 +112,8 @@ def history(ports: Ports, source: str, asof: date) -> History:
 
 def unknown_inputs(ports: Ports, held: History, asked: RunRequest) -> tuple[str, ...]:
     """Model inputs that no row can have, by what lies beside the bars and in the root."""
+    import pyarrow.compute as pc
+
     from bft.features.unfed import Beside, unfed
 
     source, store = ports.source(asked.source), ports.store
@@ -118,15 +124,17 @@ def unknown_inputs(ports: Ports, held: History, asked: RunRequest) -> tuple[str,
 
     def words(topic: str, column: str) -> set[str]:
         tables = [store.read(topic, columns=[column]), *found.get(topic, {}).values()]
-        return {str(word) for table in tables for word in table[column].to_pylist() if word}
+        return {
+            str(word) for table in tables for word in pc.unique(table[column]).to_pylist() if word
+        }
 
     return unfed(
         Beside(
             topics=topics,
             series=words("macro", "series"),
-            sectors=bool(words("universe", "sector")),
+            sectors=bool(words("universe", "sector") | words("fundamentals", "sector")),
             dividends="actions" in topics or bool(ACTED & set(held.columns)),
-            market=held.market,
+            market=held.market or _is_market(words("bars", "symbol") | held.rows.keys()),
         )
     )
 

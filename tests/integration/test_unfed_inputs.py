@@ -4,13 +4,16 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from fakes import FakePorts, arguments, no_tick
 
 from bft.adapters.sources.files import Files
+from bft.adapters.store.tables import schema
 from bft.domain import sessions
 from bft.domain.gold import INPUTS
 from bft.features.inputs import COLUMNS, model_inputs
+from bft.features.unfed import MARKET, SECTOR
 from bft.ports import RunRequest
 from bft.steps import gold, preflight, pull
 
@@ -87,3 +90,22 @@ def test_unfed_inputs_are_those_that_gold_leaves_empty(
     assert (
         preflight.unknown_inputs(ports, held, asked) == told
     )  # the root's own tables change nothing
+
+
+def test_what_the_root_holds_of_another_source_feeds_too(ports: FakePorts, tmp_path: Path) -> None:
+    """Red: sectors of snapshots and the market's fund, imported before, did not count."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "bars.csv").write_text(bars(5))
+    ports.sources = {SOURCE: Files(folder)}
+    asked = RunRequest(source=SOURCE, profile="demo", asof=ASOF, again="")
+    held = preflight.history(ports, SOURCE, ASOF)
+    alone = set(preflight.unknown_inputs(ports, held, asked))
+    assert {*SECTOR, *MARKET} <= alone
+    for name, cells in (
+        ("fundamentals", {"symbol": "SA", "sector": "ENERGY", "arrived_on": ASOF}),
+        ("bars", {"symbol": "SPY", "date": ASOF, "close": 260.0}),
+    ):
+        rows = pa.Table.from_pylist([cells], schema=schema(name))
+        ports.store.publish(name, asof=ASOF, partitions={"p": rows})
+    assert not {*SECTOR, *MARKET} & set(preflight.unknown_inputs(ports, held, asked))
