@@ -106,7 +106,8 @@ def run(
     root = Path(ports.store.root)
     asked = _asked(ports, args, root)
     again = sources.again(args, asked.workflow)
-    told = sources.told(ports, asked.values, created=asked.created, again=again)
+    values = sources.looked_at(asked.workflow, asked.values, args.only)
+    told = sources.told(ports, values, created=asked.created, again=again)
     if not args.json:
         sys.stderr.write("".join(f"{line}\n" for line in told))
     if args.dry_run:

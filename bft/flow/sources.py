@@ -87,6 +87,20 @@ def again(args: argparse.Namespace, workflow: Workflow) -> str:
     return shlex.join(words)
 
 
+def looked_at(workflow: Workflow, values: Mapping[str, str], only: str | None) -> Mapping[str, str]:
+    """Values of a run that are worth a look before it: a node alone is to train, to pull, or not.
+
+    What a file holds is looked at for those who train; a source for those who pull.
+    """
+    alone = workflow.templates.get(only or "")
+    if alone is None or alone.container is None:
+        return values
+    words = " ".join(alone.container.args)
+    trains, pulls = (f"workflow.parameters.{key}}}" in words for key in (PROFILE, "source"))
+    unused = set() if trains else {PROFILE} if pulls else {PROFILE, "source"}
+    return {key: text for key, text in values.items() if key not in unused}
+
+
 def told(
     ports: Ports, values: Mapping[str, str], *, created: datetime, again: str
 ) -> tuple[str, ...]:

@@ -335,6 +335,17 @@ def test_profile_that_a_file_does_not_suffice_for_ends_a_run_before_it_begins(
     assert bft(*shlex.split(command)[1:], "--dry-run")[0] == 0
 
 
+def test_node_alone_is_not_refused_for_what_it_does_not_use(root: str, tmp_path: Path) -> None:
+    """Red: a build for the profile's sake, which trains nothing; a page for the simulator's."""
+    words = ("run", "nightly", "--dry-run", "--only")
+    assert bft(*words, "train-missing", *DAY, "--root", root, "--profile", "demo")[0] == 65
+    assert bft(*words, "build", *DAY, "--root", root, "--profile", "demo")[0] == 0
+    store = make_ports(tmp_path / "sim").store
+    store.put("source.json", b'{"path": "", "simulated": true, "source": "sim"}')
+    assert bft(*words, "build", *DAY, "--root", str(tmp_path / "sim"))[0] == 78
+    assert bft(*words, "publish", *DAY, "--root", str(tmp_path / "sim"))[0] == 0
+
+
 def test_status_of_a_new_root_says_what_a_run_must_be_told(prices: Path) -> None:
     assert prices.exists()
     told = bft("status", "--root", "new")[1]["next"]
