@@ -96,7 +96,8 @@ def _words(values: Json, counts: Mapping[str, int], took_s: float, made: datetim
     ran = ", ".join(f"{counts[kind]} {kind}" for kind in kinds if counts[kind])
     text = f"{name} {str(values['phase']).lower()} in {clock_text(took_s)}: "
     if reason in {None, "due"}:
-        idle = counts["cached"] and not counts["ran"] + counts["failed"]
+        whole = values["phase"] == Phase.SUCCEEDED and counts["cached"]
+        idle = whole and not counts["ran"] + counts["failed"]
         text += f"unchanged, nothing to do ({ran})" if idle else ran or "nothing to do"
     elif reason == "holiday":
         text += f"nothing to do, that day has no session; the last before it is {values['asof']}"

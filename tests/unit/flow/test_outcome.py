@@ -11,24 +11,30 @@ from bft.flow.state import Journal, read_run
 
 
 @pytest.mark.parametrize(
-    ("events", "told"),
+    ("events", "phase", "told"),
     [
-        (("cached", "cached", "skipped"), "unchanged, nothing to do (2 cached, 1 skipped)"),
-        (("cached", "finished"), "1 ran, 1 cached"),
-        ((), "nothing to do"),
+        (("cached", "cached", "skipped"), Phase.SUCCEEDED, "unchanged, nothing to do (2 cached, 1"),
+        (("cached", "finished"), Phase.SUCCEEDED, "1 ran, 1 cached\n"),
+        ((), Phase.SUCCEEDED, "nothing to do\n"),
+        (("cached",), Phase.SUSPENDED, "1 cached\nthen: "),  # red: it said, nothing to do
+        (("cached",), Phase.ERROR, "1 cached\n"),
     ],
 )
 def test_a_night_that_is_finished_already_says_so(
-    events: tuple[str, ...], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    events: tuple[str, ...],
+    phase: Phase,
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     journal = Journal(tmp_path / "r1", run="r1", workflow="nightly", clock=FixedClock())
     journal.note("run", created="2026-01-02T23:00:00+00:00")
     for number, event in enumerate(events):
-        phase = "Skipped" if event == "skipped" else "Succeeded"
-        journal.note(event, f"night.n{number}", leaf=True, phase=phase)
-    journal.note("ended", phase="Succeeded", exit_code=0, seconds=1.4)
+        ended = "Skipped" if event == "skipped" else "Succeeded"
+        journal.note(event, f"night.n{number}", leaf=True, phase=ended)
+    journal.note("ended", phase=str(phase), exit_code=0, seconds=1.4)
     journal.close()
     record = read_run(tmp_path / "r1")
     assert record is not None
-    outcome.tell(record, {}, Result(phase=Phase.SUCCEEDED), root=None, quiet=False)
-    assert capsys.readouterr().err == f"nightly succeeded in 1.4 s: {told}\n"
+    outcome.tell(record, {}, Result(phase=phase), root=None, quiet=False)
+    assert capsys.readouterr().err.startswith(f"nightly {phase.lower()} in 1.4 s: {told}")
