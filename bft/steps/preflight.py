@@ -4,6 +4,7 @@ Asked by `bft run` in its first moments, so that nobody waits for a pull and a g
 that training has too little to learn from.
 """
 
+import argparse
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -140,11 +141,18 @@ def unknown_inputs(ports: Ports, held: History, asked: RunRequest) -> tuple[str,
 
 
 def _is_pulled(ports: Ports, asked: RunRequest) -> bool:
-    """Whether asof was pulled from the source asked for, by the code of today."""
+    """Whether asof was pulled from the source asked for, by the code and of the files of today.
+
+    Raises:
+        DataError: a file is gone; its pull would run again and could but fail.
+    """
     held, made = origin.remembered(ports.store), record.pull_of(ports.store, asked.asof)
     if held is None or asked.source != held.spec(Path.cwd()):
         return False
-    return bool(made) and made["code"] == record.code_digest(("domain", *pull.STEP.code))
+    if not made or made["code"] != record.code_digest(("domain", *pull.STEP.code)):
+        return False
+    read = pull.STEP.inputs(ports, argparse.Namespace(source=asked.source))
+    return bool(made["inputs"] == read)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

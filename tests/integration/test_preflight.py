@@ -1,6 +1,7 @@
 """What `bft run` says of a file before anything runs: too short, too few, not up to asof."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -154,19 +155,39 @@ def test_a_slip_in_the_profile_is_refused_with_models_in_production_too(tmp_path
 
 def test_a_slip_in_the_source_of_a_finished_night_is_refused(tmp_path: Path) -> None:
     """Red: the run began, failed in its build and marked the good night as failed."""
-    root = tmp_path / "root"
-    ports = make_ports(root, sources={}, state=SqlState(folder_url(root), clock=FixedClock()))
-    pulled(ports, code_digest(("domain", *pull.STEP.code)))
-    known = origin.origin_of(SHORT, Path.cwd(), simulated=False)
-    ports.store.put(origin.KEY, origin.encoded(known))
+    source = written(tmp_path, days=450, names=("A",))
+    ports = in_production(tmp_path / "root", source)
+    pulled(ports, source, code_digest(("domain", *pull.STEP.code)))
     wanted = asked(None)
-    assert preflight.look(ports, wanted, profiles_dir="") == ()  # what it remembers is not asked
+    assert preflight.look(ports, wanted, profiles_dir="") == ()
     with pytest.raises(KeyError, match=r"p\.csv"):  # the fake's word for an unknown source
         preflight.look(ports, replace(wanted, source="p.csv"), profiles_dir="")
-    pulled(ports, "of another version: it is pulled again")
-    with pytest.raises(KeyError, match=SHORT):
+    source.path.unlink()
+    with pytest.raises(DataError, match=r"bars\.csv: No such file"):
+        preflight.look(ports, wanted, profiles_dir="")
+    pulled(ports, source, "of another version: it is pulled again", inputs={})
+    with pytest.raises(DataError, match=r"bars\.csv is no file"):
         preflight.look(ports, wanted, profiles_dir="")
 
 
-def pulled(ports: FakePorts, code: str) -> None:
-    ports.store.put(f"lineage/pull/{LAST}.json", json.dumps({"code": code}).encode())
+def test_a_file_that_was_cut_since_its_night_is_refused(tmp_path: Path) -> None:
+    """Red: its pull ran again, failed, and marked the good night as failed."""
+    source = written(tmp_path, days=450, names=("A",))
+    ports = in_production(tmp_path / "root", source)
+    pulled(ports, source, code_digest(("domain", *pull.STEP.code)))
+    assert preflight.look(ports, asked("short"), profiles_dir="") == ()
+    whole = source.path.read_text()
+    source.path.write_text(whole[: whole.rstrip().rindex("\n") + 1])
+    with pytest.raises(UnfitError, match="ends 2018-02-06, before 2018-02-07; load newer"):
+        preflight.look(ports, asked("short"), profiles_dir="")
+    source.path.write_text(whole + "A,2018-02-08,10,11,9,10,90\n")
+    assert preflight.look(ports, asked("short"), profiles_dir="") == ()
+
+
+def pulled(
+    ports: FakePorts, source: Files, code: str, inputs: Mapping[str, str] | None = None
+) -> None:
+    made = {"code": code, "inputs": source.digests() if inputs is None else inputs}
+    ports.store.put(f"lineage/pull/{LAST}.json", json.dumps(made).encode())
+    known = origin.origin_of(SHORT, Path.cwd(), simulated=False)
+    ports.store.put(origin.KEY, origin.encoded(known))
