@@ -106,7 +106,8 @@ def run(
     root = Path(ports.store.root)
     asked = _asked(ports, args, root)
     again = sources.again(args, asked.workflow)
-    values = sources.looked_at(asked.workflow, asked.values, args.only)
+    finished = asked.before.finished() if asked.before else ()
+    values = sources.looked_at(asked.workflow, asked.values, only=args.only, finished=finished)
     told = sources.told(ports, values, created=asked.created, again=again)
     if not args.json:
         sys.stderr.write("".join(f"{line}\n" for line in told))

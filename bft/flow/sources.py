@@ -2,11 +2,12 @@
 
 import argparse
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from pathlib import Path
 
 from bft.domain import origin, sessions
+from bft.flow.context import last_name
 from bft.flow.due import NIGHTS
 from bft.flow.parameters import Given
 from bft.flow.spec import Workflow
@@ -87,18 +88,30 @@ def again(args: argparse.Namespace, workflow: Workflow) -> str:
     return shlex.join(words)
 
 
-def looked_at(workflow: Workflow, values: Mapping[str, str], only: str | None) -> Mapping[str, str]:
-    """Values of a run that are worth a look before it: a node alone is to train, to pull, or not.
+def looked_at(
+    workflow: Workflow,
+    values: Mapping[str, str],
+    *,
+    only: str | None,
+    finished: Collection[str],
+) -> Mapping[str, str]:
+    """Values of a run that are worth a look before it.
 
-    What a file holds is looked at for those who train; a source for those who pull.
+    What a file holds is looked at for those who train; a source for those who pull. A resumed run
+    whose pull is `finished` does neither, nor does a node alone that is given neither.
     """
-    alone = workflow.templates.get(only or "")
-    if alone is None or alone.container is None:
-        return values
-    words = " ".join(alone.container.args)
-    trains, pulls = (f"workflow.parameters.{key}}}" in words for key in (PROFILE, "source"))
+    used = {key: _given(workflow, key) for key in ("source", PROFILE)}
+    over = bool(used["source"] & {last_name(path) for path in finished})
+    trains, pulls = (not over and (not only or only in used[key]) for key in (PROFILE, "source"))
     unused = set() if trains else {PROFILE} if pulls else {PROFILE, "source"}
     return {key: text for key, text in values.items() if key not in unused}
+
+
+def _given(workflow: Workflow, key: str) -> set[str]:
+    """Nodes whose command line holds a parameter."""
+    word = f"workflow.parameters.{key}}}"
+    found = ((name, made.container) for name, made in workflow.templates.items())
+    return {name for name, made in found if made and any(word in arg for arg in made.args)}
 
 
 def told(

@@ -13,6 +13,7 @@ from fakes import FixedClock, make_ports
 
 from bft import cli, wiring
 from bft.domain import sessions
+from bft.flow.load import find, load
 from bft.flow.state import Journal
 from bft.steps import pull
 from bft.steps.reading import source_of
@@ -344,6 +345,23 @@ def test_node_alone_is_not_refused_for_what_it_does_not_use(root: str, tmp_path:
     store.put("source.json", b'{"path": "", "simulated": true, "source": "sim"}')
     assert bft(*words, "build", *DAY, "--root", str(tmp_path / "sim"))[0] == 78
     assert bft(*words, "publish", *DAY, "--root", str(tmp_path / "sim"))[0] == 0
+
+
+@pytest.mark.parametrize(("phase", "code"), [("Succeeded", 0), ("Failed", 78)])
+def test_run_that_goes_on_after_its_pull_needs_no_simulator(
+    phase: str, code: int, tmp_path: Path
+) -> None:
+    """Red: after a change of the code the simulator was asked for, though nothing pulls."""
+    day, root = "2018-02-07", tmp_path / "sim"
+    journal = Journal(root / "runs" / "r1", run="r1", workflow="nightly", clock=FixedClock())
+    made = load(find("nightly", ""))
+    values = {"source": "sim", "model-profile": "demo", "asof": day}
+    created = "2018-02-07T23:30:00+00:00"
+    journal.note("run", pid=1, created=created, digest=made.digest, values=values, limits={})
+    journal.note("finished", "night.build", leaf=True, phase=phase, outputs={})
+    journal.note("ended", phase="Failed", exit_code=75, seconds=1.0)
+    journal.close()
+    assert bft("run", "--resume", "r1", "--dry-run", "--root", str(root))[0] == code
 
 
 def test_status_of_a_new_root_says_what_a_run_must_be_told(prices: Path) -> None:
