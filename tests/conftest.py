@@ -7,6 +7,7 @@ import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,16 @@ def real_data() -> Path:
     if not (folder / "sp500_daily_2013_2018.parquet").exists():
         pytest.skip(f"real data is not beside the project ({folder.name} absent)")
     return folder
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nobody listens where the simulator should, whoever serves one on this machine."""
+    from bft import wiring
+
+    with socket.socket() as taken:  # bound and not listening: refused, and nobody else's
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("BFT_SIM_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        wiring.settings.cache_clear()
+        yield
+    wiring.settings.cache_clear()

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from bft.domain import origin, sessions
+from bft.domain.errors import UsageError
 from bft.flow.context import last_name
 from bft.flow.due import NIGHTS
 from bft.flow.parameters import Given
@@ -124,16 +125,28 @@ def told(
     Raises:
         ConfigError: an unknown profile, key or value; a source that is none, or lacks its key.
         DataError: too little to train, or the prices end before the run's session.
+        UsageError: the session is no date.
     """
     if "source" not in values:
         return ()
     spec, profile, day = values["source"], values.get(PROFILE), values.get("asof")
-    asof = date.fromisoformat(day) if day else sessions.last_closed(created)
+    asof = _session(values, created)
     asked = RunRequest(source=spec, profile=profile, asof=asof, again=again)
     found = ports.commands.preflight(ports.store.root, asked)
     if origin.is_simulated(spec):
         return (f"source: {spec}, SIMULATED prices{_next(ports, day)}",)
     return found or (f"source: {spec}",)
+
+
+def _session(values: Mapping[str, str], created: datetime) -> date:
+    """Session of a run: the one it is given, the last of those to fill, the last one closed."""
+    text = values.get("asof") or values.get("to")
+    try:
+        return date.fromisoformat(text) if text else sessions.last_closed(created)
+    except ValueError as error:
+        raise UsageError(
+            f"{text!r} is no date; give it as {sessions.last_closed(created)}"
+        ) from error
 
 
 def _next(ports: Ports, day: str | None) -> str:

@@ -13,7 +13,6 @@ from fakes import FixedClock, make_ports
 
 from bft import cli, wiring
 from bft.domain import sessions
-from bft.flow.load import find, load
 from bft.flow.state import Journal
 from bft.steps import pull
 from bft.steps.reading import source_of
@@ -122,16 +121,12 @@ def test_fresh_root_takes_the_simulator_and_says_so(
     assert prices.exists()
 
 
+@pytest.mark.usefixtures("silent", "prices")
 def test_fresh_root_without_source_key_and_simulator_ends_a_run_before_it_begins(
-    prices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """Red: the pull failed with it, and the new root kept a failed night and a profile."""
-    assert prices.exists()
-    with socket.socket() as taken:  # bound and not listening: refused, and nobody else's
-        taken.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("BFT_SIM_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
-        wiring.settings.cache_clear()
-        code, _, told = bft(*RUN, *DAY, "--root", "new")
+    code, _, told = bft(*RUN, *DAY, "--root", "new")
     assert (code, told.count("\n")) == (78, 1)
     assert "no simulator listens" in told
     assert "--source files:PATH" in told
@@ -178,6 +173,7 @@ def test_status_of_simulated_prices_ends_where_they_were_pulled_to(tmp_path: Pat
     )
 
 
+@pytest.mark.usefixtures("silent")
 def test_night_of_simulated_prices_without_a_day_is_of_the_newest_pulled(tmp_path: Path) -> None:
     """Red: the clock's day, which no simulator was asked for; a failed night beside a good one."""
     store = make_ports(tmp_path / "demo").store
@@ -336,6 +332,7 @@ def test_profile_that_a_file_does_not_suffice_for_ends_a_run_before_it_begins(
     assert bft(*shlex.split(command)[1:], "--dry-run")[0] == 0
 
 
+@pytest.mark.usefixtures("silent")
 def test_node_alone_is_not_refused_for_what_it_does_not_use(root: str, tmp_path: Path) -> None:
     """Red: a build for the profile's sake, which trains nothing; a page for the simulator's."""
     words = ("run", "nightly", "--dry-run", "--only")
@@ -345,23 +342,6 @@ def test_node_alone_is_not_refused_for_what_it_does_not_use(root: str, tmp_path:
     store.put("source.json", b'{"path": "", "simulated": true, "source": "sim"}')
     assert bft(*words, "build", *DAY, "--root", str(tmp_path / "sim"))[0] == 78
     assert bft(*words, "publish", *DAY, "--root", str(tmp_path / "sim"))[0] == 0
-
-
-@pytest.mark.parametrize(("phase", "code"), [("Succeeded", 0), ("Failed", 78)])
-def test_run_that_goes_on_after_its_pull_needs_no_simulator(
-    phase: str, code: int, tmp_path: Path
-) -> None:
-    """Red: after a change of the code the simulator was asked for, though nothing pulls."""
-    day, root = "2018-02-07", tmp_path / "sim"
-    journal = Journal(root / "runs" / "r1", run="r1", workflow="nightly", clock=FixedClock())
-    made = load(find("nightly", ""))
-    values = {"source": "sim", "model-profile": "demo", "asof": day}
-    created = "2018-02-07T23:30:00+00:00"
-    journal.note("run", pid=1, created=created, digest=made.digest, values=values, limits={})
-    journal.note("finished", "night.build", leaf=True, phase=phase, outputs={})
-    journal.note("ended", phase="Failed", exit_code=75, seconds=1.0)
-    journal.close()
-    assert bft("run", "--resume", "r1", "--dry-run", "--root", str(root))[0] == code
 
 
 def test_status_of_a_new_root_says_what_a_run_must_be_told(prices: Path) -> None:
