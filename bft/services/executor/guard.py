@@ -117,6 +117,11 @@ class Guard:
         """Orders of a bracket beside its entry, oldest first, as they are now."""
         return sorted(self._desk.state.intents.legs(entry_id), key=_age)
 
+    def _exits(self, entry_id: str) -> bool:
+        """Whether an exit of the bracket has been sent and has not ended."""
+        legs = self._desk.state.intents.legs(entry_id)
+        return any(leg.leg is Leg.EXIT and not leg.state.terminal for leg in legs)
+
     def _fills(self, entry_id: str) -> list[Execution]:
         state = self._desk.state
         bases = state.fills.get(entry_id, ())
@@ -323,9 +328,12 @@ class Guard:
                 self.leave_part(cover)
 
     def leave_part(self, cover: Cover) -> None:
-        """Close the part of a cover that still has to leave; the rest keeps its protection."""
+        """Close the part of a cover that still has to leave; the rest keeps its protection.
+
+        An exit that a stop or target overtook is hurried on: its units have no stop meanwhile.
+        """
         qty = cover.part_qty
-        if cover.part is not None and qty:
+        if cover.part is not None and (qty or self._exits(cover.entry)):
             wanted = self._leave(cover, qty, cover.part.reason)
             self._leaving.leave(replace(wanted, keeps_qty=cover.open_qty - qty))
 
