@@ -51,30 +51,46 @@ def mail(told: Json) -> tuple[str, str]:
     return subject, str(told["text"]) + (f"\nWhat to do: {where}" if where else "")
 
 
+class Passage(StrEnum):
+    """What becomes of an alert: sent and kept, kept for who looks, or neither."""
+
+    SENT = "sent"
+    KEPT = "kept"
+    DROPPED = "dropped"
+
+
 class Throttle:
     """Lets an alert through once per (name, key) and 300 s, at most 10 a minute and 50 an hour.
 
-    What is held back is counted; `summary` tells it as one line.
+    What is held back is counted; `summary` tells it as one line. One of each name and 300 s of it
+    is kept, so that people who look do not take for over what goes on.
     """
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, str], datetime] = {}
+        self._named: dict[str, datetime] = {}
         self._sent: deque[datetime] = deque()
         self._held: Counter[str] = Counter()
 
-    def passes(self, alert: Alert) -> bool:
-        """Tell whether this alert is sent now; a repeat within 300 s is dropped without a word."""
+    def passes(self, alert: Alert) -> Passage:
+        """What becomes of this alert; a repeat within 300 s is dropped without a word."""
+        same = timedelta(seconds=SAME_S)
         last = self._last.get((alert.name, alert.key))
-        if last is not None and alert.at - last < timedelta(seconds=SAME_S):
-            return False
+        if last is not None and alert.at - last < same:
+            return Passage.DROPPED
         self._forget(alert.at)
         self._last[alert.name, alert.key] = alert.at
         minute = sum(1 for at in self._sent if alert.at - at < timedelta(minutes=1))
-        if minute >= PER_MINUTE or len(self._sent) >= PER_HOUR:
-            self._held[alert.name] += 1
-            return False
-        self._sent.append(alert.at)
-        return True
+        if minute < PER_MINUTE and len(self._sent) < PER_HOUR:
+            self._sent.append(alert.at)
+            self._named[alert.name] = alert.at
+            return Passage.SENT
+        self._held[alert.name] += 1
+        named = self._named.get(alert.name)
+        if named is not None and alert.at - named < same:
+            return Passage.DROPPED
+        self._named[alert.name] = alert.at
+        return Passage.KEPT
 
     def summary(self, now: datetime) -> str | None:
         """One line about what was held back, once there is room again; then it is forgotten."""
