@@ -217,9 +217,11 @@ class Guard:
         for cover in self.covers.values():
             ends = cover.state.flatten_at if cover.state is not None else None
             late = ends is not None and now >= ends + OVERDUE and sessions.is_open(now)
-            if late and cover.open_qty:
+            if late and ends is not None and cover.open_qty:
+                began = f"{ends.astimezone(sessions.NEW_YORK):%Y-%m-%d %H:%M}"
                 text = f"{cover.contract.symbol}: {cover.open_qty} units of a day trade are left"
-                self._desk.alert("ExitStuck", cover.entry, f"{text} 3 min before the close")
+                text += f"; its end of day began at {began} New York"
+                self._desk.alert("ExitStuck", cover.entry, text)
 
     def _beyond(self) -> list[Intent]:
         """Exits beyond what is held, for so long that no group of theirs will cut them."""

@@ -171,6 +171,18 @@ def test_day_trade_left_three_minutes_before_the_close_pages(
     assert held.alerts() == ["ExitStuck"] * told
 
 
+def test_day_trade_left_over_night_is_told_with_its_own_day() -> None:
+    """Its share was halted at the close; trading goes on the next morning."""
+    policy = ExitPolicy(stop_frac=0.05, same_session=True)
+    at = AT + timedelta(hours=23, minutes=30, seconds=1)
+    held = case(*bought(policy=policy)[0], at=at)
+    Guard(held.desk, None, Leaving()).turn()  # type: ignore[arg-type]
+    (told,) = (e.body["message"] for e in held.told("alert") if e.body["name"] == "ExitStuck")
+    assert told == (
+        "AAPL: 100 units of a day trade are left; its end of day began at 2026-01-05 15:50 New York"
+    )
+
+
 def test_limit_of_a_part_goes_to_the_market_though_the_stop_sold_as_much_meanwhile() -> None:
     """Two of four calls: one leaves at a limit of 4.90 and has no stop, the stop sold another."""
     told, cover = bought(contract=CALL, qty=4, price="5")
