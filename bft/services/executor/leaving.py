@@ -68,7 +68,7 @@ class Leaving:
         self._starting: set[tuple[str, int]] = set()
         self._apart: dict[str, float] = {}
         self._freed: dict[str, float] = {}
-        self._refused_since: dict[tuple[str, int], float] = {}
+        self._refused_since: dict[tuple[str, int], tuple[float, float]] = {}
         self._room = Room(desk)
 
     def may_leave(self, contract: Contract) -> bool:
@@ -196,8 +196,11 @@ class Leaving:
         if not refused or not sessions.is_open(self._desk.now):
             self._refused_since.pop(place, None)
             return
-        since = self._refused_since.setdefault(place, self._desk.timer())
-        if self._desk.timer() - since >= STUCK_S:
+        now = self._desk.timer()
+        since, asked = self._refused_since.get(place, (now, now))
+        since = since if now - asked <= LATELY_S else now
+        self._refused_since[place] = (since, now)
+        if now - since >= STUCK_S:
             name = wanted.contract.symbol
             text = f"{name}: {wanted.qty} units shall leave, every exit was refused for 5 min"
             self._desk.alert("ExitStuck", f"{place[0]}:refused", text)

@@ -343,6 +343,16 @@ def test_exit_that_is_refused_again_and_again_pages_after_five_minutes() -> None
     assert told.body["message"] == "AAPL: 100 units shall leave, every exit was refused for 5 min"
 
 
+def test_time_in_which_nothing_could_leave_is_none_of_refusals() -> None:
+    exit_ = Exit()
+    exit_.ask()
+    exit_.refuse()
+    for minutes in (6, 0):  # an outage
+        exit_.ask()
+        exit_.case.wait(minutes=minutes)
+    assert exit_.case.alerts() == []
+
+
 def resting_call() -> Exit:
     """Two calls to sell at a limit of 4.90 that rests."""
     exit_ = Exit(contract=CALL, qty=2, price="5")
