@@ -84,7 +84,6 @@ def _over(found: Json, halts: list[Json], *, armed: bool) -> frozenset[str]:
         "KillLatched": found["kill"]["latched"],
         "BrokerDown": not armed,
         "ProtectionMissing": found["unprotected"],
-        "UnknownOrder": found["unknown"],
     }
     return frozenset(name for name, there in lasts.items() if not there)
 

@@ -110,6 +110,17 @@ def test_fence_holds_for_a_contract_by_its_own_name_and_its_root(key: str, *, fe
     assert bool(desk.halted(intent(contract=call))) is fenced
 
 
+def test_warnings_hold_no_page_back() -> None:
+    held = case()
+    for number in range(60):
+        held.desk.alert("QuoteStale", f"S{number}", "no quote")
+        held.wait(seconds=30)
+    held.desk.alert("ProtectionMissing", "A", "5 of 5 units have no live stop")
+    mails = [mail for page in held.writer.pages for mail in page.outbox]
+    assert [mail["name"] for mail in mails].count("QuoteStale") == 50
+    assert mails[-1]["name"] == "ProtectionMissing"
+
+
 def test_alert_that_is_one_too_many_to_be_sent_is_kept_for_who_looks() -> None:
     """Ten quotes are stale for two hours: 50 mails an hour, and no gap in which it seems over."""
     held, gap = case(), timedelta(0)

@@ -114,11 +114,10 @@ def test_status_drops_alerts_that_are_seen_to_be_over(lasts: bool) -> None:
     seen: dict[str, Any] = {
         "/v1/health": {"session_state": "DOWN" if lasts else "ARMED"},
         "/v1/positions": {"positions": [naked | {"protected_quantity": 0 if lasts else 5}]},
-        "/v1/reconcile/unknown": {"orders": [{"id": "o1"}] if lasts else []},
     }
 
     class Seen(Api):
-        told = ("BrokerDown", "ProtectionMissing", "UnknownOrder")
+        told = ("BrokerDown", "ProtectionMissing")
 
         def ask(self, method: str, path: str, **more: Any) -> Reply:
             found = super().ask(method, path, **more)
