@@ -46,7 +46,7 @@ def standing(api: ExecutorApi, root: str, *, given: str | None = None) -> Json:
     if _foreign(api.url, health.get("root"), root):
         return told | {"foreign": True}
     try:
-        return told | _inside(api, given, health.get("now"))
+        return told | _inside(api, given, health)
     except (RefusedError, UnavailableError) as error:
         return told | {"partial": str(error)}
 
@@ -58,12 +58,11 @@ def _foreign(url: str, told: object, root: str) -> bool:
     return bool(near and told and mine and told != mine)
 
 
-def _inside(api: ExecutorApi, given: str | None, now: str | None) -> Json:
+def _inside(api: ExecutorApi, given: str | None, health: Json) -> Json:
     held = _body(api, "/v1/positions")["positions"]
     orders = _body(api, "/v1/orders?limit=1000")["orders"]
     kill, halts = _body(api, "/v1/kill"), _body(api, "/v1/halts")["halts"]
-    events = _body(api, "/v1/events?limit=1000")["rows"]
-    return {
+    found: Json = {
         "positions": [_position(row) for row in held],
         "unprotected": [row["symbol"] for row in held if not _protected(row)],
         "unknown": [order["id"] for order in _body(api, "/v1/reconcile/unknown")["orders"]],
@@ -71,15 +70,22 @@ def _inside(api: ExecutorApi, given: str | None, now: str | None) -> Json:
         "halts": [_halt(halt, given) for halt in halts],
         "kill": {name: kill[name] for name in ("latched", "generation", "sources")}
         | {"clear": rooted(f"bft kill --clear {kill['generation']}", given)},
-        "alerts": _alerts([e for e in events if not _quiet(e, now)], _over(kill, halts)),
     }
+    events = _body(api, "/v1/events?limit=1000")["rows"]
+    last = [event for event in events if not _quiet(event, health.get("now"))]
+    over = _over(found, halts, armed=health.get("session_state") == ARMED)
+    return found | {"alerts": _alerts(last, over)}
 
 
-def _over(kill: Json, halts: list[Json]) -> frozenset[str]:
-    """Alerts whose cause a person, or the day, has ended."""
+def _over(found: Json, halts: list[Json], *, armed: bool) -> frozenset[str]:
+    """Alerts whose cause a person, or the day, has ended, or that is seen to be gone."""
     held = {halt.get("rule") for halt in halts}
-    ended = {name for name, rules in HALTING.items() if not rules & held}
-    return frozenset(ended if kill["latched"] else ended | {"KillLatched"})
+    lasts = {name: bool(rules & held) for name, rules in HALTING.items()} | {
+        "KillLatched": found["kill"]["latched"],
+        "BrokerDown": not armed,
+        "ProtectionMissing": found["unprotected"],
+    }
+    return frozenset(name for name, there in lasts.items() if not there)
 
 
 def _quiet(event: Json, now: str | None) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from bft.domain.encoding import money_text as shown
-from bft.domain.orders import OrderType
+from bft.domain.orders import OrderType, Side
 from bft.risk import options
 from bft.risk.case import Case
 from bft.risk.finding import PASSED, Finding, blocked, judged, missing, passed
@@ -39,13 +39,24 @@ def price_collar(case: Case) -> Finding:
 
 def _beyond_market(case: Case) -> Finding | None:
     """Denies a stop on the market's other side; of options levels lie on the underlying."""
-    stop, planned = case.stop, case.planned
-    if stop is None or planned is None or case.order.instrument.is_option:
+    stop, market = case.stop, _market(case)
+    if stop is None or market is None or case.order.instrument.is_option:
         return None
-    if case.order.side.sign * (planned - stop) > 0:
+    if case.order.side.sign * (market - stop) > 0:
         return None
-    note = f"stop {shown(stop)} lies beyond the market at {shown(planned)}: it would act at once"
-    return blocked(note, stop, planned)
+    note = f"stop {shown(stop)} lies beyond the market at {shown(market)}: it would act at once"
+    return blocked(note, stop, market)
+
+
+def _market(case: Case) -> Decimal | None:
+    """Where the stop would begin to work: at the trigger, the limit, or the mid of now.
+
+    What was decided at a close is planned from that close; the market may have left it since.
+    """
+    waits = case.order.order_type in {OrderType.STOP, OrderType.STOP_LIMIT}
+    if case.planned is None or waits or case.touch.mid is None or case.pre_open:
+        return case.planned
+    return (min if case.order.side is Side.BUY else max)(case.planned, case.touch.mid)
 
 
 def liquidity(case: Case) -> Finding:

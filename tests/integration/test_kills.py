@@ -168,18 +168,8 @@ def held(root: Path) -> Iterator[None]:
 @pytest.mark.parametrize("how", ["runner gone", "SIGTERM"])
 def test_child_ends_with_75_when_told_or_left_alone(how: str, tmp_path: Path) -> None:
     read, hold = os.pipe()
-    words = [
-        sys.executable,
-        "-m",
-        "bft",
-        "run",
-        "backfill",
-        "--root",
-        str(tmp_path),
-        "--wait",
-        "60",
-    ]
-    words += ["--param", "from=2026-01-05", "--param", "to=2026-01-05", "--json"]
+    words = [sys.executable, "-m", "bft", "run", "premarket", "--json"]
+    words += ["--root", str(tmp_path), "--wait", "60"]
     with held(tmp_path):
         process = subprocess.Popen(
             words,

@@ -51,46 +51,67 @@ def mail(told: Json) -> tuple[str, str]:
     return subject, str(told["text"]) + (f"\nWhat to do: {where}" if where else "")
 
 
+class Passage(StrEnum):
+    """What becomes of an alert: sent and kept, kept for who looks, or neither."""
+
+    SENT = "sent"
+    KEPT = "kept"
+    DROPPED = "dropped"
+
+
 class Throttle:
     """Lets an alert through once per (name, key) and 300 s, at most 10 a minute and 50 an hour.
 
-    What is held back is counted; `summary` tells it as one line.
+    Pages have these limits for themselves: many warnings hold no page back (decision record 54).
+    What is held back is counted; `summary` tells it as one line. One of each name and 300 s of it
+    is kept, so that people who look do not take for over what goes on.
     """
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, str], datetime] = {}
-        self._sent: deque[datetime] = deque()
+        self._named: dict[str, datetime] = {}
+        self._pages, self._others = deque[datetime](), deque[datetime]()
         self._held: Counter[str] = Counter()
 
-    def passes(self, alert: Alert) -> bool:
-        """Tell whether this alert is sent now; a repeat within 300 s is dropped without a word."""
+    def passes(self, alert: Alert) -> Passage:
+        """What becomes of this alert; a repeat within 300 s is dropped without a word."""
+        same = timedelta(seconds=SAME_S)
         last = self._last.get((alert.name, alert.key))
-        if last is not None and alert.at - last < timedelta(seconds=SAME_S):
-            return False
+        if last is not None and alert.at - last < same:
+            return Passage.DROPPED
         self._forget(alert.at)
         self._last[alert.name, alert.key] = alert.at
-        minute = sum(1 for at in self._sent if alert.at - at < timedelta(minutes=1))
-        if minute >= PER_MINUTE or len(self._sent) >= PER_HOUR:
-            self._held[alert.name] += 1
-            return False
-        self._sent.append(alert.at)
-        return True
+        sent = self._pages if alert.severity is Severity.PAGE else self._others
+        minute = sum(1 for at in sent if alert.at - at < timedelta(minutes=1))
+        if minute < PER_MINUTE and len(sent) < PER_HOUR:
+            sent.append(alert.at)
+            self._named[alert.name] = alert.at
+            return Passage.SENT
+        self._held[alert.name] += 1
+        named = self._named.get(alert.name)
+        if named is not None and alert.at - named < same:
+            return Passage.DROPPED
+        self._named[alert.name] = alert.at
+        return Passage.KEPT
 
     def summary(self, now: datetime) -> str | None:
         """One line about what was held back, once there is room again; then it is forgotten."""
         self._forget(now)
-        if not self._held or len(self._sent) >= PER_HOUR:
+        if not self._held or max(len(self._pages), len(self._others)) >= PER_HOUR:
             return None
-        if self._sent and now - self._sent[-1] < timedelta(minutes=1):
+        if any(
+            now - sent[-1] < timedelta(minutes=1) for sent in (self._pages, self._others) if sent
+        ):
             return None
         told = ", ".join(f"{name} x{count}" for name, count in sorted(self._held.items()))
         self._held.clear()
-        self._sent.append(now)
+        self._others.append(now)
         return f"suppressed alerts: {told}"
 
     def _forget(self, now: datetime) -> None:
-        while self._sent and now - self._sent[0] >= timedelta(hours=1):
-            self._sent.popleft()
+        for sent in (self._pages, self._others):
+            while sent and now - sent[0] >= timedelta(hours=1):
+                sent.popleft()
         stale = [k for k, at in self._last.items() if now - at >= timedelta(seconds=SAME_S)]
         for key in stale:
             del self._last[key]

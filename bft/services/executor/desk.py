@@ -22,7 +22,7 @@ from bft.ledger.fold import apply
 from bft.ledger.state import BookState
 from bft.ports import Broker, Claim, Clock, Page
 from bft.risk.profiles import Profile
-from bft.services.executor.alerts import Alert, Severity, Throttle
+from bft.services.executor.alerts import Alert, Passage, Severity, Throttle
 from bft.services.executor.clocks import Skew
 from bft.services.executor.contracts import name_of
 from bft.services.executor.live_lock import Route, lock_problem
@@ -173,8 +173,9 @@ class Desk:
     def alert(self, name: str, key: str, text: str) -> None:
         """Tell a person, unless the same was told within 300 s or too much was told already."""
         told = Alert(name=name, key=key, text=text, at=self.now)
-        if self.throttle.passes(told):
-            self._tell(told)
+        passage = self.throttle.passes(told)
+        if passage is not Passage.DROPPED:
+            self._tell(told, sent=passage is Passage.SENT)
 
     def tell_held(self) -> None:
         """Tell in one line which alerts were too many to be told, once there is room again."""
@@ -182,7 +183,7 @@ class Desk:
         if text is not None:
             self._tell(Alert(name="AlertsHeld", key=self.account, text=text, at=self.now))
 
-    def _tell(self, told: Alert) -> None:
+    def _tell(self, told: Alert, *, sent: bool = True) -> None:
         name, key, text = told.name, told.key, told.text
         log.warning("executor.alert", alert=name, key=key, text=text)
         level = {Severity.PAGE: "CRITICAL", Severity.WARN: "WARNING", Severity.INFO: "INFO"}
@@ -192,7 +193,7 @@ class Desk:
         rows = self._folded([made])
         mail = {"name": name, "key": key, "severity": told.severity.value, "text": text}
         mail["at"] = told.at.isoformat()
-        self._submit(Page(entries=(made,), rows=rows, outbox=(mail,)))
+        self._submit(Page(entries=(made,), rows=rows, outbox=(mail,) if sent else ()))
 
     def spawn(self, work: Coroutine[Any, Any, Any], what: str) -> "asyncio.Task[Any]":
         """Run beside everything else; a fault bft understands is logged, a bug ends the process."""

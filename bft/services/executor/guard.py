@@ -117,6 +117,11 @@ class Guard:
         """Orders of a bracket beside its entry, oldest first, as they are now."""
         return sorted(self._desk.state.intents.legs(entry_id), key=_age)
 
+    def _exits(self, entry_id: str) -> bool:
+        """Whether an exit of the bracket has been sent and has not ended."""
+        legs = self._desk.state.intents.legs(entry_id)
+        return any(leg.leg is Leg.EXIT and not leg.state.terminal for leg in legs)
+
     def _fills(self, entry_id: str) -> list[Execution]:
         state = self._desk.state
         bases = state.fills.get(entry_id, ())
@@ -212,9 +217,11 @@ class Guard:
         for cover in self.covers.values():
             ends = cover.state.flatten_at if cover.state is not None else None
             late = ends is not None and now >= ends + OVERDUE and sessions.is_open(now)
-            if late and cover.open_qty:
+            if late and ends is not None and cover.open_qty:
+                began = f"{ends.astimezone(sessions.NEW_YORK):%Y-%m-%d %H:%M}"
                 text = f"{cover.contract.symbol}: {cover.open_qty} units of a day trade are left"
-                self._desk.alert("ExitStuck", cover.entry, f"{text} 3 min before the close")
+                text += f"; its end of day began at {began} New York"
+                self._desk.alert("ExitStuck", cover.entry, text)
 
     def _beyond(self) -> list[Intent]:
         """Exits beyond what is held, for so long that no group of theirs will cut them."""
@@ -323,9 +330,12 @@ class Guard:
                 self.leave_part(cover)
 
     def leave_part(self, cover: Cover) -> None:
-        """Close the part of a cover that still has to leave; the rest keeps its protection."""
+        """Close the part of a cover that still has to leave; the rest keeps its protection.
+
+        An exit that a stop or target overtook is hurried on: its units have no stop meanwhile.
+        """
         qty = cover.part_qty
-        if cover.part is not None and qty:
+        if cover.part is not None and (qty or self._exits(cover.entry)):
             wanted = self._leave(cover, qty, cover.part.reason)
             self._leaving.leave(replace(wanted, keeps_qty=cover.open_qty - qty))
 

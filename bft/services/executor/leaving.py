@@ -34,6 +34,7 @@ GIVEN_UP = float("-inf")
 DOUBT_S = 5.0  # an unknown exit is cancelled and followed by another after so long
 TARGET_S = 2.0  # so long a target may keep an exit outside its group waiting
 _WORKING = frozenset({IntentState.ACKED, IntentState.PARTIAL})
+ALARM = timedelta(seconds=2)  # so long the broker may take to say that an exit works
 AUCTION = timedelta(minutes=45)  # closing orders may rest so long before the open
 
 
@@ -68,7 +69,7 @@ class Leaving:
         self._starting: set[tuple[str, int]] = set()
         self._apart: dict[str, float] = {}
         self._freed: dict[str, float] = {}
-        self._refused_since: dict[tuple[str, int], float] = {}
+        self._refused_since: dict[tuple[str, int], tuple[float, float]] = {}
         self._room = Room(desk)
 
     def may_leave(self, contract: Contract) -> bool:
@@ -82,6 +83,7 @@ class Leaving:
         alone = self._refused(wanted.parent_id, ended)
         missing = wanted.qty - sum(exit_.remaining_qty for exit_ in flying)
         for exit_ in flying:
+            self._tell_silence(exit_)
             if exit_.state is not IntentState.UNKNOWN:
                 self._hurry(exit_)
         self._tell_refusals(wanted, place, flying, ended)
@@ -187,6 +189,15 @@ class Leaving:
         ]
         return sorted(found, key=lambda intent: intent.attempt)
 
+    def _tell_silence(self, exit_: Intent) -> None:
+        """A page for units that left their group by an order of which nothing is heard."""
+        beside, sent_at = exit_.parent_id is not None and exit_.oca_group is None, exit_.sent_at
+        silent = exit_.state in {IntentState.SENT, IntentState.UNKNOWN}
+        if beside and silent and sent_at is not None and self._desk.now - sent_at > ALARM:
+            name = exit_.contract.symbol
+            text = f"{name}: {exit_.remaining_qty} units have no live stop, their exit no answer"
+            self._desk.alert("ProtectionMissing", name, text)
+
     def _tell_refusals(
         self, wanted: Leave, place: tuple[str, int], flying: list[Intent], ended: list[Intent]
     ) -> None:
@@ -196,8 +207,11 @@ class Leaving:
         if not refused or not sessions.is_open(self._desk.now):
             self._refused_since.pop(place, None)
             return
-        since = self._refused_since.setdefault(place, self._desk.timer())
-        if self._desk.timer() - since >= STUCK_S:
+        now = self._desk.timer()
+        since, asked = self._refused_since.get(place, (now, now))
+        since = since if now - asked <= LATELY_S else now
+        self._refused_since[place] = (since, now)
+        if now - since >= STUCK_S:
             name = wanted.contract.symbol
             text = f"{name}: {wanted.qty} units shall leave, every exit was refused for 5 min"
             self._desk.alert("ExitStuck", f"{place[0]}:refused", text)

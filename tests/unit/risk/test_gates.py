@@ -33,6 +33,7 @@ GATED = {"profile__require_model_gate": True}
 DIGEST = {"set_digest": "d" * 64}
 INTRADAY = {"close_decided": False, "decided_at": AT - timedelta(seconds=60)}
 MARKET = {"order_type": OrderType.MARKET, "limit_price_usd": None}
+FALLEN = {"ref_price_usd": D("50.80"), "limit_price_usd": D("50.90")}  # decided at a close of 50.80
 AT_MARKET = MARKET | {"is_signal": False, "qty": 10}  # no collar makes a limit of it
 
 
@@ -117,6 +118,7 @@ BLOCKS: list[tuple[int, dict[str, Any], dict[str, Any]]] = [
     # a fill is allowed up to there, but the market is below the stop: it would sell at once
     (13, AT_MARKET | {"stop_price_usd": D("50.10")}, {}),
     (13, {"limit_price_usd": D("50.90"), "stop_price_usd": D("50.50")}, {}),
+    (13, FALLEN | {"stop_price_usd": D("50.50")}, {}),
     (13, {"limit_price_usd": D("51.01"), "is_signal": False, "qty": 1}, {}),  # mid 50.00, 2 %
     (14, {}, {"quote": quoted(STOCK, "49.70", "50.30")}),  # 0.60 / 50.00 = 1.2 %
     (14, {}, {"symbol__adv_20": D(499_999)}),

@@ -1,7 +1,7 @@
 """What the desk notes: memory and book hold the same, or the process ends."""
 
 from collections.abc import Awaitable, Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from desk_cases import case
 from executors import World, armed, usd
 from virtual_time import run
 
+from bft.domain.alerts import OVER_AFTER
 from bft.domain.errors import DataError, RefusedError
 from bft.domain.journal import Entry
 from bft.domain.orders import Contract
@@ -107,3 +108,27 @@ def test_fence_holds_for_a_contract_by_its_own_name_and_its_root(key: str, *, fe
     )
     desk = case(entries.halt(halt)).desk
     assert bool(desk.halted(intent(contract=call))) is fenced
+
+
+def test_warnings_hold_no_page_back() -> None:
+    held = case()
+    for number in range(60):
+        held.desk.alert("QuoteStale", f"S{number}", "no quote")
+        held.wait(seconds=30)
+    held.desk.alert("ProtectionMissing", "A", "5 of 5 units have no live stop")
+    mails = [mail for page in held.writer.pages for mail in page.outbox]
+    assert [mail["name"] for mail in mails].count("QuoteStale") == 50
+    assert mails[-1]["name"] == "ProtectionMissing"
+
+
+def test_alert_that_is_one_too_many_to_be_sent_is_kept_for_who_looks() -> None:
+    """Ten quotes are stale for two hours: 50 mails an hour, and no gap in which it seems over."""
+    held, gap = case(), timedelta(0)
+    for _ in range(2 * 60):
+        for number in range(10):
+            held.desk.alert("QuoteStale", f"S{number}", "no quote")
+        gap = max(gap, held.clock.at - held.told("alert")[-1].at)
+        held.wait(minutes=1)
+    assert gap < OVER_AFTER
+    assert len(held.told("alert")) < 2 * 12 * 10  # of what is not sent one is kept, not each
+    assert sum(len(page.outbox) for page in held.writer.pages) == 100

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from books import AAPL, AT, acked, booked, fill, intent
+from books import AAPL, AT, CALL, acked, booked, fill, intent
 from desk_cases import bought, case
 from executors import usd
 from virtual_time import run
@@ -15,10 +15,13 @@ from bft.domain.broker import Quote, SessionState
 from bft.domain.journal import Entry
 from bft.domain.orders import Intent, IntentState, Leg, OrderType, Side
 from bft.domain.trading import ExitPolicy
+from bft.exits import Reason
 from bft.ledger import entries
+from bft.services.executor.covers import parted
 from bft.services.executor.day_close import DayClose
 from bft.services.executor.guard import Guard
 from bft.services.executor.leaving import Leave
+from bft.services.executor.leaving import Leaving as RealLeaving
 
 
 class Leaving:
@@ -166,3 +169,48 @@ def test_day_trade_left_three_minutes_before_the_close_pages(
     held.broker.state = SessionState.DOWN
     Guard(held.desk, None, leaving).turn()  # type: ignore[arg-type]
     assert held.alerts() == ["ExitStuck"] * told
+
+
+def test_day_trade_left_over_night_is_told_with_its_own_day() -> None:
+    """Its share was halted at the close; trading goes on the next morning."""
+    policy = ExitPolicy(stop_frac=0.05, same_session=True)
+    at = AT + timedelta(hours=23, minutes=30, seconds=1)
+    held = case(*bought(policy=policy)[0], at=at)
+    Guard(held.desk, None, Leaving()).turn()  # type: ignore[arg-type]
+    (told,) = (e.body["message"] for e in held.told("alert") if e.body["name"] == "ExitStuck")
+    assert told == (
+        "AAPL: 100 units of a day trade are left; its end of day began at 2026-01-05 15:50 New York"
+    )
+
+
+def test_limit_of_a_part_goes_to_the_market_though_the_stop_sold_as_much_meanwhile() -> None:
+    """Two of four calls: one leaves at a limit of 4.90 and has no stop, the stop sold another."""
+    told, cover = bought(contract=CALL, qty=4, price="5")
+    terms = {"contract": CALL, "qty": 1, "limit_price_usd": usd("4.90"), "order_id": 50}
+    leave = intent(Leg.EXIT, parent_id=cover.entry, client_id=10, epoch=1, **terms)
+    made = [
+        entries.intents(AT, intents=[leave], facts=None),
+        entries.sent(AT, intent_ids=[leave.intent_id]),
+        acked(leave, perm_id=50),
+    ]
+    held, gone = case(*told, *made), list[str]()
+    stop = next(i for i in held.desk.state.intents.values() if i.leg is Leg.STOP)
+    held.desk.note(acked(stop, perm_id=51, qty=3))
+
+    class Sender:
+        async def cancel(self, _leg: Intent, *, why: str) -> None:
+            gone.append(why)
+
+        async def amend(self, _leg: Intent, **_: Any) -> None:
+            return None
+
+    leaving = RealLeaving(held.desk, Sender())  # type: ignore[arg-type]
+    guard = Guard(held.desk, Sender(), leaving)  # type: ignore[arg-type]
+    guard.put(parted(cover, 1, Reason.MANUAL))
+    held.desk.note(booked(fill(stop, 1, "4.75", id="s.01")))
+    for _ in range(22):
+        held.price(CALL, "4.80")
+        guard.turn()
+        held.wait(seconds=1)
+    assert guard.covers[cover.entry].part_qty == 0
+    assert gone == ["limit did not fill"]

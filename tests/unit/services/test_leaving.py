@@ -144,6 +144,16 @@ def test_part_leaves_beside_the_group_once_its_protection_made_room() -> None:
     assert exit_.shown() == (60, True)  # nobody has asked since
 
 
+def test_part_whose_exit_is_not_answered_is_told_after_2_s() -> None:
+    exit_ = Exit(part=40)
+    exit_.cut(60)
+    for waits_s in (0, 2, 1):
+        exit_.case.wait(seconds=waits_s)
+        assert not exit_.case.alerts()
+        exit_.ask(qty=40, keeps_qty=60)
+    assert exit_.case.alerts() == ["ProtectionMissing"]
+
+
 def test_part_that_may_not_leave_gives_its_protection_back() -> None:
     exit_ = Exit(part=40)
     exit_.ask(qty=40, keeps_qty=60)
@@ -341,6 +351,16 @@ def test_exit_that_is_refused_again_and_again_pages_after_five_minutes() -> None
     assert exit_.case.alerts() == ["ExitStuck"]
     (told,) = exit_.case.told("alert")
     assert told.body["message"] == "AAPL: 100 units shall leave, every exit was refused for 5 min"
+
+
+def test_time_in_which_nothing_could_leave_is_none_of_refusals() -> None:
+    exit_ = Exit()
+    exit_.ask()
+    exit_.refuse()
+    for minutes in (6, 0):  # an outage
+        exit_.ask()
+        exit_.case.wait(minutes=minutes)
+    assert exit_.case.alerts() == []
 
 
 def resting_call() -> Exit:

@@ -108,12 +108,31 @@ def test_status_drops_alerts_whose_cause_was_ended() -> None:
     assert shown(lossy) == ["DayLossHalt", "QuoteStale"]
 
 
+@pytest.mark.parametrize("lasts", [True, False])
+def test_status_drops_alerts_that_are_seen_to_be_over(lasts: bool) -> None:
+    naked = {"symbol": "A", "quantity": "5", "average_cost": "9", "exits": []}
+    seen: dict[str, Any] = {
+        "/v1/health": {"session_state": "DOWN" if lasts else "ARMED"},
+        "/v1/positions": {"positions": [naked | {"protected_quantity": 0 if lasts else 5}]},
+    }
+
+    class Seen(Api):
+        told = ("BrokerDown", "ProtectionMissing")
+
+        def ask(self, method: str, path: str, **more: Any) -> Reply:
+            found = super().ask(method, path, **more)
+            return Reply(status=200, body=found.body | seen.get(path, {}))
+
+    alerts = executor.standing(Seen(), "s3://other")["alerts"]
+    assert [alert["name"] for alert in alerts] == (list(Seen.told) if lasts else [])
+
+
 @pytest.mark.parametrize(
     ("now", "shown"),
     [
-        ("2026-01-05T14:51:00+00:00", ["AuthFailures", "UnknownOrder", "BrokerErrors"]),
-        ("2026-01-05T14:51:01+00:00", ["UnknownOrder"]),
-        ("2026-01-04T14:00:00+00:00", ["AuthFailures", "UnknownOrder", "BrokerErrors"]),
+        ("2026-01-05T14:51:00+00:00", ["AuthFailures", "ExitStuck", "BrokerErrors"]),
+        ("2026-01-05T14:51:01+00:00", ["ExitStuck"]),
+        ("2026-01-04T14:00:00+00:00", ["AuthFailures", "ExitStuck", "BrokerErrors"]),
     ],
     ids=["15 min", "later", "a clock set back"],
 )
@@ -121,7 +140,7 @@ def test_status_drops_alerts_that_are_not_told_again(now: str, shown: list[str])
     """They were told at 14:36; what is told once stays until its cause is ended."""
 
     class Later(Api):
-        told = ("AuthFailures", "UnknownOrder", "BrokerErrors")
+        told = ("AuthFailures", "ExitStuck", "BrokerErrors")
 
         def ask(self, method: str, path: str, **more: Any) -> Reply:
             found = super().ask(method, path, **more)
