@@ -51,7 +51,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, CHOICES
     add = parser.add_argument
     add("name", nargs="?", default=None, help="workflow (nightly)")
-    add("--asof", dest="day", type=optional_day, default=None, help="session (the guard decides)")
+    add(
+        "--asof",
+        dest="day",
+        type=optional_day,
+        default=None,
+        help="session (newest, of sim: pulled)",
+    )
     add("--at", type=instant, default=None, help="pretend the run is created at this instant")
     add("--param", action="append", default=[], metavar="K=V", help="a workflow parameter")
     add("--params", type=Path, default=None, metavar="FILE", help="parameters as YAML")

@@ -138,7 +138,8 @@ def _first_set(ports: Ports, asof: date) -> str:
     """The commands that bring a first set into production."""
     trained = origin.trained_by(ports.store)
     by = f" --profile {shlex.quote(trained.spec(Path.cwd()))}" if trained else ""
-    steps = (f"bft train all --asof {asof}{by}", f"bft gate --asof {asof}")
+    gate = f"bft gate --asof {asof} --gates bootstrap"
+    steps = (f"bft train all --asof {asof}{by}", gate)
     return " && ".join((*steps, f"bft promote --asof {asof}"))
 
 
