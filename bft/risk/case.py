@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
 
-from bft.domain.orders import OrderRequest
+from bft.domain.orders import OrderRequest, OrderType
 from bft.domain.trading import Instrument
 from bft.risk import options
 from bft.risk.context import Context
@@ -19,6 +19,7 @@ from bft.risk.prices import (
     Touch,
     entry_limit,
     expected_price,
+    filling_at,
     is_pre_open,
     planned_entry,
     stop_level,
@@ -101,7 +102,10 @@ def case_of(order: OrderRequest, context: Context) -> Case:
     pre_open = is_pre_open(order, context.at)
     anchor = positive(facts.last_close_usd) if pre_open else touch.mid
     limit = entry_limit(order, context, anchor, tick)
-    price = positive(expected_price(order, limit, touch))
+    market = filling_at(order.side, touch)
+    if pre_open and order.order_type is OrderType.STOP:
+        market = anchor  # a quote of the night tells no opening
+    price = positive(expected_price(order, limit, market))
     planned = planned_entry(order, limit, touch, facts.last_close_usd) or price
     atr = positive(facts.atr_14_usd)
     equity, available = _account_figures(context)

@@ -12,6 +12,7 @@ from bft.risk import options
 from bft.risk.case import Case
 from bft.risk.finding import PASSED, Finding, blocked, judged, missing, passed
 from bft.risk.numbers import number, positive
+from bft.risk.prices import filling_at, trigger_of
 from bft.risk.profiles import DAY_TRADE
 
 MAX_MODEL_AGE_DAYS = 90
@@ -24,7 +25,9 @@ def price_collar(case: Case) -> Finding:
 
     A signal with a reference is measured by it, and its own limit by the reference; without a
     limit to protect it, on both sides. Before the open the last close of gold stands for the mid.
-    And a stop between the market and the worst fill allowed: it would leave at once.
+    And a stop between the market and the worst fill allowed: it would leave at once. And an order's
+    trigger that the market has passed; a signal's within the collar fills at the market, as
+    specified (strategies, 4.2).
     """
     collar = case.profile.collar_frac
     if case.anchor is None:
@@ -34,7 +37,23 @@ def price_collar(case: Case) -> Finding:
     if away is not None and away > collar:
         return blocked(note, away, collar)
     told = passed(note) if away is None else passed("", away, collar)
-    return _beyond_market(case) or told
+    return _passed_trigger(case) or _beyond_market(case) or told
+
+
+def _passed_trigger(case: Case) -> Finding | None:
+    """Denies an order's trigger at or behind the price it would fill at: it waits for nothing."""
+    order, trigger = case.order, trigger_of(case.order)
+    market = case.anchor if case.pre_open else filling_at(order.side, case.touch)
+    if order.is_signal or trigger is None or market is None:
+        return None
+    if order.side.sign * (trigger - market) > 0:
+        return None
+    return _at_once("trigger", trigger, market)
+
+
+def _at_once(name: str, level: Decimal, market: Decimal) -> Finding:
+    text = f"{name} {shown(level)} lies beyond the market at {shown(market)}: it would act at once"
+    return blocked(text, level, market)
 
 
 def _beyond_market(case: Case) -> Finding | None:
@@ -44,8 +63,7 @@ def _beyond_market(case: Case) -> Finding | None:
         return None
     if case.order.side.sign * (market - stop) > 0:
         return None
-    note = f"stop {shown(stop)} lies beyond the market at {shown(market)}: it would act at once"
-    return blocked(note, stop, market)
+    return _at_once("stop", stop, market)
 
 
 def _market(case: Case) -> Decimal | None:
@@ -102,11 +120,10 @@ def _distances(case: Case, anchor: Decimal) -> Iterator[tuple[Decimal, str]]:
     """How far prices lie on the adverse side, as fractions."""
     order, sign, at = case.order, case.order.side.sign, shown(anchor)
     ref, given = positive(order.ref_price_usd), positive(order.limit_price_usd)
+    yield from _trigger_distance(case, anchor)
     if order.order_type is OrderType.STOP:
-        trigger = positive(order.trigger_price_usd) or given
-        if trigger is not None:
-            yield sign * (trigger / anchor - 1), f"trigger {shown(trigger)} against {at}"
-    elif case.limit is None:
+        return
+    if case.limit is None:
         if ref is not None:
             yield max(ref / anchor, anchor / ref) - 1, f"signal price {shown(ref)} against {at}"
     elif ref is None or not order.is_signal:
@@ -118,6 +135,18 @@ def _distances(case: Case, anchor: Decimal) -> Iterator[tuple[Decimal, str]]:
                 sign * (given / ref - 1),
                 f"limit {shown(given)} against signal price {shown(ref)}",
             )
+
+
+def _trigger_distance(case: Case, anchor: Decimal) -> Iterator[tuple[Decimal, str]]:
+    """Of a signal's trigger on both sides: where the market has passed it, it fills there."""
+    order, trigger = case.order, trigger_of(case.order)
+    if trigger is None:
+        return
+    note = f"trigger {shown(trigger)} against {shown(anchor)}"
+    if order.is_signal:
+        yield max(trigger / anchor, anchor / trigger) - 1, note
+    elif order.order_type is OrderType.STOP:
+        yield order.side.sign * (trigger / anchor - 1), note
 
 
 def _spread(case: Case) -> Finding:

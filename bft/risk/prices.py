@@ -90,15 +90,33 @@ def entry_limit(
     return entry_on_tick(wanted, tick_usd, order.side)
 
 
-def expected_price(order: OrderRequest, limit: Decimal | None, touch: Touch) -> Decimal | None:
-    """Price to size with: the limit, else 0.5 % beyond the touch or the trigger."""
+def expected_price(
+    order: OrderRequest, limit: Decimal | None, market: Decimal | None
+) -> Decimal | None:
+    """Price to size with: the limit, else 0.5 % beyond `market`, where an order would fill now.
+
+    A stop order's: beyond the worse of trigger and market, which may have passed the trigger.
+    """
     if limit is not None:
         return limit
+    start = market
     if order.order_type is OrderType.STOP:
-        start = positive(order.trigger_price_usd or order.limit_price_usd)
-    else:
-        start = touch.ask if order.side is Side.BUY else touch.bid
+        trigger = trigger_of(order)
+        known = [price for price in (trigger, market) if price is not None]
+        start = None if trigger is None else (max if order.side is Side.BUY else min)(known)
     return None if start is None else start * (1 + order.side.sign * MARKET_MARGIN_FRAC)
+
+
+def trigger_of(order: OrderRequest) -> Decimal | None:
+    """Price at which a stop order begins to work; None: it is no stop order, or names none."""
+    if order.order_type is OrderType.STOP:
+        return positive(order.trigger_price_usd or order.limit_price_usd)
+    return positive(order.trigger_price_usd) if order.order_type is OrderType.STOP_LIMIT else None
+
+
+def filling_at(side: Side, touch: Touch) -> Decimal | None:
+    """The side of the quote at which an order of `side` fills."""
+    return touch.ask if side is Side.BUY else touch.bid
 
 
 def planned_entry(
@@ -110,10 +128,7 @@ def planned_entry(
     reckoned from a limit beyond the market could lie on its other side, and sell at once.
     """
     if order.order_type in {OrderType.STOP, OrderType.STOP_LIMIT}:
-        trigger = order.trigger_price_usd
-        if order.order_type is OrderType.STOP:
-            trigger = trigger or order.limit_price_usd
-        return positive(trigger)
+        return trigger_of(order)
     market = (None if order.close_decided else touch.mid) or positive(order.ref_price_usd)
     market = market or touch.mid or positive(last_close)
     known = [price for price in (market, limit) if price is not None]

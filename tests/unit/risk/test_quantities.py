@@ -11,6 +11,8 @@ from risk_cases import (
     ACCOUNT,
     AT,
     OPTION,
+    PRE_OPEN,
+    STOCK,
     D,
     context,
     future_context,
@@ -101,6 +103,28 @@ def test_market_order_is_sized_half_a_percent_beyond_the_touch(
     decision = evaluate(asked, future_context(symbol__contract=MNQ))
     assert (decision.qty, decision.limit_price_usd) == (qty, None)
     assert decision.risk_usd == D(str(risk))
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen", "risk"),
+    [
+        # ask 50.01 x 1.005 = 50.26005, 10.26005 above 40
+        ({"trigger_price_usd": D("49.50")}, {}, "102.60050"),
+        ({"trigger_price_usd": D("50.50")}, {}, "107.52500"),  # 50.7525 - 40
+        # before the open the close of 49.80: 50.049 - 40; the quote of the night tells nothing
+        (
+            {"trigger_price_usd": D("49.50"), "created_at": PRE_OPEN},
+            {"at": PRE_OPEN, "account__at": PRE_OPEN, "quote": quoted(STOCK, "1.00", "90.00")},
+            "100.49000",
+        ),
+    ],
+)
+def test_stop_entry_is_sized_from_the_worse_of_trigger_and_market(
+    changes: dict[str, Any], seen: dict[str, Any], risk: str
+) -> None:
+    asked = order(order_type=OrderType.STOP, limit_price_usd=None, qty=10, **changes)
+    decision = evaluate(with_(asked, stop_price_usd=D(40), exits=None), with_(context(), **seen))
+    assert (decision.allowed, decision.qty, decision.risk_usd) == (True, 10, D(risk))
 
 
 @pytest.mark.parametrize(
