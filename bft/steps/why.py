@@ -16,7 +16,9 @@ from bft.steps.why_told import brief, folded
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `bft why`."""
-    parser.add_argument("id", help="of anything, its beginning, or a symbol: its newest order")
+    parser.add_argument(
+        "id", help="of anything, its beginning, or a symbol: its newest order or denial"
+    )
     parser.add_argument("--full", action="store_true", help="everything, not fifteen lines")
     add_api(parser)
 

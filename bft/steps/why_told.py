@@ -19,7 +19,8 @@ def brief(story: Row) -> list[str]:
 
     At most fifteen facts, each on a line of its own or wrapped to several.
     """
-    lines = [*_signal(story), *_decisions(story), *_sizes(story), *_fills(story), *_exits(story)]
+    lines = [*_signal(story), *_decisions(story), *_older(story)]
+    lines += [*_sizes(story), *_fills(story), *_exits(story)]
     return [folded(line) for line in [*lines[: MOST - 1], "all of it: --full, or --json"]]
 
 
@@ -51,6 +52,14 @@ def _decisions(story: Row) -> Iterator[str]:
         yield f"  {_rule(rule)}: {rule['verdict']}"
     for rule in [] if failed else _nearest(rules):
         yield f"  {_rule(rule)}"
+
+
+def _older(story: Row) -> Iterator[str]:
+    """The order before a denial, and the id that tells its story."""
+    row = story.get("older")
+    if row:
+        told = f"the order before: {row['leg']} {row['side']} {row['qty']}, {row['state']}"
+        yield f"{str(row['created_at'])[:19]} {told}: bft why {row['intent_id']}"
 
 
 def _rule(rule: Row) -> str:

@@ -28,6 +28,7 @@ router = APIRouter(tags=["audit"])
 OLD = timedelta(days=1)
 MENTIONS = 500
 LEAST_PREFIX = 4
+OLDER = ("created_at", "signal_id", "intent_id", "side", "qty", "filled_qty", "leg", "state")
 CSV: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
     204: {"description": "the trade log is empty"},
@@ -35,9 +36,13 @@ CSV: dict[int | str, dict[str, Any]] = {
 
 
 class Why(BaseModel):
-    """Everything on record about one order, intent, signal, execution or denial."""
+    """Everything on record about one order, intent, signal, execution or denial.
+
+    `older`: asked by a symbol whose newest is a denial, the newest order before it.
+    """
 
     id: str
+    older: dict[str, Any] | None = None
     signal: dict[str, Any] | None = None
     decisions: list[dict[str, Any]] = []
     denials: list[dict[str, Any]] = []
@@ -76,12 +81,15 @@ class AuditReport(BaseModel):
 async def why(request: Request, id: str, _: Reads) -> JSONResponse:
     """The whole story of an order, signal, execution or denial.
 
-    By any id of it, the beginning of one, or a symbol: then its newest order.
+    By any id of it, the beginning of one, or a symbol: then its newest order or denial.
     """
     service = service_of(request)
-    signal_id = await _signal_id(service, id)
+    signal_id, older = await _signal_id(service, id), None
+    if signal_id is None:
+        signal_id, older = await _newest(service, id)
+    signal_id = signal_id or await _beginning(service, id)
     if signal_id is not None:
-        return JSONResponse({"id": id, **await story(service, signal_id)})
+        return JSONResponse({"id": id, "older": older, **await story(service, signal_id)})
     refused = await service.rows("denials", where={"decision_id": id})
     if not refused:
         raise unknown(f"order, signal, execution or denial {id[:64]}")
@@ -133,17 +141,30 @@ async def _signal_id(service: Service, name: str) -> str | None:
     rows = await service.rows("executions", where={"exec_id": name})
     if rows and rows[0]["intent_id"]:
         return await _signal_id(service, rows[0]["intent_id"])
-    return await _newest(service, name) or await _beginning(service, name)
-
-
-async def _newest(service: Service, symbol: str) -> str | None:
-    """The signal of a symbol's newest order, else of its newest denial."""
-    for table in ("intents", "denials"):
-        where = {"symbol": symbol.upper()}
-        rows = await service.rows(table, where=where, newest_first=True, limit=1)
-        if rows:
-            return str(rows[0]["signal_id"])
     return None
+
+
+async def _newest(service: Service, symbol: str) -> tuple[str | None, dict[str, Any] | None]:
+    """The signal of a symbol's newest order or denial, and before a denial the newest order.
+
+    Stops and targets that the executor sets anew for a position hide no denial.
+    """
+    where = {"symbol": symbol.upper()}
+    legs = {"leg": {Leg.ENTRY.value, Leg.EXIT.value}}
+    order = await _last(service, "intents", where | legs) or await _last(service, "intents", where)
+    denial = await _last(service, "denials", where)
+    newest = next((row for row in (order, denial) if row and row["signal_id"]), None)
+    if order and denial and denial["signal_id"] and denial["at"] > order["created_at"]:
+        newest = denial
+    if newest is None:
+        return None, None
+    same = order is None or newest["signal_id"] == order["signal_id"]
+    return str(newest["signal_id"]), None if same else {name: order[name] for name in OLDER}
+
+
+async def _last(service: Service, table: str, where: dict[str, Any]) -> dict[str, Any] | None:
+    rows = await service.rows(table, where=where, newest_first=True, limit=1)
+    return rows[0] if rows else None
 
 
 async def _beginning(service: Service, text: str) -> str | None:
