@@ -3,7 +3,7 @@
 Source: executor specification, section 4; cooldowns: strategies specification, section 3.3.
 """
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 from bft.domain import sessions
 from bft.risk import today
@@ -33,9 +33,10 @@ def cooldown(case: Case) -> Finding:
             continue
         if asof is None:
             asof = sessions.last_closed(case.context.at)
-        if _runs(row, case, asof):
-            until = row.until_at or row.until_asof
-            return blocked("cooldown", None, None if until is None else until.isoformat())
+        until = _runs_until(row, case, asof)
+        if until is not None:
+            note = f"cooldown of {row.symbol} until {_told(until)}"
+            return blocked(note, None, until.isoformat())
     return PASSED
 
 
@@ -79,7 +80,14 @@ def max_positions(case: Case) -> Finding:
     return today.positions(case.context.book, case.profile)
 
 
-def _runs(row: Cooldown, case: Case, asof: date) -> bool:
+def _runs_until(row: Cooldown, case: Case, asof: date) -> date | datetime | None:
     if row.until_asof is not None and asof < row.until_asof:
-        return True
-    return row.until_at is not None and case.context.at < row.until_at
+        return row.until_asof
+    return row.until_at if row.until_at is not None and case.context.at < row.until_at else None
+
+
+def _told(until: date | datetime) -> str:
+    """An instant in UTC; a day of decisions begins with its close."""
+    if isinstance(until, datetime):
+        return f"{until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"the close of {until}"

@@ -50,7 +50,8 @@ def sized(case: Case) -> Finding:
         worth = wanted >= 1 and wanted * case.unit_usd >= least
         note = f"{cap} leaves none of {wanted}" if wanted else _too_risky(case)
         return (passed if worth and cap in _capped_elsewhere(case) else blocked)(note, qty, 1)
-    return judged(case.notional_usd >= least, case.notional_usd, least, "below the minimum order")
+    note = f"below the minimum order: {case.notional_usd:.2f} USD, at least {shown(least)}"
+    return judged(case.notional_usd >= least, case.notional_usd, least, note)
 
 
 def max_position(case: Case) -> Finding:
@@ -61,17 +62,23 @@ def max_position(case: Case) -> Finding:
     if notional is None or exposure.held_usd is None:
         return missing("notional")
     if not case.order.is_signal and qty > case.sized.qty:
-        note = f"quantity above what sizing admits ({case.sized.cap or 'risk'})"
+        admits = case.sized.qty or "none"
+        note = f"{qty} is more than sizing admits: {admits} ({case.sized.cap or 'risk'})"
         return blocked(note, qty, case.sized.qty)
     units = exposure.held_units + qty
     if units > case.profile.max_units:
-        return blocked("units above the cap", units, case.profile.max_units)
+        note = f"{units} units with what is held and pending, at most {case.profile.max_units}"
+        return blocked(note, units, case.profile.max_units)
     after = exposure.held_usd + notional
     fraction = case.profile.position_frac_for(case.order.strategy_type)
     caps = [base * fraction] if fraction is not None else []
     caps += [usd for usd in (case.profile.position_cap_usd,) if usd is not None]
     limit = min(caps, default=None)
-    return judged(limit is None or after <= limit, after, limit, "position above the cap")
+    if limit is None or after <= limit:
+        return PASSED if limit is None else passed("", after, limit)
+    fit = max(0, int((limit - exposure.held_usd) // case.unit_usd)) if case.unit_usd else 0
+    note = f"position of {after:.2f} USD, at most {limit:.2f}: {fit or 'none'} more would fit"
+    return blocked(note, after, limit)
 
 
 def daily_volume(case: Case) -> Finding:

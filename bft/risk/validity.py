@@ -16,27 +16,12 @@ from bft.risk.numbers import number, positive
 
 def symbol(case: Case) -> Finding:
     """7: not in the profile, restricted, not unique, corporate action open, halted."""
-    facts, profile = case.context.symbol, case.profile
-    if case.order.instrument is Instrument.FUTURE:
-        in_profile: bool | None = facts.underlying in profile.roots
-    else:
-        in_profile = facts.in_universe
-    unique = None if facts.contract_matches is None else facts.contract_matches == 1
-    needed = (
-        ("in the profile", in_profile, True),
-        ("restricted", facts.restricted, False),
-        ("one contract", unique, True),
-        ("corporate action open", facts.action_open, False),
-        ("halted", facts.halted, False),
-        ("suspected split", facts.suspected_split, False),
-    )
-    for name, value, wanted in needed:
-        if value is not wanted:
-            found = "yes" if value else "no"
-            return missing(name) if value is None else blocked(f"{name}: {found}", facts.underlying)
-    quote = case.context.quote
+    facts, quote = case.context.symbol, case.context.quote
+    for what, found, wanted, note in _standing(case):
+        if found is not wanted:
+            return missing(what) if found is None else blocked(note, facts.underlying)
     if quote is not None and quote.halted:
-        return blocked("halted: yes", facts.underlying)
+        return blocked(f"trading in {facts.underlying} is halted", facts.underlying)
     return _price_band(case)
 
 
@@ -56,6 +41,28 @@ def validation(case: Case) -> Finding:
     if case.distance_usd is None:
         return missing("stop distance")
     return PASSED
+
+
+def _standing(case: Case) -> Iterator[tuple[str, bool | None, bool, str]]:
+    """Input, as found, as wanted, and what is said where it is otherwise."""
+    facts, profile = case.context.symbol, case.profile
+    name, count = facts.underlying, facts.contract_matches
+    if case.order.instrument is Instrument.FUTURE:
+        roots = ", ".join(sorted(profile.roots)) or "no futures"
+        note = f"{name} is not what profile {profile.name} trades: {roots}"
+        yield "profile", name in profile.roots, True, note
+    else:
+        note = f"{name} is not in the night's universe, which profile {profile.name} trades"
+        yield "universe of the night", facts.in_universe, True, note
+    yield "restriction", facts.restricted, False, f"{name} is restricted by the settings"
+    unique = None if count is None else count == 1
+    fits = f"{count} contracts fit" if count else "no contract fits"
+    yield "contract", unique, True, f"{fits} {case.order.symbol}: one has to"
+    action = f"{name} splits after the prices of the night; wait for the next night"
+    yield "corporate action", facts.action_open, False, action
+    yield "halt of trading", facts.halted, False, f"trading in {name} is halted"
+    split = f"the prices of {name} look like a split that no source tells: bft validate names it"
+    yield "suspected split", facts.suspected_split, False, split
 
 
 def _price_band(case: Case) -> Finding:

@@ -90,7 +90,7 @@ def stale() -> Chain:
         ({"symbol": occ("C", 90)}, "options", "option_delta"),
         ({"symbol": occ("P", 95)}, "options", "option_delta"),
         ({"symbol": occ("C", 100, date(2026, 1, 9))}, "options", "option_delta"),
-        ({"symbol": occ("C", "100.37")}, "symbol", "one contract"),
+        ({"symbol": occ("C", "100.37")}, "symbol", "no contract fits"),
     ],
 )
 def test_what_is_missing_or_out_of_bounds_is_named(

@@ -158,8 +158,9 @@ async def _newest(service: Service, symbol: str) -> tuple[str | None, dict[str, 
         newest = denial
     if newest is None:
         return None, None
-    same = order is None or newest["signal_id"] == order["signal_id"]
-    return str(newest["signal_id"]), None if same else {name: order[name] for name in OLDER}
+    if order is None or newest["signal_id"] == order["signal_id"]:
+        return str(newest["signal_id"]), None
+    return str(newest["signal_id"]), {name: order[name] for name in OLDER}
 
 
 async def _last(service: Service, table: str, where: dict[str, Any]) -> dict[str, Any] | None:
