@@ -149,7 +149,8 @@ class BookFacts:
     and minute without this one. `realised_usd` is net of fees,
     also of those paid today for what is still open. `loss_streak` counts since the last
     halt for a streak ended. `peak_equity_usd` is of 20 sessions. `unpriced` tells in words of which
-    positions no price of now is known: `unrealised_change_usd` is then None.
+    positions a price, of now or of the prior close, is not known, and what to do:
+    `unrealised_change_usd` is then None.
     """
 
     positions: tuple[Holding, ...] | None

@@ -22,6 +22,6 @@ def blocked(note: str, value: object = None, limit: object = None) -> Finding:
     return Verdict.BLOCK, value, limit, note
 
 
-def missing(what: str, limit: object = None) -> Finding:
+def missing(what: str, limit: object = None, *, why: str = "") -> Finding:
     """An input is unknown; that blocks."""
-    return Verdict.MISSING, None, limit, f"{what} is unknown"
+    return Verdict.MISSING, None, limit, f"{what} is unknown{': ' if why else ''}{why}"

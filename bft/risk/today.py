@@ -47,8 +47,7 @@ def loss(book: BookFacts, profile: Profile) -> Finding:
     """The day's loss reached its cap."""
     lost, cap = day_loss_usd(book), day_loss_cap_usd(book, profile)
     if lost is None:
-        why = f" ({'; '.join(book.unpriced)})" if book.unpriced else ""
-        return missing(f"day loss{why}", cap)
+        return missing("day loss", cap, why="; ".join(book.unpriced))
     if cap is None:
         return missing("equity at the day's start")
     return judged(lost < cap, lost, cap, "day loss at the cap")

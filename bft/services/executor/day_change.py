@@ -4,7 +4,7 @@ Units of earlier days count from their mark at the newest close, units of today 
 Source: executor specification, sections 2 (positions) and 4 (day loss).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 
@@ -13,7 +13,9 @@ from bft.domain.orders import Contract
 from bft.ledger.days import trading_day
 from bft.ledger.records import Lot, Position
 from bft.ledger.state import BookState
+from bft.services.executor.contracts import name_of
 from bft.services.executor.desk import Desk
+from bft.services.executor.marks import stale
 from bft.services.executor.surplus import campaign
 
 Price = Callable[[Contract], Decimal | None]
@@ -36,6 +38,31 @@ def unrealised_change_usd(
             return None
         total += change
     return total
+
+
+def unknown(desk: Desk, price_of: Price) -> Iterator[str]:
+    """Of each position whose change is None, why, and what helps, in words."""
+    for position in desk.state.positions.values():
+        contract, name = position.contract, name_of(position.contract)
+        if contract.symbol in desk.disputed:
+            yield f"{name} is held in other numbers at the broker than in the book"
+        elif unsettled(desk, position):
+            yield f"{name} splits today and the book does not have it yet"
+        elif price_of(contract) is None:
+            yield stale(desk, contract) or f"no quote of {name}"
+        elif _change(desk, position, price_of) is None:
+            yield _unmarked(desk, contract)
+
+
+def _unmarked(desk: Desk, contract: Contract) -> str:
+    """Nobody was there at the close, and gold does not have it."""
+    name, today = name_of(contract), trading_day(desk.now, sec_type=contract.sec_type)
+    prior = sessions.shift(today, -1)
+    leave = f"or close it (bft close --symbol {name})"
+    told = f"no price of {name} at the close of {prior} was kept"
+    if contract.sec_type == "STK" and contract.symbol in desk.reference.universe:
+        return f"{told}: build that night (bft run nightly --asof {prior}) {leave}"
+    return f"{told}: it counts again from the next close, {leave}"
 
 
 def open_entry_fees_usd(desk: Desk) -> Decimal:

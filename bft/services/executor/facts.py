@@ -34,9 +34,9 @@ from bft.risk.context import (
 )
 from bft.services.executor.contracts import name_of, underlying_of
 from bft.services.executor.covers import Cover
-from bft.services.executor.day_change import open_entry_fees_usd, unrealised_change_usd
+from bft.services.executor.day_change import open_entry_fees_usd, unknown, unrealised_change_usd
 from bft.services.executor.desk import Desk
-from bft.services.executor.marks import quoted_usd, unpriced, worth_now_usd, worth_usd
+from bft.services.executor.marks import quoted_usd, worth_now_usd, worth_usd
 from bft.services.executor.option_facts import OptionDesk
 from bft.services.executor.restart import in_restart_window
 
@@ -216,6 +216,7 @@ class Facts:
         day = desk.trading_day
         account = self._limits("account", desk.account, day)
         per_symbol = self._limits("symbol", f"{desk.account}/{symbol}", day)
+        change = self.unrealised_change_usd()
         return BookFacts(
             positions=tuple(self._positions()),
             pending=tuple(self._pending()),
@@ -227,8 +228,8 @@ class Facts:
             orders_60s=_left_within(desk, 60),
             opening_notional_today_usd=account.notional_usd,
             realised_usd=account.realised_usd - open_entry_fees_usd(desk),
-            unrealised_change_usd=self.unrealised_change_usd(),
-            unpriced=tuple(unpriced(desk)),
+            unrealised_change_usd=change,
+            unpriced=tuple(unknown(desk, partial(worth_now_usd, desk))) if change is None else (),
             day_start_equity_usd=account.day_start_equity_usd,
             peak_equity_usd=self.peak_equity_usd(day),
             loss_streak=self._loss_streak(),

@@ -3,7 +3,6 @@
 Source: executor specification, sections 4 (day loss) and 14 (QuoteStale); decision record 0101.
 """
 
-from collections.abc import Iterator
 from decimal import Decimal
 
 from bft.domain import sessions
@@ -35,13 +34,6 @@ def worth_now_usd(desk: Desk, contract: Contract) -> Decimal | None:
     if not _trades(desk, contract):
         return worth_usd(desk, contract)
     return None if stale(desk, contract) else quoted_usd(desk, contract)
-
-
-def unpriced(desk: Desk) -> Iterator[str]:
-    """Of each position whose price of now is unknown, why, in words."""
-    for position in desk.state.positions.values():
-        if _trades(desk, position.contract) and (why := stale(desk, position.contract)):
-            yield why
 
 
 def stale(desk: Desk, contract: Contract) -> str:

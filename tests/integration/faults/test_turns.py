@@ -169,3 +169,34 @@ def test_exit_decided_at_the_close_leaves_at_the_next_open_after_a_crash(tmp_pat
         assert scene.qty() == guarded(scene) == 0
 
     papered(tmp_path, story, at=OPEN + timedelta(minutes=6))
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_morning_after_a_close_that_nobody_saw(tmp_path: Path, built: bool) -> None:
+    """The night's close stands for the mark; without it people are told what to build."""
+
+    async def story(scene: Scene) -> None:
+        await bought(scene)
+        await scene.stop()
+        following = sessions.open_at(sessions.shift(DAY, 1))
+        await scene.at(following + timedelta(minutes=30))
+        night = replace(scene.night, gold_asof=DAY)
+        bar = DayBar(
+            session=DAY,
+            open_usd=usd(100),
+            high_usd=usd(102),
+            low_usd=usd(99),
+            close_usd=usd(101),
+        )
+        scene.night = replace(night, bars={"AAPL": (bar,)} if built else {})
+        await scene.start()
+        scene.price("AAPL", "101.00")
+        scene.price("MSFT", "100.00")
+        await scene.until_armed()
+        await scene.sleep(2)
+        told = [why for why in scene.executor.facts.shut() if "rule 21" in why]
+        assert bool(told) is not built
+        if told:
+            assert f"bft run nightly --asof {DAY}) or close it" in told[0]
+
+    papered(tmp_path, story)

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from books import AAPL, ACCOUNT, AT, booked, fill
 from desk_cases import Case, bought, case, facts_of
-from executors import usd
+from executors import reference, usd
 
 from bft.domain import sessions
+from bft.domain.orders import Contract
 from bft.ledger import entries
 from bft.ledger.records import Adjustment
+from bft.risk.profiles import FUTURES_NQ
 from bft.services.executor.day_change import open_entry_fees_usd, unrealised_change_usd
 from bft.services.executor.reference import Reference, Split
 
@@ -61,6 +63,54 @@ def test_short_position_gains_as_the_price_falls() -> None:
 )
 def test_missing_mark_or_price_is_unknown(marks: list[Any], price: object) -> None:
     assert change(case(*bought()[0], *marks, at=TUESDAY), price) is None
+
+
+NQ = Contract(con_id=7, symbol="NQ", sec_type="FUT", multiplier=usd(20), local_symbol="NQH6")
+KEPT = "no price of AAPL at the close of 2026-01-05 was kept: "
+SPLIT = Split(symbol="AAPL", ex_date=TUESDAY.date(), ratio=usd(4))
+
+
+@pytest.mark.parametrize(
+    ("night", "given", "words"),
+    [
+        (
+            reference("AAPL"),
+            {},
+            KEPT + "build that night (bft run nightly --asof 2026-01-05) "
+            "or close it (bft close --symbol AAPL)",
+        ),
+        (
+            reference("MSFT"),
+            {},
+            KEPT + "it counts again from the next close, or close it (bft close --symbol AAPL)",
+        ),
+        (
+            reference("AAPL"),
+            {"disputed": frozenset({"AAPL"})},
+            "AAPL is held in other numbers at the broker than in the book",
+        ),
+        (
+            Reference(splits=(SPLIT,)),
+            {},
+            "AAPL splits today and the book does not have it yet",
+        ),
+    ],
+)
+def test_unknown_change_names_the_symbol_what_is_missing_and_what_helps(
+    night: Reference, given: dict[str, Any], words: str
+) -> None:
+    held = case(*bought()[0], at=TUESDAY, reference=night, **given)
+    held.price(AAPL, 120)
+    assert facts_of(held.desk).shut()[0] == f"day loss is unknown: {words} (rule 21)"
+
+
+def test_future_without_a_mark_counts_again_from_the_next_close() -> None:
+    """Held over the weekend from the trading day of Friday; nobody was there at its close."""
+    told = booked(fill(None, 1, "100", id="n.01", contract=NQ, at=AT - timedelta(days=3)))
+    held = case(told, at=AT, profile=FUTURES_NQ)
+    held.price(NQ, 120)
+    (words,) = facts_of(held.desk).book("").unpriced
+    assert words.startswith("no price of NQH6 at the close of 2026-01-02 was kept: it counts")
 
 
 def test_split_not_yet_in_the_book_is_no_loss() -> None:

@@ -13,6 +13,7 @@ from bft.domain.broker import Quote
 from bft.domain.trading import ExitPolicy
 from bft.ledger import entries
 from bft.ledger.records import Adjustment
+from bft.services.executor.day_change import unknown, unrealised_change_usd
 from bft.services.executor.day_close import DayClose
 from bft.services.executor.guard import Guard
 from bft.services.executor.reference import DayBar, Reference
@@ -135,6 +136,18 @@ def test_mark_is_the_last_quote_until_gold_knows_the_close() -> None:
     assert marks(position.case) == ["103"]
     position.at(close + timedelta(hours=5), gold(BARS[0])).closes.turn()
     assert marks(position.case) == ["103", "101"]
+
+
+def test_mark_of_a_close_that_nobody_saw_is_golds_once_the_night_is_built() -> None:
+    position = Held()
+    price = {"price_of": lambda _: usd("103")}
+    morning = sessions.open_at(sessions.shift(DAY, 1)) + timedelta(minutes=30)
+    position.at(morning, gold())
+    assert list(unknown(position.case.desk, **price))
+    position.at(morning, gold(BARS[0]))
+    assert marks(position.case) == ["101"]
+    assert list(unknown(position.case.desk, **price)) == []
+    assert unrealised_change_usd(position.case.desk, **price) == 200
 
 
 def test_mark_follows_a_split_that_is_booked() -> None:

@@ -95,7 +95,7 @@ def test_denial_names_the_symbol_its_age_and_the_bound_for_now() -> None:
     rule = decision.rules[20]
     assert (rule.verdict, rule.note) == (
         "missing",
-        "day loss (quote of AAPL 75 s old, at most 60) is unknown",
+        "day loss is unknown: quote of AAPL 75 s old, at most 60",
     )
     assert decide.halts_to_set(decision) == ()
     assert facts.shut() == [f"{rule.note} (rule 21)"]
