@@ -50,7 +50,8 @@ def sized(case: Case) -> Finding:
         worth = wanted >= 1 and wanted * case.unit_usd >= least
         note = f"{cap} leaves none of {wanted}" if wanted else _too_risky(case)
         return (passed if worth and cap in _capped_elsewhere(case) else blocked)(note, qty, 1)
-    return judged(case.notional_usd >= least, case.notional_usd, least, "below the minimum order")
+    note = f"{case.notional_usd:.2f} USD, below the minimum order of {least:f} USD"
+    return judged(case.notional_usd >= least, case.notional_usd, least, note)
 
 
 def max_position(case: Case) -> Finding:
