@@ -217,6 +217,13 @@ def _signed(name: str) -> Callable[[Json], object]:
     return value
 
 
+def outcome_of(row: Json) -> object:
+    """How a trade ended; what goes on is working or open, and a note of the past is no trade."""
+    if row["is_backfill"]:
+        return "backfill"
+    return {None: "working", "fill": "open"}.get(row["outcome"], row["outcome"])
+
+
 Column = str | Callable[[Json], object]
 _BOOK: dict[str, dict[str, Column]] = {
     "positions": {
@@ -244,7 +251,7 @@ _BOOK: dict[str, dict[str, Column]] = {
         "in": "entry_price",
         "out": "exit_price",
         "net USD": "pnl_usd",
-        "outcome": "outcome",
+        "outcome": outcome_of,
     },
 }
 """Rows of the book under short heads; `--json` has every column."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from bft.steps.telling import wrapped
+from bft.steps.telling import outcome_of, wrapped
 
 Row = Mapping[str, Any]
 MOST, SHOWN = 15, 3
@@ -127,4 +127,4 @@ def _exits(story: Row) -> Iterator[str]:
             pnl = "" if row["pnl_usd"] is None else f", {_plain(row['pnl_usd'])} USD net"
             reason = row["exit_reason"]
             why = f" ({reason})" if reason not in {"", row["outcome"]} else ""
-            yield f"trade: {row['outcome']}{why}{pnl}"
+            yield f"trade: {outcome_of(row)}{why}{pnl}"

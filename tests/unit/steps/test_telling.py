@@ -86,6 +86,7 @@ def test_book_is_told_in_tables_of_eighty_columns() -> None:
         "pnl_usd": "-12345.678901",
         "r_multiple": "-1.000000001",
         "outcome": "manual_exit",
+        "is_backfill": False,
     }
     text = told("ledger", {"verb": "ledger", "rows": 1, "trades": [trade]})
     assert max(map(len, text.splitlines())) <= 80
@@ -122,6 +123,7 @@ def test_columns_give_way_where_a_trade_is_too_wide() -> None:
         "exit_price": "1104.1234",
         "pnl_usd": "-12345.678901",
         "outcome": "manual_exit",
+        "is_backfill": False,
     }
     rows = narrow(told("ledger", {"verb": "ledger", "rows": 1, "trades": [trade]}))
     assert rows[1].split() == [
@@ -132,6 +134,17 @@ def test_columns_give_way_where_a_trade_is_too_wide() -> None:
     lost = {**trade, "pnl_usd": "-1012345.678901"}
     rows = narrow(told("ledger", {"verb": "ledger", "rows": 1, "trades": [lost]}))
     assert rows[2] == "no room for: entered, outcome (--json has all)"
+
+
+def test_a_trade_that_goes_on_is_told_as_open_and_a_note_of_the_past_as_backfill() -> None:
+    def shown(outcome: str | None, *, backfill: bool = False) -> str:
+        nothing = dict.fromkeys(("entered_at", "entry_price", "exit_price", "pnl_usd"))
+        about = {"symbol": "AAPL", "side": "BUY", "qty": "30", "outcome": outcome}
+        row = {**nothing, **about, "is_backfill": backfill}
+        return narrow(told("ledger", {"verb": "ledger", "rows": 1, "trades": [row]}))[1].split()[-1]
+
+    assert (shown(None), shown("fill"), shown("partial")) == ("working", "open", "partial")
+    assert (shown("stop"), shown(None, backfill=True)) == ("stop", "backfill")
 
 
 def test_lots_are_signed_and_an_option_has_its_own_name() -> None:

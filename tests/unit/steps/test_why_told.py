@@ -54,6 +54,11 @@ def test_what_passed_is_told_by_the_tightest_rules() -> None:
     ]
 
 
+def test_a_trade_that_is_held_is_open() -> None:
+    held = {"is_backfill": False, "outcome": "fill", "exit_reason": "", "pnl_usd": None}
+    assert "trade: open" in brief(story(rule(1), allowed=True) | {"trade": [held]})
+
+
 def test_orders_that_live_are_told_before_those_that_ended() -> None:
     told = story(rule(1), allowed=True)
     told["intents"] = [

@@ -28,6 +28,7 @@ from bft.services.executor.api.problems import unknown
 from bft.services.executor.api.service import Service, service_of
 from bft.services.executor.api.views import money
 from bft.services.executor.contracts import name_of
+from bft.services.executor.day_change import open_entry_fees_usd
 from bft.services.executor.protection import protected_qty
 
 router = APIRouter(tags=["reading"])
@@ -98,10 +99,15 @@ class ResultView(BaseModel):
 
 
 class Daily(BaseModel):
-    """The trading day so far."""
+    """The trading day so far.
+
+    Start, realised and unrealised change less open fees is the equity, but for what closes of the
+    day had gained on days before: `realised_usd` counts from cost.
+    """
 
     day: date
-    realised_usd: str
+    realised_usd: str = Field(description="of what was closed, net of its fees")
+    open_fees_usd: str = Field(description="paid today to open what is still held; in no other")
     unrealised_usd: str | None
     unrealised_change_usd: str | None
     fees_usd: str
@@ -270,7 +276,7 @@ async def pnl_daily(request: Request, _: Reads) -> JSONResponse:
     service = service_of(request)
     desk, state = service.desk, service.desk.state
     day = desk.trading_day
-    rows = [r for r in results(state.lots.values(), state.trades, since=day) if r.day == day]
+    rows = results_today(service)
     total = summed(rows, day=day)
     start = state.limits_of("account", desk.account, day, at=desk.now).day_start_equity_usd
     values = desk.broker.account_values()
@@ -278,6 +284,7 @@ async def pnl_daily(request: Request, _: Reads) -> JSONResponse:
         {
             "day": day.isoformat(),
             **_figures(total),
+            "open_fees_usd": money_text(open_entry_fees_usd(desk)),
             "unrealised_usd": money(unrealised(service)),
             "unrealised_change_usd": money(service.executor.facts.unrealised_change_usd()),
             "day_start_equity_usd": money(start),
@@ -320,6 +327,12 @@ async def pnl_history(
     return JSONResponse(
         {"days": [_view(r) for r in by_day(rows)], "strategies": [_view(r) for r in rows]}
     )
+
+
+def results_today(service: Service) -> list[Result]:
+    """What the trading day so far has realised, by strategy."""
+    day, state = service.desk.trading_day, service.desk.state
+    return [r for r in results(state.lots.values(), state.trades, since=day) if r.day == day]
 
 
 async def _results(service: Service, since: date) -> list[Result]:

@@ -9,13 +9,15 @@ from typing import Any
 
 from bft.domain.orders import IntentState, Leg, Verdict
 from bft.domain.sessions import NEW_YORK
+from bft.ledger.daily import summed
 from bft.reports.shown import UNKNOWN, number, usd
 from bft.services.executor.api import health
 from bft.services.executor.api.auth import Subject
 from bft.services.executor.api.halting import kill_view
-from bft.services.executor.api.reading import positions_of
+from bft.services.executor.api.reading import positions_of, results_today
 from bft.services.executor.api.service import Service
 from bft.services.executor.api.views import STATUS, order_view
+from bft.services.executor.day_change import open_entry_fees_usd
 from bft.services.executor.page.limits import used
 
 SHOWN_ORDERS, SHOWN_DENIALS, SHOWN_EVENTS = 20, 12, 15
@@ -59,9 +61,12 @@ def _tiles(service: Service) -> list[Row]:
     start = book.day_start_equity_usd
     equity = values.equity_usd if values else None
     since = equity - start if equity is not None and start is not None else None
+    realised = summed(results_today(service), day=desk.trading_day).realised_usd
+    fees = open_entry_fees_usd(desk)
     return [
         {"name": "Equity", "value": usd(equity), "note": f"{_signed(since)} since the day began"},
-        {"name": "Realised today", "value": _signed(book.realised_usd), "note": "net of fees, USD"},
+        {"name": "Realised today", "value": _signed(realised), "note": "of closes, net of fees"},
+        {"name": "Open fees", "value": _signed(-fees), "note": "paid today for what is held"},
         {"name": "Unrealised change", "value": _signed(change), "note": "since the prior close"},
         {"name": "Available", "value": usd(values.available_usd if values else None), "note": ""},
     ]

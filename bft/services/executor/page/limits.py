@@ -12,6 +12,7 @@ from bft.risk.context import BookFacts
 from bft.risk.losses import capital_base_usd, day_loss_cap_usd, day_loss_usd, drawdown_frac
 from bft.services.executor.desk import Desk
 
+LOSSES_ONLY = "losses alone: realised with open fees, and unrealised; a gain in one offsets nothing"
 NEAR_FRAC = 0.75  # of the day loss; the alert DayLossNear uses the same share
 
 
@@ -39,7 +40,8 @@ def _money(desk: Desk, book: BookFacts) -> Iterator[dict[str, Any]]:
     equity = values.equity_usd if values else None
     base = capital_base_usd(equity, profile) if equity else None
     risk = _sum([held.risk_usd for held in (*(book.positions or ()), *(book.pending or ()))])
-    yield _bar("Day loss", day_loss_usd(book), day_loss_cap_usd(book, profile), usd)
+    loss = _bar("Day loss", day_loss_usd(book), day_loss_cap_usd(book, profile), usd)
+    yield loss | {"note": LOSSES_ONLY}
     fallen = drawdown_frac(equity, book.peak_equity_usd)
     yield _bar("Drawdown", _percent(fallen), 100 * profile.drawdown_frac, _pct)
     caps = [base * profile.open_risk_frac] if base and profile.open_risk_frac else []
@@ -55,6 +57,7 @@ def _bar(name: str, on: Any, limit: Any, shown: Any) -> dict[str, Any]:
     share = None if on is None or not limit else float(on) / float(limit)
     return {
         "name": name,
+        "note": "",
         "on": shown(on),
         "limit": shown(limit),
         "percent": None if share is None else round(min(100.0, max(0.0, 100 * share)), 1),

@@ -165,6 +165,15 @@ def test_what_is_refused_unread_is_on_record(tmp_path: Path) -> None:
     armed(tmp_path, then)
 
 
+def test_an_order_below_the_minimum_is_told_both_figures(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        made = await api.order(quantity=1, price=99)
+        assert (made.status_code, made.json()["error"]) == (400, "size")
+        assert made.json()["message"] == "below the minimum order: 99.00 USD, at least 100"
+
+    armed(tmp_path, then)
+
+
 def test_names_and_forms_of_fields_mean_the_same(tmp_path: Path) -> None:
     async def then(api: Api) -> None:
         body = {

@@ -49,3 +49,20 @@ def test_lines_are_answered_as_they_say(tmp_path: Path) -> None:
         assert api.world.qty() == 0
 
     armed(tmp_path, then)
+
+
+def test_limits_that_a_newcomer_meets_are_those_of_the_profile() -> None:
+    limits = dict(re.findall(r"^\| ([a-z][a-z ]+) \| (.*?) \| `", TEXT, re.MULTILINE))
+    profile = PROFILES["equities"]
+    assert f"at most {profile.max_quote_age_s} s old" in limits["price of now"]
+    assert limits["least order"].startswith(f"${profile.min_order_usd},")
+    share = f"{100 * (profile.position_frac or 0):.0f} %"
+    cap, units = f"${profile.position_cap_usd:,}", f"{profile.max_units:,} shares"
+    assert [word in limits["largest position"] for word in (share, cap, units)] == [True] * 3
+    entries, orders = profile.max_entries_per_day, profile.max_orders_per_day
+    assert limits["entries a day"].startswith(f"{entries}, of all symbols, and {orders} orders")
+    assert limits["entries a day in one symbol"] == str(profile.max_entries_per_symbol)
+    assert limits["positions"].startswith(str(profile.max_positions))
+    times = profile.times
+    told = f"{times.after_open_min} min after the open to {times.before_close_min} min before"
+    assert limits["hours of an entry by hand"].startswith(told)

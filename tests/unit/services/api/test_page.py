@@ -1,6 +1,7 @@
 """The live page: what it shows, to whom, and that nothing on it runs but its own script."""
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
 from api_world import Api, armed, order, signal, token
@@ -61,6 +62,40 @@ def test_page_shows_positions_exits_orders_limits_and_denials(tmp_path: Path) ->
         assert re.search(r"Entries today</span><span class=\"n\">1 of 5", shown)
         assert "<html" not in shown
         assert "paper · simulated" in await page(api, "trader")
+
+    armed(tmp_path, story)
+
+
+def test_page_and_api_tell_one_result_and_it_adds_up(tmp_path: Path) -> None:
+    """4 of 10 sold: the fees of the 6 that are held stand apart, and the rest is the equity."""
+
+    async def story(api: Api) -> None:
+        await api.order()
+        await api.world.wait(lambda: api.world.qty() == 10)
+        sold = {"symbol": "AAPL", "side": "SELL", "quantity": 4}
+        assert (await api.ask("POST", "/v1/orders", sold)).status_code == 202
+        await api.world.wait(lambda: api.world.qty() == 6)
+        tick = {"symbol": "AAPL", "price": "99.01", "bid": "99.00", "ask": "99.02"}
+        await api.ask("POST", "/v1/tick", tick)
+        await api.world.sleep(2)
+        daily = (await api.ask("GET", "/v1/pnl/daily")).json()
+        start, realised, fees, change, equity = (
+            Decimal(daily[f"{name}_usd"])
+            for name in (
+                *("day_start_equity", "realised", "open_fees"),
+                *("unrealised_change", "equity"),
+            )
+        )
+        assert (fees > 0, change < 0) == (True, True)
+        assert abs(start + realised - fees + change - equity) <= Decimal("0.005")  # told in cents
+        shown = await page(api, "viewer", part="?part=board")
+        tiles = dict(
+            re.findall(r'class="tile"><span>(.*?)</span><b><span class="\w*">(.*?)<', shown)
+        )
+        told = {name: f"\u2212{-value:.2f}" for name, value in (("r", realised), ("f", -fees))}
+        assert tiles["Realised today"] == told["r"]
+        assert tiles["Open fees"] == told["f"]
+        assert "a gain in one offsets nothing" in shown
 
     armed(tmp_path, story)
 
