@@ -344,6 +344,19 @@ def test_node_alone_is_not_refused_for_what_it_does_not_use(root: str, tmp_path:
     assert bft(*words, "publish", *DAY, "--root", str(tmp_path / "sim"))[0] == 0
 
 
+def test_node_alone_is_refused_before_what_it_needs_is_there(prices: Path, tmp_path: Path) -> None:
+    """Red: every node was omitted, the night succeeded, and the root was there."""
+    words = ("run", "nightly", *DAY, "--root", "new", "--source", f"files:{prices}")
+    for node, needs in (("publish", "build"), ("score", "build"), ("train-missing", "build")):
+        code, _, told = bft(*words, "--profile", "short", "--only", node)
+        assert (code, f"--only {node} needs night.{needs}, which is not finished" in told) == (
+            65,
+            True,
+        )
+        assert f"run: bft run nightly --root new --source files:{prices} --asof 2018-02-07" in told
+    assert not (tmp_path / "new").exists()
+
+
 def test_status_of_a_new_root_says_what_a_run_must_be_told(prices: Path) -> None:
     assert prices.exists()
     told = bft("status", "--root", "new")[1]["next"]
