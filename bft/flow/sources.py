@@ -151,8 +151,9 @@ def _session(values: Mapping[str, str], created: datetime) -> date:
 
 def _next(ports: Ports, day: str | None) -> str:
     """What simulated prices there are, and what to do for others."""
-    if not origin.remembered(ports.store):
+    held = origin.remembered(ports.store)
+    if not held:
         return "; your own: --source files:PATH"
     newest = str(origin.pulled_to(ports.store))
-    later = f" up to {day}; a later day: bft serve market-sim --today DAY, then --asof DAY"
+    later = f" up to {day}; a later day: {held.simulator} --today DAY, then --asof DAY"
     return later if day == newest else ""

@@ -98,7 +98,7 @@ def _ended(held: origin.Origin | None, end: date | None, root: str | None) -> st
     if held.simulated:
         later = rooted("bft run nightly --asof DAY", root)
         return (
-            f"simulated prices were pulled up to {end}; a later day: bft serve market-sim "
+            f"simulated prices were pulled up to {end}; a later day: {held.simulator} "
             f"--today DAY, then {later}\n"
         )
     return f"{held.source} ends {end}\n"

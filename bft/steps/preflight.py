@@ -78,6 +78,9 @@ def look(ports: Ports, asked: RunRequest, *, profiles_dir: str) -> tuple[str, ..
     new = not _is_pulled(ports, asked)
     if new:
         ports.source(source).check()
+        before = origin.remembered(ports.store)
+        if before and before.world:
+            pull.check_world(ports, ports.source(source))
     if profile is None or source.partition(":")[0] != "files" or (trained and not new):
         return ()
     held = history(ports, source, asked.asof)

@@ -60,6 +60,7 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
 
     source = ports.source(args.source)
     _check_kind(ports, args, simulated=source.name == "sim")
+    world = check_world(ports, source)
     night = _night(ports, source, args)
     notes: list[str] = []
     collect = pull_bulk.collect if source.bulk else pull_vendor.collect
@@ -69,7 +70,7 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     objects: Mapping[str, str] = {}
     if not error:
         with ports.store.exclusive():  # another pull of this day may hold other symbols
-            _remember(ports, args, night)
+            _remember(ports, args, night, world)
             objects = night.publish()
     stored, revisions = ({}, 0) if error else (dict(sorted(night.rows.items())), night.revisions)
     doubts: list[str] = []
@@ -113,12 +114,26 @@ def _check_kind(ports: Ports, args: argparse.Namespace, *, simulated: bool) -> N
         before.check(simulated=simulated, spec=spec, root=ports.store.root)
 
 
-def _remember(ports: Ports, args: argparse.Namespace, night: "Night") -> None:
+def check_world(ports: Ports, source: "Source") -> str:
+    """The command of the simulator that is asked; empty where it tells none.
+
+    Raises:
+        ConfigError: the root's prices are another simulator's, or nobody listens.
+    """
+    told, before = source.world(), origin.remembered(ports.store)
+    if before:
+        before.check_world(told, root=ports.store.root)
+    return told
+
+
+def _remember(ports: Ports, args: argparse.Namespace, night: "Night", world: str) -> None:
     """Note the source that later runs use; a part of a night changes no note."""
-    if night.partial and origin.remembered(ports.store):
+    before = origin.remembered(ports.store)
+    if night.partial and before:
         return
     spec, simulated = args.source or "alphavantage", night.source == "sim"
-    made = origin.origin_of(spec, Path.cwd(), simulated=simulated)
+    world = world or (before.world if before else "")
+    made = origin.origin_of(spec, Path.cwd(), simulated=simulated, world=world)
     ports.store.put(origin.KEY, origin.encoded(made))
 
 

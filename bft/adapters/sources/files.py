@@ -88,6 +88,10 @@ class Files:
         if not self.paths["bars"].is_file():
             raise DataError(f"{self.paths['bars']} is no file; give --source files:PATH")
 
+    def world(self) -> str:
+        """None: files are nobody's simulation."""
+        return ""
+
     def digests(self) -> Mapping[str, str]:
         """sha256 of each file."""
         import hashlib
