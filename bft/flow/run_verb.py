@@ -28,6 +28,7 @@ from bft.flow.arguments import instant, optional_day
 from bft.flow.context import Approver, Options, last_name
 from bft.flow.expression import depends_on
 from bft.flow.load import find, load
+from bft.flow.plan import Planned
 from bft.flow.run import Engine, exit_code
 from bft.flow.spec import Workflow
 from bft.flow.state import Journal, Listener, RunRecord, find_run, only_run, reap
@@ -341,9 +342,7 @@ def _interruptible(engine: Engine) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _planned(
-    ports: Ports, args: argparse.Namespace, asked: Asked, root: Path
-) -> list[dry_run.Planned]:
+def _planned(ports: Ports, args: argparse.Namespace, asked: Asked, root: Path) -> list[Planned]:
     options = _options(args, asked, lambda _node, _s: None)
     usual_s = expect.usual_seconds(root, asked.workflow.name)
     return dry_run.planned(ports, asked.workflow, _tags(asked), options, usual_s)

@@ -363,6 +363,21 @@ def test_status_of_a_new_root_says_what_a_run_must_be_told(prices: Path) -> None
     assert told.endswith("--source files:PATH --profile realdata")
 
 
+@pytest.mark.parametrize(("ended", "goes_on"), [("Failed", True), ("Succeeded", False)])
+def test_status_after_a_failed_first_night_goes_on_with_it(
+    tmp_path: Path, ended: str, goes_on: bool
+) -> None:
+    """Red: a placeholder for the source that had been typed, and the clock's day."""
+    folder = tmp_path / "new" / "runs" / "r1"
+    journal = Journal(folder, run="r1", workflow="nightly", clock=FixedClock())
+    journal.note("run", values={"source": "files:prices.csv", "asof": "2018-02-07"})
+    journal.note("ended", phase=ended, exit_code=65)
+    journal.close()
+    line = bft("status", "--root", str(tmp_path / "new"))[1]
+    assert (line["next"] == f"bft run --root {tmp_path / 'new'} --resume r1") is goes_on
+    assert (line["asof"] == "2018-02-07", line["missing"]) == (goes_on, ["nightly"])
+
+
 def test_status_tells_of_a_node_that_was_killed_without_a_word(root: str) -> None:
     journal = Journal(Path(root) / "runs" / "r1", run="r1", workflow="nightly", clock=FixedClock())
     journal.note("run")
