@@ -7,7 +7,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from bft.domain import origin, sessions
-from bft.domain.errors import UsageError
+from bft.domain.errors import ConfigError, UsageError
 from bft.flow.context import last_name
 from bft.flow.due import NIGHTS
 from bft.flow.parameters import Given
@@ -132,7 +132,13 @@ def told(
     spec, profile, day = values["source"], values.get(PROFILE), values.get("asof")
     asof = _session(values, created)
     asked = RunRequest(source=spec, profile=profile, asof=asof, again=again)
-    found = ports.commands.preflight(ports.store.root, asked)
+    try:
+        found = ports.commands.preflight(ports.store.root, asked)
+    except ConfigError as error:
+        if origin.is_simulated(spec) and not origin.remembered(ports.store):  # a slip of --root?
+            root = values.get("root", ports.store.root)
+            raise ConfigError(f"root {root} holds nothing yet; {error}") from error
+        raise
     if origin.is_simulated(spec):
         return (f"source: {spec}, SIMULATED prices{_next(ports, day)}",)
     return found or (f"source: {spec}",)

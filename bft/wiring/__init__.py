@@ -200,6 +200,10 @@ class Wired:
             return self._vendor(kind, rest)
         if kind in _LACKING:
             raise ConfigError(f"--source {spec} lacks its {_LACKING[kind]}")
+        from bft.adapters.sources.files import meant
+
+        if near := meant(spec):
+            raise ConfigError(f"unknown source {spec!r}; did you mean {near}?")
         raise ConfigError(
             f"unknown source {spec!r}; give alphavantage, sim[:URL], files:PATH or mysql:URL, "
             "for example --source sim"
