@@ -7,7 +7,7 @@ known. A killed pull resumes from staged answers; the same answers give the same
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +29,6 @@ STAGED_H = 12
 """Hours within which an interrupted pull resumes (data specification, 1.3)."""
 _DERIVED = ("universe", "splits", "actions")
 """Topics that other ones bring along: lists, bars."""
-COMPLETE_FRAC = 0.98
-"""Share of active symbols that need a bar for asof (data specification, 1.3)."""
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +64,7 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     collect = pull_bulk.collect if source.bulk else pull_vendor.collect
     coverage = collect(night, source, args, tick, notes)
     _check_kind(ports, args, simulated=night.source == "sim")  # a vendor's address may simulate
-    exit_code, error = _outcome(night, coverage)
+    exit_code, error = _outcome(night, coverage, args.universe, source.digests())
     objects: Mapping[str, str] = {}
     if not error:
         with ports.store.exclusive():  # another pull of this day may hold other symbols
@@ -153,25 +151,27 @@ def _doubts(
     ]
 
 
-def _outcome(night: "Night", coverage: "Coverage | None") -> tuple[int, str | None]:
+def _outcome(
+    night: "Night", coverage: "Coverage | None", listed: str | None, files: Collection[str]
+) -> tuple[int, str | None]:
     """0, or why too few active symbols have a bar for asof: 75 if the vendor was late, else 65."""
-    if coverage is None or coverage.frac >= COMPLETE_FRAC:
+    from bft.steps.pull_bulk import end_told
+
+    if coverage is None or coverage.whole:
         return 0, None
     if not coverage.active:
         return DataError.exit_code, (
             f"pull {night.asof}: nobody of the universe is listed on {night.asof}; give another "
             "--asof or --universe; nothing was stored"
         )
-    lacking = sorted(set(coverage.active) - set(coverage.with_bar))
-    late = len(coverage.with_bar) + len(coverage.late) >= COMPLETE_FRAC * len(coverage.active)
-    refused = _refused_now(night, lacking)
+    refused = _refused_now(night, coverage.lacking)
     told = f"; refused: {'; '.join(refused[:3])}" if refused else ""
     mend = "mend these rows" if refused else "mend the source or take them off the universe"
-    next_step = "try again later" if late else mend
-    return (UnavailableError if late else DataError).exit_code, (
-        f"pull {night.asof}: {len(coverage.with_bar)} of {len(coverage.active)} active symbols "
-        f"have a bar, expected {COMPLETE_FRAC:.0%}; without: {lacking[:20]}{told}; "
-        f"nothing was stored; {next_step}"
+    if files and not (refused or listed):
+        mend = end_told(coverage, files)
+    next_step = "try again later" if coverage.awaited else mend
+    return (UnavailableError if coverage.awaited else DataError).exit_code, (
+        f"pull {night.asof}: {coverage.words}{told}; nothing was stored; {next_step}"
     )
 
 
