@@ -16,6 +16,7 @@ from bft.domain.errors import ConfigError
 KEY = "source.json"
 PROFILE_KEY = "profile.json"
 PULLS = "lineage/pull/"
+SIMULATOR = "bft serve market-sim"
 
 
 class Objects(Protocol):
@@ -33,11 +34,15 @@ class Objects(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """A root's source as it was given, the path of a file source in full, what its rows are."""
+    """A root's source as it was given, the path of a file source in full, what its rows are.
+
+    `world` is the command of the simulator whose prices they are; empty where it did not tell.
+    """
 
     source: str
     simulated: bool
     path: str = ""
+    world: str = ""
 
     def spec(self, here: Path) -> str:
         """`--source` as a call from the folder `here` must give it.
@@ -69,6 +74,24 @@ class Origin:
             "another --root for it, or leave --source away to go on with what the root holds"
         )
 
+    @property
+    def simulator(self) -> str:
+        """The command that serves the prices of this root."""
+        return self.world or SIMULATOR
+
+    def check_world(self, told: str, *, root: str) -> None:
+        """Refuse a simulator whose prices are others from the first day on.
+
+        Raises:
+            ConfigError: both worlds are known, and differ.
+        """
+        if not (told and self.world) or told == self.world:
+            return
+        raise ConfigError(
+            f"root {root} holds the prices of `{self.world}`, and the simulator that answers is "
+            f"`{told}`: stop it and start `{self.world} --today DAY`, or give another --root"
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
@@ -88,11 +111,11 @@ def is_simulated(spec: str) -> bool:
     return spec.partition(":")[0] == "sim"
 
 
-def origin_of(spec: str, here: Path, *, simulated: bool) -> Origin:
+def origin_of(spec: str, here: Path, *, simulated: bool, world: str = "") -> Origin:
     """The origin that a call from the folder `here` gives a root."""
     kind, _, given = spec.partition(":")
     path = str((here / given).resolve()) if kind == "files" else ""
-    return Origin(source=spec, simulated=simulated, path=path)
+    return Origin(source=spec, simulated=simulated, path=path, world=world)
 
 
 def training_of(profile: str, here: Path) -> Training:

@@ -23,11 +23,12 @@ from bft.domain import sessions
 from bft.domain.errors import ConfigError, RefusedError, UsageError
 from bft.domain.numbers import AT_LEAST_0, COUNT
 from bft.domain.runs import Json
-from bft.flow import expect, graph, outcome, parameters, show, sources
+from bft.flow import alone, dry_run, expect, graph, outcome, parameters, show, sources
 from bft.flow.arguments import instant, optional_day
 from bft.flow.context import Approver, Options, last_name
 from bft.flow.expression import depends_on
 from bft.flow.load import find, load
+from bft.flow.plan import Planned
 from bft.flow.run import Engine, exit_code
 from bft.flow.spec import Workflow
 from bft.flow.state import Journal, Listener, RunRecord, find_run, only_run, reap
@@ -119,6 +120,10 @@ def run(
         sys.stderr.write("".join(f"{line}\n" for line in told))
     if args.dry_run:
         return _dry_run(ports, args, asked, root)
+    if args.only and not asked.before:
+        day = asked.values.get("asof")
+        whole = f"{again} --asof {day}" if day else again
+        alone.check(asked.workflow, _planned(ports, args, asked, root), args.only, again=whole)
     with only_run(root, wait_s=args.wait):
         reap(root, ports.clock, but=asked.run)
         if not asked.before:
@@ -337,12 +342,14 @@ def _interruptible(engine: Engine) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _dry_run(ports: Ports, args: argparse.Namespace, asked: Asked, root: Path) -> Summary:
-    from bft.flow import dry_run
-
+def _planned(ports: Ports, args: argparse.Namespace, asked: Asked, root: Path) -> list[Planned]:
     options = _options(args, asked, lambda _node, _s: None)
     usual_s = expect.usual_seconds(root, asked.workflow.name)
-    rows = dry_run.planned(ports, asked.workflow, _tags(asked), options, usual_s)
+    return dry_run.planned(ports, asked.workflow, _tags(asked), options, usual_s)
+
+
+def _dry_run(ports: Ports, args: argparse.Namespace, asked: Asked, root: Path) -> Summary:
+    rows = _planned(ports, args, asked, root)
     if not args.json:
         dry_run.show_plan(rows)
     counts = Counter(row.state for row in rows)

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from bft.domain import origin, sessions
-from bft.domain.errors import UsageError
+from bft.domain.errors import ConfigError, UsageError
 from bft.flow.context import last_name
 from bft.flow.due import NIGHTS
 from bft.flow.parameters import Given
@@ -132,7 +132,13 @@ def told(
     spec, profile, day = values["source"], values.get(PROFILE), values.get("asof")
     asof = _session(values, created)
     asked = RunRequest(source=spec, profile=profile, asof=asof, again=again)
-    found = ports.commands.preflight(ports.store.root, asked)
+    try:
+        found = ports.commands.preflight(ports.store.root, asked)
+    except ConfigError as error:
+        if origin.is_simulated(spec) and not origin.remembered(ports.store):  # a slip of --root?
+            root = values.get("root", ports.store.root)
+            raise ConfigError(f"root {root} holds nothing yet; {error}") from error
+        raise
     if origin.is_simulated(spec):
         return (f"source: {spec}, SIMULATED prices{_next(ports, day)}",)
     return found or (f"source: {spec}",)
@@ -151,8 +157,9 @@ def _session(values: Mapping[str, str], created: datetime) -> date:
 
 def _next(ports: Ports, day: str | None) -> str:
     """What simulated prices there are, and what to do for others."""
-    if not origin.remembered(ports.store):
+    held = origin.remembered(ports.store)
+    if not held:
         return "; your own: --source files:PATH"
     newest = str(origin.pulled_to(ports.store))
-    later = f" up to {day}; a later day: bft serve market-sim --today DAY, then --asof DAY"
+    later = f" up to {day}; a later day: {held.simulator} --today DAY, then --asof DAY"
     return later if day == newest else ""

@@ -19,6 +19,7 @@ from bft.flow.state import RunRecord, reap, runs
 from bft.ports import Ports, RunRequest, Step, Summary, Tick
 
 SHOWN = 5
+BROKEN = frozenset({str(Phase.FAILED), str(Phase.ERROR), "Lost"})
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,9 +45,12 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     found = _runs(ports)
     held = origin.remembered(ports.store)
     end = _end(ports, held, sessions.last_closed(now))
+    first = None if held else _broken(found)
     asof = _asof(ports, held, end or sessions.last_closed(now))
+    asof = date.fromisoformat(_day(first) or str(asof)) if first else asof
     missing = _missing(ports, asof, found)
-    after = rooted(_night(ports, args, held, asof), args.root) if missing else ""
+    again = f"bft run --resume {first.run}" if first else ""
+    after = rooted(again or _night(ports, args, held, asof), args.root) if missing else ""
     values: Json = {"asof": str(asof), "missing": missing, "next": after}
     values["source_end"] = str(end) if end else None
     values["source"] = held.source if held else None
@@ -98,7 +102,7 @@ def _ended(held: origin.Origin | None, end: date | None, root: str | None) -> st
     if held.simulated:
         later = rooted("bft run nightly --asof DAY", root)
         return (
-            f"simulated prices were pulled up to {end}; a later day: bft serve market-sim "
+            f"simulated prices were pulled up to {end}; a later day: {held.simulator} "
             f"--today DAY, then {later}\n"
         )
     return f"{held.source} ends {end}\n"
@@ -138,8 +142,13 @@ def _missing(ports: Ports, asof: date, found: Sequence[RunRecord]) -> list[str]:
     done = records.is_done(ports.store, "nightly", asof, "")
     nights = [one for one in found if one.workflow == "nightly" and _day(one) == str(asof)]
     ended = nights[-1].phase if nights else ""
-    broken = ended in {Phase.FAILED, Phase.ERROR, "Lost"}
-    return [] if done and not failed and not broken else ["nightly"]
+    return [] if done and not failed and ended not in BROKEN else ["nightly"]
+
+
+def _broken(found: Sequence[RunRecord]) -> RunRecord | None:
+    """The newest night, if it failed or was lost: it knows what it was asked for."""
+    nights = [one for one in found if one.workflow == "nightly"]
+    return nights[-1] if nights and nights[-1].phase in BROKEN else None
 
 
 def _day(record: RunRecord) -> str | None:

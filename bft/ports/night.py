@@ -235,6 +235,13 @@ class Source(Protocol):
             DataError: no file of bars, or two of one kind.
         """
 
+    def world(self) -> str:
+        """The command of the simulator that is asked, as it tells itself; empty: none, or unknown.
+
+        Raises:
+            ConfigError: an address of this machine at which nobody listens.
+        """
+
     def digests(self) -> Mapping[str, str]:
         """What its answers depend on: sha256 by file name, or the address asked.
 

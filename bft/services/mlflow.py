@@ -1,10 +1,13 @@
 """The MLflow page on the root's database: `bft serve mlflow`."""
 
 import argparse
+import errno
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -23,7 +26,8 @@ def serve(ports: Ports, argv: Sequence[str]) -> Summary:
     Raises:
         ConfigError: the root is a bucket, whose runs are on a server already.
         DataError: nothing was tracked in this root yet.
-        UnavailableError: the server ended by itself; its own words are on stderr.
+        UnavailableError: the port is taken, or the server ended by itself; its own words are on
+            stderr.
     """
     args = _parser().parse_args(argv)
     if "://" in ports.store.root:
@@ -32,17 +36,40 @@ def serve(ports: Ports, argv: Sequence[str]) -> Summary:
     if not database.exists():
         raise DataError(f"no {database}; train first: bft train all")
     url = f"http://{args.host}:{args.port}"
+    _check_free(args.host, args.port)
     words = command(database, host=args.host, port=args.port)
     server = subprocess.Popen(words, stdout=sys.stderr)  # noqa: S603  our own argv
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(stop, lambda _number, _frame: server.terminate())
+    asked = threading.Event()
+
+    def stop(_number: int, _frame: object) -> None:
+        asked.set()
+        server.terminate()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
     sys.stderr.write(f"models and their metrics: {url}{runs_page(database)}\n")
     sys.stderr.write("mlflow starts there, ready in about ten seconds; Ctrl-C ends it\n")
     sys.stderr.flush()
     code = server.wait()
-    if code > 0:
+    if code > 0 or not asked.is_set():
         raise UnavailableError(f"mlflow server on {url} ended with {code}; is the port taken?")
     return Summary(values={"url": url})
+
+
+def _check_free(host: str, port: int) -> None:
+    """See that the address can be listened on: the library's server ends with 0 if it cannot.
+
+    Raises:
+        UnavailableError: it cannot.
+    """
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise UnavailableError(
+                f"port {port} of {host} is in use (another root's?); use --port N"
+            ) from error
+        raise UnavailableError(f"{host}:{port}: {error.strerror}; use --host or --port") from error
 
 
 def runs_page(database: Path) -> str:

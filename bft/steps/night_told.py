@@ -22,31 +22,35 @@ PAGES = (
 def night_told(store: Store, line: Json, *, root: str) -> str:
     """Failures, picks, held-back models, time, and where report, PDF and MLflow are.
 
-    Empty for another workflow, or a run that has no day.
+    Each where there is one: a night that ended early has no verdicts. Empty for another workflow,
+    or a run that has no day.
     """
     if line.get("workflow") != "nightly" or not line.get("asof") or "phase" not in line:
         return ""
     asof = date.fromisoformat(line["asof"])
     steps = failed_steps(store, asof)
     failed = [wrapped(f"FAILED    {one.told}") for one in steps]
-    executes = f"executes  {_picks(store, asof, failed=bool(steps))}"
-    told = [wrapped(executes), wrapped(f"models    {_held(store, asof)}")]
+    gate = newest_gate(store, asof)
+    if line["phase"] != "Succeeded" and (gate or {}).get("asof") != str(asof):
+        gate = None  # an earlier night's
+    verdicts = {"executes": _picks(store, asof, failed=bool(steps)), "models": _held(gate)}
+    told = [wrapped(f"{name:<9} {text}") for name, text in verdicts.items() if text]
     found = [(name, key.format(asof)) for name, key in PAGES]
     paths = [f"{name:<9} {_place(root, key)}" for name, key in found if store.digest(key)]
-    serve = (
-        "bft serve mlflow" if root == "./data" else f"bft serve --root {shlex.quote(root)} mlflow"
-    )
-    return "\n".join([*failed, *told, *paths, f"MLflow    {serve}", f"time      {_time(line)}"])
+    return "\n".join([*failed, *told, *paths, *_page(root), f"time      {_time(line)}"])
 
 
 def _picks(store: Store, asof: date, *, failed: bool) -> str:
     """Picks to execute and why others are watched; a failed night has none to execute.
 
-    What an earlier run of the day tagged may still say otherwise in the table.
+    What an earlier run of the day tagged may still say otherwise in the table. Empty where nothing
+    was ranked on that day.
     """
     names = ["asof", "symbol", "rank", "tag", "tag_reason"]
     rows = store.read("picks", asof=asof, columns=names).to_pylist()
     today = sorted((row for row in rows if row["asof"] == asof), key=lambda row: row["rank"])
+    if not today and store.digest(f"lineage/rank/{asof}.json") is None:
+        return ""
     execute = [row for row in today if row["tag"] == "execute"]
     chosen = [] if failed else [row["symbol"] for row in execute]
     why = Counter(row["tag_reason"] for row in today if row["tag"] != "execute")
@@ -57,8 +61,18 @@ def _picks(store: Store, asof: date, *, failed: bool) -> str:
     return f"{len(chosen)}{named}; {sum(why.values())} to watch{watched}"
 
 
-def _held(store: Store, asof: date) -> str:
-    rows = held_back(newest_gate(store, asof))
+def _page(root: str) -> list[str]:
+    """The command of the MLflow page, where there is anything to see on it."""
+    if not (Path(root) / "mlflow.db").exists():
+        return []
+    named = "" if root == "./data" else f" --root {shlex.quote(root)}"
+    return [f"MLflow    bft serve{named} mlflow"]
+
+
+def _held(report: Json | None) -> str:
+    if report is None:
+        return ""
+    rows = held_back(report)
     told = "; ".join(f"{row['name']}: {'; '.join(row['why'])}" for row in rows)
     return f"held back by the gate: {told or 'none'}"
 

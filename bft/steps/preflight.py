@@ -12,11 +12,12 @@ from datetime import date
 from pathlib import Path
 
 from bft.domain import origin, sessions
-from bft.domain.delivery import Want
+from bft.domain.delivery import Skips, Want
 from bft.domain.errors import DataError, UnfitError
 from bft.domain.forecast import MODEL_NAMES
 from bft.domain.gold import INPUTS
 from bft.domain.runs import Json
+from bft.domain.symbols import renamed
 from bft.ports import Ports, RunRequest
 from bft.steps import pull, record, registry
 
@@ -32,9 +33,10 @@ FITTING = ("realdata", "short")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """Days with a bar of each symbol up to asof, the first and last day of all, the columns."""
+    """Days with a bar of each symbol up to asof and its newest, both ends of all, the columns."""
 
     rows: Mapping[str, int]
+    newest: Mapping[str, date]
     first: date
     last: date
     columns: tuple[str, ...]
@@ -78,12 +80,17 @@ def look(ports: Ports, asked: RunRequest, *, profiles_dir: str) -> tuple[str, ..
     new = not _is_pulled(ports, asked)
     if new:
         ports.source(source).check()
+        before = origin.remembered(ports.store)
+        if before and before.world:
+            pull.check_world(ports, ports.source(source))
     if profile is None or source.partition(":")[0] != "files" or (trained and not new):
         return ()
     held = history(ports, source, asked.asof)
     judge = _Judge(ports=ports, held=held, asked=asked, profiles_dir=profiles_dir)
     if held.last < asked.asof:
         raise judge.too_old({} if trained else wanted)
+    if new:
+        _check_traded(ports, held, asked)
     return () if trained else judge.suffices(wanted)
 
 
@@ -105,10 +112,37 @@ def history(ports: Ports, source: str, asof: date) -> History:
             f"{source} has no bar at or before {asof}; its first is of {first}: give a later --asof"
         )
     span = pc.min_max(bars["date"]).as_py()
-    counts = pc.value_counts(bars["symbol"]).to_pylist()
-    rows = {str(row["values"]): int(row["counts"]) for row in counts}
-    columns = tuple(whole.column_names)
-    return History(rows=rows, first=span["min"], last=span["max"], columns=columns)
+    each = bars.group_by("symbol").aggregate([("date", "count"), ("date", "max")]).to_pylist()
+    return History(
+        rows={str(row["symbol"]): int(row["date_count"]) for row in each},
+        newest={str(row["symbol"]): row["date_max"] for row in each},
+        first=span["min"],
+        last=span["max"],
+        columns=tuple(whole.column_names),
+    )
+
+
+def _check_traded(ports: Ports, held: History, asked: RunRequest) -> None:
+    """Look for symbols that ended early, as the pull would find them.
+
+    Raises:
+        DataError: too few of those who trade have a bar of the session.
+    """
+    from bft.steps import pull_bulk
+
+    source, skips = ports.source(asked.source), Skips()
+    wants = [Want(topic="universe")] if "universe" in source.topics else []
+    answers = source.fetch(wants, asof=asked.asof, fresh=False, tick=lambda *_: None)
+    listed = [row for one in answers for row in one.tables["universe"].to_pylist()]
+    universe = pull_bulk.universe_listed(listed, asof=asked.asof, skips=skips)
+    newest: dict[str, date] = {}
+    for symbol, day in held.newest.items():
+        name = renamed(symbol, universe.renames, asof=asked.asof)
+        newest[name] = max(day, newest.get(name, day))
+    coverage = pull_bulk.covered(universe, newest, asked.asof)
+    if coverage.active and not coverage.whole:
+        told = pull_bulk.end_told(coverage, source.digests())
+        raise DataError(f"{asked.source}: {asked.asof}: {coverage.words}; {told}")
 
 
 def unknown_inputs(ports: Ports, held: History, asked: RunRequest) -> tuple[str, ...]:

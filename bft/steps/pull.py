@@ -7,7 +7,7 @@ known. A killed pull resumes from staged answers; the same answers give the same
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +29,6 @@ STAGED_H = 12
 """Hours within which an interrupted pull resumes (data specification, 1.3)."""
 _DERIVED = ("universe", "splits", "actions")
 """Topics that other ones bring along: lists, bars."""
-COMPLETE_FRAC = 0.98
-"""Share of active symbols that need a bar for asof (data specification, 1.3)."""
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,16 +58,17 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
 
     source = ports.source(args.source)
     _check_kind(ports, args, simulated=source.name == "sim")
+    world = check_world(ports, source)
     night = _night(ports, source, args)
     notes: list[str] = []
     collect = pull_bulk.collect if source.bulk else pull_vendor.collect
     coverage = collect(night, source, args, tick, notes)
     _check_kind(ports, args, simulated=night.source == "sim")  # a vendor's address may simulate
-    exit_code, error = _outcome(night, coverage)
+    exit_code, error = _outcome(night, coverage, args.universe, source.digests())
     objects: Mapping[str, str] = {}
     if not error:
         with ports.store.exclusive():  # another pull of this day may hold other symbols
-            _remember(ports, args, night)
+            _remember(ports, args, night, world)
             objects = night.publish()
     stored, revisions = ({}, 0) if error else (dict(sorted(night.rows.items())), night.revisions)
     doubts: list[str] = []
@@ -113,12 +112,26 @@ def _check_kind(ports: Ports, args: argparse.Namespace, *, simulated: bool) -> N
         before.check(simulated=simulated, spec=spec, root=ports.store.root)
 
 
-def _remember(ports: Ports, args: argparse.Namespace, night: "Night") -> None:
+def check_world(ports: Ports, source: "Source") -> str:
+    """The command of the simulator that is asked; empty where it tells none.
+
+    Raises:
+        ConfigError: the root's prices are another simulator's, or nobody listens.
+    """
+    told, before = source.world(), origin.remembered(ports.store)
+    if before:
+        before.check_world(told, root=ports.store.root)
+    return told
+
+
+def _remember(ports: Ports, args: argparse.Namespace, night: "Night", world: str) -> None:
     """Note the source that later runs use; a part of a night changes no note."""
-    if night.partial and origin.remembered(ports.store):
+    before = origin.remembered(ports.store)
+    if night.partial and before:
         return
     spec, simulated = args.source or "alphavantage", night.source == "sim"
-    made = origin.origin_of(spec, Path.cwd(), simulated=simulated)
+    world = world or (before.world if before else "")
+    made = origin.origin_of(spec, Path.cwd(), simulated=simulated, world=world)
     ports.store.put(origin.KEY, origin.encoded(made))
 
 
@@ -138,25 +151,27 @@ def _doubts(
     ]
 
 
-def _outcome(night: "Night", coverage: "Coverage | None") -> tuple[int, str | None]:
+def _outcome(
+    night: "Night", coverage: "Coverage | None", listed: str | None, files: Collection[str]
+) -> tuple[int, str | None]:
     """0, or why too few active symbols have a bar for asof: 75 if the vendor was late, else 65."""
-    if coverage is None or coverage.frac >= COMPLETE_FRAC:
+    from bft.steps.pull_bulk import end_told
+
+    if coverage is None or coverage.whole:
         return 0, None
     if not coverage.active:
         return DataError.exit_code, (
             f"pull {night.asof}: nobody of the universe is listed on {night.asof}; give another "
             "--asof or --universe; nothing was stored"
         )
-    lacking = sorted(set(coverage.active) - set(coverage.with_bar))
-    late = len(coverage.with_bar) + len(coverage.late) >= COMPLETE_FRAC * len(coverage.active)
-    refused = _refused_now(night, lacking)
+    refused = _refused_now(night, coverage.lacking)
     told = f"; refused: {'; '.join(refused[:3])}" if refused else ""
     mend = "mend these rows" if refused else "mend the source or take them off the universe"
-    next_step = "try again later" if late else mend
-    return (UnavailableError if late else DataError).exit_code, (
-        f"pull {night.asof}: {len(coverage.with_bar)} of {len(coverage.active)} active symbols "
-        f"have a bar, expected {COMPLETE_FRAC:.0%}; without: {lacking[:20]}{told}; "
-        f"nothing was stored; {next_step}"
+    if files and not (refused or listed):
+        mend = end_told(coverage, files)
+    next_step = "try again later" if coverage.awaited else mend
+    return (UnavailableError if coverage.awaited else DataError).exit_code, (
+        f"pull {night.asof}: {coverage.words}{told}; nothing was stored; {next_step}"
     )
 
 

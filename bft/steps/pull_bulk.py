@@ -2,7 +2,7 @@
 
 import argparse
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -11,9 +11,10 @@ import pandas as pd
 import pyarrow as pa
 
 from bft.domain import origin, sessions
-from bft.domain.delivery import Answer, Want
+from bft.domain.delivery import Answer, Skips, Want
 from bft.domain.errors import DataError
 from bft.domain.market import RAW_TABLES
+from bft.domain.runs import Json
 from bft.domain.symbols import Member, member_of
 from bft.features import corporate, intake
 from bft.ports import Source, Tick
@@ -118,13 +119,20 @@ def _adjusted(bars: pd.DataFrame) -> pd.DataFrame:
 def _universe(night: Night, args: argparse.Namespace, answers: Mapping[str, Answer]) -> Universe:
     listed = answers.get("universe")
     rows = listed.tables["universe"].to_pylist() if listed else []
-    return universe_of(
-        listed=args.universe,
-        watched=args.watchlist,
-        own=[member for member in map(member_of, rows) if member],
-        asof=night.asof,
-        skips=night.skips,
-    )
+    return universe_listed(rows, args.universe, args.watchlist, asof=night.asof, skips=night.skips)
+
+
+def universe_listed(
+    rows: Sequence[Json],
+    listed: str | None = None,
+    watched: str | None = None,
+    *,
+    asof: date,
+    skips: Skips,
+) -> Universe:
+    """The universe of a source's own list, unless a file is named; see `universe_of`."""
+    own = [member for member in map(member_of, rows) if member]
+    return universe_of(listed=listed, watched=watched, own=own, asof=asof, skips=skips)
 
 
 def _traded(
@@ -138,23 +146,46 @@ def _traded(
 
     Of symbols that no list names, the bars say who trades: the others get an end.
     """
-    newest = bars.groupby("symbol")["date"].max()
+    newest = {str(s): day.date() for s, day in bars.groupby("symbol")["date"].max().items()}
     known = set(universe.symbols)
-    recent = sessions.shift(night.asof, 1 - ACTIVE_SESSIONS)
-    ends = {str(s): day.date() for s, day in newest.items() if s not in known}
+    universe = _with_unlisted(universe, newest, night.asof)
+    silent = [s for s in universe.symbols if s not in newest and s in (only or known)]
+    night.skips.add("no_bars", silent)
+    rows = universe_frame(universe, newest, notes=notes)
+    pull_tables.take_universe(night, rows)
+    return covered(universe, newest, night.asof)
+
+
+def covered(universe: Universe, newest: Mapping[str, date], asof: date) -> Coverage:
+    """Who trades at asof, by lists and the newest bars, and who of them has a bar of that day."""
+    recent = sessions.shift(asof, 1 - ACTIVE_SESSIONS)
+    whole = _with_unlisted(universe, newest, asof)
+    active = [s for s in whole.active(asof) if s in newest and newest[s] >= recent]
+    with_bar = [s for s in active if newest[s] == asof]
+    return Coverage(symbols=sorted(newest), active=active, with_bar=with_bar, newest=newest)
+
+
+def end_told(coverage: Coverage, files: Collection[str]) -> str:
+    """How the first symbol without a bar is said to have ended, among files beside the prices."""
+    kinds = ("constituents", "sectors")
+    lists = (name for kind in kinds for name in sorted(files) if Path(name).stem == kind)
+    first = coverage.lacking[0]
+    line = f"{first},{sessions.shift(coverage.newest[first], 1)}"
+    return (
+        f"mend the source; one that ended needs a `to`, the first day without it, in "
+        f"{next(lists, 'sectors.csv')} beside the prices: columns symbol,to and the line {line}"
+    )
+
+
+def _with_unlisted(universe: Universe, newest: Mapping[str, date], asof: date) -> Universe:
+    """The universe with the symbols that no list names: they end if they trade no more."""
+    recent, known = sessions.shift(asof, 1 - ACTIVE_SESSIONS), set(universe.symbols)
     extra = tuple(
         Member(symbol=s, to_on=None if day >= recent else sessions.shift(day, 1))
-        for s, day in ends.items()
+        for s, day in newest.items()
+        if s not in known
     )
-    universe = replace(universe, members=(*universe.members, *extra))
-    silent = [s for s in universe.symbols if s not in newest.index and s in (only or known)]
-    night.skips.add("no_bars", silent)
-    rows = universe_frame(universe, newest.index, notes=notes)
-    pull_tables.take_universe(night, rows)
-    trading = {str(s) for s, day in newest.items() if day.date() >= recent}
-    active = [s for s in universe.active(night.asof) if s in trading]
-    with_bar = [s for s in active if newest[s].date() == night.asof]
-    return Coverage(symbols=sorted(newest.index), active=active, with_bar=with_bar)
+    return replace(universe, members=(*universe.members, *extra))
 
 
 def _mine(night: Night, rows: pd.DataFrame, topic: str, universe: Universe) -> pd.DataFrame:

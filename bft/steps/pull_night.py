@@ -16,6 +16,9 @@ from bft.features.known import exchange_day
 from bft.ports import Store
 from bft.steps import gold_layout
 
+COMPLETE_FRAC = 0.98
+"""Share of active symbols that need a bar for asof (data specification, 1.3)."""
+
 
 @dataclass(kw_only=True)
 class Night:
@@ -166,18 +169,38 @@ class Night:
 class Coverage:
     """Symbols asked for, those trading at asof, and which of these have a bar for it.
 
-    `late` ones have none because the vendor did not deliver.
+    `late` ones have none because the vendor did not deliver. `newest`: of a source that hands over
+    everything, the last day with a bar.
     """
 
     symbols: Sequence[str]
     active: Sequence[str]
     with_bar: Sequence[str]
     late: Sequence[str] = ()
+    newest: Mapping[str, date] = field(default_factory=dict)
 
     @property
-    def frac(self) -> float:
-        """Share of active symbols with a bar."""
-        return len(self.with_bar) / len(self.active) if self.active else 0.0
+    def whole(self) -> bool:
+        """Whether enough active symbols have a bar."""
+        return bool(self.active) and len(self.with_bar) >= COMPLETE_FRAC * len(self.active)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether enough would have one, once the late ones are delivered."""
+        return len(self.with_bar) + len(self.late) >= COMPLETE_FRAC * len(self.active)
+
+    @property
+    def lacking(self) -> list[str]:
+        """Active symbols without a bar, in order."""
+        return sorted(set(self.active) - set(self.with_bar))
+
+    @property
+    def words(self) -> str:
+        """What is there and what is not, for people."""
+        return (
+            f"{len(self.with_bar)} of {len(self.active)} active symbols have a bar, expected "
+            f"{COMPLETE_FRAC:.0%}; without: {self.lacking[:20]}"
+        )
 
 
 def frame(rows: pa.Table) -> pd.DataFrame:

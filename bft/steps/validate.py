@@ -16,6 +16,7 @@ from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps import gold_tables, record
 from bft.steps.arguments import add_asof
 from bft.steps.lacking import need
+from bft.steps.reading import source_of
 
 if TYPE_CHECKING:
     from datetime import date
@@ -62,7 +63,7 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         rows=len(findings),
         objects=objects,
         exit_code=DataError.exit_code if found.failed else 0,
-        error=_error(asof, findings) if found.failed else None,
+        error=_error(store, asof, findings) if found.failed else None,
     )
 
 
@@ -161,11 +162,13 @@ def _values(findings: "Sequence[Finding]", found: "Verdict") -> dict[str, object
     }
 
 
-def _error(asof: "date", findings: "Sequence[Finding]") -> str:
+def _error(store: Store, asof: "date", findings: "Sequence[Finding]") -> str:
     failed = [f for f in findings if f.severity == "fail"]
     told = "; ".join(f"{f.check}: {f.message}" for f in failed[:3])
     more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
-    mend = f"mend the source, then: bft pull --asof {asof} && bft gold --asof {asof}"
+    # A file's digest is an input of its pull; others are asked once for a night.
+    again = "" if source_of(store, asof) == "files" else " --fresh"
+    mend = f"mend the source, then: bft pull --asof {asof}{again} && bft gold --asof {asof}"
     if {f.check for f in failed} == {"Q23"}:  # it says itself what mends it
         mend = f"then: bft gold --asof {asof} && bft validate --asof {asof}"
     return f"quality of {asof} failed: {told}{more}; read reports/quality_{asof}.md, {mend}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from bft.domain import origin
 from bft.domain.errors import ConfigError
 from bft.ports import Commands, Tick
 from bft.settings import Settings, read_settings, token_secrets
@@ -199,6 +200,10 @@ class Wired:
             return self._vendor(kind, rest)
         if kind in _LACKING:
             raise ConfigError(f"--source {spec} lacks its {_LACKING[kind]}")
+        from bft.adapters.sources.files import meant
+
+        if near := meant(spec):
+            raise ConfigError(f"unknown source {spec!r}; did you mean {near}?")
         raise ConfigError(
             f"unknown source {spec!r}; give alphavantage, sim[:URL], files:PATH or mysql:URL, "
             "for example --source sim"
@@ -214,10 +219,16 @@ class Wired:
         if not (sim or key):
             raise ConfigError(f"{_NO_KEY if kind else _NO_SOURCE}, for example --source sim")
         address = _address(url or values.sim_url) if sim else values.av_url
+        held = origin.remembered(self.store) if sim else None
         budget = f"alphavantage-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
         limit = values.av_calls_per_day
         client = Client(
-            Vendor(url=address, key="sim" if sim else key, sim=sim),
+            Vendor(
+                url=address,
+                key="sim" if sim else key,
+                sim=sim,
+                simulator=held.simulator if held else origin.SIMULATOR,
+            ),
             bucket=Bucket(0 if sim else values.av_calls_per_minute, tell=self._paused),
             clock=self.clock,
             charge=(lambda _: True)

@@ -339,6 +339,15 @@ def test_gate_stops_the_night_with_check_value_and_next_command(ports: FakePorts
         judge(ports, NIGHT, "--only", "Q99")
 
 
+@pytest.mark.parametrize(("spec", "fresh"), [("files:p.csv", ""), ("sim", " --fresh")])
+def test_gate_names_the_pull_that_asks_again(ports: FakePorts, spec: str, fresh: str) -> None:
+    """Red: without --fresh the pull of a vendor repeats its earlier result."""
+    lost = [row for row in FILED if row["symbol"] != "S09" or row["date"] < NIGHT]
+    run(pulled(ports, lost), NIGHT)
+    ports.store.put("source.json", json.dumps({"source": spec, "simulated": bool(fresh)}).encode())
+    assert f"then: bft pull --asof {NIGHT}{fresh} && bft gold" in str(judge(ports, NIGHT).error)
+
+
 def test_gate_names_absent_gold_altered_objects_and_other_inputs(ports: FakePorts) -> None:
     with pytest.raises(DataError, match="run: bft gold"):
         judge(pulled(ports), NIGHT)

@@ -344,10 +344,38 @@ def test_node_alone_is_not_refused_for_what_it_does_not_use(root: str, tmp_path:
     assert bft(*words, "publish", *DAY, "--root", str(tmp_path / "sim"))[0] == 0
 
 
+def test_node_alone_is_refused_before_what_it_needs_is_there(prices: Path, tmp_path: Path) -> None:
+    """Red: every node was omitted, the night succeeded, and the root was there."""
+    words = ("run", "nightly", *DAY, "--root", "new", "--source", f"files:{prices}")
+    for node, needs in (("publish", "build"), ("score", "build"), ("train-missing", "build")):
+        code, _, told = bft(*words, "--profile", "short", "--only", node)
+        assert (code, f"--only {node} needs night.{needs}, which is not finished" in told) == (
+            65,
+            True,
+        )
+        assert f"run: bft run nightly --root new --source files:{prices} --asof 2018-02-07" in told
+    assert not (tmp_path / "new").exists()
+
+
 def test_status_of_a_new_root_says_what_a_run_must_be_told(prices: Path) -> None:
     assert prices.exists()
     told = bft("status", "--root", "new")[1]["next"]
     assert told.endswith("--source files:PATH --profile realdata")
+
+
+@pytest.mark.parametrize(("ended", "goes_on"), [("Failed", True), ("Succeeded", False)])
+def test_status_after_a_failed_first_night_goes_on_with_it(
+    tmp_path: Path, ended: str, goes_on: bool
+) -> None:
+    """Red: a placeholder for the source that had been typed, and the clock's day."""
+    folder = tmp_path / "new" / "runs" / "r1"
+    journal = Journal(folder, run="r1", workflow="nightly", clock=FixedClock())
+    journal.note("run", values={"source": "files:prices.csv", "asof": "2018-02-07"})
+    journal.note("ended", phase=ended, exit_code=65)
+    journal.close()
+    line = bft("status", "--root", str(tmp_path / "new"))[1]
+    assert (line["next"] == f"bft run --root {tmp_path / 'new'} --resume r1") is goes_on
+    assert (line["asof"] == "2018-02-07", line["missing"]) == (goes_on, ["nightly"])
 
 
 def test_status_tells_of_a_node_that_was_killed_without_a_word(root: str) -> None:

@@ -78,6 +78,7 @@ def test_night_ends_with_what_came_out_and_where_it_lies(root: Path) -> None:
     model = {"name": "reg_3d", "origin": "absent", "reason": "no_model", "digest": None}
     report = {"gates": "paper", "asof": str(DAY), "models": [model], "rules": []}
     registry.put_report(store, str(DAY), report, None)
+    (root / "mlflow.db").touch()
     line = {"workflow": "nightly", "asof": str(DAY), "phase": "Failed", "seconds": 137.2}
     assert night_told(store, line, root=str(root)).splitlines() == [
         "FAILED    gate failed (exit code 75): away",
@@ -88,3 +89,25 @@ def test_night_ends_with_what_came_out_and_where_it_lies(root: Path) -> None:
         "time      2:17",
     ]
     assert night_told(store, {"workflow": "close", "asof": str(DAY)}, root="x") == ""
+
+
+def test_night_that_judged_nothing_tells_no_verdicts(tmp_path: Path) -> None:
+    """Red: it executed 0, held no model back, and named a page that there was not."""
+    store = make_ports(tmp_path).store
+    line = {"workflow": "nightly", "asof": str(DAY), "phase": "Failed", "seconds": 3.0}
+    assert night_told(store, line, root=str(tmp_path)) == "time      0:03"
+    store.put(f"failures/{DAY}/pull.json", b'{"verb":"pull","exit_code":75,"error":"away"}')
+    told = night_told(store, line, root=str(tmp_path)).splitlines()
+    assert told == ["FAILED    pull failed (exit code 75): away", "time      0:03"]
+    earlier = {"gates": "paper", "asof": "2026-01-01", "models": [], "rules": []}
+    registry.put_report(store, "2026-01-01", earlier, None)
+    assert night_told(store, line, root=str(tmp_path)).splitlines() == told
+    done = night_told(store, line | {"phase": "Succeeded"}, root=str(tmp_path))
+    assert "models    held back by the gate: none\n" in done
+
+
+def test_night_that_ranked_nobody_executes_none(tmp_path: Path) -> None:
+    store = make_ports(tmp_path).store
+    store.put(f"lineage/rank/{DAY}.json", b"{}")
+    line = {"workflow": "nightly", "asof": str(DAY), "phase": "Succeeded", "seconds": 3.0}
+    assert night_told(store, line, root=str(tmp_path)).startswith("executes  0; 0 to watch\n")

@@ -119,6 +119,10 @@ class AlphaVantage:
         """
         self._client.check_listening()
 
+    def world(self) -> str:
+        """The command of the simulator's world; empty of the vendor itself."""
+        return self._client.world() if self.name == "sim" else ""
+
     def digests(self) -> Mapping[str, str]:
         """None: a vendor's answers for a night are asked for once, wherever it listens."""
         return {}

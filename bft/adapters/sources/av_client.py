@@ -12,14 +12,14 @@ from datetime import date, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 from weakref import WeakSet
 
 import httpx
 
 from bft.adapters.sources.av_quirks import Kind, Verdict, judge
 from bft.adapters.sources.bucket import Bucket
-from bft.domain import sessions
+from bft.domain import origin, sessions
 from bft.domain.errors import ConfigError, DataError, UnavailableError
 from bft.ports import Clock
 
@@ -46,6 +46,7 @@ class Vendor:
     url: str
     key: str = field(repr=False)
     sim: bool = False
+    simulator: str = origin.SIMULATOR  # the command that starts it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,7 @@ class Client:
         timeouts: Timeouts | None = None,
     ) -> None:
         self._url, self._key, self._sim = vendor.url, vendor.key, vendor.sim
+        self._simulator = vendor.simulator
         self._bucket, self._timeouts = bucket, timeouts or Timeouts()
         self._clock, self._charge = clock, charge
         self._lock = threading.Lock()
@@ -137,6 +139,21 @@ class Client:
         except OSError:  # slow is not absent: the pull tries again, and says what came of it
             return
 
+    def world(self) -> str:
+        """The command of a simulator's world, as it tells itself; empty: it does not.
+
+        Raises:
+            ConfigError: nobody listens on this machine.
+        """
+        place, limits = urljoin(self._url, "healthz"), self._timeouts
+        try:
+            told = httpx.get(place, timeout=limits.connect_s, trust_env=not self._sim).json()
+        except (httpx.HTTPError, ValueError) as error:
+            if _refused(error) and _loopback(self._url):
+                raise ConfigError(self._nobody()) from error
+            return ""  # the calls that follow say what is wrong with it
+        return str(told.get("world") or "") if isinstance(told, dict) else ""
+
     def ask(self, unit: Unit, *, asof: date) -> Reply:
         """Call until there is an answer that says something.
 
@@ -164,7 +181,7 @@ class Client:
                 attempt += 1
                 if attempt < ATTEMPTS:
                     self._bucket.wait(self._backoff(unit, attempt) if wait_s is None else wait_s)
-        hint = "is it running (bft serve market-sim)? Then " if self._sim else ""
+        hint = f"is it running ({self._simulator})? Then " if self._sim else ""
         raise UnavailableError(
             f"{unit.words}: no answer of {self._url} in {ATTEMPTS} attempts ({last}); {hint}"
             "run the same command again, finished calls are kept"
@@ -265,8 +282,9 @@ class Client:
         if not self._sim:
             return f"nobody listens on {self._url}; check BFT_AV_URL"
         return (
-            f"no simulator listens on {self._url}; start one in another terminal with bft serve "
-            "market-sim, or take your own prices with --source files:PATH; then run this again"
+            f"no simulator listens on {self._url}; start one in another terminal with "
+            f"{self._simulator}, or take your own prices with --source files:PATH; then run this "
+            "again"
         )
 
     def _retry_after(self, text: str | None) -> float | None:

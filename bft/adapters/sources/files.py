@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
@@ -57,7 +58,7 @@ class Files:
         """File by kind.
 
         Raises:
-            DataError: no bars, or two files of one kind.
+            DataError: no such file, no bars, or two files of one kind.
         """
         folder = self.path if self.path.is_dir() else self.path.parent
         found = {} if self.path.is_dir() else {"bars": self.path}
@@ -70,6 +71,8 @@ class Files:
             found[kind] = there[0]
         if "bars" not in found:
             raise DataError(f"{folder} holds no bars.csv or bars.parquet; give --source files:PATH")
+        if not found["bars"].exists():
+            raise DataError(f"{found['bars']}: no such file; {_instead(found['bars'])}")
         if found["bars"].suffix not in SUFFIXES:
             raise DataError(f"{found['bars']} is neither .csv nor .parquet")
         return found
@@ -87,6 +90,10 @@ class Files:
         """
         if not self.paths["bars"].is_file():
             raise DataError(f"{self.paths['bars']} is no file; give --source files:PATH")
+
+    def world(self) -> str:
+        """None: files are nobody's simulation."""
+        return ""
 
     def digests(self) -> Mapping[str, str]:
         """sha256 of each file."""
@@ -217,6 +224,27 @@ class Files:
             refused=refused,
             notes=tuple(notes),
         )
+
+
+def meant(spec: str) -> str:
+    """What a `--source` of no known kind was meant for, if it is a path; else empty."""
+    kind, colon, rest = spec.partition(":")
+    path = Path(rest if colon else spec)
+    if "://" in spec or not path.name:
+        return ""
+    slip = colon and get_close_matches(kind, ["files"])
+    return f"files:{path}" if slip or path.suffix in SUFFIXES or path.exists() else ""
+
+
+def _instead(path: Path) -> str:
+    """What to give for a path at which there is nothing: a near name in its folder."""
+    folder = path.parent
+    there = folder.iterdir() if folder.is_dir() else ()
+    names = [one.name for one in there if one.is_dir() or one.suffix in SUFFIXES]
+    near = get_close_matches(path.name, names, n=1)
+    if near:
+        return f"did you mean files:{path.with_name(near[0])}?"
+    return "give --source files:PATH" if folder.is_dir() else f"{folder} is no folder"
 
 
 def quotes_path(path: Path) -> Path | None:

@@ -144,6 +144,10 @@ class MySql:
     def check(self) -> None:
         """Nothing: its address was read when this was made, and a server may be waited for."""
 
+    def world(self) -> str:
+        """None: an older installation's prices are no simulator's."""
+        return ""
+
     def digests(self) -> Mapping[str, str]:
         """None: what lies there may change, `--fresh` reads it again."""
         return {}

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import uvicorn
 from bft.domain import sessions
 from bft.domain.errors import ConfigError, UnavailableError, UsageError
 from bft.domain.numbers import AT_LEAST_0, COUNT_OR_0, PORT, SEED, Number
+from bft.domain.origin import SIMULATOR
 from bft.ports import Ports, Summary
 from bft.sim.market import faults
 from bft.sim.market.moment import Moment
@@ -26,6 +28,13 @@ from bft.sim.market.world import Plan
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 SLOW_CHUNKS, SLOW_WAIT_S, HANG_S = 400, 0.5, 3600
+FLAGS = {
+    "seed": "--seed",
+    "stocks": "--symbols",
+    "start": "--start",
+    "kappa_fast": "--kappa-fast",
+    "kappa_slow": "--kappa-slow",
+}
 _STOCKS = Number(whole=True, low=3, high=5000)
 
 
@@ -71,6 +80,13 @@ def application(vendor: Vendor) -> Callable[[Mapping[str, Any], Receive, Send], 
     return app
 
 
+def command(plan: Plan) -> str:
+    """The command that serves a plan's world: what differs from the defaults is given."""
+    made, usual = asdict(plan), asdict(Plan())
+    given = [(flag, made[key]) for key, flag in FLAGS.items() if made[key] != usual[key]]
+    return " ".join((SIMULATOR, *(f"{flag} {value}" for flag, value in given)))
+
+
 def _route(vendor: Vendor, scope: Mapping[str, Any], body: bytes) -> Reply:
     path = scope["path"]
     params = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
@@ -78,7 +94,8 @@ def _route(vendor: Vendor, scope: Mapping[str, Any], body: bytes) -> Reply:
         asof = dict(scope["headers"]).get(b"x-bft-asof")
         return vendor.query(params, asof.decode() if asof else None)
     if path == "/healthz":
-        return Reply(json.dumps({"status": "ok", "simulated": True, "day": str(vendor.now().day)}))
+        told = {"status": "ok", "simulated": True, "day": str(vendor.now().day)}
+        return Reply(json.dumps(told | {"world": command(vendor.plan)}))
     if path == "/sim/truth":
         return vendor.truth(params.get("date", str(vendor.now().day)))
     if path == "/sim/ceiling":
