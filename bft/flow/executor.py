@@ -7,12 +7,11 @@ import shlex
 import sys
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from bft.domain.advice import rooted
 from bft.domain.alerts import OVER_AFTER, RETOLD, runbook
 from bft.domain.errors import RefusedError, UnavailableError
-from bft.domain.roots import root_id
+from bft.domain.roots import elsewhere
 from bft.domain.runs import Json
 from bft.ports import ExecutorApi
 
@@ -27,7 +26,6 @@ HALTING = {
     "StateRestored": {"state_restored"},
 }
 """Alerts that tell of a halt, with the rules that set it: without the halt they are over."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def standing(api: ExecutorApi, root: str, *, given: str | None = None) -> Json:
@@ -43,19 +41,12 @@ def standing(api: ExecutorApi, root: str, *, given: str | None = None) -> Json:
     except UnavailableError as error:
         return {"url": api.url, "away": str(error)}
     told: Json = {"url": api.url, **{name: health.get(name) for name in SHOWN}}
-    if _foreign(api.url, health.get("root"), root):
+    if elsewhere(api.url, health.get("root"), root):
         return told | {"foreign": True}
     try:
         return told | _inside(api, given, health)
     except (RefusedError, UnavailableError) as error:
         return told | {"partial": str(error)}
-
-
-def _foreign(url: str, told: object, root: str) -> bool:
-    """Whether an executor says that its root is another; only one of this machine can say so."""
-    mine = root_id(root)
-    near = "://" in root or urlsplit(url).hostname in LOOPBACK
-    return bool(near and told and mine and told != mine)
 
 
 def _inside(api: ExecutorApi, given: str | None, health: Json) -> Json:

@@ -12,7 +12,7 @@ from typing import Any
 from bft.domain.advice import rooted
 from bft.domain.errors import UsageError
 from bft.ports import Ports, Step, Summary, Tick
-from bft.steps.asking import add_api, answer
+from bft.steps.asking import add_api, answer, own
 
 Halt = Mapping[str, Any]
 
@@ -29,10 +29,10 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
 
     Raises:
         UsageError: no halt in force has that id, or several begin so.
-        RefusedError: the token is no admin's.
+        RefusedError: the token is no admin's, or the executor trades for another root.
         UnavailableError: no executor answers.
     """
-    api = ports.executor(args.api_url)
+    api = own(ports, args.api_url)
     held: list[Halt] = answer(api.ask("GET", "/v1/halts"))["halts"]
     resumed = None
     if args.id:
