@@ -322,11 +322,11 @@ def _close(line: Json) -> str:
         sent = _count(len(line["closing"]), "order") if line["closing"] else "nothing to close"
         left = f"{_count(line['left'], 'position')} still there" if line["left"] else "done"
         return wrapped(f"{head}{sent}; {left}")
-    if not line["positions"]:
-        return wrapped(f"{head}a dry run; nothing is held that was meant")
-    rows = [(row["symbol"], row["quantity"]) for row in line["positions"]]
-    shown = table(("symbol", "held"), rows, right=("held",))
-    return f"{head}a dry run, nothing was sent; what is meant:\n{shown}"
+    if not line["closing"]:
+        return wrapped(f"{head}a dry run; nothing is held or pending that was meant")
+    rows = [(row["symbol"], row["quantity"], row["what"]) for row in line["closing"]]
+    shown = table(("symbol", "units", "what"), rows, right=("units",))
+    return f"{head}a dry run, nothing was sent; what would be:\n{shown}"
 
 
 def _reconciled(head: str, line: Json) -> str:

@@ -131,7 +131,11 @@ def test_mode_token_and_address_are_checked(day: Running) -> None:
 
 def test_dry_run_and_empty_file_write_nothing(day: Running, tmp_path: Path) -> None:
     code, line, _ = day.bft("close", "--all", "--dry-run", "--root", day.root)
-    assert (code, line["left"], line["closing"]) == (0, 1, [])
+    (exit_,) = line["closing"]
+    assert (code, line["left"], exit_["symbol"], exit_["quantity"]) == (0, 1, "AAPL", 49)
+    words = ("close", "--symbol", "AAPL", "--qty", 9, "--dry-run", "--root", day.root)
+    code, line, _ = day.bft(*words)
+    assert (code, line["closing"]) == (0, [exit_ | {"quantity": 9}])
     code, line, _ = day.bft("execute", "--asof", NIGHT, "--dry-run", "--root", day.root)
     assert (code, [s["symbol"] for s in line["would_send"]]) == (0, ["AAPL"])
     (tmp_path / "empty.csv").write_text("")
