@@ -136,9 +136,17 @@ def test_dry_run_and_empty_file_write_nothing(day: Running, tmp_path: Path) -> N
     words = ("close", "--symbol", "AAPL", "--qty", 9, "--dry-run", "--root", day.root)
     code, line, _ = day.bft(*words)
     assert (code, line["closing"]) == (0, [exit_ | {"quantity": 9}])
-    code, line, _ = day.bft("execute", "--asof", NIGHT, "--dry-run", "--root", day.root)
+    code, line, err = day.bft("execute", "--asof", NIGHT, "--dry-run", "--root", day.root)
     assert (code, [s["symbol"] for s in line["would_send"]]) == (0, ["AAPL"])
+    assert err.splitlines() == [
+        "1 signals, would be sent",
+        "  BUY  AAPL     bollinger",
+        "those sent before are replayed, not doubled",
+    ]
     (tmp_path / "empty.csv").write_text("")
+    words = ("--signals", tmp_path / "empty.csv", "--asof", NIGHT, "--root", day.root)
+    assert day.bft("execute", *words)[0] == 65
+    (tmp_path / "empty.csv").write_text(f"{','.join(FIRST)}\n")
     words = ("--signals", tmp_path / "empty.csv", "--asof", NIGHT, "--root", day.root)
     code, line, err = day.bft("execute", *words)
     assert (code, line["sent"]) == (0, 0)
