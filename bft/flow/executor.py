@@ -8,7 +8,7 @@ import sys
 from datetime import datetime
 from typing import Any
 
-from bft.domain.advice import rooted
+from bft.domain.advice import before_clear, rooted
 from bft.domain.alerts import OVER_AFTER, RETOLD, runbook
 from bft.domain.errors import RefusedError, UnavailableError
 from bft.domain.roots import elsewhere
@@ -44,12 +44,12 @@ def standing(api: ExecutorApi, root: str, *, given: str | None = None) -> Json:
     if elsewhere(api.url, health.get("root"), root):
         return told | {"foreign": True}
     try:
-        return told | _inside(api, given, health)
+        return told | _inside(api, root, given, health)
     except (RefusedError, UnavailableError) as error:
         return told | {"partial": str(error)}
 
 
-def _inside(api: ExecutorApi, given: str | None, health: Json) -> Json:
+def _inside(api: ExecutorApi, root: str, given: str | None, health: Json) -> Json:
     held = _body(api, "/v1/positions")["positions"]
     orders = _body(api, "/v1/orders?limit=1000")["orders"]
     kill, halts = _body(api, "/v1/kill"), _body(api, "/v1/halts")["halts"]
@@ -60,7 +60,8 @@ def _inside(api: ExecutorApi, given: str | None, health: Json) -> Json:
         "working": sum(order["status"] in {"PENDING", "SUBMITTED"} for order in orders),
         "halts": [_halt(halt, given) for halt in halts],
         "kill": {name: kill[name] for name in ("latched", "generation", "sources")}
-        | {"clear": rooted(f"bft kill --clear {kill['generation']}", given)},
+        | {"clear": rooted(f"bft kill --clear {kill['generation']}", given)}
+        | {"first": before_clear(kill.get("pulled_now"), root)},
     }
     events = _body(api, "/v1/events?limit=1000")["rows"]
     last = [event for event in events if not _quiet(event, health.get("now"))]
@@ -209,4 +210,6 @@ def _say_shut(told: Json) -> None:
     if kill["latched"]:
         pulled = ", ".join(kill["sources"])
         sys.stderr.write(f"  kill switch: latched ({pulled})\n")
+        if kill["first"]:
+            sys.stderr.write(f"    {kill['first']}, then:\n")
         sys.stderr.write(f"    {kill['clear']}\n")

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from bft.domain.advice import before_clear
 from bft.domain.errors import BftError, RefusedError, UnavailableError, UsageError
 from bft.domain.numbers import COUNT_OR_0
 from bft.ports import ExecutorApi, Ports, Step, Summary, Tick
@@ -58,7 +59,11 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
             raise
         raise _by_file(ports, args, error) from error
     _warn(ports, api)
-    return _told(pulled)
+    return _told(pulled | {"first": before_clear(pulled.get("pulled_now"), _folder(ports, args))})
+
+
+def _folder(ports: Ports, args: argparse.Namespace) -> str:
+    return str(args.state_dir or ports.store.root)
 
 
 def _shown(api: ExecutorApi) -> Any:
@@ -87,10 +92,10 @@ def _told(kill: Any) -> Summary:
 
 def _by_file(ports: Ports, args: argparse.Namespace, error: UnavailableError) -> UnavailableError:
     """Leave the file that an executor looks for ten times a second, and at its start."""
-    root = ports.store.root
-    if not args.state_dir and "://" in root:
+    folder = _folder(ports, args)
+    if "://" in folder:
         return UnavailableError(f"{error}; no folder for the file KILL: set BFT_STATE_DIR")
-    path = Path(args.state_dir or root) / FILE
+    path = Path(folder) / FILE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
@@ -115,6 +120,7 @@ STEP = Step(
         "latched": "whether no opening order may leave",
         "generation": "what --clear must name",
         "sources": "who pulled it",
+        "first": "what must be removed before --clear",
     },
     settings=("api_url", "state_dir"),
     code=("steps.kill",),

@@ -307,7 +307,7 @@ def _kill(line: Json) -> str:
         + ("all positions are closed" if line["flatten"] else "stops, targets and exits stay")
     ]
     if line["pulled_now"]:
-        parts += [f"still pulled: {line['pulled_now']}; clear that first"]
+        parts += [f"still pulled: {line['pulled_now']}; {line.get('first') or 'clear that'} first"]
     parts += [f"to open again, as admin: bft kill --clear {generation}"]
     return "\n".join(map(wrapped, parts))
 

@@ -20,7 +20,9 @@ def test_kill_latches_and_is_cleared_by_its_generation(tmp_path: Path) -> None:
         assert (await api.ask("DELETE", "/v1/kill", {"confirm": 7})).status_code == 409
         file = tmp_path / "KILL"
         file.write_text("x")
-        assert (await api.ask("DELETE", "/v1/kill", {"confirm": 1})).status_code == 409
+        still = await api.ask("DELETE", "/v1/kill", {"confirm": 1})
+        assert still.status_code == 409
+        assert f"still says kill; remove {file} first" in still.json()["message"]
         file.unlink()
         gone = await api.ask("DELETE", "/v1/kill", params={"confirm": 1})
         assert (gone.status_code, gone.json()["latched"]) == (200, False)
