@@ -6,7 +6,7 @@ from pathlib import Path
 
 _VERBS = (
     "run(?: [a-z][a-z-]*)?|pull|gold|validate|train|gate|promote|rollback|models|predict|scan|rank|"
-    "screen|report|execute|ledger|status|close|kill|resume|resolve|why|audit"
+    "screen|report|serve(?= executor)|execute|ledger|status|close|kill|resume|resolve|why|audit"
 )
 # One that names its root already stays; a command ends where its sentence goes on.
 _COMMAND = re.compile(rf"\bbft (?:{_VERBS})\b(?![^,;&|<\n]*--root)")

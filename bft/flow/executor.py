@@ -10,6 +10,7 @@ from typing import Any
 
 from bft.domain.advice import before_clear, rooted
 from bft.domain.alerts import OVER_AFTER, RETOLD, runbook
+from bft.domain.encoding import utc_told
 from bft.domain.errors import RefusedError, UnavailableError
 from bft.domain.roots import elsewhere
 from bft.domain.runs import Json
@@ -17,6 +18,8 @@ from bft.ports import ExecutorApi
 
 LOOK_S = 5.0
 ENTRIES, ORDERS, ARMED = "entries", "orders", "ARMED"
+CONNECTED = ("RECONCILING", "ARMED", "DRAINING")
+"""Broker sessions in which stops are seen; in others they are told as they last were."""
 SHOWN_ALERTS = 5
 SHOWN = ("status", "mode", "account", "simulated", "session_state", "may_open", "reasons", "note")
 HALTING = {
@@ -100,7 +103,7 @@ def _alerts(events: list[Json], over: frozenset[str]) -> list[Json]:
 
 def _halt(row: Json, given: str | None) -> Json:
     """In words, and the command that ends it."""
-    until = f", until {row['until'][:16]}" if row["until"] else ""
+    until = f", until {utc_told(row['until'])}" if row["until"] else ""
     words = f"{row['scope']} {row['key']}: {row['reason']}{until}"
     return {"what": words, "resume": rooted(f"bft resume {shlex.quote(row['halt_id'])}", given)}
 
@@ -173,8 +176,9 @@ def say(told: Json) -> None:
     if "partial" in told:
         write(f"  more with a token: {told['partial']}\n")
         return
+    seen = "" if told["session_state"] in CONNECTED else ", as last seen"
     for row in told["positions"]:
-        sign = "protected" if row["protected"] else "NOT PROTECTED"
+        sign = ("protected" if row["protected"] else "NOT PROTECTED") + seen
         stops = ", ".join(str(stop) for stop in row["stops"]) or "none"
         write(f"  {row['symbol']:<8} {row['quantity']:>8}  stop {stops}  {sign}\n")
     _say_trouble(told)
@@ -198,7 +202,7 @@ def _say_trouble(told: Json) -> None:
             sys.stderr.write(f"  {name}: {value}\n")
     _say_shut(told)
     for alert in told["alerts"]:
-        sys.stderr.write(f"  {alert['at'][:16]} {alert['name']}: {alert['text']}\n")
+        sys.stderr.write(f"  {utc_told(alert['at'])} {alert['name']}: {alert['text']}\n")
         sys.stderr.write(f"    what to do: {alert['runbook']}\n")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bft.domain.advice import rooted
+from bft.domain.encoding import utc_told
 from bft.domain.errors import UsageError
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps.asking import add_api, answer, own
@@ -67,7 +68,7 @@ def _say(resumed: Halt | None, held: Sequence[Halt], root: str | None) -> None:
 
 
 def _words(halt: Halt) -> str:
-    until = f", until {str(halt['until'])[:16]}" if halt.get("until") else ""
+    until = f", until {utc_told(halt['until'])}" if halt.get("until") else ""
     return f"{halt['scope']} {halt['key']}: {halt['reason']} (by {halt['set_by']}{until})"
 
 
