@@ -21,6 +21,7 @@ ENTRIES, ORDERS, ARMED = "entries", "orders", "ARMED"
 CONNECTED = ("RECONCILING", "ARMED", "DRAINING")
 """Broker sessions in which stops are seen; in others they are told as they last were."""
 SHOWN_ALERTS = 5
+SHOWN_HELD = 10
 SHOWN = ("status", "mode", "account", "simulated", "session_state", "may_open", "reasons", "note")
 HALTING = {
     "DayLossHalt": {"daily_loss", "loss_streak"},
@@ -159,9 +160,11 @@ def say(told: Json) -> None:
     write = sys.stderr.write
     if "away" in told:
         write(f"executor: none at {told['url']}\n")
+        _say_held(told)
         return
     if "foreign" in told:
         write(_elsewhere(told) + "\n")
+        _say_held(told)
         return
     kind = ", simulated" if told["simulated"] else ""
     opening = (
@@ -182,6 +185,17 @@ def say(told: Json) -> None:
         stops = ", ".join(str(stop) for stop in row["stops"]) or "none"
         write(f"  {row['symbol']:<8} {row['quantity']:>8}  stop {stops}  {sign}\n")
     _say_trouble(told)
+
+
+def _say_held(told: Json) -> None:
+    """Positions of a book that no executor watches."""
+    if held := told.get("held"):
+        names = ", ".join(held[:SHOWN_HELD]) + (", ..." if len(held) > SHOWN_HELD else "")
+        count = f"{len(held)} position" + ("" if len(held) == 1 else "s")
+        sys.stderr.write(
+            f"  the book of this root holds {count} ({names}); stops at the broker stay, nothing "
+            f"else watches: {told['start']}\n"
+        )
 
 
 def _elsewhere(told: Json) -> str:

@@ -125,7 +125,10 @@ def test_mode_token_and_address_are_checked(day: Running) -> None:
     away = ("--api", "http://127.0.0.1:9", "--root", day.root)
     assert day.bft("execute", "--asof", NIGHT, *away)[0] == 75
     assert day.bft("status", "--check", *away)[0] == 75
-    assert day.bft("status", *away)[0] == 0
+    code, line, err = day.bft("status", *away)
+    assert (code, line["executor"]["held"]) == (0, ["AAPL"])
+    assert "the book of this root holds 1 position (AAPL)" in err
+    assert f"bft serve --root {day.root} executor\n" in err
     assert day.bft("why", "nobody", "--root", day.root)[0] == 2
 
 
