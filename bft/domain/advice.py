@@ -2,10 +2,11 @@
 
 import re
 import shlex
+from pathlib import Path
 
 _VERBS = (
     "run(?: [a-z][a-z-]*)?|pull|gold|validate|train|gate|promote|rollback|models|predict|scan|rank|"
-    "screen|report|execute|ledger|status|close|kill|resume|resolve|why|audit"
+    "screen|report|serve(?= executor)|execute|ledger|status|close|kill|resume|resolve|why|audit"
 )
 # One that names its root already stays; a command ends where its sentence goes on.
 _COMMAND = re.compile(rf"\bbft (?:{_VERBS})\b(?![^,;&|<\n]*--root)")
@@ -17,3 +18,17 @@ def rooted(text: str, root: str | None) -> str:
         return text
     named = shlex.quote(root)
     return _COMMAND.sub(lambda found: f"{found[0]} --root {named}", text)
+
+
+def before_clear(source: str | None, root: str) -> str | None:
+    """What still says kill and must stop before the switch can be cleared, or None.
+
+    `root` names the file where it lies there; an executor's state folder may be another.
+    """
+    file = Path(root) / "KILL"
+    here = str(file) if "://" not in root and file.exists() else "KILL of its state folder"
+    return {
+        "file": f"remove the file {here}",
+        "configmap": "empty the key KILL of the ConfigMap",
+        "unreadable": "mend the state folder, which cannot be read",
+    }.get(source or "")

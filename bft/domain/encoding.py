@@ -34,6 +34,12 @@ def instant_text(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+def utc_told(at: object, *, seconds: bool = False) -> str:
+    """An instant in ISO text as people read it: `2026-01-05 14:36 UTC`."""
+    told = datetime.fromisoformat(str(at)).astimezone(UTC)
+    return f"{told:%Y-%m-%d %H:%M:%S} UTC" if seconds else f"{told:%Y-%m-%d %H:%M} UTC"
+
+
 def encode(value: Any) -> Any:
     """The value as what `json.dumps` takes.
 

@@ -2,6 +2,9 @@
 
 import hashlib
 from pathlib import Path
+from urllib.parse import urlsplit
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def root_id(root: str) -> str:
@@ -18,3 +21,13 @@ def root_id(root: str) -> str:
             return ""
         told = f"{found.st_dev}:{found.st_ino}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def elsewhere(url: str, told: object, root: str) -> bool:
+    """Whether an executor at an address, by the `root_id` it tells, trades for another root.
+
+    Of folders only one of this machine can tell: elsewhere the same folder has another identity.
+    """
+    mine = root_id(root)
+    near = "://" in root or urlsplit(url).hostname in LOOPBACK
+    return bool(near and told and mine and told != mine)

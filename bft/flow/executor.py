@@ -7,18 +7,21 @@ import shlex
 import sys
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
-from bft.domain.advice import rooted
+from bft.domain.advice import before_clear, rooted
 from bft.domain.alerts import OVER_AFTER, RETOLD, runbook
+from bft.domain.encoding import utc_told
 from bft.domain.errors import RefusedError, UnavailableError
-from bft.domain.roots import root_id
+from bft.domain.roots import elsewhere
 from bft.domain.runs import Json
 from bft.ports import ExecutorApi
 
 LOOK_S = 5.0
 ENTRIES, ORDERS, ARMED = "entries", "orders", "ARMED"
+CONNECTED = ("RECONCILING", "ARMED", "DRAINING")
+"""Broker sessions in which stops are seen; in others they are told as they last were."""
 SHOWN_ALERTS = 5
+SHOWN_HELD = 10
 SHOWN = ("status", "mode", "account", "simulated", "session_state", "may_open", "reasons", "note")
 HALTING = {
     "DayLossHalt": {"daily_loss", "loss_streak"},
@@ -27,7 +30,6 @@ HALTING = {
     "StateRestored": {"state_restored"},
 }
 """Alerts that tell of a halt, with the rules that set it: without the halt they are over."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def standing(api: ExecutorApi, root: str, *, given: str | None = None) -> Json:
@@ -43,22 +45,15 @@ def standing(api: ExecutorApi, root: str, *, given: str | None = None) -> Json:
     except UnavailableError as error:
         return {"url": api.url, "away": str(error)}
     told: Json = {"url": api.url, **{name: health.get(name) for name in SHOWN}}
-    if _foreign(api.url, health.get("root"), root):
+    if elsewhere(api.url, health.get("root"), root):
         return told | {"foreign": True}
     try:
-        return told | _inside(api, given, health)
+        return told | _inside(api, root, given, health)
     except (RefusedError, UnavailableError) as error:
         return told | {"partial": str(error)}
 
 
-def _foreign(url: str, told: object, root: str) -> bool:
-    """Whether an executor says that its root is another; only one of this machine can say so."""
-    mine = root_id(root)
-    near = "://" in root or urlsplit(url).hostname in LOOPBACK
-    return bool(near and told and mine and told != mine)
-
-
-def _inside(api: ExecutorApi, given: str | None, health: Json) -> Json:
+def _inside(api: ExecutorApi, root: str, given: str | None, health: Json) -> Json:
     held = _body(api, "/v1/positions")["positions"]
     orders = _body(api, "/v1/orders?limit=1000")["orders"]
     kill, halts = _body(api, "/v1/kill"), _body(api, "/v1/halts")["halts"]
@@ -69,7 +64,8 @@ def _inside(api: ExecutorApi, given: str | None, health: Json) -> Json:
         "working": sum(order["status"] in {"PENDING", "SUBMITTED"} for order in orders),
         "halts": [_halt(halt, given) for halt in halts],
         "kill": {name: kill[name] for name in ("latched", "generation", "sources")}
-        | {"clear": rooted(f"bft kill --clear {kill['generation']}", given)},
+        | {"clear": rooted(f"bft kill --clear {kill['generation']}", given)}
+        | {"first": before_clear(kill.get("pulled_now"), root)},
     }
     events = _body(api, "/v1/events?limit=1000")["rows"]
     last = [event for event in events if not _quiet(event, health.get("now"))]
@@ -108,7 +104,7 @@ def _alerts(events: list[Json], over: frozenset[str]) -> list[Json]:
 
 def _halt(row: Json, given: str | None) -> Json:
     """In words, and the command that ends it."""
-    until = f", until {row['until'][:16]}" if row["until"] else ""
+    until = f", until {utc_told(row['until'])}" if row["until"] else ""
     words = f"{row['scope']} {row['key']}: {row['reason']}{until}"
     return {"what": words, "resume": rooted(f"bft resume {shlex.quote(row['halt_id'])}", given)}
 
@@ -164,9 +160,11 @@ def say(told: Json) -> None:
     write = sys.stderr.write
     if "away" in told:
         write(f"executor: none at {told['url']}\n")
+        _say_held(told)
         return
     if "foreign" in told:
         write(_elsewhere(told) + "\n")
+        _say_held(told)
         return
     kind = ", simulated" if told["simulated"] else ""
     opening = (
@@ -181,11 +179,23 @@ def say(told: Json) -> None:
     if "partial" in told:
         write(f"  more with a token: {told['partial']}\n")
         return
+    seen = "" if told["session_state"] in CONNECTED else ", as last seen"
     for row in told["positions"]:
-        sign = "protected" if row["protected"] else "NOT PROTECTED"
+        sign = ("protected" if row["protected"] else "NOT PROTECTED") + seen
         stops = ", ".join(str(stop) for stop in row["stops"]) or "none"
         write(f"  {row['symbol']:<8} {row['quantity']:>8}  stop {stops}  {sign}\n")
     _say_trouble(told)
+
+
+def _say_held(told: Json) -> None:
+    """Positions of a book that no executor watches."""
+    if held := told.get("held"):
+        names = ", ".join(held[:SHOWN_HELD]) + (", ..." if len(held) > SHOWN_HELD else "")
+        count = f"{len(held)} position" + ("" if len(held) == 1 else "s")
+        sys.stderr.write(
+            f"  the book of this root holds {count} ({names}); stops at the broker stay, nothing "
+            f"else watches: {told['start']}\n"
+        )
 
 
 def _elsewhere(told: Json) -> str:
@@ -206,7 +216,7 @@ def _say_trouble(told: Json) -> None:
             sys.stderr.write(f"  {name}: {value}\n")
     _say_shut(told)
     for alert in told["alerts"]:
-        sys.stderr.write(f"  {alert['at'][:16]} {alert['name']}: {alert['text']}\n")
+        sys.stderr.write(f"  {utc_told(alert['at'])} {alert['name']}: {alert['text']}\n")
         sys.stderr.write(f"    what to do: {alert['runbook']}\n")
 
 
@@ -218,4 +228,6 @@ def _say_shut(told: Json) -> None:
     if kill["latched"]:
         pulled = ", ".join(kill["sources"])
         sys.stderr.write(f"  kill switch: latched ({pulled})\n")
+        if kill["first"]:
+            sys.stderr.write(f"    {kill['first']}, then:\n")
         sys.stderr.write(f"    {kill['clear']}\n")

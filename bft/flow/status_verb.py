@@ -60,6 +60,9 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     values["runs"] = [_told(record) for record in found[-SHOWN:]]
     api, root = ports.executor(args.api_url), ports.store.root
     values["executor"] = told = executor.standing(api, root, given=args.root)
+    if not told.keys().isdisjoint(("away", "foreign")):
+        told["held"] = _held(ports)
+        told["start"] = rooted("bft serve executor", args.root)
     if not args.json:
         holds = held.words if held else "nothing yet"
         by = f", profile {training.profile}" if training else ""
@@ -70,6 +73,13 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     if args.check:
         executor.check(told, args.check)
     return Summary(values=values)
+
+
+def _held(ports: Ports) -> list[str]:
+    """What the book holds while nobody tells; one that cannot be read keeps no status back."""
+    with suppress(BftError):
+        return ports.held_symbols()
+    return []
 
 
 def _runs(ports: Ports) -> list[RunRecord]:

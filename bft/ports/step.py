@@ -95,6 +95,13 @@ class Ports(Protocol):
     def state(self) -> State: ...
     @property
     def book(self) -> Book: ...
+    def held_symbols(self) -> list[str]:
+        """Symbols of the book's open positions, read without changing or making a book.
+
+        Raises:
+            UnavailableError: it cannot be read.
+        """
+
     def token_secrets(self) -> tuple[str, ...]:
         """Secrets of the executor's tokens, the current one first. Raises ConfigError: unusable."""
 

@@ -5,9 +5,11 @@ Source: executor specification, sections 8 and 10.
 
 import argparse
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from bft.domain.errors import DataError, RefusedError, UnavailableError, UsageError
+from bft.domain.errors import BftError, DataError, RefusedError, UnavailableError, UsageError
+from bft.domain.roots import elsewhere, root_id
 from bft.ports import ExecutorApi, Ports, Reply
 
 MODES = ("paper", "live")
@@ -36,10 +38,10 @@ def mode_of(args: argparse.Namespace) -> str:
 
 
 def connect(ports: Ports, args: argparse.Namespace) -> tuple[ExecutorApi, Mapping[str, Any]]:
-    """The executor in the mode that is meant, and what it says of its health.
+    """The executor of this root in the mode that is meant, and what it says of its health.
 
     Raises:
-        RefusedError: its mode is another.
+        RefusedError: its root or its mode is another.
         UnavailableError: it does not answer.
     """
     return reach(ports, args.api_url, mode=mode_of(args))
@@ -49,10 +51,49 @@ def reach(ports: Ports, url: str, *, mode: str) -> tuple[ExecutorApi, Mapping[st
     """The executor at an address, in that mode; see `connect`."""
     api = ports.executor(url, mode=mode)
     health: Mapping[str, Any] = answer(api.ask("GET", "/v1/health"))
+    _check_root(ports, api, health)
     if health.get("mode") != mode:
         how = "add --live" if mode == "paper" else "leave --live away"
         raise RefusedError(f"{api.url} trades {health.get('mode')}, asked for {mode}; {how}")
     return api, health
+
+
+def own(ports: Ports, url: str) -> ExecutorApi:
+    """The executor at an address, of whatever mode.
+
+    Raises:
+        RefusedError: it trades for another root.
+        UnavailableError: it does not answer.
+    """
+    api = ports.executor(url)
+    _check_root(ports, api, answer(api.ask("GET", "/v1/health")))
+    return api
+
+
+def _check_root(ports: Ports, api: ExecutorApi, health: Mapping[str, Any]) -> None:
+    if (other := other_root(ports, api, health)) is not None:
+        raise RefusedError(
+            f"{other}; nothing was done. Give the --root it trades for, or the address of this "
+            "root's own with --api or BFT_API_URL"
+        )
+
+
+def other_root(ports: Ports, api: ExecutorApi, health: Mapping[str, Any]) -> str | None:
+    """In words which root an executor trades for, where that is not this one.
+
+    A path is told to admins only; others are told its id.
+    """
+    root, told = ports.store.root, health.get("root")
+    if not elsewhere(api.url, told, root):
+        return None
+    path = ""
+    with suppress(BftError, KeyError, TypeError):
+        path = answer(api.ask("GET", "/v1/debug/config"))["values"]["root"]["value"]
+    return (
+        f"executor {api.url} ({health.get('mode')}, account ...{health.get('account')}) trades for "
+        f"another root, {path or 'its path is told to admins only'} (id {str(told)[:8]}), "
+        f"not for {root} (id {root_id(root)[:8]})"
+    )
 
 
 def answer(reply: Reply) -> Any:

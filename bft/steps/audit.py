@@ -10,7 +10,7 @@ from typing import Any
 
 from bft.domain.errors import UnavailableError
 from bft.ports import Ports, Step, Summary, Tick
-from bft.steps.asking import add_api, answer
+from bft.steps.asking import add_api, answer, own
 
 FOLDER = "audit"
 FAIL = "FAIL"
@@ -26,9 +26,10 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     """Have the executor audit itself, and keep the report.
 
     Raises:
+        RefusedError: the executor trades for another root.
         UnavailableError: no executor answers, or the file cannot be written.
     """
-    api = ports.executor(args.api_url)
+    api = own(ports, args.api_url)
     found: Mapping[str, Any] = answer(api.ask("GET", "/v1/audit/report", wait_s=60.0))
     checks = found["checks"]
     if args.output:

@@ -17,6 +17,7 @@ from bft.domain.numbers import AT_LEAST_0, COUNT
 from bft.ports import ExecutorApi, Ports, Step, Summary, Tick
 from bft.steps.arguments import day
 from bft.steps.asking import about, add_api, add_mode, answer, connect
+from bft.steps.close_foreseen import foreseen, pending
 
 LOOK_S = 0.5
 OPTION = "OPT"
@@ -61,12 +62,12 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     _check_qty(args, meant)
     shown = [{"symbol": row["symbol"], "quantity": row["quantity"]} for row in meant]
     values = {**about(health), **_session(args), "positions": shown, "dry_run": args.dry_run}
-    if args.dry_run:
-        return Summary(values={**values, "closing": [], "left": len(meant)}, rows=len(meant))
     bodies = _by_position(meant) if args.due else [body]
-    closing = [item for one in bodies for item in _closed(api, one)]
+    closing = foreseen(bodies, held, pending(api)) if args.dry_run else _closed(api, bodies)
     if not closing and not args.due and not args.all:
-        raise UsageError(_nothing(args, held))
+        raise UsageError(_nothing(args, held, meant, pending(api)))
+    if args.dry_run:
+        return Summary(values={**values, "closing": closing, "left": len(meant)}, rows=len(closing))
     _say_why_not(health, quiet=args.json or not closing)
     if not args.json:
         for item in closing:
@@ -117,13 +118,23 @@ def _check_qty(args: argparse.Namespace, meant: Sequence[Held]) -> None:
         raise UsageError(f"--qty {args.qty}: {units} are held; without --qty all of them leave")
 
 
-def _nothing(args: argparse.Namespace, held: Sequence[Held]) -> str:
+def _nothing(
+    args: argparse.Namespace, held: Sequence[Held], meant: Sequence[Held], live: Sequence[Held]
+) -> str:
     """What is not there, and what is."""
     kinds = {"shares": args.shares, "options": args.options}
     what = [*(args.symbol or ()), *([args.strategy] if args.strategy else ())]
     what += [name for name, asked in kinds.items() if asked]
+    named = " ".join(what)
+    if args.qty and meant:
+        return f"{named}: all that is held is leaving already; see bft status"
+    waiting = foreseen([_wanted(args) | {"quantity": None}], (), live) if args.qty else []
+    if waiting:
+        units = sum(item["quantity"] for item in waiting)
+        told = f"entries of {units} units are pending, a part of which cannot be closed"
+        return f"{named}: no position to take {args.qty} of; {told}: without --qty they end"
     have = ", ".join(sorted({str(row["symbol"]) for row in held})) or "nothing"
-    return f"{' '.join(what)}: no position and no pending entry of it; held: {have}"
+    return f"{named}: no position and no pending entry of it; held: {have}"
 
 
 def _say_why_not(health: Mapping[str, Any], *, quiet: bool) -> None:
@@ -189,9 +200,9 @@ def _by_position(meant: Sequence[Held]) -> list[dict[str, Any]]:
     ]
 
 
-def _closed(api: ExecutorApi, body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = answer(api.ask("POST", "/v1/close", body=body))["closing"]
-    return found
+def _closed(api: ExecutorApi, bodies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    answers = [answer(api.ask("POST", "/v1/close", body=body)) for body in bodies]
+    return [item for one in answers for item in one["closing"]]
 
 
 def _name(row: Held) -> tuple[str, int]:
@@ -279,5 +290,5 @@ STEP = Step(
         "day": "what the day report will read",
     },
     settings=("api_url",),
-    code=("steps.close",),
+    code=("steps.close", "steps.close_foreseen"),
 )

@@ -12,8 +12,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from bft.domain.errors import DataError, UsageError
+from bft.domain.errors import DataError, UnavailableError, UsageError
 from bft.domain.numbers import AT_LEAST_0
+from bft.domain.orders import Reason
 from bft.domain.runs import FailedStep
 from bft.ports import ExecutorApi, Ports, Step, Summary, Tick
 from bft.steps.arguments import add_asof
@@ -117,7 +118,7 @@ def _rows(ports: Ports, args: argparse.Namespace) -> list[Row]:
             raise UsageError("--slot is of the table, --signals is a file; give one of them")
         fractions = args.pct_unit == "fraction"
         return read_file(Path(args.signals), args.asof, fractions=fractions)
-    rows = stored_rows(ports.store, args.asof, args.slot)
+    rows = stored_rows(ports, args.asof, args.slot)
     one_set(rows, f"signals {args.asof} slot {args.slot}")
     return rows
 
@@ -128,14 +129,23 @@ def _nothing_sent(args: argparse.Namespace, chosen: _Chosen, values: dict[str, A
         for r in (*chosen.exits, *chosen.entries)
     ]
     if not args.json:
-        verb = "would be sent" if args.dry_run else "0 sent: there is no signal"
-        sys.stderr.write(f"{len(would)} signals, {verb}\n")
+        sys.stderr.write(
+            _told(would) if args.dry_run else "0 signals, 0 sent: there is no signal\n"
+        )
     summary = Summary(
         values={**values, **counts([]), "would_send": would, "would_drop": len(chosen.drops)},
         rows=0,
         skipped=chosen.skipped,
     )
     return _with_refusal(summary, chosen.refused)
+
+
+def _told(would: Sequence[Mapping[str, Any]]) -> str:
+    """A dry run asks no executor, so it cannot tell what is there already."""
+    lines = [f"{len(would)} signals, would be sent"]
+    lines += [f"  {row['side']:<4} {row['symbol']:<8} {row['strategy'] or ''}" for row in would]
+    lines += ["those sent before are replayed, not doubled"] if would else []
+    return "\n".join(map(str.rstrip, lines)) + "\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,13 +210,24 @@ def _summary(
             sys.stderr.write(f"{row['symbol']:<8} {row['side']:<4}  {row['outcome']}{why}\n")
         sys.stderr.write(totals(told, skipped) + "\n")
     away = told["denied"].get("not_armed") and _session(api) != "ARMED"
-    error = "the executor's broker is away; the same command sends what is left" if away else None
+    left = "the executor's broker is away; the same command sends what is left"
+    code, error = (UnavailableError.exit_code, left) if away else _conflicts(done)
     return Summary(
         values={**told, "orders": shown[:SHOWN]},
         rows=len(done),
         skipped=skipped,
-        exit_code=75 if away else 0,
+        exit_code=code,
         error=error,
+    )
+
+
+def _conflicts(done: Sequence[Outcome]) -> tuple[int, str | None]:
+    """A night that was scanned anew after it was sent is no quiet day: nothing of it may leave."""
+    if not done or any(one.word != Reason.IDEMPOTENCY_CONFLICT for one in done):
+        return 0, None
+    return DataError.exit_code, (
+        f"all {len(done)} signals were sent before with other contents ({done[0].word}), so none "
+        "is sent again: what was sent first holds, see bft why SYMBOL"
     )
 
 

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from bft.domain.errors import DataError
 from bft.domain.runs import check_finite
 from bft.domain.trading import Direction, SignalKind
-from bft.ports import Store
+from bft.ports import Ports, Store
+from bft.steps import lacking
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+CLOSE = "close"
 RANKED_DAYS = (3, 10, 30)
 SENT_AS_IS = (
     "signal_id kind direction strategy_id strategy_type strategy_version params_digest set_digest "
@@ -47,20 +49,20 @@ class Row:
         return self.is_exit or self.tag == "execute"
 
 
-def stored_rows(store: Store, asof: date, slot: str) -> list[Row]:
+def stored_rows(ports: Ports, asof: date, slot: str) -> list[Row]:
     """Signals that a scan of asof published, entries in the order of their picks.
 
     Raises:
-        DataError: that scan did not run.
+        DataError: that scan did not run; names the newest day with signals.
     """
+    store = ports.store
     part = f"asof={asof},slot={slot}"
     manifest = store.manifest("signals", asof=asof)
     objects = manifest.objects if manifest and manifest.asof == asof else ()
     if part not in {ref.partition for ref in objects}:
-        run = f"bft scan --asof {asof}" + ("" if slot == "close" else " --mode intraday --quotes")
-        raise DataError(f"signals {asof} slot {slot} are absent; run: {run}")
+        raise _absent(ports, asof, slot)
     rows = _plain_rows(store.read("signals", asof=asof, partitions=[part]))
-    ranks = _ranks(store, asof) if slot == "close" else {}
+    ranks = _ranks(store, asof) if slot == CLOSE else {}
     rows.sort(key=lambda r: (ranks.get(r["signal_id"], len(ranks) + 1), -r["confidence"]))
     try:
         return [Row(body=body_of(row), tag=row["tag"]) for row in rows]
@@ -68,6 +70,13 @@ def stored_rows(store: Store, asof: date, slot: str) -> list[Row]:
         told = f"signals {asof} slot {slot}: {error}; nothing was sent"
         text = f"{told}; run: bft scan --asof {asof} --fresh"
         raise DataError(text) from error
+
+
+def _absent(ports: Ports, asof: date, slot: str) -> DataError:
+    if slot == CLOSE:
+        return lacking.absent(ports, "signals", asof, verb="execute")
+    run = f"bft scan --asof {asof} --mode intraday --quotes"
+    return DataError(f"signals {asof} slot {slot} are absent; run: {run}")
 
 
 def _plain_rows(table: "pa.Table") -> list[dict[str, Any]]:

@@ -21,12 +21,17 @@ def need(ports: Ports, table: str, asof: date, *, verb: str) -> Manifest:
     """
     found = ports.store.manifest(table, asof=asof)
     if found is None or found.asof != asof:
-        newest = ports.store.manifest(table)
-        have = f"newest: {newest.asof}" if newest else "none of any day"
-        raise StaleDataError(
-            f"{table} {asof} is absent ({have}); {instead(ports, table, asof, verb=verb)}"
-        )
+        raise absent(ports, table, asof, verb=verb)
     return found
+
+
+def absent(ports: Ports, table: str, asof: date, *, verb: str) -> StaleDataError:
+    """That a table has nothing of a day, the newest it has, and what to run."""
+    newest = ports.store.manifest(table)
+    have = f"newest: {newest.asof}" if newest else "none of any day"
+    return StaleDataError(
+        f"{table} {asof} is absent ({have}); {instead(ports, table, asof, verb=verb)}"
+    )
 
 
 def instead(ports: Ports, table: str, asof: date, *, verb: str) -> str:

@@ -13,7 +13,7 @@ from bft.domain.advice import rooted
 from bft.domain.errors import UsageError
 from bft.domain.orders import RESOLVED
 from bft.ports import ExecutorApi, Ports, Step, Summary, Tick
-from bft.steps.asking import add_api, answer
+from bft.steps.asking import add_api, answer, own
 
 Order = Mapping[str, Any]
 
@@ -33,10 +33,10 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
 
     Raises:
         UsageError: no such order, or state and evidence are not both given.
-        RefusedError: the order is not UNKNOWN, or the token is no admin's.
+        RefusedError: the order is not UNKNOWN, the token is no admin's, or the root is another.
         UnavailableError: no executor answers.
     """
-    api = ports.executor(args.api_url)
+    api = own(ports, args.api_url)
     resolved = _resolve(api, args) if args.id else None
     told: list[Order] = answer(api.ask("GET", "/v1/reconcile/unknown"))["orders"]
     if not args.json:

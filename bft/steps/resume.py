@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bft.domain.advice import rooted
+from bft.domain.encoding import utc_told
 from bft.domain.errors import UsageError
 from bft.ports import Ports, Step, Summary, Tick
-from bft.steps.asking import add_api, answer
+from bft.steps.asking import add_api, answer, own
 
 Halt = Mapping[str, Any]
 
@@ -29,10 +30,10 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
 
     Raises:
         UsageError: no halt in force has that id, or several begin so.
-        RefusedError: the token is no admin's.
+        RefusedError: the token is no admin's, or the executor trades for another root.
         UnavailableError: no executor answers.
     """
-    api = ports.executor(args.api_url)
+    api = own(ports, args.api_url)
     held: list[Halt] = answer(api.ask("GET", "/v1/halts"))["halts"]
     resumed = None
     if args.id:
@@ -67,7 +68,7 @@ def _say(resumed: Halt | None, held: Sequence[Halt], root: str | None) -> None:
 
 
 def _words(halt: Halt) -> str:
-    until = f", until {str(halt['until'])[:16]}" if halt.get("until") else ""
+    until = f", until {utc_told(halt['until'])}" if halt.get("until") else ""
     return f"{halt['scope']} {halt['key']}: {halt['reason']} (by {halt['set_by']}{until})"
 
 

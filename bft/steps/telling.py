@@ -314,7 +314,7 @@ def _kill(line: Json) -> str:
         + ("all positions are closed" if line["flatten"] else "stops, targets and exits stay")
     ]
     if line["pulled_now"]:
-        parts += [f"still pulled: {line['pulled_now']}; clear that first"]
+        parts += [f"still pulled: {line['pulled_now']}; {line.get('first') or 'clear that'} first"]
     parts += [f"to open again, as admin: bft kill --clear {generation}"]
     return "\n".join(map(wrapped, parts))
 
@@ -329,11 +329,11 @@ def _close(line: Json) -> str:
         sent = _count(len(line["closing"]), "order") if line["closing"] else "nothing to close"
         left = f"{_count(line['left'], 'position')} still there" if line["left"] else "done"
         return wrapped(f"{head}{sent}; {left}")
-    if not line["positions"]:
-        return wrapped(f"{head}a dry run; nothing is held that was meant")
-    rows = [(row["symbol"], row["quantity"]) for row in line["positions"]]
-    shown = table(("symbol", "held"), rows, right=("held",))
-    return f"{head}a dry run, nothing was sent; what is meant:\n{shown}"
+    if not line["closing"]:
+        return wrapped(f"{head}a dry run; nothing is held or pending that was meant")
+    rows = [(row["symbol"], row["quantity"], row["what"]) for row in line["closing"]]
+    shown = table(("symbol", "units", "what"), rows, right=("units",))
+    return f"{head}a dry run, nothing was sent; what would be:\n{shown}"
 
 
 def _reconciled(head: str, line: Json) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bft.ports import Ports, Step, Summary, Tick
-from bft.steps.asking import add_api, answer
+from bft.steps.asking import add_api, answer, own
 from bft.steps.why_told import brief, folded
 
 
@@ -28,9 +28,10 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
 
     Raises:
         UsageError: nobody knows that id.
+        RefusedError: the executor trades for another root.
         UnavailableError: no executor answers.
     """
-    api = ports.executor(args.api_url)
+    api = own(ports, args.api_url)
     story: Mapping[str, Any] = answer(api.ask("GET", f"/v1/why/{quote(args.id, safe='')}"))
     if not args.json:
         lines = map(folded, told(story)) if args.full else brief(story)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from bft.domain.encoding import utc_told
 from bft.steps.telling import outcome_of, wrapped
 
 Row = Mapping[str, Any]
@@ -47,7 +48,7 @@ def _decisions(story: Row) -> Iterator[str]:
     failed = [rule for rule in rules if rule["verdict"] != "pass"]
     verdict = "allowed" if last["allowed"] else f"denied: {last['body']['reason']}"
     times = f", decided {len(rows)} times" if len(rows) > 1 else ""
-    yield f"{str(last['at'])[:19]} {verdict}{times}"
+    yield f"{utc_told(last['at'], seconds=True)} {verdict}{times}"
     for rule in failed[:SHOWN]:
         yield f"  {_rule(rule)}: {rule['verdict']}"
     for rule in [] if failed else _nearest(rules):
@@ -107,7 +108,8 @@ def _sizes(story: Row) -> Iterator[str]:
 def _fills(story: Row) -> Iterator[str]:
     rows = sorted(story["executions"], key=lambda row: str(row["at"]))
     for row in rows[:SHOWN]:
-        yield f"{str(row['at'])[:19]} {row['side']} {row['qty']} at {_plain(row['price_usd'])}"
+        told = f"{row['side']} {row['qty']} at {_plain(row['price_usd'])}"
+        yield f"{utc_told(row['at'], seconds=True)} {told}"
     if len(rows) > SHOWN:
         yield f"  and {len(rows) - SHOWN} fills more"
 

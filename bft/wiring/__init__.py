@@ -98,6 +98,14 @@ class Wired:
 
         return SqlBook(book_url(self.settings, self.root), at=self.clock.now())
 
+    def held_symbols(self) -> list[str]:
+        """Symbols of the book's open positions; a book in a root's own file is only read."""
+        if self.settings.state_url or "://" in self.root:
+            return sorted(row["symbol"] for row in self.book.rows("positions"))
+        from bft.adapters.store.book_glance import held_symbols
+
+        return held_symbols(Path(self.root) / "state.db")
+
     def token_secrets(self) -> tuple[str, ...]:
         """Secrets of the API's tokens, the current one first."""
         return token_secrets(self.settings)

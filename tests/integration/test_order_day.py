@@ -125,16 +125,31 @@ def test_mode_token_and_address_are_checked(day: Running) -> None:
     away = ("--api", "http://127.0.0.1:9", "--root", day.root)
     assert day.bft("execute", "--asof", NIGHT, *away)[0] == 75
     assert day.bft("status", "--check", *away)[0] == 75
-    assert day.bft("status", *away)[0] == 0
+    code, line, err = day.bft("status", *away)
+    assert (code, line["executor"]["held"]) == (0, ["AAPL"])
+    assert "the book of this root holds 1 position (AAPL)" in err
+    assert f"bft serve --root {day.root} executor\n" in err
     assert day.bft("why", "nobody", "--root", day.root)[0] == 2
 
 
 def test_dry_run_and_empty_file_write_nothing(day: Running, tmp_path: Path) -> None:
     code, line, _ = day.bft("close", "--all", "--dry-run", "--root", day.root)
-    assert (code, line["left"], line["closing"]) == (0, 1, [])
-    code, line, _ = day.bft("execute", "--asof", NIGHT, "--dry-run", "--root", day.root)
+    (exit_,) = line["closing"]
+    assert (code, line["left"], exit_["symbol"], exit_["quantity"]) == (0, 1, "AAPL", 49)
+    words = ("close", "--symbol", "AAPL", "--qty", 9, "--dry-run", "--root", day.root)
+    code, line, _ = day.bft(*words)
+    assert (code, line["closing"]) == (0, [exit_ | {"quantity": 9}])
+    code, line, err = day.bft("execute", "--asof", NIGHT, "--dry-run", "--root", day.root)
     assert (code, [s["symbol"] for s in line["would_send"]]) == (0, ["AAPL"])
+    assert err.splitlines() == [
+        "1 signals, would be sent",
+        "  BUY  AAPL     bollinger",
+        "those sent before are replayed, not doubled",
+    ]
     (tmp_path / "empty.csv").write_text("")
+    words = ("--signals", tmp_path / "empty.csv", "--asof", NIGHT, "--root", day.root)
+    assert day.bft("execute", *words)[0] == 65
+    (tmp_path / "empty.csv").write_text(f"{','.join(FIRST)}\n")
     words = ("--signals", tmp_path / "empty.csv", "--asof", NIGHT, "--root", day.root)
     code, line, err = day.bft("execute", *words)
     assert (code, line["sent"]) == (0, 0)

@@ -93,6 +93,10 @@ class Facts:
         self._twins.setdefault((subject, body_hash), now)
         return seen
 
+    def forget_twin(self, subject: str, body_hash: str) -> None:
+        """Let an equal body pass: this one did nothing."""
+        self._twins.pop((subject, body_hash), None)
+
     def _mode(self, order: OrderRequest, asked: Asked) -> ModeFacts:
         desk, values = self._desk, self._desk.broker.account_values()
         forecast = desk.reference.forecasts.get(underlying_of(order))

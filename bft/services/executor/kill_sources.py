@@ -34,6 +34,10 @@ class KillSources:
             return "unreadable"
         return None
 
+    def place(self, source: str) -> str:
+        """Where a source lies, for a person who is to end it."""
+        return str(self._key if source == "configmap" else self._file)
+
     def pull(self, why: str) -> None:
         """Write the file, when the book cannot hold the kill.
 

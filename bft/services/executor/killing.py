@@ -55,7 +55,11 @@ class Killing:
         self._sources.clear_signal()
         source = self._sources.pulled()
         if source:
-            raise RefusedError(f"the kill source {source} still says kill; clear it first")
+            place = self._sources.place(source)
+            end = "empty" if source == "configmap" else "remove"
+            raise RefusedError(
+                f"the kill source {source} still says kill; {end} {place} first, then clear again"
+            )
         self._desk.note(entries.unkill(self._desk.now, by=by, generation=generation))
         self._desk.killed = False
 

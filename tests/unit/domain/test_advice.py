@@ -22,3 +22,9 @@ def test_text_stays_without_a_root_or_with_one_in_it() -> None:
 def test_a_root_with_a_blank_stays_one_word() -> None:
     assert rooted("run: bft gold", "my root") == "run: bft gold --root 'my root'"
     assert rooted(rooted("run: bft gold", "my root"), "my root") == "run: bft gold --root 'my root'"
+
+
+def test_server_of_a_root_is_started_with_it() -> None:
+    told = "is it running? bft serve executor"
+    assert rooted(told, "mine") == "is it running? bft serve --root mine executor"
+    assert rooted("bft serve market-sim", "mine") == "bft serve market-sim"

@@ -23,7 +23,28 @@ def position(name: str, quantity: int, *, due: bool = False, strategy: str = "S1
         "quantity": str(quantity),
         "con_id": hash(name),
         "sec_type": "OPT" if option else "STK",
-        "exits": [{"strategy_id": strategy, "flat_by_close": due}],
+        "exits": [
+            {
+                "strategy_id": strategy,
+                "flat_by_close": due,
+                "quantity": quantity,
+                "entry": f"e-{strategy}",
+            }
+        ],
+    }
+
+
+def order(name: str, left: int, *, strategy: str = "S1", status: str = "SUBMITTED") -> Any:
+    """An entry at work; 2 units of it are filled already."""
+    return {
+        "id": f"o-{name}",
+        "status": status,
+        "symbol": name,
+        "underlying": name[:4],
+        "sec_type": "OPT" if len(name) > 6 else "STK",
+        "strategy_id": strategy,
+        "quantity": left + 2,
+        "filled_quantity": 2,
     }
 
 
@@ -33,6 +54,7 @@ class Api:
     url = "http://executor"
     differences: Any = ()
     result: Any = None
+    orders: Any = ()
 
     def __init__(self, *held: Any, sells: int = 1000, **health: Any) -> None:
         self.health = {"session_state": "ARMED", "market_opens": None} | health
@@ -47,6 +69,8 @@ class Api:
             return Reply(status=202, body={})
         if path == "/v1/reconcile/last":
             return Reply(status=200, body={"result": self.result})
+        if path == "/v1/orders":
+            return Reply(status=200, body={"orders": list(self.orders)})
         if path == "/v1/close":
             self.bodies.append(body)
             item = {"symbol": "AAPL", "quantity": 1, "entry": None, "what": "exit"}
@@ -104,8 +128,61 @@ def test_part_of_a_share_counts_no_options_on_it(tmp_path: Path) -> None:
         run(tmp_path, Api(*held), "--symbol", "AAPL", "--qty", "12")
     told = run(tmp_path, Api(*held), "--symbol", "AAPL", "--qty", "2", "--dry-run")
     assert [row["quantity"] for row in told.values["positions"]] == ["10"]
+    assert foreseen(told) == [("AAPL", 2, "exit")]
     told = run(tmp_path, Api(*held), "--symbol", "AAPL", "--qty", "2", "--options", "--dry-run")
     assert [row["quantity"] for row in told.values["positions"]] == ["5"]
+
+
+def foreseen(told: Summary) -> list[tuple[str, int, str]]:
+    return [(item["symbol"], item["quantity"], item["what"]) for item in told.values["closing"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "closing"),
+    [
+        ("--symbol AAPL", [("AAPL", 6, "exit"), ("AAPL", 4, "exit"), ("AAPL", 3, "cancel entry")]),
+        ("--symbol AAPL --qty 8", [("AAPL", 6, "exit"), ("AAPL", 2, "exit")]),
+        ("--strategy S2", [("AAPL", 4, "exit"), ("MSFT", 7, "cancel entry")]),
+        ("--strategy manual", [("NVDA", 5, "exit")]),
+        ("--symbol MSFT", [("MSFT", 7, "cancel entry")]),
+        ("--options", [("TSLA", 1, "cancel entry")]),
+        ("--due", [("AAPL", 6, "exit"), ("AAPL", 3, "cancel entry")]),
+        (
+            "--all",
+            [
+                ("AAPL", 6, "exit"),
+                ("AAPL", 4, "exit"),
+                ("NVDA", 5, "exit"),
+                ("AAPL", 3, "cancel entry"),
+                ("MSFT", 7, "cancel entry"),
+                ("TSLA", 1, "cancel entry"),
+            ],
+        ),
+    ],
+)
+def test_dry_run_tells_what_the_call_would_do(tmp_path: Path, words: str, closing: Any) -> None:
+    """As the executor does: whole entries, pending ones too; of a part no pending ones."""
+    aapl, bare = position("AAPL", 6, due=True), position("NVDA", 5)
+    aapl["quantity"] = "10"
+    aapl["exits"] += position("AAPL", 4, strategy="S2")["exits"]
+    bare["exits"] = []
+    api = Api(aapl, bare)
+    calls = "TSLA260220P00150000"
+    api.orders = [order("AAPL", 3), order("MSFT", 7, strategy="S2"), order(calls, 1)]
+    api.orders += [order("AAPL", 9, status="CANCELLED")]
+    assert foreseen(run(tmp_path, api, *words.split(), "--dry-run")) == closing
+    assert api.bodies == []
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_part_of_nothing_held_names_the_entries_that_are_pending(
+    tmp_path: Path, dry: tuple[str, ...]
+) -> None:
+    api = Api()
+    api.orders = [order("AAPL", 3)]
+    told = "AAPL: no position to take 5 of; entries of 3 units are pending.*without --qty they end"
+    with pytest.raises(UsageError, match=told):
+        run(tmp_path, api, "--symbol", "AAPL", "--qty", "5", *dry)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """signals.csv: read whole, or refused whole with line and column."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from fakes import make_ports
 from market_signals import rows_to, signal
 
+from bft.adapters.store.tables import schema
 from bft.domain.errors import DataError
 from bft.steps.execute_file import FIRST, read_file
 from bft.steps.execute_rows import stored_rows
@@ -66,11 +68,16 @@ def test_byte_order_mark_and_crlf_are_read(tmp_path: Path) -> None:
     assert read_file(path, ASOF) == plain
 
 
-@pytest.mark.parametrize("text", ["", "\n", HEAD + "\n", "\ufeff"])
-def test_empty_file_and_header_alone_hold_no_signal(tmp_path: Path, text: str) -> None:
+def test_header_alone_holds_no_signal(tmp_path: Path) -> None:
+    assert read_file(write(tmp_path), ASOF) == []
+
+
+@pytest.mark.parametrize("text", ["", "\n", "\ufeff"])
+def test_empty_file_is_no_quiet_day(tmp_path: Path, text: str) -> None:
     path = tmp_path / "signals.csv"
     path.write_text(text)
-    assert read_file(path, ASOF) == []
+    with pytest.raises(DataError, match="is empty; a file without signals has its header line"):
+        read_file(path, ASOF)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +155,7 @@ def test_file_of_a_scan_gives_the_bodies_of_its_table(tmp_path: Path) -> None:
     ports = make_ports(tmp_path / "root")
     parts = {f"asof={ASOF},slot=close": rows_to("signals", rows)}
     ports.store.publish("signals", asof=ASOF, partitions=parts)
-    stored = {row.body["signal_id"]: row for row in stored_rows(ports.store, ASOF, "close")}
+    stored = {row.body["signal_id"]: row for row in stored_rows(ports, ASOF, "close")}
     read = {row.body["signal_id"]: row for row in read_file(scanned(tmp_path, *rows), ASOF)}
     assert read.keys() == stored.keys()
     for name, row in read.items():
@@ -180,8 +187,16 @@ def test_another_days_scan_is_refused(tmp_path: Path) -> None:
 
 def test_signals_that_no_scan_made_name_the_command(tmp_path: Path) -> None:
     ports = make_ports(tmp_path / "root")
-    with pytest.raises(DataError, match="bft scan --asof 2026-01-02"):
-        stored_rows(ports.store, ASOF, "close")
+    with pytest.raises(DataError, match="run: bft run nightly --asof 2026-01-02"):
+        stored_rows(ports, ASOF, "close")
+    for table, day in (("gold", ASOF), ("signals", date(2025, 12, 31))):
+        ports.store.publish(table, asof=day, partitions={"p": schema(table).empty_table()})
+    told = (
+        "signals 2026-01-02 is absent (newest: 2025-12-31); run: bft scan --asof 2026-01-02; "
+        "as of the newest: bft execute --asof 2025-12-31"
+    )
+    with pytest.raises(DataError, match=re.escape(told)):
+        stored_rows(ports, ASOF, "close")
 
 
 @pytest.mark.parametrize(
@@ -198,4 +213,4 @@ def test_stored_number_that_is_none_refuses_the_night(
     parts = {f"asof={ASOF},slot=close": rows_to("signals", [signal(ASOF, "AAPL", **wrong)])}
     ports.store.publish("signals", asof=ASOF, partitions=parts)
     with pytest.raises(DataError, match=said):
-        stored_rows(ports.store, ASOF, "close")
+        stored_rows(ports, ASOF, "close")

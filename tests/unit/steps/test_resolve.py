@@ -27,6 +27,8 @@ class Api:
             self.bodies.append((path, body))
             self.orders.clear()
             return Reply(status=200, body={"id": "X", "symbol": "AAPL", "state": body["state"]})
+        if path == "/v1/health":
+            return Reply(status=200, body={})
         assert path == "/v1/reconcile/unknown"
         return Reply(status=200, body={"orders": list(self.orders)})
 

@@ -94,6 +94,42 @@ def test_status_shows_how_an_admin_ends_halts_and_kill(
     assert "kill switch: latched (file)\n    bft kill --clear 3\n" in err
 
 
+@pytest.mark.parametrize(("state", "seen"), [("ARMED", ""), ("DOWN", ", as last seen")])
+def test_status_tells_zones_and_what_is_not_seen_now(
+    capsys: pytest.CaptureFixture[str], state: str, seen: str
+) -> None:
+    api = Api("day")
+    api.held[0]["until"] = "2026-01-05T21:00:00+00:00"
+    told = executor.standing(api, "s3://other")
+    held = {"symbol": "A", "quantity": "5", "stops": ["9"], "protected": True}
+    told |= {"simulated": True, "account": "PER", "session_state": state, "positions": [held]}
+    executor.say(told)
+    err = capsys.readouterr().err
+    assert f"stop 9  protected{seen}\n" in err
+    assert "  2026-01-05 14:36 UTC KillLatched: " in err
+    assert "until 2026-01-05 21:00 UTC\n" in err
+
+
+def test_file_that_still_says_kill_is_named_before_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Pulled(Api):
+        def ask(self, method: str, path: str, **more: Any) -> Reply:
+            found = super().ask(method, path, **more)
+            return Reply(status=200, body=found.body | {"pulled_now": "file"})
+
+    def said(root: str) -> str:
+        told = executor.standing(Pulled(), root)
+        executor.say(told | {"simulated": True, "account": "PER", "session_state": "ARMED"})
+        return capsys.readouterr().err
+
+    assert "remove the file KILL of its state folder, then:\n    bft kill --clear 3" in said(
+        "s3://b"
+    )
+    (tmp_path / "KILL").touch()
+    assert f"remove the file {tmp_path}/KILL, then:\n    bft kill --clear 3" in said(str(tmp_path))
+
+
 def test_status_drops_alerts_whose_cause_was_ended() -> None:
     class Cleared(Api):
         latched = False

@@ -222,15 +222,16 @@ def test_kill_switch_is_told_in_sentences_with_how_it_ends() -> None:
 def test_close_tells_what_is_meant_sent_and_left() -> None:
     about = {"verb": "close", "mode": "paper", "account": "001", "simulated": True, "left": 1}
     held = [{"symbol": "AAPL", "quantity": "10"}]
-    dry = {**about, "dry_run": True, "positions": held, "closing": []}
+    part = {"symbol": "AAPL", "quantity": 4, "what": "exit"}
+    dry = {**about, "dry_run": True, "positions": held, "closing": [part]}
     head = "paper, account ...001, simulated: "
     assert narrow(told("close", dry))[:3] == [
-        f"{head}a dry run, nothing was sent; what is meant:",
-        "symbol  held",
-        "AAPL      10",
+        f"{head}a dry run, nothing was sent; what would be:",
+        "symbol  units  what",
+        "AAPL        4  exit",
     ]
-    assert "nothing is held" in told("close", {**dry, "positions": []})
-    sent = {**dry, "dry_run": False, "closing": [{"symbol": "AAPL"}], "left": 0}
+    assert "nothing is held" in told("close", {**dry, "closing": []})
+    sent = {**dry, "dry_run": False, "left": 0}
     assert narrow(told("close", sent))[0] == f"{head}1 order; done"
 
 

@@ -23,7 +23,7 @@ def test_denial_names_the_rules_that_failed_with_their_numbers() -> None:
     told = brief(story(rule(1), rule(4, "block", value=3, limit=2, note="halt h"), allowed=False))
     assert told == [
         "AAPL BUY by s, signal x",
-        "2026-01-05T14:36:00 denied: halted",
+        "2026-01-05 14:36:00 UTC denied: halted",
         "  rule 4 r4 3 of 2 (halt h): block",
         "all of it: --full, or --json",
     ]

@@ -236,6 +236,8 @@ async def post_close(request: Request, subject: Trades, mode: Mode = None) -> JS
             if body.quantity is None
             else closing.close_part(selection, body.quantity)
         )
+    if body.quantity is not None and not closed:
+        service.executor.facts.forget_twin(subject.name, hash_of(body.model_dump()))
     await service.stored()
     told = [
         {"symbol": c.symbol, "quantity": c.qty, "entry": c.entry, "what": c.what} for c in closed

@@ -45,6 +45,8 @@ class OrderView(BaseModel):
     status: str = Field(description="PENDING, SUBMITTED, PARTIALLY_FILLED, FILLED, CANCELLED, ...")
     state: str = Field(description="as in the executor's table of states")
     symbol: str
+    underlying: str | None = Field(default=None, description="null: only in the trade log")
+    sec_type: str | None = Field(default=None, description="STK, OPT or FUT; null likewise")
     side: str
     quantity: int
     filled_quantity: int
@@ -75,6 +77,8 @@ def order_view(desk: Desk, intent: Intent) -> dict[str, Any]:
         "status": STATUS[intent.state],
         "state": intent.state.value,
         "symbol": intent.contract.local_symbol.replace(" ", "") or intent.contract.symbol,
+        "underlying": intent.contract.symbol,
+        "sec_type": intent.contract.sec_type,
         "side": intent.side.value,
         "quantity": intent.qty,
         "filled_quantity": intent.filled_qty,

@@ -20,7 +20,9 @@ def test_kill_latches_and_is_cleared_by_its_generation(tmp_path: Path) -> None:
         assert (await api.ask("DELETE", "/v1/kill", {"confirm": 7})).status_code == 409
         file = tmp_path / "KILL"
         file.write_text("x")
-        assert (await api.ask("DELETE", "/v1/kill", {"confirm": 1})).status_code == 409
+        still = await api.ask("DELETE", "/v1/kill", {"confirm": 1})
+        assert still.status_code == 409
+        assert f"still says kill; remove {file} first" in still.json()["message"]
         file.unlink()
         gone = await api.ask("DELETE", "/v1/kill", params={"confirm": 1})
         assert (gone.status_code, gone.json()["latched"]) == (200, False)
@@ -126,6 +128,9 @@ def test_windows_are_told_as_they_are_written(tmp_path: Path) -> None:
 
 def test_part_that_is_named_leaves_and_the_rest_stays_protected(tmp_path: Path) -> None:
     async def then(api: Api) -> None:
+        for _ in range(2):  # a part of nothing does nothing: no twin
+            none = await api.ask("POST", "/v1/close", {"quantity": 3, "symbols": ["AAPL"]})
+            assert (none.status_code, none.json()) == (202, {"closing": []})
         await api.order()
         await api.world.wait(lambda: api.world.protected() == api.world.qty() == 10)
         for body in ({"quantity": 3}, {"quantity": 0, "symbols": ["AAPL"]}):
