@@ -114,7 +114,7 @@ def run(
     again = sources.again(args, asked.workflow)
     finished = asked.before.finished() if asked.before else ()
     values = sources.looked_at(asked.workflow, asked.values, only=args.only, finished=finished)
-    told = sources.told(ports, values, created=asked.created, again=again)
+    told = sources.told(ports, values, created=asked.created, again=again, fresh=args.fresh)
     if not args.json:
         sys.stderr.write("".join(f"{line}\n" for line in told))
     if args.dry_run:

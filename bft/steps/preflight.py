@@ -18,7 +18,7 @@ from bft.domain.forecast import MODEL_NAMES
 from bft.domain.gold import INPUTS
 from bft.domain.runs import Json
 from bft.ports import Ports, RunRequest
-from bft.steps import pull, record, registry
+from bft.steps import pull, record, registry, source_change
 
 MARKET_FUND, MARKET_MEMBERS = "SPY", 20
 """The fund that stands for the market, and the symbols that may stand in for it."""
@@ -63,8 +63,8 @@ def look(ports: Ports, asked: RunRequest, *, profiles_dir: str) -> tuple[str, ..
     needs.
 
     Raises:
-        ConfigError: an unknown profile, key or value; a source that is none, lacks its key, or is
-            a simulator that does not listen.
+        ConfigError: an unknown profile, key or value; a source that is none, lacks its key, is a
+            simulator that does not listen, or a file of other symbols than the root's.
         DataError: the file does not reach asof, or holds too few sessions, rows or kinds of facts
             to train.
         UnfitError: so it is, and another profile would do.
@@ -78,13 +78,15 @@ def look(ports: Ports, asked: RunRequest, *, profiles_dir: str) -> tuple[str, ..
     new = not _is_pulled(ports, asked)
     if new:
         ports.source(source).check()
+    changed = source_change.words(ports.store, source)
     if profile is None or source.partition(":")[0] != "files" or (trained and not new):
-        return ()
+        return changed
     held = history(ports, source, asked.asof)
+    source_change.check(ports.store, source, held.rows, fresh=asked.fresh)
     judge = _Judge(ports=ports, held=held, asked=asked, profiles_dir=profiles_dir)
     if held.last < asked.asof:
         raise judge.too_old({} if trained else wanted)
-    return () if trained else judge.suffices(wanted)
+    return (*changed, *(() if trained else judge.suffices(wanted)))
 
 
 def history(ports: Ports, source: str, asof: date) -> History:

@@ -17,7 +17,7 @@ from bft.domain.market import RAW_TABLES
 from bft.domain.symbols import Member, member_of
 from bft.features import corporate, intake
 from bft.ports import Source, Tick
-from bft.steps import pull_facts, pull_tables
+from bft.steps import pull_again, pull_facts, pull_tables
 from bft.steps.pull_night import Coverage, Night, frame
 from bft.steps.pull_universe import Universe, chosen, universe_frame, universe_of
 
@@ -56,6 +56,7 @@ def collect(
         facts["bars"], asof=night.asof, bulk=True, skips=night.skips, file=file
     )
     _between_bars(night, args, facts["bars"], bars)
+    pull_again.count_replaced(night, bars)
     pull_tables.take_bars(night, bars, _actions(night, bars, facts.get("actions")))
     if "options" in topics:
         _options(night, source, args, tick, sorted(bars["symbol"].unique()))
