@@ -135,7 +135,7 @@ def told(
     asked = RunRequest(source=spec, profile=profile, asof=asof, again=again, fresh=fresh)
     found = ports.commands.preflight(ports.store.root, asked)
     if origin.is_simulated(spec):
-        return (f"source: {spec}, SIMULATED prices{_next(ports, day)}",)
+        return (f"source: {spec}, SIMULATED prices{_next(ports, day)}", *found)
     return found if any(spec in line for line in found) else (f"source: {spec}", *found)
 
 

@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from bft.domain import origin, sessions
+from bft.domain.advice import learned_anew
 from bft.domain.delivery import Want
 from bft.domain.errors import DataError, UnfitError
 from bft.domain.forecast import MODEL_NAMES
@@ -58,7 +59,8 @@ def _is_market(symbols: Collection[str]) -> bool:
 def look(ports: Ports, asked: RunRequest, *, profiles_dir: str) -> tuple[str, ...]:
     """Sentences about what a file holds and what the profile needs; none for other sources.
 
-    Of a root whose models are in production nothing is trained, so only its end is asked for; and
+    Of a root whose models are in production nothing is trained, so only its end is asked for (a
+    profile that is new to the root and not theirs is judged: they are to be trained by it); and
     of a night whose pull from this source will not run again, neither its end nor what the source
     needs.
 
@@ -70,23 +72,42 @@ def look(ports: Ports, asked: RunRequest, *, profiles_dir: str) -> tuple[str, ..
         UnfitError: so it is, and another profile would do.
     """
     source, profile = asked.source, asked.profile
-    wanted, trained = dict[str, Json](), True
+    wanted, trained, told = dict[str, Json](), True, source_change.words(ports.store, source)
     if profile is not None:
-        trained = ports.state.pointer("production").set_digest is not None
-        known = trained and _is_known(ports, profile)
+        production = ports.state.pointer("production").set_digest
+        known = production is not None and _is_known(ports, profile)
         wanted = {} if known else _wanted(profile, profiles_dir)
+        relabelled = _other_profile(ports, production, asked)
+        trained = production is not None and (known or not relabelled)
+        told += relabelled
     new = not _is_pulled(ports, asked)
     if new:
         ports.source(source).check()
-    changed = source_change.words(ports.store, source)
     if profile is None or source.partition(":")[0] != "files" or (trained and not new):
-        return changed
+        return told
     held = history(ports, source, asked.asof)
     source_change.check(ports.store, source, held.rows, fresh=asked.fresh)
     judge = _Judge(ports=ports, held=held, asked=asked, profiles_dir=profiles_dir)
     if held.last < asked.asof:
         raise judge.too_old({} if trained else wanted)
-    return (*changed, *(() if trained else judge.suffices(wanted)))
+    return (*told, *(() if trained else judge.suffices(wanted)))
+
+
+def _other_profile(ports: Ports, production: str | None, asked: RunRequest) -> tuple[str, ...]:
+    """That the models in production are of other profiles than the one asked for, if so."""
+    profile = asked.profile or ""
+    others = [name for name in origin.learned_by(ports.store, production) if name != _stem(profile)]
+    if not others:
+        return ()
+    return (
+        f"models in production are of profile {', '.join(others)}; {profile} takes effect when "
+        f"they are trained again: {learned_anew(asked.asof, profile)}",
+    )
+
+
+def _stem(profile: str) -> str:
+    """The name that models bear of a profile, which may be a file of one's own."""
+    return Path(profile).stem if origin.training_of(profile, Path.cwd()).path else profile
 
 
 def history(ports: Ports, source: str, asof: date) -> History:
