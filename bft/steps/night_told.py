@@ -5,10 +5,12 @@ from collections import Counter
 from datetime import date
 from pathlib import Path
 
+from bft.domain.delivery import DROPPED
 from bft.domain.runs import Json
 from bft.ports import Store
 from bft.steps.failures import REASON, failed_steps
 from bft.steps.held_back import held_back, newest_gate
+from bft.steps.record import doubted, pull_of
 from bft.steps.telling import wrapped
 
 PAGES = (
@@ -36,6 +38,7 @@ def night_told(store: Store, line: Json, *, root: str) -> str:
     serve = (
         "bft serve mlflow" if root == "./data" else f"bft serve --root {shlex.quote(root)} mlflow"
     )
+    told += _dropped(store, asof, root)
     return "\n".join([*failed, *told, *paths, f"MLflow    {serve}", f"time      {_time(line)}"])
 
 
@@ -55,6 +58,19 @@ def _picks(store: Store, asof: date, *, failed: bool) -> str:
     named = f" ({', '.join(chosen)})" if chosen else ""
     watched = f" ({reasons.replace('_', ' ')})" if reasons else ""
     return f"{len(chosen)}{named}; {sum(why.values())} to watch{watched}"
+
+
+def _dropped(store: Store, asof: date, root: str) -> list[str]:
+    """Rows that the pull refused, dropped or replaced, each reason with its first row."""
+    names, counts = doubted(store, asof), pull_of(store, asof).get("skipped", {})
+    told = [
+        f"{reason.replace('_', ' ')} {counts.get(reason, len(rows)):,} ({rows[0]})"
+        for reason, rows in names.items()
+        if reason in DROPPED
+    ]
+    page = _place(root, f"reports/quality_{asof}.md")
+    said = wrapped(f"rows      refused or replaced: {'; '.join(told)}")
+    return [said, f"quality   {page}"] if told else []
 
 
 def _held(store: Store, asof: date) -> str:
