@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bft.domain import origin, sessions
 from bft.domain.advice import learned_anew
@@ -20,6 +21,9 @@ from bft.domain.gold import INPUTS
 from bft.domain.runs import Json
 from bft.ports import Ports, RunRequest
 from bft.steps import pull, record, registry, source_change
+
+if TYPE_CHECKING:
+    from bft.features.gaps import Gaps
 
 MARKET_FUND, MARKET_MEMBERS = "SPY", 20
 """The fund that stands for the market, and the symbols that may stand in for it."""
@@ -33,9 +37,13 @@ FITTING = ("realdata", "short")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """Days with a bar of each symbol up to asof, the first and last day of all, the columns."""
+    """Days with a bar of each symbol up to asof, the first and last day of all, the columns.
+
+    `gaps` are the sessions between them that lack.
+    """
 
     rows: Mapping[str, int]
+    gaps: "Gaps"
     first: date
     last: date
     columns: tuple[str, ...]
@@ -43,8 +51,9 @@ class History:
     @property
     def words(self) -> str:
         """How much there is, for people."""
-        days = len(sessions.sessions(self.first, self.last))
-        return f"{len(self.rows)} symbols, {self.first} to {self.last} ({days} sessions)"
+        gaps = self.gaps
+        of = f"{gaps.held} of {gaps.span}" if gaps.missing else str(gaps.span)
+        return f"{len(self.rows)} symbols, {self.first} to {self.last} ({of} sessions)"
 
     @property
     def market(self) -> bool:
@@ -118,6 +127,8 @@ def history(ports: Ports, source: str, asof: date) -> History:
     """
     import pyarrow.compute as pc
 
+    from bft.features.gaps import gaps_in
+
     wants = [Want(topic="bars")]
     answers = ports.source(source).fetch(wants, asof=asof, fresh=False, tick=lambda *_: None)
     (whole,) = (answer.tables["bars"] for answer in answers)
@@ -130,8 +141,8 @@ def history(ports: Ports, source: str, asof: date) -> History:
     span = pc.min_max(bars["date"]).as_py()
     counts = pc.value_counts(bars["symbol"]).to_pylist()
     rows = {str(row["values"]): int(row["counts"]) for row in counts}
-    columns = tuple(whole.column_names)
-    return History(rows=rows, first=span["min"], last=span["max"], columns=columns)
+    columns, gaps = tuple(whole.column_names), gaps_in(bars.to_pandas(date_as_object=False))
+    return History(rows=rows, gaps=gaps, first=span["min"], last=span["max"], columns=columns)
 
 
 def unknown_inputs(ports: Ports, held: History, asked: RunRequest) -> tuple[str, ...]:
@@ -198,7 +209,8 @@ class _Judge:
                 raise DataError(f"{told} {why}")
             instead = f"{asked.again} --asof {asked.asof} --profile {name}"
             raise UnfitError(f"{told} {why}; or take --profile {name}: {instead}", instead=instead)
-        return (f"{told} needs {_most_needed(held, wanted)}", *_no_market(held))
+        gaps = (f"gaps: {held.gaps.words}",) if held.gaps.words else ()
+        return (f"{told} needs {_most_needed(held, wanted)}", *gaps, *_no_market(held))
 
     def too_old(self, wanted: Mapping[str, Json]) -> DataError:
         """The fault of prices that end before the session; nothing is `wanted`: none is trained."""

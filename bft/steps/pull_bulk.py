@@ -16,6 +16,7 @@ from bft.domain.errors import DataError
 from bft.domain.market import RAW_TABLES
 from bft.domain.symbols import Member, member_of
 from bft.features import corporate, intake
+from bft.features.gaps import gaps_in
 from bft.ports import Source, Tick
 from bft.steps import pull_again, pull_facts, pull_tables
 from bft.steps.pull_night import Coverage, Night, frame
@@ -56,6 +57,8 @@ def collect(
         facts["bars"], asof=night.asof, bulk=True, skips=night.skips, file=file
     )
     _between_bars(night, args, facts["bars"], bars)
+    if lacking := gaps_in(bars).words:
+        notes.append(f"gaps: {lacking}")
     pull_again.count_replaced(night, bars)
     pull_tables.take_bars(night, bars, _actions(night, bars, facts.get("actions")))
     if "options" in topics:

@@ -212,3 +212,17 @@ def test_another_profile_than_that_of_the_models_is_judged_and_told(tmp_path: Pa
     assert "profile realdata needs 995" in judged
     ports.store.put(origin.PROFILE_KEY, b'{"profile": "realdata"}')
     assert preflight.look(ports, asked("realdata"), profiles_dir="") == (told,)
+
+
+def test_sessions_that_lack_are_told(tmp_path: Path) -> None:
+    """Red: `450 sessions` of a file of 448, and a hole of one symbol was not seen at all."""
+    source = written(tmp_path, days=450, names=TWENTY)
+    holed = [r for r in source.path.read_text().splitlines() if ",2017-03-0" not in r]
+    holed = [r for r in holed if not r.startswith("AB,2017-08-")]
+    source.path.write_text("\n".join(holed) + "\n")
+    first, gaps = look(tmp_path, Files(source.path))
+    assert "(443 of 450 sessions); profile short needs 443" in first
+    assert gaps == (
+        "gaps: 7 of 450 sessions have no bar of any symbol, the first 2017-03-01; 1 symbol with "
+        "gaps of their own, most AB: 23, the first 2017-08-01"
+    )
