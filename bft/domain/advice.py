@@ -12,6 +12,13 @@ _VERBS = (
 _COMMAND = re.compile(rf"\bbft (?:{_VERBS})\b(?![^,;&|<\n]*--root)")
 
 
+def learned_anew(asof: object, profile: str) -> str:
+    """The commands that train all models by a profile and put them into production."""
+    named = shlex.quote(profile)
+    train = f"bft train all --asof {asof} --profile {named}"
+    return f"{train} && bft gate --asof {asof} && bft promote --asof {asof}"
+
+
 def rooted(text: str, root: str | None) -> str:
     """The text with `--root` in every command it advises, where the call gave one."""
     if not root:

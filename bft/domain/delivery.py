@@ -5,6 +5,26 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+DOUBTED = (
+    "bad_close",
+    "bad_volume",
+    "bad_symbol",
+    "no_date",
+    "no_session",
+    "before_1962",
+    "conflicting_rows",
+    "merged_duplicate",
+    "sorted_rows",
+    "repaired_ohlc",
+    "refused_revision",
+    "replaced_bars",
+    "bad_report",
+    "macro_row",
+)
+"""Reasons that say something of what was delivered is odd: reports name the first such rows."""
+DROPPED = frozenset(DOUBTED) - {"merged_duplicate", "sorted_rows", "repaired_ohlc"}
+"""Those of rows that do not count, or no more."""
+
 
 class Skips:
     """What was left out: a count by reason, and the first 20 names of each."""

@@ -130,6 +130,25 @@ def trained_by(store: Objects) -> Training | None:
     return Training(**json.loads(store.get(PROFILE_KEY))) if found else None
 
 
+def learned_by(store: Objects, set_digest: str | None) -> tuple[str, ...]:
+    """Profiles that the models of a set were trained by, as they name themselves, ascending."""
+    key = f"sets/{set_digest}.json"
+    if set_digest is None or store.digest(key) is None:
+        return ()
+    digests = [entry["digest"] for entry in json.loads(store.get(key))["entries"]]
+    found = {named for digest in digests if digest and (named := profile_of(store, digest))}
+    return tuple(sorted(found))
+
+
+def profile_of(store: Objects, model: str) -> str | None:
+    """Profile that a model was trained by; None: its files are gone, or do not tell."""
+    key = f"models/{model}/model.json"
+    if store.digest(key) is None:
+        return None
+    told: str | None = (json.loads(store.get(key)).get("profile") or {}).get("profile")
+    return told
+
+
 def pulled_to(store: Objects) -> date | None:
     """Newest day that was pulled, or None."""
     days = [key.removeprefix(PULLS)[:10] for key in store.keys(PULLS)]

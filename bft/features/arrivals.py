@@ -139,6 +139,13 @@ def volume_flags(rows: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
     return both[_moved(both, "volume") > VOLUME_FRAC]
 
 
+def restated(now: pd.DataFrame, was: pd.DataFrame) -> pd.DataFrame:
+    """Bars in both of which a price moved by more than 1 %; the other's prices as `NAME_was`."""
+    both = now[[*KEY, *PRICES]].merge(was[[*KEY, *PRICES]], on=KEY, suffixes=("", "_was"))
+    moved = pd.concat([_moved(both, name) for name in PRICES], axis=1).max(axis=1)
+    return both[moved > REVISION_FRAC + 1e-9]
+
+
 def snapshots(stored: pd.DataFrame, fetched: pd.DataFrame, *, values: Sequence[str]) -> pd.Series:
     """Snapshots worth a row: a field differs from the newest one, or 20 sessions have passed."""
     last = stored.sort_values("arrived_on").drop_duplicates("symbol", keep="last")

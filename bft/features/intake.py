@@ -25,8 +25,8 @@ def clean_bars(
 ) -> pd.DataFrame:
     """Bars sorted by symbol and date without rows that are none; counts what it drops or moves.
 
-    Of rows refused or kept in spite of an odd open, high or low, the newest 20 are named with
-    their value and, where `file` names it and they bear a `line`, their place.
+    Of rows refused, moved, merged, or kept in spite of an odd open, high or low, the newest 20 are
+    named with their value and, where `file` names it and they bear a `line`, their place.
 
     Raises:
         DataError: too many refused rows or non-sessions; of a `bulk` delivery, two different rows
@@ -34,10 +34,11 @@ def clean_bars(
     """
     bars = _on_sessions(bars, asof=asof, skips=skips, file=file)
     bars = _valued(bars, skips=skips, file=file)
-    bars = bars.drop(columns=[LINE, WRITTEN], errors="ignore")
+    bars = bars.drop(columns=WRITTEN, errors="ignore")
     if bulk:
-        _count_unsorted(bars, skips=skips)
-    return _distinct(bars, bulk=bulk, skips=skips)
+        _count_unsorted(bars, skips=skips, file=file)
+    bars = _distinct(bars, bulk=bulk, skips=skips, file=file)
+    return bars.drop(columns=LINE, errors="ignore")
 
 
 def keys_of(rows: pd.DataFrame, columns: Iterable[str] = ("symbol", "date")) -> list[str]:
@@ -78,8 +79,9 @@ def _on_sessions(bars: pd.DataFrame, *, asof: date, skips: Skips, file: str) -> 
             f"closed, more than the {NO_SESSION_FRAC:.0%} that are left out and counted; among "
             f"them {', '.join(_placed(bars[closed], file)[:3])}; give New York exchange dates"
         )
-    for reason, rows in (("before_1962", early), ("after_asof", late), ("no_session", closed)):
-        skips.add(reason, keys_of(bars[rows]), count=int(rows.sum()))
+    for reason, rows in (("before_1962", early), ("no_session", closed)):
+        skips.add(reason, _placed(bars[rows], file), count=int(rows.sum()))
+    skips.add("after_asof", keys_of(bars[late]), count=int(late.sum()))
     return bars[~(early | late | closed)]
 
 
@@ -106,25 +108,25 @@ def _valued(bars: pd.DataFrame, *, skips: Skips, file: str) -> pd.DataFrame:
     return bars
 
 
-def _count_unsorted(bars: pd.DataFrame, *, skips: Skips) -> None:
+def _count_unsorted(bars: pd.DataFrame, *, skips: Skips, file: str) -> None:
     """Rows of a file that lie before the row above them of their symbol: kept, and sorted."""
     behind = bars.groupby("symbol", sort=False)["date"].diff() < pd.Timedelta(0)
-    skips.add("sorted_rows", keys_of(bars[behind]), count=int(behind.sum()))
+    skips.add("sorted_rows", _placed(bars[behind], file), count=int(behind.sum()))
 
 
-def _distinct(bars: pd.DataFrame, *, bulk: bool, skips: Skips) -> pd.DataFrame:
+def _distinct(bars: pd.DataFrame, *, bulk: bool, skips: Skips, file: str) -> pd.DataFrame:
     bars = bars.sort_values(["symbol", "date"], kind="stable", ignore_index=True)
     key = bars.duplicated(["symbol", "date"], keep=False)
     if not key.any():
         return bars
-    merged = bars.duplicated()
-    skips.add("merged_duplicate", keys_of(bars[merged]), count=int(merged.sum()))
+    merged = bars.duplicated(bars.columns.difference([LINE]))
+    skips.add("merged_duplicate", _placed(bars[merged], file), count=int(merged.sum()))
     bars = bars[~merged]
     clash = bars[bars.duplicated(["symbol", "date"])].drop_duplicates(["symbol", "date"])
     if len(clash) and bulk:
         raise DataError(
-            f"bars: rows differ for {len(clash)} symbol and date, first {keys_of(clash)[:5]}; "
-            "keep one row of each"
+            f"bars: rows differ for {len(clash)} symbol and date, first "
+            f"{_placed(clash.head(5), file)}; keep one row of each"
         )
     names = sorted(clash["symbol"].unique())
     skips.add("conflicting_rows", names)

@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
-from bft.domain.advice import rooted
+from bft.domain.advice import learned_anew, rooted
 from bft.domain.runs import Json
 from bft.domain.sessions import NEW_YORK
+from bft.flow.context import last_name
 from bft.flow.due import NIGHTS, window
 from bft.flow.graph import Phase, Result
 from bft.flow.show import clock_text
@@ -18,6 +19,8 @@ JUDGES = frozenset({"guard", "plan", "onExit"})
 """Nodes that judge the work; they are not it."""
 
 
+TRAIN = "train-missing"
+"""The node that trains the models a set lacks; of a whole set it has nothing to do."""
 OUTSIDE = {"too_early": "too early", "too_late": "too late", "half_day": "too late"}
 """Reasons of a guard that have to do with the hour, in words."""
 
@@ -29,8 +32,12 @@ def tell(
     *,
     root: str | None,
     quiet: bool,
+    forced: str | None = None,
 ) -> Summary:
-    """Summary of a run that has ended, or waits for somebody; `root` as the call gave it."""
+    """Summary of a run that has ended, or waits for somebody; `root` as the call gave it.
+
+    `forced` is the node that the call asked to run again.
+    """
     leaves = [line for line in record.nodes.values() if line.get("leaf")]
     code = int(record.end["exit_code"])
     counts = Counter(_kind(line) for line in leaves)
@@ -51,6 +58,7 @@ def tell(
     if not quiet:
         took_s, made = float(record.end["seconds"]), datetime.fromisoformat(record.head["created"])
         told = _words(values, counts, took_s, made)
+        told += _untrained(record, given, forced, values["asof"])
         sys.stderr.write(rooted(told, root) + "\n")
     return Summary(
         values=values,
@@ -81,6 +89,19 @@ def _error(values: Json, failed: Sequence[Json]) -> str:
     what = f"{values['workflow']} {first['node']}: {first['reason'] or 'failed'}"
     where = f"; log in runs/{values['run']}/logs" if failed else ""
     return f"{what}{where}; then: {values['next']}"
+
+
+def _untrained(
+    record: RunRecord, given: Mapping[str, str], forced: str | None, asof: str | None
+) -> str:
+    """Why a training that was asked for did nothing, and what trains anew; else empty."""
+    idle = [
+        line for path, line in record.nodes.items() if forced and last_name(path) == forced == TRAIN
+    ]
+    if not asof or not idle or idle[-1]["event"] != "skipped":
+        return ""
+    anew = learned_anew(asof, given.get("model-profile") or "demo")
+    return f"\n{TRAIN} trained nothing, for no model is missing; all anew: {anew}"
 
 
 def _hours(workflow: str, asof: date, at: datetime) -> str:

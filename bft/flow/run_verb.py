@@ -20,6 +20,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bft.domain import sessions
+from bft.domain.advice import rooted
 from bft.domain.errors import ConfigError, RefusedError, UsageError
 from bft.domain.numbers import AT_LEAST_0, COUNT
 from bft.domain.runs import Json
@@ -115,9 +116,9 @@ def run(
     again = sources.again(args, asked.workflow)
     finished = asked.before.finished() if asked.before else ()
     values = sources.looked_at(asked.workflow, asked.values, only=args.only, finished=finished)
-    told = sources.told(ports, values, created=asked.created, again=again)
+    told = sources.told(ports, values, created=asked.created, again=again, fresh=args.fresh)
     if not args.json:
-        sys.stderr.write("".join(f"{line}\n" for line in told))
+        sys.stderr.write("".join(f"{rooted(line, args.root)}\n" for line in told))
     if args.dry_run:
         return _dry_run(ports, args, asked, root)
     if args.only and not asked.before:
@@ -212,7 +213,10 @@ def _run(ports: Ports, args: argparse.Namespace, asked: Asked, root: Path) -> Su
             seconds=took,
         )
     record = find_run(root, asked.run)
-    return outcome.tell(record, asked.values, result, root=args.root, quiet=args.json)
+    forced = args.only or args.start
+    return outcome.tell(
+        record, asked.values, result, root=args.root, quiet=args.json, forced=forced
+    )
 
 
 def _engine(

@@ -116,14 +116,15 @@ def _given(workflow: Workflow, key: str) -> set[str]:
 
 
 def told(
-    ports: Ports, values: Mapping[str, str], *, created: datetime, again: str
+    ports: Ports, values: Mapping[str, str], *, created: datetime, again: str, fresh: bool = False
 ) -> tuple[str, ...]:
     """Lines for people: what the prices of a run are, and whether they suffice to train.
 
     `again` is the run's command without its profile and session.
 
     Raises:
-        ConfigError: an unknown profile, key or value; a source that is none, or lacks its key.
+        ConfigError: an unknown profile, key or value; a source that is none, or lacks its key, or
+            whose symbols are not the root's (unless `fresh`).
         DataError: too little to train, or the prices end before the run's session.
         UsageError: the session is no date.
     """
@@ -131,7 +132,7 @@ def told(
         return ()
     spec, profile, day = values["source"], values.get(PROFILE), values.get("asof")
     asof = _session(values, created)
-    asked = RunRequest(source=spec, profile=profile, asof=asof, again=again)
+    asked = RunRequest(source=spec, profile=profile, asof=asof, again=again, fresh=fresh)
     try:
         found = ports.commands.preflight(ports.store.root, asked)
     except ConfigError as error:
@@ -140,8 +141,8 @@ def told(
             raise ConfigError(f"root {root} holds nothing yet; {error}") from error
         raise
     if origin.is_simulated(spec):
-        return (f"source: {spec}, SIMULATED prices{_next(ports, day)}",)
-    return found or (f"source: {spec}",)
+        return (f"source: {spec}, SIMULATED prices{_next(ports, day)}", *found)
+    return found if any(spec in line for line in found) else (f"source: {spec}", *found)
 
 
 def _session(values: Mapping[str, str], created: datetime) -> date:

@@ -46,13 +46,15 @@ class Summary:
 class RunRequest:
     """Whose prices are to train which profile (None: nothing is trained), up to which session.
 
-    `again` is the command that asked, without its profile and session.
+    `again` is the command that asked, without its profile and session; `fresh`: even if it replaces
+    what the root holds.
     """
 
     source: str
     profile: str | None
     asof: date
     again: str
+    fresh: bool = False
 
 
 class Commands(Protocol):

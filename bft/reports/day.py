@@ -21,7 +21,7 @@ class Around:
     `held_back` are lines on models that the gate did not let in; `sentences` are checked summaries
     by symbol, `dropped` how many failed the check; `book` is the exported ledger and `account` what
     the executor said at the day's end, each None where there is none; `lineage` are (name, digest
-    or version) pairs; `skipped` counts by step and reason.
+    or version) pairs; `skipped` counts by step and reason, `named` has the first such rows.
     """
 
     source: str
@@ -34,6 +34,7 @@ class Around:
     book: Json | None = None
     lineage: Sequence[tuple[str, str]] = ()
     skipped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    named: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     cards: Sequence[tuple[str, str]] = ()
     held_back: Sequence[str] = ()
 
@@ -75,7 +76,7 @@ def content(night: Night, around: Around) -> Json:
         "trading": trading(night.asof, around.book, around.account),
         "positions": _positions(night, around.account),
         "summaries": _summaries(around),
-        "quality": sections.quality(night, around.skipped, missing(night)),
+        "quality": sections.quality(night, around.skipped, around.named, missing(night)),
         "lineage": _lineage(night, around),
         "cards": [{"name": name, "href": href} for name, href in around.cards],
         "absent": night.absent,

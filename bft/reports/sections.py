@@ -138,8 +138,15 @@ def changes(night: Night) -> Json:
     }
 
 
+NAMED = 5
+"""Rows of one reason that a page names."""
+
+
 def quality(
-    night: Night, skipped: Mapping[str, Mapping[str, int]], gone: Mapping[str, str]
+    night: Night,
+    skipped: Mapping[str, Mapping[str, int]],
+    named: Mapping[str, Mapping[str, Sequence[str]]],
+    gone: Mapping[str, str],
 ) -> Json:
     """Findings of the gate by severity, and what the night's steps left out."""
     rank = {"fail": 0, "quarantine": 1, "warn": 2, "info": 3, "pass": 4}
@@ -163,7 +170,12 @@ def quality(
             for row in found
         ],
         "skipped": [
-            {"step": step, "reason": reason, "count": number(count, 0)}
+            {
+                "step": step,
+                "reason": reason,
+                "count": number(count, 0),
+                "names": named.get(step, {}).get(reason, ())[:NAMED],
+            }
             for step, reasons in sorted(skipped.items())
             for reason, count in sorted(reasons.items())
             if count

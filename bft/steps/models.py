@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date, datetime
 
+from bft.domain import origin
 from bft.domain.errors import BftError, DataError, UsageError
 from bft.domain.forecast import MODEL_NAMES
 from bft.domain.runs import Json
@@ -80,6 +81,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         "aliases": registry.aliases(ports),
         "revision": pointer.revision,
         "models": rows,
+        "profiles": sorted({row["profile"] for row in rows if row["profile"]}),
         "held_back": held_back(newest_gate(ports.store, args.asof)),
         "audit": _audit(ports, verify=args.verify),
         "missing": ["all"] if len(missing) == len(MODEL_NAMES) else missing,
@@ -114,10 +116,11 @@ def _digest_at(ports: Ports, text: str) -> str | None:
 
 def _row(store: Store, entry: Entry, instant: datetime) -> Json:
     row: Json = {"name": entry.name, "version": entry.version, "digest": entry.digest}
-    row |= {"age_days": None, "rank_ic": None, "origin": entry.origin}
+    row |= {"age_days": None, "rank_ic": None, "origin": entry.origin, "profile": None}
     folder = f"models/{entry.digest}"
     if entry.digest is None or store.digest(f"{folder}/model.json") is None:
         return row
+    row["profile"] = origin.profile_of(store, entry.digest)
     row["age_days"] = age_days(store, entry.digest, at=instant)
     if store.digest(f"{folder}/evaluation.json") is not None:
         metrics = json.loads(store.get(f"{folder}/evaluation.json"))["metrics"]
@@ -222,6 +225,7 @@ STEP = Step(
     reads=("sets", "models", "model_pointer", "audit"),
     writes=("exports",),
     outputs={
+        "profiles": "that the set's models were trained by",
         "missing": "JSON list of names to train; all nine: all",
         "held_back": "newest models that the gate did not let in, and why",
         "missing_count": "how many of the nine are missing",

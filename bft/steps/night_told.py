@@ -5,10 +5,12 @@ from collections import Counter
 from datetime import date
 from pathlib import Path
 
+from bft.domain.delivery import DROPPED
 from bft.domain.runs import Json
 from bft.ports import Store
 from bft.steps.failures import REASON, failed_steps
 from bft.steps.held_back import held_back, newest_gate
+from bft.steps.record import doubted, pull_of
 from bft.steps.telling import wrapped
 
 PAGES = (
@@ -37,6 +39,7 @@ def night_told(store: Store, line: Json, *, root: str) -> str:
     told = [wrapped(f"{name:<9} {text}") for name, text in verdicts.items() if text]
     found = [(name, key.format(asof)) for name, key in PAGES]
     paths = [f"{name:<9} {_place(root, key)}" for name, key in found if store.digest(key)]
+    told += _dropped(store, asof, root)
     return "\n".join([*failed, *told, *paths, *_page(root), f"time      {_time(line)}"])
 
 
@@ -67,6 +70,19 @@ def _page(root: str) -> list[str]:
         return []
     named = "" if root == "./data" else f" --root {shlex.quote(root)}"
     return [f"MLflow    bft serve{named} mlflow"]
+
+
+def _dropped(store: Store, asof: date, root: str) -> list[str]:
+    """Rows that the pull refused, dropped or replaced, each reason with its first row."""
+    names, counts = doubted(store, asof), pull_of(store, asof).get("skipped", {})
+    told = [
+        f"{reason.replace('_', ' ')} {counts.get(reason, len(rows)):,} ({rows[0]})"
+        for reason, rows in names.items()
+        if reason in DROPPED
+    ]
+    page = _place(root, f"reports/quality_{asof}.md")
+    said = wrapped(f"rows      refused or replaced: {'; '.join(told)}")
+    return [said, f"quality   {page}"] if told else []
 
 
 def _held(report: Json | None) -> str:

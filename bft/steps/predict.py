@@ -85,7 +85,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FROM",
         help="score every session from FROM to asof, each by the newest fold that is out of sample",
     )
-    parser.add_argument("--shadow", action="store_true", help="score the alias shadow as well")
+    # As the night does, so that a call by hand is the night's own call and leaves it finished.
+    parser.add_argument(
+        "--shadow",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="score the alias shadow as well, where there is one; not with --walk-forward",
+    )
 
 
 def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
@@ -112,7 +118,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         known, outcomes = _publish_outcomes(ports, args, job)
     watch.lap("publish")
     values = _values(loaded, days) | {"outcomes": known}
-    if args.shadow:
+    if _scores_shadow(args):
         values["shadow"], more = _shadow(ports, args, job)
         objects |= more
         watch.lap("shadow")
@@ -129,9 +135,13 @@ def inputs(ports: Ports, args: argparse.Namespace) -> dict[str, str]:
     """Digests of gold, macro, quality and of the sets to be scored."""
     found = table_digests(ports.store, READS, args)
     found["set"] = args.set_digest or ports.state.pointer("production").set_digest or "none"
-    if args.shadow:
+    if _scores_shadow(args):
         found["shadow"] = _shadow_digest(ports) or "none"
     return found
+
+
+def _scores_shadow(args: argparse.Namespace) -> bool:
+    return bool(args.shadow) and args.walk_forward is None
 
 
 def _first_set(ports: Ports, asof: date) -> str:

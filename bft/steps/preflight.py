@@ -10,8 +10,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bft.domain import origin, sessions
+from bft.domain.advice import learned_anew
 from bft.domain.delivery import Skips, Want
 from bft.domain.errors import DataError, UnfitError
 from bft.domain.forecast import MODEL_NAMES
@@ -19,7 +21,10 @@ from bft.domain.gold import INPUTS
 from bft.domain.runs import Json
 from bft.domain.symbols import renamed
 from bft.ports import Ports, RunRequest
-from bft.steps import pull, record, registry
+from bft.steps import pull, record, registry, source_change
+
+if TYPE_CHECKING:
+    from bft.features.gaps import Gaps
 
 MARKET_FUND, MARKET_MEMBERS = "SPY", 20
 """The fund that stands for the market, and the symbols that may stand in for it."""
@@ -33,10 +38,14 @@ FITTING = ("realdata", "short")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """Days with a bar of each symbol up to asof and its newest, both ends of all, the columns."""
+    """Days with a bar of each symbol up to asof and its newest, both ends of all, the columns.
+
+    `gaps` are the sessions between them that lack.
+    """
 
     rows: Mapping[str, int]
     newest: Mapping[str, date]
+    gaps: "Gaps"
     first: date
     last: date
     columns: tuple[str, ...]
@@ -44,8 +53,9 @@ class History:
     @property
     def words(self) -> str:
         """How much there is, for people."""
-        days = len(sessions.sessions(self.first, self.last))
-        return f"{len(self.rows)} symbols, {self.first} to {self.last} ({days} sessions)"
+        gaps = self.gaps
+        of = f"{gaps.held} of {gaps.span}" if gaps.missing else str(gaps.span)
+        return f"{len(self.rows)} symbols, {self.first} to {self.last} ({of} sessions)"
 
     @property
     def market(self) -> bool:
@@ -60,23 +70,27 @@ def _is_market(symbols: Collection[str]) -> bool:
 def look(ports: Ports, asked: RunRequest, *, profiles_dir: str) -> tuple[str, ...]:
     """Sentences about what a file holds and what the profile needs; none for other sources.
 
-    Of a root whose models are in production nothing is trained, so only its end is asked for; and
+    Of a root whose models are in production nothing is trained, so only its end is asked for (a
+    profile that is new to the root and not theirs is judged: they are to be trained by it); and
     of a night whose pull from this source will not run again, neither its end nor what the source
     needs.
 
     Raises:
-        ConfigError: an unknown profile, key or value; a source that is none, lacks its key, or is
-            a simulator that does not listen.
+        ConfigError: an unknown profile, key or value; a source that is none, lacks its key, is a
+            simulator that does not listen, or a file of other symbols than the root's.
         DataError: the file does not reach asof, or holds too few sessions, rows or kinds of facts
             to train.
         UnfitError: so it is, and another profile would do.
     """
     source, profile = asked.source, asked.profile
-    wanted, trained = dict[str, Json](), True
+    wanted, trained, told = dict[str, Json](), True, source_change.words(ports.store, source)
     if profile is not None:
-        trained = ports.state.pointer("production").set_digest is not None
-        known = trained and _is_known(ports, profile)
+        production = ports.state.pointer("production").set_digest
+        known = production is not None and _is_known(ports, profile)
         wanted = {} if known else _wanted(profile, profiles_dir)
+        relabelled = _other_profile(ports, production, asked)
+        trained = production is not None and (known or not relabelled)
+        told += relabelled
     new = not _is_pulled(ports, asked)
     if new:
         ports.source(source).check()
@@ -84,14 +98,32 @@ def look(ports: Ports, asked: RunRequest, *, profiles_dir: str) -> tuple[str, ..
         if before and before.world:
             pull.check_world(ports, ports.source(source))
     if profile is None or source.partition(":")[0] != "files" or (trained and not new):
-        return ()
+        return told
     held = history(ports, source, asked.asof)
+    source_change.check(ports.store, source, held.rows, fresh=asked.fresh)
     judge = _Judge(ports=ports, held=held, asked=asked, profiles_dir=profiles_dir)
     if held.last < asked.asof:
         raise judge.too_old({} if trained else wanted)
     if new:
         _check_traded(ports, held, asked)
-    return () if trained else judge.suffices(wanted)
+    return (*told, *(() if trained else judge.suffices(wanted)))
+
+
+def _other_profile(ports: Ports, production: str | None, asked: RunRequest) -> tuple[str, ...]:
+    """That the models in production are of other profiles than the one asked for, if so."""
+    profile = asked.profile or ""
+    others = [name for name in origin.learned_by(ports.store, production) if name != _stem(profile)]
+    if not others:
+        return ()
+    return (
+        f"models in production are of profile {', '.join(others)}; {profile} takes effect when "
+        f"they are trained again: {learned_anew(asked.asof, profile)}",
+    )
+
+
+def _stem(profile: str) -> str:
+    """The name that models bear of a profile, which may be a file of one's own."""
+    return Path(profile).stem if origin.training_of(profile, Path.cwd()).path else profile
 
 
 def history(ports: Ports, source: str, asof: date) -> History:
@@ -101,6 +133,8 @@ def history(ports: Ports, source: str, asof: date) -> History:
         DataError: the file is unreadable, or has no bar at or before asof.
     """
     import pyarrow.compute as pc
+
+    from bft.features.gaps import gaps_in
 
     wants = [Want(topic="bars")]
     answers = ports.source(source).fetch(wants, asof=asof, fresh=False, tick=lambda *_: None)
@@ -116,6 +150,7 @@ def history(ports: Ports, source: str, asof: date) -> History:
     return History(
         rows={str(row["symbol"]): int(row["date_count"]) for row in each},
         newest={str(row["symbol"]): row["date_max"] for row in each},
+        gaps=gaps_in(bars.to_pandas(date_as_object=False)),
         first=span["min"],
         last=span["max"],
         columns=tuple(whole.column_names),
@@ -209,7 +244,8 @@ class _Judge:
                 raise DataError(f"{told} {why}")
             instead = f"{asked.again} --asof {asked.asof} --profile {name}"
             raise UnfitError(f"{told} {why}; or take --profile {name}: {instead}", instead=instead)
-        return (f"{told} needs {_most_needed(held, wanted)}", *_no_market(held))
+        gaps = (f"gaps: {held.gaps.words}",) if held.gaps.words else ()
+        return (f"{told} needs {_most_needed(held, wanted)}", *gaps, *_no_market(held))
 
     def too_old(self, wanted: Mapping[str, Json]) -> DataError:
         """The fault of prices that end before the session; nothing is `wanted`: none is trained."""

@@ -64,6 +64,7 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     collect = pull_bulk.collect if source.bulk else pull_vendor.collect
     coverage = collect(night, source, args, tick, notes)
     _check_kind(ports, args, simulated=night.source == "sim")  # a vendor's address may simulate
+    notes += _changed(ports, args, night, coverage)
     exit_code, error = _outcome(night, coverage, args.universe, source.digests())
     objects: Mapping[str, str] = {}
     if not error:
@@ -122,6 +123,24 @@ def check_world(ports: Ports, source: "Source") -> str:
     if before:
         before.check_world(told, root=ports.store.root)
     return told
+
+
+def _changed(
+    ports: Ports, args: argparse.Namespace, night: "Night", coverage: "Coverage | None"
+) -> tuple[str, ...]:
+    """That a whole night takes another source than the root's.
+
+    Raises:
+        ConfigError: a file that holds few of the root's symbols.
+    """
+    from bft.steps import source_change
+
+    if night.partial:
+        return ()
+    spec = args.source or "alphavantage"
+    if night.source == "files" and coverage and not args.universe:
+        source_change.check(ports.store, spec, coverage.symbols, fresh=args.fresh)
+    return source_change.words(ports.store, spec)
 
 
 def _remember(ports: Ports, args: argparse.Namespace, night: "Night", world: str) -> None:
@@ -234,7 +253,18 @@ def _topics(text: str) -> tuple[str, ...]:
 _CODE = tuple(
     f"steps.pull{part}"
     for part in (
-        *("", "_bulk", "_facts", "_night", "_plan", "_stored", "_tables", "_universe", "_vendor"),
+        *(
+            "",
+            "_again",
+            "_bulk",
+            "_facts",
+            "_night",
+            "_plan",
+            "_stored",
+            "_tables",
+            "_universe",
+            "_vendor",
+        ),
         "_verify",
     )
 )
@@ -254,5 +284,5 @@ STEP = Step(
         "simulated": "whether a simulator answered",
     },
     settings=("source",),
-    code=("features", "adapters.sources", *_CODE),
+    code=("features", "adapters.sources", "steps.source_change", *_CODE),
 )

@@ -17,8 +17,9 @@ from bft.domain.market import RAW_TABLES
 from bft.domain.runs import Json
 from bft.domain.symbols import Member, member_of
 from bft.features import corporate, intake
+from bft.features.gaps import gaps_in
 from bft.ports import Source, Tick
-from bft.steps import pull_facts, pull_tables
+from bft.steps import pull_again, pull_facts, pull_tables
 from bft.steps.pull_night import Coverage, Night, frame
 from bft.steps.pull_universe import Universe, chosen, universe_frame, universe_of
 
@@ -57,6 +58,9 @@ def collect(
         facts["bars"], asof=night.asof, bulk=True, skips=night.skips, file=file
     )
     _between_bars(night, args, facts["bars"], bars)
+    if lacking := gaps_in(bars).words:
+        notes.append(f"gaps: {lacking}")
+    pull_again.count_replaced(night, bars)
     pull_tables.take_bars(night, bars, _actions(night, bars, facts.get("actions")))
     if "options" in topics:
         _options(night, source, args, tick, sorted(bars["symbol"].unique()))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bft.domain import origin, sessions
+from bft.domain.delivery import DOUBTED
 from bft.domain.errors import UnavailableError
 from bft.domain.runs import Json, check_finite
 from bft.ports import Manifest, Ports, Step, Store, Summary, Tick
@@ -80,6 +81,12 @@ def pull_of(store: Store, asof: date) -> Json:
     key = f"lineage/pull/{asof}.json"
     found: Json = json.loads(store.get(key)) if store.digest(key) is not None else {}
     return found
+
+
+def doubted(store: Store, asof: date) -> dict[str, list[str]]:
+    """Rows of a night's pull that were refused, moved or replaced, by reason: the first of each."""
+    names = pull_of(store, asof).get("names", {})
+    return {reason: names[reason] for reason in DOUBTED if reason in names}
 
 
 def is_part(verb: str, args: Mapping[str, Any]) -> bool:
@@ -188,6 +195,7 @@ def _publish(store: Store, about: Json, summary: Summary) -> None:
         "version": version("bft"),
         "rows": summary.rows,
         "skipped": dict(summary.skipped),
+        **({"names": names} if (names := summary.values.get("names")) else {}),
         "outputs": dict(summary.objects),
     }
     path = _lineage_key(about)

@@ -18,7 +18,7 @@ from bft.steps.failures import NODES, failed_steps, failures_digest
 from bft.steps.held_back import held_back, newest_gate
 from bft.steps.lacking import need
 from bft.steps.reading import gold_asof, source_of
-from bft.steps.record import digest_of, table_digests
+from bft.steps.record import digest_of, doubted, table_digests
 from bft.steps.report_failed import screened_again, withhold
 from bft.steps.report_models import publish_cards
 from bft.steps.report_site import digest_of_site, publish_site, site_day
@@ -208,6 +208,7 @@ def _around(ports: Ports, night: "Night", words: _Words) -> "Around":
         book=_kept(store, BOOK),
         lineage=lineage,
         skipped={key.split("/")[1]: _skips(store, key) for key in _lineages(store, asof)},
+        named={"pull": doubted(store, asof)},
         cards=_cards(store, asof),
         held_back=_held_back(store, asof),
     )

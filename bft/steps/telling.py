@@ -69,7 +69,8 @@ def _models(line: Json) -> str:
         return _diff(line["diff"])
     digest = (line["set_digest"] or "none")[:16]
     paper = ", paper only: no skill shown yet" if line["paper_only"] else ""
-    title = f"{line['alias']}: set {digest}, revision {line['revision']}{paper}"
+    by = f", profile {', '.join(line['profiles'])}" if line["profiles"] else ""
+    title = f"{line['alias']}: set {digest}, revision {line['revision']}{by}{paper}"
     rows = [
         (
             r["name"],

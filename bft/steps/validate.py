@@ -39,7 +39,7 @@ def _inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
     return {
         **gold_tables.digests(ports.store, args.asof),
         **record.table_digests(ports.store, ("gold", "gold_targets"), args),
-        "pull": record.digest_of(record.pull_of(ports.store, args.asof).get("skipped", {})),
+        "pull": record.digest_of(_pulled(ports.store, args.asof)),
     }
 
 
@@ -114,13 +114,19 @@ def _unreadable(broken: Sequence[str]) -> "list[Finding]":
     return [Finding(check="Q23", severity=Severity.FAIL, message=text) for text in broken]
 
 
+def _pulled(store: Store, asof: "date") -> tuple[dict[str, int], dict[str, list[str]]]:
+    """Rows that the night's pull refused, merged or sorted, by reason: how many, the first."""
+    return record.pull_of(store, asof).get("skipped", {}), record.doubted(store, asof)
+
+
 def _store(
     store: Store, asof: "date", findings: "Sequence[Finding]", found: "Verdict"
 ) -> dict[str, str]:
     from bft.features.quality import report
 
     key = f"reports/quality_{asof}.md"
-    text = report(asof, findings, found, skipped=record.pull_of(store, asof).get("skipped", {}))
+    skipped, names = _pulled(store, asof)
+    text = report(asof, findings, found, skipped=skipped, names=names)
     partition = f"asof={asof}"
     rows = {partition: _table(asof, findings)}
     manifest = store.publish("quality", asof=asof, partitions=rows)

@@ -191,3 +191,38 @@ def pulled(
     ports.store.put(f"lineage/pull/{LAST}.json", json.dumps(made).encode())
     known = origin.origin_of(SHORT, Path.cwd(), simulated=False)
     ports.store.put(origin.KEY, origin.encoded(known))
+
+
+def test_another_profile_than_that_of_the_models_is_judged_and_told(tmp_path: Path) -> None:
+    """Red: the root was relabelled, though its models stayed and its file was too short."""
+    source, root = written(tmp_path, days=450, names=TWENTY), tmp_path / "root"
+    ports = in_production(root, source)
+    ports.store.put("sets/s.json", b'{"entries": [{"digest": "m"}, {"digest": null}]}')
+    ports.store.put("models/m/model.json", b'{"profile": {"profile": "short"}}')
+    assert preflight.look(ports, asked("short"), profiles_dir="") == ()
+    with pytest.raises(UnfitError, match=r"realdata needs 995 sessions, .*--profile short$"):
+        preflight.look(ports, asked("realdata"), profiles_dir="")
+    written(tmp_path, days=995, names=TWENTY)
+    told, judged = preflight.look(ports, asked("realdata"), profiles_dir="")
+    assert told == (
+        "models in production are of profile short; realdata takes effect when they are trained "
+        "again: bft train all --asof 2018-02-07 --profile realdata && bft gate --asof 2018-02-07 "
+        "&& bft promote --asof 2018-02-07"
+    )
+    assert "profile realdata needs 995" in judged
+    ports.store.put(origin.PROFILE_KEY, b'{"profile": "realdata"}')
+    assert preflight.look(ports, asked("realdata"), profiles_dir="") == (told,)
+
+
+def test_sessions_that_lack_are_told(tmp_path: Path) -> None:
+    """Red: `450 sessions` of a file of 448, and a hole of one symbol was not seen at all."""
+    source = written(tmp_path, days=450, names=TWENTY)
+    holed = [r for r in source.path.read_text().splitlines() if ",2017-03-0" not in r]
+    holed = [r for r in holed if not r.startswith("AB,2017-08-")]
+    source.path.write_text("\n".join(holed) + "\n")
+    first, gaps = look(tmp_path, Files(source.path))
+    assert "(443 of 450 sessions); profile short needs 443" in first
+    assert gaps == (
+        "gaps: 7 of 450 sessions have no bar of any symbol, the first 2017-03-01; 1 symbol with "
+        "gaps of their own, most AB: 23, the first 2017-08-01"
+    )

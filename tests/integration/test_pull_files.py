@@ -213,6 +213,8 @@ def test_rows_that_cannot_be_are_refused_and_counted(ports: FakePorts, tmp_path:
     line = lines.index("B,2018-02-01,1,1,1,-1,1") + 1
     names = summary.values["names"]
     assert f"bars.csv:{line}: B 2018-02-01 close=-1" in names["bad_close"]
+    assert names["merged_duplicate"] == [f"bars.csv:{len(lines)}: A 2018-02-07"]
+    assert names["no_session"] == [f"bars.csv:{line - 3}: A 2018-02-03"]
     assert f"bars.csv:{line - 1}: B 2018-01-31 close='abc'" in names["bad_close"]
     assert f"bars.csv:{line - 2}: B 2018-01-30 close=''" in names["bad_close"]
     assert names["bad_volume"][1] == f"bars.csv:{line + 2}: B 2018-02-05 volume=-5"
@@ -246,7 +248,7 @@ def test_rows_out_of_order_are_sorted_and_counted(ports: FakePorts, tmp_path: Pa
     turned = HEAD + "A,2018-02-07,10,11,9,10,90\nA,2018-02-06,10,11,9,10,90\n"
     summary = run(ports, files(tmp_path / "in", bars=turned))
     assert summary.skipped == {"sorted_rows": 1}
-    assert summary.values["names"]["sorted_rows"] == ["A 2018-02-06"]
+    assert summary.values["names"]["sorted_rows"] == ["bars.csv:3: A 2018-02-06"]
     assert [str(day) for day in stored(ports, "bars")["date"]] == ["2018-02-06", "2018-02-07"]
 
 
@@ -270,7 +272,7 @@ def test_rows_out_of_order_are_sorted_and_counted(ports: FakePorts, tmp_path: Pa
         ({"bars": TWO + "A,2018-02-07,10,11,9,10,91\n"}, "A 2018-02-07"),
         (
             {"bars": TWO + "A,2018-02-07,10,11,9,10,91\nA,2018-02-07,10,11,9,10,92\n"},
-            r"differ for 1 symbol and date, first \['A 2018-02-07'\];",
+            r"differ for 1 symbol and date, first \['bars.csv:5: A 2018-02-07'\];",
         ),
         ({"bars": HEAD + "A,2018-02-07,1,1,1,-1,1\n" * 2}, "refused"),
         ({"bars": TWO.replace("2018-02-06", "2018-02-03")}, r"exchange \(XNYS\) was closed"),

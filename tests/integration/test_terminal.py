@@ -79,11 +79,17 @@ def test_night_ends_with_what_came_out_and_where_it_lies(root: Path) -> None:
     report = {"gates": "paper", "asof": str(DAY), "models": [model], "rules": []}
     registry.put_report(store, str(DAY), report, None)
     (root / "mlflow.db").touch()
+    pulled = {"skipped": {"bad_close": 2, "after_asof": 9}}
+    pulled["names"] = {"bad_close": ["a.csv:7: ALFA 2025-01-06 close='n/a'"], "after_asof": ["B"]}
+    store.put(f"lineage/pull/{DAY}.json", json.dumps(pulled).encode())
     line = {"workflow": "nightly", "asof": str(DAY), "phase": "Failed", "seconds": 137.2}
     assert night_told(store, line, root=str(root)).splitlines() == [
         "FAILED    gate failed (exit code 75): away",
         "executes  0; 2 to watch (falling knife 1, night failed 1)",
         "models    held back by the gate: reg_3d: it was not trained",
+        "rows      refused or replaced: bad close 2 (a.csv:7: ALFA 2025-01-06",
+        "  close='n/a')",
+        f"quality   {root}/reports/quality_{DAY}.md",
         f"report    {root}/reports/{DAY}/day.html",
         f"MLflow    bft serve --root {root} mlflow",
         "time      2:17",

@@ -11,6 +11,7 @@ from bft.features import suspects
 from bft.features.bars import Bars
 from bft.features.factors import NO_ACTIONS, Actions, actions_by_symbol
 from bft.features.facts import day_number, numbers
+from bft.features.gaps import gaps_of
 from bft.features.quality.evidence import YEAR_SESSIONS, Evidence
 from bft.features.quality.findings import Finding, Severity, each, fail, one, share
 
@@ -77,7 +78,10 @@ def refused_revisions(ev: Evidence) -> list[Finding]:
 
 
 def missing_sessions(ev: Evidence) -> list[Finding]:
-    """Q13: sessions without a bar in the last 60, counted from the first bar on."""
+    """Q13: sessions without a bar in the last 60, counted from the first bar on.
+
+    Of a file the gaps of the whole history are told too: they are learned across, and may be meant.
+    """
     first = sessions.shift(ev.asof, 1 - GAP_SESSIONS)
     grid = np.array([day_number(day) for day in sessions.sessions(first, ev.asof)])
     found = []
@@ -99,7 +103,14 @@ def missing_sessions(ev: Evidence) -> list[Finding]:
                     message=f"{count} of the last {len(expected)} sessions have no bar",
                 )
             )
-    return found
+    return found + ([] if ev.strict_source else _history_gaps(ev))
+
+
+def _history_gaps(ev: Evidence) -> list[Finding]:
+    days = ev.day.astype("datetime64[D]")
+    gaps = gaps_of({symbol: days[a:b] for symbol, (a, b) in ev.spans.items()})
+    count = len(gaps.missing) + sum(gaps.lacking.values())
+    return one("Q13", Severity.INFO, gaps.words, value=count) if count else []
 
 
 def _suspicion(bars: Bars, row: int, confidence: float) -> Finding:

@@ -30,11 +30,17 @@ def merged(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def report(
-    asof: date, findings: Sequence[Finding], found: Verdict, *, skipped: Mapping[str, int]
+    asof: date,
+    findings: Sequence[Finding],
+    found: Verdict,
+    *,
+    skipped: Mapping[str, int],
+    names: Mapping[str, Sequence[str]],
 ) -> str:
     """One page: verdict, quarantined symbols, what each check found, what the pull made of rows.
 
-    `skipped`: rows by reason that the pull of the night refused, merged or put in order.
+    `skipped`: rows by reason that the pull of the night refused, merged or put in order; `names`
+    has the first ones of some reasons.
     """
     state = "failed" if found.failed else "passed"
     counts = ", ".join(f"{count} {name}" for name, count in found.counts.items())
@@ -56,6 +62,9 @@ def report(
     if skipped:
         lines += ["", "## Rows the pull refused, merged or sorted", "", "| reason | rows |"]
         lines += ["|---|---:|", *(f"| {name} | {skipped[name]:,} |" for name in sorted(skipped))]
+    for reason, rows in names.items():
+        lines += ["", f"{reason}, {len(rows)} of {skipped.get(reason, len(rows)):,}:", ""]
+        lines += [f"- `{row}`" for row in rows]
     return "\n".join(lines) + "\n"
 
 

@@ -38,3 +38,26 @@ def test_a_night_that_is_finished_already_says_so(
     assert record is not None
     outcome.tell(record, {}, Result(phase=phase), root=None, quiet=False)
     assert capsys.readouterr().err.startswith(f"nightly {phase.lower()} in 1.4 s: {told}")
+
+
+@pytest.mark.parametrize(("forced", "said"), [("train-missing", True), ("gate-missing", False)])
+def test_a_training_that_was_asked_for_and_did_nothing_says_why(
+    forced: str, *, said: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Red: `train-missing skipped no items` was all there was."""
+    journal = Journal(tmp_path / "r1", run="r1", workflow="nightly", clock=FixedClock())
+    journal.note("run", created="2026-01-02T23:00:00+00:00")
+    journal.note("skipped", "night.train-missing", leaf=True, phase="Skipped", reason="no items")
+    journal.note("ended", phase="Succeeded", exit_code=0, seconds=1.4)
+    journal.close()
+    record = read_run(tmp_path / "r1")
+    assert record is not None
+    given = {"asof": "2026-01-02", "model-profile": "short"}
+    outcome.tell(record, given, Result(phase=Phase.SUCCEEDED), root="r", quiet=False, forced=forced)
+    told = capsys.readouterr().err
+    words = (
+        "\ntrain-missing trained nothing, for no model is missing; all anew: bft train --root r "
+        "all --asof 2026-01-02 --profile short && bft gate --root r --asof 2026-01-02 && "
+        "bft promote --root r --asof 2026-01-02\n"
+    )
+    assert (words in told) is said, told

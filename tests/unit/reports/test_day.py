@@ -13,7 +13,13 @@ from bft.reports.day import Around, day
 from bft.reports.night import Night, open_night
 from bft.reports.shown import tag_reason
 
-AROUND = Around(source="sim", version="1.2.3", skipped={"gold": {"short_history": 1234}})
+REFUSED = "bars.csv:7: KO 2018-02-06 close='n/a'"
+AROUND = Around(
+    source="sim",
+    version="1.2.3",
+    skipped={"gold": {"short_history": 1234}, "pull": {"bad_close": 1}},
+    named={"pull": {"bad_close": [REFUSED]}},
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +33,13 @@ def test_outside_text_is_escaped_in_both(pages: tuple[str, str]) -> None:
     assert "<script" not in html + markdown
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert "&lt;script&gt;" in markdown
+
+
+def test_rows_that_were_refused_are_named(pages: tuple[str, str]) -> None:
+    """Red: `skipped by pull, bad_close: 1`, whose line nobody could find."""
+    html, markdown = (page.replace("&#39;", "'").replace("\\", "") for page in pages)
+    assert f"- skipped by pull, bad_close: 1 ({REFUSED})\n" in markdown
+    assert f"<small>{REFUSED}</small>" in html
 
 
 def test_null_text_is_nothing_on_the_page(pages: tuple[str, str]) -> None:

@@ -17,7 +17,7 @@ from bft.adapters.store.tables import schema
 from bft.domain.errors import DataError
 from bft.domain.forecast import MODEL_NAMES
 from bft.ports import Summary
-from bft.steps import models, promote, record, rollback
+from bft.steps import models, promote, record, rollback, telling
 
 DAY = date.fromisoformat(ASOF)
 
@@ -153,3 +153,15 @@ def test_verify_finds_a_forged_row_and_a_moved_pointer(ports: FakePorts) -> None
     engine.dispose()
     with pytest.raises(DataError):
         call(ports, models, "--verify")
+
+
+def test_models_names_the_profile_they_were_trained_by(ports: FakePorts) -> None:
+    put_set(ports, "a")
+    call(ports, promote)
+    assert call(ports, models).values["profiles"] == []  # of older models it is unknown
+    key = f"models/{put_artifact(ports, 'bin_3d a')}/model.json"
+    about = json.loads(ports.store.get(key)) | {"profile": {"profile": "short"}}
+    ports.store.put(key, json.dumps(about).encode())
+    values = call(ports, models).values
+    assert values["profiles"] == ["short"]
+    assert "revision 1, profile short" in telling.told("models", {"verb": "models", **values})

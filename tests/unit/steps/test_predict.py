@@ -38,7 +38,7 @@ def test_forecasts_fill_the_schema_for_every_symbol(ready: tuple[FakePorts, str]
     assert found["gold_digest"][0] == ports.store.manifest("gold").digest
     assert summary.rows == 24
     assert summary.values["missing"] == {}
-    assert set(summary.values["timings_s"]) == {"models", "gold", "forwards", "publish"}
+    assert set(summary.values["timings_s"]) == {"models", "gold", "forwards", "publish", "shadow"}
 
 
 def test_forecast_of_a_symbol_equals_its_models_by_hand(ready: tuple[FakePorts, str]) -> None:

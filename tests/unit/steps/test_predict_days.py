@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from fakes import FakePorts
+from fakes import FakePorts, arguments
 from model_sets import arrays_of, put_set_of_nets
 from predictions import ASOF, NAMES, change_gold, forecasts, score
 
@@ -15,6 +15,7 @@ from bft.domain import sessions
 from bft.domain.runs import ModelVersion
 from bft.models import artifact
 from bft.models.model_set import read_set
+from bft.steps import predict, record
 
 
 def test_walk_forward_scores_each_day_by_the_newest_fold_out_of_sample(
@@ -120,3 +121,15 @@ def test_shadow_faults_never_stop_the_night(ready: tuple[FakePorts, str], state:
     assert summary.rows == 24
     assert summary.values["shadow"]["set_digest"] == ("f" * 64 if state == "broken" else None)
     assert ("error" in summary.values["shadow"]) == (state == "broken")
+
+
+def test_a_call_by_hand_is_the_nights_own(ready: tuple[FakePorts, str]) -> None:
+    """Red: by hand no shadow was scored, so the night's score node was stale after it."""
+    ports, _ = ready
+    night = arguments(predict.STEP, "--deadline", "auto", "--shadow", asof=ASOF)
+    hand = arguments(predict.STEP, asof=ASOF)
+    found = [
+        record.identity("predict", predict.STEP, args, predict.inputs(ports, args))
+        for args in (night, hand)
+    ]
+    assert found[0] == found[1]
