@@ -66,6 +66,7 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     if not args.json:
         holds = held.words if held else "nothing yet"
         by = f", profile {training.profile}" if training else ""
+        by += _models(ports, training)
         sys.stderr.write(f"root {args.root or './data'}: {holds}{by}\n")
         _say(found[-SHOWN:], missing, after, now)
         sys.stderr.write(_ended(held, end, args.root))
@@ -73,6 +74,14 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     if args.check:
         executor.check(told, args.check)
     return Summary(values=values)
+
+
+def _models(ports: Ports, training: origin.Training | None) -> str:
+    """Of which profile the models in production are, where it is not the root's own."""
+    made = origin.learned_by(ports.store, ports.state.pointer("production").set_digest)
+    own = training and (Path(training.profile).stem if training.path else training.profile)
+    others = [name for name in made if name != own]
+    return f" (models of {', '.join(others)})" if others else ""
 
 
 def _held(ports: Ports) -> list[str]:

@@ -130,7 +130,7 @@ def _nothing_sent(args: argparse.Namespace, chosen: _Chosen, values: dict[str, A
     ]
     if not args.json:
         sys.stderr.write(
-            _told(would) if args.dry_run else "0 signals, 0 sent: there is no signal\n"
+            _told(would) if args.dry_run else f"0 signals, 0 sent: {_no_signal(args)}\n"
         )
     summary = Summary(
         values={**values, **counts([]), "would_send": would, "would_drop": len(chosen.drops)},
@@ -138,6 +138,13 @@ def _nothing_sent(args: argparse.Namespace, chosen: _Chosen, values: dict[str, A
         skipped=chosen.skipped,
     )
     return _with_refusal(summary, chosen.refused)
+
+
+def _no_signal(args: argparse.Namespace) -> str:
+    """A file without a byte is no fault (specification, 15), but may be one that got lost."""
+    if args.signals and not Path(args.signals).stat().st_size:
+        return f"{args.signals} is empty, even without its header line; was it written?"
+    return "there is no signal"
 
 
 def _told(would: Sequence[Mapping[str, Any]]) -> str:
