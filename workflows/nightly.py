@@ -75,34 +75,15 @@ rescore = step(
     limits=("45m", 1200),
     lock="bft-tables",
 )
+PAGES = {"effect": "replace", "retries": "T", "pod": "heavy", "lock": "bft-tables"}
 publish = step(
     "publish",
     chain(f"scan {AR} --mode close {BOOK}", f"rank {AR}", f"screen {AR}", f"report {AR} --site"),
-    effect="replace",
-    retries="T",
-    pod="heavy",
     limits=("1h", 3000),
-    lock="bft-tables",
+    **PAGES,
 )
-mark = step(
-    "mark-failed",
-    f"report {AR} --failed",
-    effect="replace",
-    retries="T",
-    pod="heavy",
-    limits=("1h", 3000),
-    lock="bft-tables",
-)
-
-unscored = step(
-    "mark-unscored",
-    f"report {AR} --failed score",
-    effect="replace",
-    retries="T",
-    pod="heavy",
-    limits=("30m", 900),
-    lock="bft-tables",
-)
+mark = step("mark-failed", f"report {AR} --failed", limits=("1h", 3000), **PAGES)
+unscored = step("mark-unscored", f"report {AR} --failed score", limits=("30m", 900), **PAGES)
 
 night = DAG(
     name="night",

@@ -367,7 +367,7 @@ def test_status_of_a_new_root_says_what_a_run_must_be_told(prices: Path) -> None
 def test_status_after_a_failed_first_night_goes_on_with_it(
     tmp_path: Path, ended: str, goes_on: bool
 ) -> None:
-    """Red: a placeholder for the source that had been typed, and the clock's day."""
+    """Red: `--source files:PATH` where `files:prices.csv` had been typed, and the clock's day."""
     folder = tmp_path / "new" / "runs" / "r1"
     journal = Journal(folder, run="r1", workflow="nightly", clock=FixedClock())
     journal.note("run", values={"source": "files:prices.csv", "asof": "2018-02-07"})

@@ -17,8 +17,12 @@ def held_symbols(file: Path) -> list[str]:
     """
     if not file.is_file():
         return []
+    # Without a log beside it nobody has the file open, and SQLite must be told so, else it makes a
+    # log and an index, and leaves them. With one both are there.
+    closed = "" if file.with_name(f"{file.name}-wal").exists() else "&immutable=1"
+    where = f"{file.absolute().as_uri()}?mode=ro{closed}"
     try:
-        link = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
+        link = sqlite3.connect(where, uri=True, timeout=BUSY_S)
         with closing(link):
             table = "select 1 from sqlite_master where type = 'table' and name = 'positions'"
             if link.execute(table).fetchone() is None:

@@ -24,7 +24,20 @@ def test_open_positions_of_a_book_are_named(tmp_path: Path) -> None:
     with closing(sqlite3.connect(file)) as link, link:
         for row in ((2, "MSFT", "-5"), (1, "AAPL", "49"), (3, "NVDA", "0")):
             link.execute(ROW, row)
+    before = sorted(tmp_path.iterdir())
     assert held_symbols(file) == ["AAPL", "MSFT"]
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_an_open_book_has_not_merged_yet_is_seen(tmp_path: Path) -> None:
+    file = tmp_path / "state.db"
+    SqlBook(f"sqlite:///{file}", at=AT).close()
+    with closing(sqlite3.connect(file)) as link:
+        link.execute("pragma wal_autocheckpoint = 0")
+        link.execute(ROW, (1, "AAPL", "49"))
+        link.commit()
+        assert (tmp_path / "state.db-wal").stat().st_size
+        assert held_symbols(file) == ["AAPL"]
 
 
 def test_where_there_is_no_book_none_is_made(tmp_path: Path) -> None:
