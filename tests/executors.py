@@ -1,10 +1,12 @@
 """An executor in one loop of virtual time, with a real book and a paper broker."""
 
 import asyncio
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from bft.services.executor.opening import KeyClaim, Opened
 from bft.services.executor.parts import Parts
 from bft.services.executor.protection import protected_qty
 from bft.services.executor.reference import DayBar, ForecastRow, Reference, SymbolRow
-from bft.services.executor.writer import inline
+from bft.services.executor.writer import RESERVE_BYTES, inline
 
 DAY = START.date()
 OPEN, CLOSE = sessions.open_at(DAY), sessions.close_at(DAY)
@@ -80,6 +82,15 @@ class Told:
         self.mails.append((subject, text))
 
 
+@cache
+def empty_book() -> bytes:
+    """A migrated SQLite file; to make one anew takes a third of a short test's time."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder, "state.db")
+        SqlBook(f"sqlite:///{place}", at=START).close()
+        return place.read_bytes()
+
+
 @dataclass
 class World:
     """Everything around an executor; `restart` is a new process on the same disk."""
@@ -107,7 +118,12 @@ class World:
         )
 
     def new_book(self) -> Any:
-        return SqlBook(f"sqlite:///{self.folder / 'state.db'}", at=self.clock.now())
+        place = self.folder / "state.db"
+        if not place.exists():
+            place.write_bytes(empty_book())
+            with (self.folder / "reserve").open("wb") as reserve:
+                reserve.truncate(RESERVE_BYTES)  # of no blocks: no test fills a disk
+        return SqlBook(f"sqlite:///{place}", at=self.clock.now())
 
     async def start(self, **changes: Any) -> Executor:
         self.lives += 1

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from importlib import resources
 
 from bft.domain import sessions
@@ -124,14 +125,15 @@ def strikes(near: Decimal) -> list[Decimal]:
     return [step * n for n in range(max(first, 1), last)]
 
 
-def listed() -> list[tuple[str, str]]:
+@cache
+def listed() -> tuple[tuple[str, str], ...]:
     """(symbol, company) of the lists shipped with bft; classes with a space, as the broker does."""
     found: dict[str, str] = {}
     for name in ("watchlist.csv", "sp500.csv"):
         text = (resources.files("bft") / "universe" / name).read_text(encoding="utf-8")
         for member in read_list(text, origin=name).members:
             found.setdefault(member.symbol.replace("-", " "), member.name or member.symbol)
-    return list(found.items())
+    return tuple(found.items())
 
 
 def read_csv(text: str) -> list[dict[str, str]]:

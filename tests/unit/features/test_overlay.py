@@ -1,6 +1,7 @@
 """The overlay is gold: its columns are those of a full build that is given the quote as a bar."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,8 @@ DUE = [
 ]
 
 
-def rich() -> dict[str, pa.Table]:
+@cache
+def _rich() -> dict[str, pa.Table]:
     """The market, a split and a dividend on the last day; the split halves that day's prices."""
     found = market()
     found["actions"] = pa.concat_tables([found["actions"], raw("actions", DUE)])
@@ -38,6 +40,11 @@ def rich() -> dict[str, pa.Table]:
         if row["symbol"] == "S04" and row["date"] == LAST:
             row |= {name: row[name] / 2 for name in ("open", "high", "low", "close")}
     return {**found, "bars": raw("bars", bars)}
+
+
+def rich() -> dict[str, pa.Table]:
+    """`_rich`, for a test to put other tables into; a table itself cannot be changed."""
+    return dict(_rich())
 
 
 def at_asof(tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
