@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from bft.domain.advice import rooted
+from bft.domain.advice import as_typed, rooted
 from bft.domain.errors import BftError, UnavailableError, UsageError
 from bft.verbs import VERBS
 
@@ -94,7 +94,7 @@ def _run(words: list[str]) -> int:
         with wiring.progress(words[0], quiet=args.json) as tick:
             summary = record.execute(ports, words[0], step, args, tick)
     except BftError as error:
-        told: Json = {"error": rooted(str(error), args.root)}
+        told: Json = {"error": rooted(as_typed(str(error), words), args.root)}
         _remember(ports, words, error.exit_code, told, started)
         _settle(ports, words[0], args, told, error.exit_code)
         raise
@@ -361,7 +361,7 @@ def _failed(error: BftError, words: list[str], code: int | None = None) -> int:
     code = code or error.exit_code
     if "--debug" in words:
         traceback.print_exc()
-    told = rooted(str(error), _root_of(words))
+    told = rooted(as_typed(str(error), words), _root_of(words))
     # A runner shows the cause of a failed node from its line.
     if "--json" in words or os.environ.get("BFT_RUN_ID"):  # noqa: TID251  set by the runner
         _print({"verb": words[0], "error": told, "exit_code": code})

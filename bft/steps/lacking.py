@@ -11,6 +11,7 @@ from pathlib import Path
 from bft.domain import origin
 from bft.domain.errors import BftError, StaleDataError
 from bft.ports import Manifest, Ports
+from bft.steps import registry
 
 
 def need(ports: Ports, table: str, asof: date, *, verb: str) -> Manifest:
@@ -43,6 +44,18 @@ def instead(ports: Ports, table: str, asof: date, *, verb: str) -> str:
         makes = _maker(ports, table, asof)
         return f"run: {makes}; as of the newest: {own}" if own else f"run: {makes}"
     return f"{why}; run: {own or f'bft run nightly --asof {nearest}'}"
+
+
+def unjudged(ports: Ports, asof: date) -> StaleDataError:
+    """That a day has no gate report, the newest day that has one, and what to run."""
+    newest, gold = registry.last_judged(ports.store), ports.store.manifest("gold", asof=asof)
+    have = f"newest: {newest}" if newest else "none of any day"
+    own = f"as of the newest: bft promote --asof {newest}" if newest else ""
+    makes = f"run: bft gate --asof {asof}" if gold and gold.asof == asof else ""
+    told = "; ".join(part for part in (makes, own) if part)
+    return StaleDataError(
+        f"no gate report of {asof} ({have}); {told or instead(ports, 'gold', asof, verb='gate')}"
+    )
 
 
 def _maker(ports: Ports, table: str, asof: date) -> str:

@@ -1,19 +1,23 @@
 """Verbs run by hand on a root whose file ends long ago: the advice they give works."""
 
 import shlex
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 from commandline import bft
-from fakes import FakePorts
+from fakes import FakePorts, arguments, no_tick
+from registries import ASOF as JUDGED
+from registries import put_set, with_registry
 
 from bft.adapters.sources.files import Files
 from bft.adapters.store.tables import schema
 from bft.domain import origin, sessions
 from bft.domain.errors import StaleDataError
-from bft.steps import lacking
+from bft.ports import Step
+from bft.steps import gate, lacking, promote, report
 
 LAST, ASOF = date(2018, 2, 7), date(2018, 2, 9)
 SPAN = sessions.sessions(date(2017, 1, 3), LAST)
@@ -121,3 +125,59 @@ def test_file_that_reaches_the_day_is_pulled(ports: FakePorts, tmp_path: Path) -
     hold(ports, "gold", SPAN[-2])
     assert "; run: bft run nightly --asof 2018-02-07; as of the newest: " in told(ports, asof=LAST)
     assert "; files:p.csv ends 2018-02-07; run: bft rank --asof 2018-02-06" in told(ports)
+
+
+@pytest.fixture
+def judged(ports: FakePorts) -> Iterator[FakePorts]:
+    """A root whose newest night is judged, asked for a later day."""
+    with_registry(ports)
+    remember(ports, "sim", simulated=True)
+    hold(ports, "bars", date.fromisoformat(JUDGED))
+    hold(ports, "gold", date.fromisoformat(JUDGED))
+    put_set(ports, "a")
+    yield ports
+    ports.state.close()
+
+
+def later(ports: FakePorts, step: Step, *words: str) -> str:
+    args = arguments(step, *words, asof=date(2026, 1, 6), trading_mode="paper", gates_dir="")
+    with pytest.raises(StaleDataError) as caught:
+        step.run(ports, args, no_tick)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("words", [(), ("--live",), ("--dry-run",)])
+def test_gate_of_a_day_without_gold_is_refused(judged: FakePorts, words: tuple[str, ...]) -> None:
+    """Red: it judged by what there was, and left a report of a day that nobody ran."""
+    before = list(judged.store.keys("gates/"))
+    assert later(judged, gate.STEP, *words).endswith(f"; run: bft gate --asof {JUDGED}")
+    assert list(judged.store.keys("gates/")) == before
+    assert "run: bft report --asof" in later(judged, report.STEP, "--models")
+
+
+def test_promotion_of_a_day_without_a_report_names_the_newest(judged: FakePorts) -> None:
+    """Red: it advised to judge a day that has nothing to judge by."""
+    assert later(judged, promote.STEP) == (
+        f"no gate report of 2026-01-06 (newest: {JUDGED}); as of the newest: bft promote --asof "
+        f"{JUDGED}"
+    )
+    hold(judged, "gold", date(2026, 1, 6))
+    assert "; run: bft gate --asof 2026-01-06; as of the newest: " in later(judged, promote.STEP)
+
+
+@pytest.mark.usefixtures("judged")
+def test_advice_keeps_what_the_call_was_given(ports: FakePorts) -> None:
+    """Red: `bft report --site` was told `bft report`, which writes no site."""
+    root = ("--root", ports.store.root)
+    day = ("--asof", "2026-01-06")
+    for words in (
+        ("report", "--site"),
+        ("gate", "--gates", "paper,short", "--contract-exit"),
+        ("train", "reg_3d", "--profile", "demo", "--override", "folds=2"),
+        ("promote", "--reason", "by hand"),
+    ):
+        code, _, told = bft(*words, *day, *root, "--json")
+        assert code == 65
+        assert bft(*words, *day, *root)[2].endswith(
+            f": {shlex.join(['bft', words[0], *root, *words[1:]])} --asof {JUDGED}  [65]\n"
+        ), told
