@@ -40,7 +40,7 @@ FITTING = ("realdata", "short")
 class History:
     """Days with a bar of each symbol up to asof and its newest, both ends of all, the columns.
 
-    `gaps` are the sessions between them that lack.
+    `gaps` are the sessions between them that lack; `after` is the first day beyond asof with a bar.
     """
 
     rows: Mapping[str, int]
@@ -48,6 +48,7 @@ class History:
     gaps: "Gaps"
     first: date
     last: date
+    after: date | None
     columns: tuple[str, ...]
 
     @property
@@ -140,6 +141,7 @@ def history(ports: Ports, source: str, asof: date) -> History:
     answers = ports.source(source).fetch(wants, asof=asof, fresh=False, tick=lambda *_: None)
     (whole,) = (answer.tables["bars"] for answer in answers)
     bars = whole.select(["symbol", "date"]).filter(pc.less_equal(whole["date"], asof))
+    beyond = whole["date"].filter(pc.greater(whole["date"], asof))
     if not bars.num_rows:
         first = pc.min(whole["date"]).as_py()
         raise DataError(
@@ -153,6 +155,7 @@ def history(ports: Ports, source: str, asof: date) -> History:
         gaps=gaps_in(bars.to_pandas(date_as_object=False)),
         first=span["min"],
         last=span["max"],
+        after=pc.min(beyond).as_py(),
         columns=tuple(whole.column_names),
     )
 
@@ -248,7 +251,9 @@ class _Judge:
         return (f"{told} needs {_most_needed(held, wanted)}", *gaps, *_no_market(held))
 
     def too_old(self, wanted: Mapping[str, Json]) -> DataError:
-        """The fault of prices that end before the session; nothing is `wanted`: none is trained."""
+        """The fault of prices that lack the session; nothing is `wanted`: none is trained."""
+        from bft.features.gaps import end_told
+
         held, asked = self.held, self.asked
         instead = f"{asked.again} --asof {sessions.on_or_before(held.last)}"
         lacking = unknown_inputs(self.ports, held, asked) if wanted else ()
@@ -257,8 +262,9 @@ class _Judge:
             name = self._fitting(lacking) or name
         if name and not _is_known(self.ports, name):
             instead += f" --profile {shlex.quote(name)}"
-        told = f"{asked.source} ends {held.last}, before {asked.asof}"
-        return UnfitError(f"{told}; load newer prices, or run: {instead}", instead=instead)
+        told = end_told(asked.source, asked.asof, last=held.last, after=held.after)
+        load = "load that day" if held.after else "load newer prices"
+        return UnfitError(f"{told}; {load}, or run: {instead}", instead=instead)
 
     def _fitting(self, lacking: Sequence[str]) -> str | None:
         """The first shipped profile that the file suffices for."""

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from commandline import bft
 from fakes import FakePorts, arguments, no_tick
@@ -72,6 +73,31 @@ def test_root_without_gold_of_any_day_names_the_night_its_file_reaches(
     assert "prices begin 2017-01-03; run: bft run nightly --root mine --asof 2017-01-03" in told
 
 
+def test_day_that_the_file_lacks_between_two_is_told_as_a_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red: `files:prices.csv ends 2018-02-05`; after a later pull, the night that must fail."""
+    monkeypatch.chdir(tmp_path)
+    file, absent = prices(tmp_path), SPAN[-2]
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(line for line in lines if f",{absent}," not in line) + "\n")
+    gap = f"files:prices.csv has no bar of {absent}, a gap between {SPAN[-3]} and {LAST}; "
+    source, day = ("--root", "mine", "--source", "files:prices.csv"), ("--asof", str(absent))
+    advised = f"run: bft pull --root mine --source files:prices.csv --asof {SPAN[-3]}  [65]"
+    assert f"error: {gap}load that day, or {advised}" in bft("pull", *source, *day)[2]
+    night = bft("run", "nightly", *source, *day, "--profile", "short", "--dry-run")
+    assert f"error: {gap}load that day, or run: bft run nightly" in night[2]
+    assert bft("pull", *source, "--asof", str(SPAN[-3]))[0] == 0
+    for verb in ("gold", "scan"):
+        assert f"{gap}run: bft" in bft(verb, "--root", "mine", *day)[2]
+    assert bft("pull", *source)[0] == 65
+    assert bft("pull", *source, "--asof", str(LAST))[0] == 0
+    assert bft("gold", "--root", "mine", "--asof", str(SPAN[-3]))[0] == 0
+    for verb, works in (("gold", LAST), ("scan", SPAN[-3])):
+        advice = f"{gap}run: bft {verb} --root mine --asof {works}  [65]\n"
+        assert bft(verb, "--root", "mine", *day)[2].endswith(advice)
+
+
 def told(ports: FakePorts, table: str = "gold", asof: date = ASOF) -> str:
     with pytest.raises(StaleDataError) as caught:
         lacking.need(ports, table, asof, verb="rank")
@@ -79,7 +105,11 @@ def told(ports: FakePorts, table: str = "gold", asof: date = ASOF) -> str:
 
 
 def hold(ports: FakePorts, table: str, asof: date) -> None:
-    ports.store.publish(table, asof=asof, partitions={"p": schema(table).empty_table()})
+    rows = schema(table).empty_table()
+    if table == "bars":
+        days = [{"symbol": "A", "date": day} for day in (min(LAST, asof), asof)]
+        rows = pa.Table.from_pylist(days, schema=schema(table))
+    ports.store.publish(table, asof=asof, partitions={"p": rows})
 
 
 def remember(ports: FakePorts, spec: str, *, simulated: bool = False) -> None:
@@ -124,7 +154,10 @@ def test_file_that_reaches_the_day_is_pulled(ports: FakePorts, tmp_path: Path) -
     hold(ports, "bars", SPAN[-2])
     hold(ports, "gold", SPAN[-2])
     assert "; run: bft run nightly --asof 2018-02-07; as of the newest: " in told(ports, asof=LAST)
-    assert "; files:p.csv ends 2018-02-07; run: bft rank --asof 2018-02-06" in told(ports)
+    assert (
+        "; files:p.csv ends 2018-02-07, before 2018-02-09; run: bft rank --asof 2018-02-06"
+        in told(ports)
+    )
 
 
 @pytest.fixture
