@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from bft.domain.runs import Json
     from bft.ports import Ports, RunRequest, Step, Summary
+    from bft.steps.preflight import History
 
 
 class _Terminated(BaseException):
@@ -236,6 +237,7 @@ class CommandLine:
 
     def __init__(self) -> None:
         self._wired: dict[str, Ports] = {}
+        self._seen: dict[str, History] = {}
 
     def describe(self, verb: str) -> "Json":
         """See `describe`."""
@@ -260,7 +262,7 @@ class CommandLine:
         if argv[0] == "chain":
             found = [None if args.fresh else self.cached(shlex.split(x)) for x in args.lines]
             return None if None in found else _joined([line for line in found if line])
-        ports = self._ports(args)
+        ports = self._ports(args.root)
         prepare(ports, step, args)
         if failures.noted(ports.store, argv[0], args):
             return None
@@ -276,7 +278,7 @@ class CommandLine:
         if argv[0] == "chain":
             stale = next((w for w in map(shlex.split, args.lines) if not self.cached(w)), None)
             return f"{stale[0]} {self.stale_because(stale)}" if stale else "asked for"
-        ports = self._ports(args)
+        ports = self._ports(args.root)
         prepare(ports, step, args)
         if failures.noted(ports.store, argv[0], args):
             return "its last call failed"
@@ -287,19 +289,19 @@ class CommandLine:
         from bft import wiring
         from bft.steps import preflight
 
-        ports = self._ports(argparse.Namespace(root=root))
-        return preflight.look(ports, asked, profiles_dir=wiring.settings().profiles_dir)
+        folder = wiring.settings().profiles_dir
+        return preflight.look(self._ports(root), asked, profiles_dir=folder, seen=self._seen)
 
     def source_end(self, root: str, *, source: str, asof: "date") -> "date | None":
         """Last session up to asof that a file has prices of; None for other sources."""
         from bft.steps import preflight
 
-        return preflight.ends_on(self._ports(argparse.Namespace(root=root)), source, asof)
+        return preflight.ends_on(self._ports(root), source, asof, self._seen)
 
-    def _ports(self, args: argparse.Namespace) -> "Ports":
+    def _ports(self, given: str | None) -> "Ports":
         from bft import wiring
 
-        root = args.root or wiring.settings().root
+        root = given or wiring.settings().root
         if root not in self._wired:
             made = wiring.Wired(wiring.settings(), root=root, commands=self, silent=True)
             self._wired[root] = made
