@@ -33,8 +33,11 @@ def as_typed(text: str, words: Sequence[str]) -> str:
 
     `bft report --asof DAY` in what `bft report --site` says becomes `bft report --site --asof DAY`:
     a reader who copies it gets what was asked for. A command with options stays as it is, but for
-    a source that the call named too. The root is left to `rooted`.
+    a source that the call named too. The root is left to `rooted`. A run says itself what stays of
+    it (`flow/sources.py`): `--only NODE` is answered with the whole night.
     """
+    if words[0] == "run":
+        return text
     source = r" --source (?:'[^']*'|\S+)" if any(w.startswith("--source") for w in words) else ""
     options = rf"(?: [^\s;-][^\s;]*)?(?:{source})? --asof"
     own = re.compile(rf"\bbft {re.escape(words[0])}\b{options} (\d{{4}}-\d\d-\d\d)(?=$|;)")

@@ -51,3 +51,8 @@ def test_other_commands_of_the_same_verb_stay() -> None:
     ):
         assert as_typed(text, ["gate", "--live"]) == text
     assert as_typed("see: bft --help", ["a(b"]) == "see: bft --help"
+
+
+def test_run_of_one_node_is_answered_with_the_whole_night() -> None:
+    text = "--only score needs night.build; run: bft run nightly --asof 2025-06-30"
+    assert as_typed(text, ["run", "nightly", "--only", "score"]) == text
