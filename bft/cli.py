@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from bft.domain.advice import rooted
+from bft.domain.advice import as_typed, rooted
 from bft.domain.errors import BftError, UnavailableError, UsageError
 from bft.verbs import VERBS
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from bft.domain.runs import Json
     from bft.ports import Ports, RunRequest, Step, Summary
+    from bft.steps.preflight import History
 
 
 class _Terminated(BaseException):
@@ -94,7 +95,7 @@ def _run(words: list[str]) -> int:
         with wiring.progress(words[0], quiet=args.json) as tick:
             summary = record.execute(ports, words[0], step, args, tick)
     except BftError as error:
-        told: Json = {"error": rooted(str(error), args.root)}
+        told: Json = {"error": rooted(as_typed(str(error), words), args.root)}
         _remember(ports, words, error.exit_code, told, started)
         _settle(ports, words[0], args, told, error.exit_code)
         raise
@@ -236,6 +237,7 @@ class CommandLine:
 
     def __init__(self) -> None:
         self._wired: dict[str, Ports] = {}
+        self._seen: dict[str, History] = {}
 
     def describe(self, verb: str) -> "Json":
         """See `describe`."""
@@ -260,7 +262,7 @@ class CommandLine:
         if argv[0] == "chain":
             found = [None if args.fresh else self.cached(shlex.split(x)) for x in args.lines]
             return None if None in found else _joined([line for line in found if line])
-        ports = self._ports(args)
+        ports = self._ports(args.root)
         prepare(ports, step, args)
         if failures.noted(ports.store, argv[0], args):
             return None
@@ -276,7 +278,7 @@ class CommandLine:
         if argv[0] == "chain":
             stale = next((w for w in map(shlex.split, args.lines) if not self.cached(w)), None)
             return f"{stale[0]} {self.stale_because(stale)}" if stale else "asked for"
-        ports = self._ports(args)
+        ports = self._ports(args.root)
         prepare(ports, step, args)
         if failures.noted(ports.store, argv[0], args):
             return "its last call failed"
@@ -287,19 +289,19 @@ class CommandLine:
         from bft import wiring
         from bft.steps import preflight
 
-        ports = self._ports(argparse.Namespace(root=root))
-        return preflight.look(ports, asked, profiles_dir=wiring.settings().profiles_dir)
+        folder = wiring.settings().profiles_dir
+        return preflight.look(self._ports(root), asked, profiles_dir=folder, seen=self._seen)
 
     def source_end(self, root: str, *, source: str, asof: "date") -> "date | None":
         """Last session up to asof that a file has prices of; None for other sources."""
         from bft.steps import preflight
 
-        return preflight.ends_on(self._ports(argparse.Namespace(root=root)), source, asof)
+        return preflight.ends_on(self._ports(root), source, asof, self._seen)
 
-    def _ports(self, args: argparse.Namespace) -> "Ports":
+    def _ports(self, given: str | None) -> "Ports":
         from bft import wiring
 
-        root = args.root or wiring.settings().root
+        root = given or wiring.settings().root
         if root not in self._wired:
             made = wiring.Wired(wiring.settings(), root=root, commands=self, silent=True)
             self._wired[root] = made
@@ -361,7 +363,7 @@ def _failed(error: BftError, words: list[str], code: int | None = None) -> int:
     code = code or error.exit_code
     if "--debug" in words:
         traceback.print_exc()
-    told = rooted(str(error), _root_of(words))
+    told = rooted(as_typed(str(error), words), _root_of(words))
     # A runner shows the cause of a failed node from its line.
     if "--json" in words or os.environ.get("BFT_RUN_ID"):  # noqa: TID251  set by the runner
         _print({"verb": words[0], "error": told, "exit_code": code})

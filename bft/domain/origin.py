@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from bft.domain.errors import ConfigError
 
@@ -17,6 +18,7 @@ KEY = "source.json"
 PROFILE_KEY = "profile.json"
 PULLS = "lineage/pull/"
 SIMULATOR = "bft serve market-sim"
+SIMULATOR_PORT = 9100
 
 
 class Objects(Protocol):
@@ -76,8 +78,8 @@ class Origin:
 
     @property
     def simulator(self) -> str:
-        """The command that serves the prices of this root."""
-        return self.world or SIMULATOR
+        """The command that serves the prices of this root, where they were asked for."""
+        return listening(self.world or SIMULATOR, self.source.partition(":")[2])
 
     def check_world(self, told: str, *, root: str) -> None:
         """Refuse a simulator whose prices are others from the first day on.
@@ -89,7 +91,7 @@ class Origin:
             return
         raise ConfigError(
             f"root {root} holds the prices of `{self.world}`, and the simulator that answers is "
-            f"`{told}`: stop it and start `{self.world} --today DAY`, or give another --root"
+            f"`{told}`: stop it and start `{self.simulator} --today DAY`, or give another --root"
         )
 
 
@@ -104,6 +106,13 @@ class Training:
         """`--profile` as a call from the folder `here` must give it; see `Origin.spec`."""
         same = not self.path or str((here / self.profile).resolve()) == self.path
         return self.profile if same else self.path
+
+
+def listening(command: str, address: str) -> str:
+    """The command of a simulator, with its port where the address has another than the default."""
+    port = urlsplit(address).netloc.rpartition(":")[2]
+    usual = not port.isdigit() or int(port) == SIMULATOR_PORT
+    return command if usual else f"{command} --port {port}"
 
 
 def is_simulated(spec: str) -> bool:

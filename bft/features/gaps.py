@@ -51,6 +51,13 @@ class Gaps:
         return "; ".join(said)
 
 
+def end_told(source: str, asof: date, *, last: date, after: date | None) -> str:
+    """That a source has nothing of a day after its bar `last`: its end, or a gap before `after`."""
+    if after is None:
+        return f"{source} ends {last}, before {asof}"
+    return f"{source} has no bar of {asof}, a gap between {last} and {after}"
+
+
 def gaps_of(days: Mapping[str, Days]) -> Gaps:
     """What a history lacks; `days` of each symbol's bars in any order, of no session not counted.
 

@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import secrets
+import shlex
 import signal
 import sys
 import threading
@@ -113,7 +114,8 @@ def run(
         )
     root = Path(ports.store.root)
     asked = _asked(ports, args, root)
-    again = sources.again(args, asked.workflow)
+    earlier = dict(asked.before.head["values"]) if asked.before else {}
+    again = sources.again(args, asked.workflow, earlier)
     finished = asked.before.finished() if asked.before else ()
     values = sources.looked_at(asked.workflow, asked.values, only=args.only, finished=finished)
     told = sources.told(ports, values, created=asked.created, again=again, fresh=args.fresh)
@@ -124,6 +126,7 @@ def run(
     if args.only and not asked.before:
         day = asked.values.get("asof")
         whole = f"{again} --asof {day}" if day else again
+        whole += f" --profile {shlex.quote(args.profile)}" if args.profile else ""
         alone.check(asked.workflow, _planned(ports, args, asked, root), args.only, again=whole)
     with only_run(root, wait_s=args.wait):
         reap(root, ports.clock, but=asked.run)

@@ -80,12 +80,23 @@ def remember(ports: Ports, values: Mapping[str, str]) -> None:
         ports.store.put(origin.PROFILE_KEY, origin.encoded(made))
 
 
-def again(args: argparse.Namespace, workflow: Workflow) -> str:
-    """The command of a run without its profile and session, as its caller must type it."""
+def again(args: argparse.Namespace, workflow: Workflow, before: Mapping[str, str]) -> str:
+    """The command of a run without its profile and session, as its caller must type it.
+
+    `before` are the values of the run that it goes on with: a new one must be given them.
+    """
     named = [pair for pair in args.param if pair.partition("=")[0] not in {PROFILE, "asof"}]
+    usual = {p.name: p.default if p.value is None else p.value for p in workflow.parameters}
+    apart = {"source", PROFILE, "asof", "root"}
+    kept = {k: text for k, text in before.items() if k not in apart and text != usual.get(k)}
+    named += [f"{key}={text}" for key, text in kept.items()]
     words = ["bft", "run", workflow.name, *(w for pair in named for w in ("--param", pair))]
-    words += ["--params", str(args.params)] if args.params else []
-    words += ["--source", args.source] if args.source else []
+    source = args.source or before.get("source")
+    given = {"params": args.params, "source": source, "from": args.start, "jobs": args.jobs}
+    given |= {"at": args.at and args.at.isoformat(), "approve": args.approve}
+    given |= {"events": args.events, "wait": args.wait or None}
+    words += [w for k, v in given.items() if v is not None for w in (f"--{k}", str(v))]
+    words += [f"--{key}" for key in ("fresh", "dry-run") if vars(args)[key.replace("-", "_")]]
     return shlex.join(words)
 
 

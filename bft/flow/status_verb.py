@@ -181,6 +181,7 @@ def _told(record: RunRecord) -> Json:
     return {
         "run": record.run,
         "workflow": record.workflow,
+        "asof": _day(record),
         "phase": record.phase,
         "at": record.head["at"],
         "seconds": record.end.get("seconds"),
@@ -210,7 +211,8 @@ def _say(found: list[RunRecord], missing: list[str], after: str, now: datetime) 
         for record in found:
             took = record.end.get("seconds")
             length = clock_text(took) if took is not None else ""
-            sys.stderr.write(f"{record.run:<38}  {record.phase:<10}  {length}\n")
+            day = _day(record) or ""
+            sys.stderr.write(f"{record.run:<38}  {day:<10}  {record.phase:<10}  {length}\n")
     for record in found:
         if why := _reason(record):
             sys.stderr.write(f"  {record.run}: {why}\n")
@@ -222,7 +224,7 @@ def _table(found: list[RunRecord], now: datetime) -> None:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("", "run", "ended as"):
+    for name in ("", "run", "session", "ended as"):
         table.add_column(name, no_wrap=True)
     for name in ("took", "ago"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -231,7 +233,8 @@ def _table(found: list[RunRecord], now: datetime) -> None:
         took = record.end.get("seconds")
         ago = clock_text((now - datetime.fromisoformat(record.head["at"])).total_seconds())
         length = clock_text(took) if took is not None else ""
-        table.add_row(f"[{style}]{sign}[/]", record.run, record.phase, length, ago)
+        day = _day(record) or ""
+        table.add_row(f"[{style}]{sign}[/]", record.run, day, record.phase, length, ago)
     console().print(table)
 
 

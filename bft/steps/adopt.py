@@ -15,6 +15,7 @@ from bft.domain.runs import Json, ModelVersion
 from bft.models.model_set import Entry, read_set
 from bft.ports import Ports, Summary, Tick
 from bft.steps import gate, promote, registry
+from bft.steps.lacking import need
 
 REASON, REFUSED = "bft.reason", "bft.refused"
 ACTOR = "mlflow"
@@ -32,12 +33,14 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     """Gate and promote what was asked for, or put the aliases back.
 
     Raises:
+        StaleDataError: no gold of asof; the request stays.
         UnavailableError: MLflow, the root or the state does not answer; the request stays.
         ConfigError: the policy or its gates cannot be read; likewise.
     """
     found = registry.requests(ports)
     if not found:
         return Summary(values={"status": "not_promoted", "reasons": ["no request in MLflow"]})
+    need(ports, "gold", args.asof, verb="promote")  # a wrong day refuses no request
     asked = [_version(ports, name, version) for name, version in sorted(found.items())]
     mine = argparse.Namespace(**vars(args) | {"actor": ACTOR, "approve": False})
     mine.reason = next((v.tags[REASON] for v in asked if v.tags.get(REASON)), args.reason)

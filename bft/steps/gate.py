@@ -26,6 +26,7 @@ from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps import registry, training
 from bft.steps.arguments import add_asof
 from bft.steps.held_back import GATE_TAG, held_back, verdicts
+from bft.steps.lacking import need
 from bft.steps.record import run_instant, table_digests
 
 if TYPE_CHECKING:
@@ -117,9 +118,11 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     """Evaluate every rule, propose a set, store set and report.
 
     Raises:
+        StaleDataError: no gold of asof: nothing that day could be judged by.
         DataError: nothing was trained.
         ConfigError: an unknown gates file, key, metric or kind.
     """
+    need(ports, "gold", args.asof, verb="gate")
     if args.live:
         from bft.steps import live_gate
 

@@ -4,13 +4,13 @@ A verb run by hand without `--asof` takes the last closed session, which the roo
 of: its file may end years ago (ADR 0093).
 """
 
-from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
-from bft.domain import origin
+from bft.domain import origin, sessions
 from bft.domain.errors import BftError, StaleDataError
 from bft.ports import Manifest, Ports
+from bft.steps import registry
 
 
 def need(ports: Ports, table: str, asof: date, *, verb: str) -> Manifest:
@@ -45,12 +45,24 @@ def instead(ports: Ports, table: str, asof: date, *, verb: str) -> str:
     return f"{why}; run: {own or f'bft run nightly --asof {nearest}'}"
 
 
+def unjudged(ports: Ports, asof: date) -> StaleDataError:
+    """That a day has no gate report, the newest day that has one, and what to run."""
+    newest, gold = registry.last_judged(ports.store), ports.store.manifest("gold", asof=asof)
+    have = f"newest: {newest}" if newest else "none of any day"
+    own = f"as of the newest: bft promote --asof {newest}" if newest else ""
+    makes = f"run: bft gate --asof {asof}" if gold and gold.asof == asof else ""
+    told = "; ".join(part for part in (makes, own) if part)
+    return StaleDataError(
+        f"no gate report of {asof} ({have}); {told or instead(ports, 'gold', asof, verb='gate')}"
+    )
+
+
 def _maker(ports: Ports, table: str, asof: date) -> str:
     """The command that makes a day of a table, by what the root has of it."""
     gold, bars = ports.store.manifest("gold", asof=asof), ports.store.manifest("bars")
     if table == "signals" and gold and gold.asof == asof:
         return f"bft scan --asof {asof}"
-    if table == "gold" and bars and bars.asof >= asof:  # also a day between two pulls
+    if table == "gold" and bars and bars.asof >= asof and asof in _bar_days(ports):
         return f"bft gold --asof {asof}"
     return f"bft run nightly --asof {asof}"
 
@@ -58,24 +70,37 @@ def _maker(ports: Ports, table: str, asof: date) -> str:
 def _nearest(ports: Ports, asof: date) -> tuple[date | None, str]:
     """Nearest day with prices where asof can have none, and that in words; None: it may."""
     held, bars = origin.remembered(ports.store), ports.store.manifest("bars")
-    if bars and bars.asof >= asof:
-        first = _first_bar(ports)
-        return (first, f"prices begin {first}") if first and first > asof else (None, "")
+    if bars and bars.asof >= asof:  # also a day between two pulls
+        days = _bar_days(ports)
+        if days and min(days) > asof:
+            return min(days), f"prices begin {min(days)}"
+        if asof in days:
+            return None, ""
     if held is None:
         return None, ""
     if held.simulated:
         end = bars.asof if bars else None
         return end, f"simulated prices were pulled up to {end}"
-    end = None
-    with suppress(BftError):  # of an unreadable file the pull says more
-        from bft.steps import preflight
-
-        end = preflight.ends_on(ports, held.spec(Path.cwd()), asof)
-    return (end, f"{held.source} ends {end}") if end and end < asof else (None, "")
+    return _of_file(ports, held, asof) if held.path else (None, "")
 
 
-def _first_bar(ports: Ports) -> date | None:
+def _of_file(ports: Ports, held: origin.Origin, asof: date) -> tuple[date | None, str]:
+    """Where a file lacks asof: the session before that it has, and whether it ends there."""
+    from bft.features.gaps import end_told
+    from bft.steps import preflight
+
+    try:
+        found = preflight.history(ports, held.spec(Path.cwd()), asof)
+    except BftError:  # of an unreadable file the pull says more
+        return None, ""
+    end = sessions.on_or_before(found.last)
+    if end >= asof:
+        return None, ""
+    return end, end_told(held.source, asof, last=end, after=found.after)
+
+
+def _bar_days(ports: Ports) -> set[date]:
+    """Days of which the root has a bar."""
     import pyarrow.compute as pc
 
-    first: date | None = pc.min(ports.store.read("bars", columns=["date"])["date"]).as_py()
-    return first
+    return set(pc.unique(ports.store.read("bars", columns=["date"])["date"]).to_pylist())

@@ -40,14 +40,17 @@ FITTING = ("realdata", "short")
 class History:
     """Days with a bar of each symbol up to asof and its newest, both ends of all, the columns.
 
-    `gaps` are the sessions between them that lack.
+    `gaps` are the sessions between them that lack; `after` is the first day beyond asof with a bar.
     """
+
+    asof: date
 
     rows: Mapping[str, int]
     newest: Mapping[str, date]
     gaps: "Gaps"
     first: date
     last: date
+    after: date | None
     columns: tuple[str, ...]
 
     @property
@@ -67,7 +70,13 @@ def _is_market(symbols: Collection[str]) -> bool:
     return MARKET_FUND in symbols or len(symbols) >= MARKET_MEMBERS
 
 
-def look(ports: Ports, asked: RunRequest, *, profiles_dir: str) -> tuple[str, ...]:
+def look(
+    ports: Ports,
+    asked: RunRequest,
+    *,
+    profiles_dir: str,
+    seen: dict[str, History] | None = None,
+) -> tuple[str, ...]:
     """Sentences about what a file holds and what the profile needs; none for other sources.
 
     Of a root whose models are in production nothing is trained, so only its end is asked for (a
@@ -99,7 +108,7 @@ def look(ports: Ports, asked: RunRequest, *, profiles_dir: str) -> tuple[str, ..
             pull.check_world(ports, ports.source(source))
     if profile is None or source.partition(":")[0] != "files" or (trained and not new):
         return told
-    held = history(ports, source, asked.asof)
+    held = history(ports, source, asked.asof, seen)
     source_change.check(ports.store, source, held.rows, fresh=asked.fresh)
     judge = _Judge(ports=ports, held=held, asked=asked, profiles_dir=profiles_dir)
     if held.last < asked.asof:
@@ -126,12 +135,25 @@ def _stem(profile: str) -> str:
     return Path(profile).stem if origin.training_of(profile, Path.cwd()).path else profile
 
 
-def history(ports: Ports, source: str, asof: date) -> History:
-    """Bars of a file up to asof.
+def history(
+    ports: Ports, source: str, asof: date, seen: dict[str, History] | None = None
+) -> History:
+    """Bars of a file up to asof; what one call has `seen` of a source is not read again.
+
+    Up to any day from its last bar to its own asof a history is the same.
 
     Raises:
         DataError: the file is unreadable, or has no bar at or before asof.
     """
+    known = None if seen is None else seen.get(source)
+    if known is None or not known.last <= asof <= known.asof:
+        known = _read(ports, source, asof)
+    if seen is not None:
+        seen[source] = known
+    return known
+
+
+def _read(ports: Ports, source: str, asof: date) -> History:
     import pyarrow.compute as pc
 
     from bft.features.gaps import gaps_in
@@ -140,6 +162,7 @@ def history(ports: Ports, source: str, asof: date) -> History:
     answers = ports.source(source).fetch(wants, asof=asof, fresh=False, tick=lambda *_: None)
     (whole,) = (answer.tables["bars"] for answer in answers)
     bars = whole.select(["symbol", "date"]).filter(pc.less_equal(whole["date"], asof))
+    beyond = whole["date"].filter(pc.greater(whole["date"], asof))
     if not bars.num_rows:
         first = pc.min(whole["date"]).as_py()
         raise DataError(
@@ -150,9 +173,11 @@ def history(ports: Ports, source: str, asof: date) -> History:
     return History(
         rows={str(row["symbol"]): int(row["date_count"]) for row in each},
         newest={str(row["symbol"]): row["date_max"] for row in each},
+        asof=asof,
         gaps=gaps_in(bars.to_pandas(date_as_object=False)),
         first=span["min"],
         last=span["max"],
+        after=pc.min(beyond).as_py(),
         columns=tuple(whole.column_names),
     )
 
@@ -248,7 +273,9 @@ class _Judge:
         return (f"{told} needs {_most_needed(held, wanted)}", *gaps, *_no_market(held))
 
     def too_old(self, wanted: Mapping[str, Json]) -> DataError:
-        """The fault of prices that end before the session; nothing is `wanted`: none is trained."""
+        """The fault of prices that lack the session; nothing is `wanted`: none is trained."""
+        from bft.features.gaps import end_told
+
         held, asked = self.held, self.asked
         instead = f"{asked.again} --asof {sessions.on_or_before(held.last)}"
         lacking = unknown_inputs(self.ports, held, asked) if wanted else ()
@@ -257,8 +284,9 @@ class _Judge:
             name = self._fitting(lacking) or name
         if name and not _is_known(self.ports, name):
             instead += f" --profile {shlex.quote(name)}"
-        told = f"{asked.source} ends {held.last}, before {asked.asof}"
-        return UnfitError(f"{told}; load newer prices, or run: {instead}", instead=instead)
+        told = end_told(asked.source, asked.asof, last=held.last, after=held.after)
+        load = "load that day" if held.after else "load newer prices"
+        return UnfitError(f"{told}; {load}, or run: {instead}", instead=instead)
 
     def _fitting(self, lacking: Sequence[str]) -> str | None:
         """The first shipped profile that the file suffices for."""
@@ -291,7 +319,9 @@ def _why_not(held: History, lacking: Sequence[str], wanted: Mapping[str, Json]) 
     )
 
 
-def ends_on(ports: Ports, source: str, asof: date) -> date | None:
+def ends_on(
+    ports: Ports, source: str, asof: date, seen: dict[str, History] | None = None
+) -> date | None:
     """Last session with a price in a file, up to asof; None for other sources.
 
     Raises:
@@ -299,7 +329,7 @@ def ends_on(ports: Ports, source: str, asof: date) -> date | None:
     """
     if source.partition(":")[0] != "files":
         return None
-    return sessions.on_or_before(history(ports, source, asof).last)
+    return sessions.on_or_before(history(ports, source, asof, seen).last)
 
 
 def _wanted(profile: str, profiles_dir: str) -> dict[str, Json]:

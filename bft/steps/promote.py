@@ -10,7 +10,7 @@ from bft.domain.runs import Json
 from bft.models import audit
 from bft.models.model_set import digest_of, read_set, report_digest
 from bft.ports import Pointer, Ports, Step, Summary, Tick
-from bft.steps import models, registry
+from bft.steps import lacking, models, registry
 from bft.steps.arguments import add_asof
 from bft.steps.record import run_instant
 
@@ -46,10 +46,16 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
 
         return adopt.run(ports, args, tick)
     tick(0, 2, "report")
-    newest = registry.newest_report(ports.store, str(args.asof)) if args.set is None else {}
+    newest = _newest_report(ports, args.asof) if args.set is None else {}
     digest = args.set or newest["set_digest"]
     found = read_set(ports.store, digest).gate_report_digest if digest else newest["report_digest"]
     return promote(ports, args, digest, registry.read_report(ports.store, found))
+
+
+def _newest_report(ports: Ports, asof: date) -> Json:
+    if found := registry.newest_report(ports.store, str(asof)):
+        return found
+    raise lacking.unjudged(ports, asof)
 
 
 def promote(ports: Ports, args: argparse.Namespace, digest: str | None, report: Json) -> Summary:
@@ -85,7 +91,7 @@ def done(ports: Ports, args: argparse.Namespace) -> Json | None:
     _, current = registry.production(ports)
     if any(asked) or args.expect is not None or current is None:
         return None
-    digest = registry.newest_report(ports.store, str(args.asof))["set_digest"]
+    digest = _newest_report(ports, args.asof)["set_digest"]
     if digest is None or read_set(ports.store, digest).digests() != current.digests():
         return None
     return {"status": "not_promoted", "reasons": ["unchanged"]}

@@ -16,7 +16,7 @@ from bft.domain.errors import DataError
 from bft.domain.market import RAW_TABLES
 from bft.domain.runs import Json
 from bft.domain.symbols import Member, member_of
-from bft.features import corporate, intake
+from bft.features import corporate, gaps, intake
 from bft.features.gaps import gaps_in
 from bft.ports import Source, Tick
 from bft.steps import pull_again, pull_facts, pull_tables
@@ -228,9 +228,11 @@ def _between_bars(
     last = bars["date"].max().date()
     there = (delivered["date"] == pd.Timestamp(night.asof)).any()
     if last < night.asof and not there and not args.symbols:
-        raise DataError(
-            f"{args.source} ends {last}, before {night.asof}; load newer prices, or {again} {last}"
-        )
+        beyond = delivered.loc[delivered["date"] > pd.Timestamp(night.asof), "date"]
+        after = beyond.min().date() if len(beyond) else None
+        told = gaps.end_told(args.source, night.asof, last=last, after=after)
+        load = "load that day" if after else "load newer prices"
+        raise DataError(f"{told}; {load}, or {again} {last}")
 
 
 def _named(night: Night, args: argparse.Namespace) -> str:

@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -139,16 +139,18 @@ def read_report(store: Store, digest: str) -> Json:
 
 
 def newest_report(store: Store, asof: str) -> Json:
-    """Digests of the newest gate report of a day and of the set it proposes.
-
-    Raises:
-        DataError: the gate has not run.
-    """
+    """Digests of the newest gate report of a day and of the set it proposes; empty: none is."""
     key = f"gates/asof={asof}/newest.json"
-    if store.digest(key) is None:
-        raise DataError(f"no gate report of {asof}; run: bft gate --asof {asof}")
-    newest: Json = json.loads(store.get(key))
+    there = store.digest(key) is not None
+    newest: Json = json.loads(store.get(key)) if there else {}
     return newest
+
+
+def last_judged(store: Store) -> date | None:
+    """The newest day that has a gate report, or None."""
+    keys = [key for key in store.keys("gates/asof=") if key.endswith("/newest.json")]
+    days = [key.removeprefix("gates/asof=").partition("/")[0] for key in keys]
+    return date.fromisoformat(max(days)) if days else None
 
 
 def live_key(asof: object) -> str:

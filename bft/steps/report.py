@@ -62,10 +62,11 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     With `--failed` pages, lists and site of an earlier run of the day say that a node of it failed.
 
     Raises:
-        DataError: no gold of asof and `--site`, or other nights were run, that one never was and
-            there are no books; `--models` without a production set.
+        DataError: no gold of asof and `--site` or `--models`, or other nights were run, that one
+            never was and there are no books; `--models` without a production set.
     """
     if args.models:
+        need(ports, "gold", args.asof, verb="report")
         return publish_cards(ports, args.asof, getattr(args, "root", None))
     if args.site or not (args.failed or _tried(ports.store, args.asof)):
         need(ports, "gold", args.asof, verb="report")

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from bft.domain import sessions
 from bft.domain.errors import BftError, ConfigError, DataError, UnavailableError
 from bft.domain.numbers import COUNT, COUNT_OR_0, SEED
 from bft.domain.runs import Failure, Json, Outcome, Task
@@ -82,6 +83,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     tasks = {task.key: task for task in plan.tasks.values()}
     due = [task for task in plan.tasks.values() if task.key not in known]
     log = TrainingLog(ports, plan, tick, name=args.name, slots=compute.slots())
+    log.count(known)
     for task in due:
         log.open(task)
     if args.no_resume:
@@ -130,7 +132,15 @@ def _known(ports: Ports, plan: Plan) -> dict[str, Json]:
 
 
 def _planned(task: Task) -> Json:
-    return {"name": task.spec["name"], "key": task.key, "folds": task.spec["folds"]}
+    folds = [{k: v if k == "k" else _dated(v) for k, v in f.items()} for f in task.spec["folds"]]
+    return {"name": task.spec["name"], "key": task.key, "folds": folds}
+
+
+def _dated(span: Any) -> Any:
+    """Days of a block's session numbers, first and last; of several blocks likewise."""
+    if isinstance(span, list):
+        return [_dated(part) for part in span]
+    return str(sessions.session(span))
 
 
 def _settle(ports: Ports, plan: Plan, log: TrainingLog, task: Task, outcome: Outcome) -> Json:

@@ -1,7 +1,7 @@
 """Tells the tracker, the terminal and `events.jsonl` how a training goes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -24,10 +24,14 @@ class Eta:
         self._left, self._slots = dict(epochs), max(1, slots)
         self._epoch_s: dict[str, float] = {}
 
+    def over(self, key: str) -> None:
+        """Count a model as finished."""
+        self._left[key] = 0
+
     def note(self, event: Event) -> float | None:
         """Seconds left after an event; None before any epoch was timed."""
         if event.state in _ENDED:
-            self._left[event.key] = 0
+            self.over(event.key)
         elif event.epoch_s is not None:
             self._left[event.key] = max(0, event.epochs - event.epoch)
             before = self._epoch_s.get(event.key, event.epoch_s)
@@ -52,6 +56,12 @@ class TrainingLog:
         self._open: dict[str, list[str]] = {}
         self._lines: list[str] = []
         self._ended: set[str] = set()
+
+    def count(self, finished: Iterable[str]) -> None:
+        """Count models that an earlier call finished."""
+        for key in finished:
+            self._ended.add(key)
+            self._eta.over(key)
 
     def open(self, task: Task) -> str:
         """Start (or reopen) the model's run; returns it."""

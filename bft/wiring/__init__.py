@@ -235,7 +235,7 @@ class Wired:
                 url=address,
                 key="sim" if sim else key,
                 sim=sim,
-                simulator=held.simulator if held else origin.SIMULATOR,
+                simulator=origin.listening((held and held.world) or origin.SIMULATOR, address),
             ),
             bucket=Bucket(0 if sim else values.av_calls_per_minute, tell=self._paused),
             clock=self.clock,

@@ -1,19 +1,24 @@
 """Verbs run by hand on a root whose file ends long ago: the advice they give works."""
 
 import shlex
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from commandline import bft
-from fakes import FakePorts
+from fakes import FakePorts, arguments, no_tick
+from registries import ASOF as JUDGED
+from registries import put_set, with_registry
 
 from bft.adapters.sources.files import Files
 from bft.adapters.store.tables import schema
 from bft.domain import origin, sessions
 from bft.domain.errors import StaleDataError
-from bft.steps import lacking
+from bft.ports import Step
+from bft.steps import gate, lacking, promote, report
 
 LAST, ASOF = date(2018, 2, 7), date(2018, 2, 9)
 SPAN = sessions.sessions(date(2017, 1, 3), LAST)
@@ -68,6 +73,31 @@ def test_root_without_gold_of_any_day_names_the_night_its_file_reaches(
     assert "prices begin 2017-01-03; run: bft run nightly --root mine --asof 2017-01-03" in told
 
 
+def test_day_that_the_file_lacks_between_two_is_told_as_a_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red: `files:prices.csv ends 2018-02-05`; after a later pull, the night that must fail."""
+    monkeypatch.chdir(tmp_path)
+    file, absent = prices(tmp_path), SPAN[-2]
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(line for line in lines if f",{absent}," not in line) + "\n")
+    gap = f"files:prices.csv has no bar of {absent}, a gap between {SPAN[-3]} and {LAST}; "
+    source, day = ("--root", "mine", "--source", "files:prices.csv"), ("--asof", str(absent))
+    advised = f"run: bft pull --root mine --source files:prices.csv --asof {SPAN[-3]}  [65]"
+    assert f"error: {gap}load that day, or {advised}" in bft("pull", *source, *day)[2]
+    night = bft("run", "nightly", *source, *day, "--profile", "short", "--dry-run")
+    assert f"error: {gap}load that day, or run: bft run nightly" in night[2]
+    assert bft("pull", *source, "--asof", str(SPAN[-3]))[0] == 0
+    for verb in ("gold", "scan"):
+        assert f"{gap}run: bft" in bft(verb, "--root", "mine", *day)[2]
+    assert bft("pull", *source)[0] == 65
+    assert bft("pull", *source, "--asof", str(LAST))[0] == 0
+    assert bft("gold", "--root", "mine", "--asof", str(SPAN[-3]))[0] == 0
+    for verb, works in (("gold", LAST), ("scan", SPAN[-3])):
+        advice = f"{gap}run: bft {verb} --root mine --asof {works}  [65]\n"
+        assert bft(verb, "--root", "mine", *day)[2].endswith(advice)
+
+
 def told(ports: FakePorts, table: str = "gold", asof: date = ASOF) -> str:
     with pytest.raises(StaleDataError) as caught:
         lacking.need(ports, table, asof, verb="rank")
@@ -75,7 +105,11 @@ def told(ports: FakePorts, table: str = "gold", asof: date = ASOF) -> str:
 
 
 def hold(ports: FakePorts, table: str, asof: date) -> None:
-    ports.store.publish(table, asof=asof, partitions={"p": schema(table).empty_table()})
+    rows = schema(table).empty_table()
+    if table == "bars":
+        days = [{"symbol": "A", "date": day} for day in (min(LAST, asof), asof)]
+        rows = pa.Table.from_pylist(days, schema=schema(table))
+    ports.store.publish(table, asof=asof, partitions={"p": rows})
 
 
 def remember(ports: FakePorts, spec: str, *, simulated: bool = False) -> None:
@@ -120,4 +154,63 @@ def test_file_that_reaches_the_day_is_pulled(ports: FakePorts, tmp_path: Path) -
     hold(ports, "bars", SPAN[-2])
     hold(ports, "gold", SPAN[-2])
     assert "; run: bft run nightly --asof 2018-02-07; as of the newest: " in told(ports, asof=LAST)
-    assert "; files:p.csv ends 2018-02-07; run: bft rank --asof 2018-02-06" in told(ports)
+    assert (
+        "; files:p.csv ends 2018-02-07, before 2018-02-09; run: bft rank --asof 2018-02-06"
+        in told(ports)
+    )
+
+
+@pytest.fixture
+def judged(ports: FakePorts) -> Iterator[FakePorts]:
+    """A root whose newest night is judged, asked for a later day."""
+    with_registry(ports)
+    remember(ports, "sim", simulated=True)
+    hold(ports, "bars", date.fromisoformat(JUDGED))
+    hold(ports, "gold", date.fromisoformat(JUDGED))
+    put_set(ports, "a")
+    yield ports
+    ports.state.close()
+
+
+def later(ports: FakePorts, step: Step, *words: str) -> str:
+    args = arguments(step, *words, asof=date(2026, 1, 6), trading_mode="paper", gates_dir="")
+    with pytest.raises(StaleDataError) as caught:
+        step.run(ports, args, no_tick)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("words", [(), ("--live",), ("--dry-run",)])
+def test_gate_of_a_day_without_gold_is_refused(judged: FakePorts, words: tuple[str, ...]) -> None:
+    """Red: it judged by what there was, and left a report of a day that nobody ran."""
+    before = list(judged.store.keys("gates/"))
+    assert later(judged, gate.STEP, *words).endswith(f"; run: bft gate --asof {JUDGED}")
+    assert list(judged.store.keys("gates/")) == before
+    assert "run: bft report --asof" in later(judged, report.STEP, "--models")
+
+
+def test_promotion_of_a_day_without_a_report_names_the_newest(judged: FakePorts) -> None:
+    """Red: it advised to judge a day that has nothing to judge by."""
+    assert later(judged, promote.STEP) == (
+        f"no gate report of 2026-01-06 (newest: {JUDGED}); as of the newest: bft promote --asof "
+        f"{JUDGED}"
+    )
+    hold(judged, "gold", date(2026, 1, 6))
+    assert "; run: bft gate --asof 2026-01-06; as of the newest: " in later(judged, promote.STEP)
+
+
+@pytest.mark.usefixtures("judged")
+def test_advice_keeps_what_the_call_was_given(ports: FakePorts) -> None:
+    """Red: `bft report --site` was told `bft report`, which writes no site."""
+    root = ("--root", ports.store.root)
+    day = ("--asof", "2026-01-06")
+    for words in (
+        ("report", "--site"),
+        ("gate", "--gates", "paper,short", "--contract-exit"),
+        ("train", "reg_3d", "--profile", "demo", "--override", "folds=2"),
+        ("promote", "--reason", "by hand"),
+    ):
+        code, _, told = bft(*words, *day, *root, "--json")
+        assert code == 65
+        assert bft(*words, *day, *root)[2].endswith(
+            f": {shlex.join(['bft', words[0], *root, *words[1:]])} --asof {JUDGED}  [65]\n"
+        ), told

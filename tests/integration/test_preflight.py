@@ -1,10 +1,11 @@
 """What `bft run` says of a file before anything runs: too short, too few, not up to asof."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from fakes import FakePorts, FixedClock, make_ports
 from bft.adapters.sources.files import Files
 from bft.adapters.store.state import SqlState, folder_url
 from bft.domain import origin, sessions
+from bft.domain.delivery import Answer, Want
 from bft.domain.errors import ConfigError, DataError, UnfitError
 from bft.ports import RunRequest
 from bft.steps import preflight, pull
@@ -226,3 +228,27 @@ def test_sessions_that_lack_are_told(tmp_path: Path) -> None:
         "gaps: 7 of 450 sessions have no bar of any symbol, the first 2017-03-01; 1 symbol with "
         "gaps of their own, most AB: 23, the first 2017-08-01"
     )
+
+
+class Counted(Files):
+    """A file that counts how often its bars are read."""
+
+    reads = 0
+
+    def fetch(self, wants: Sequence[Want], **how: Any) -> Iterator[Answer]:
+        self.reads += any(want.topic == "bars" for want in wants)
+        return super().fetch(wants, **how)
+
+
+def test_end_of_a_file_and_what_it_suffices_for_are_found_by_one_reading(tmp_path: Path) -> None:
+    """Red: `bft status` of a root whose night is missing read its file twice."""
+    source = Counted(written(tmp_path, days=500, names=TWENTY).path)
+    state = SqlState(folder_url(tmp_path / "root"), clock=FixedClock())
+    ports, seen = make_ports(tmp_path / "root", sources={SHORT: source}, state=state), {}
+    later = sessions.shift(LAST, 9)
+    assert preflight.ends_on(ports, SHORT, later, seen) == LAST
+    assert preflight.look(ports, asked("short"), profiles_dir="", seen=seen)
+    assert source.reads == 1
+    short = sessions.shift(LAST, -1)
+    assert preflight.ends_on(ports, SHORT, short, seen) == short
+    assert source.reads == 2, "up to a day before its last bar it is another history"

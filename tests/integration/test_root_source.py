@@ -223,7 +223,9 @@ def test_a_run_that_was_lost_after_a_good_one_is_missing(
     journal.note("finished", "guard", leaf=True, outputs={"asof": "2018-02-07"})
     journal.note("ended", phase=ended, reason="the runner ended without a word")
     journal.close()
-    assert bft("status", "--root", root)[1]["missing"] == missing
+    _, line, told = bft("status", "--root", root)
+    assert (line["missing"], line["runs"][0]["asof"]) == (missing, "2018-02-07")
+    assert f"2018-02-07  {ended}" in told
 
 
 def test_status_says_why_a_run_failed(root: str) -> None:

@@ -4,16 +4,23 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from commandline import bft
-from fakes import make_ports
+from fakes import FixedClock, make_ports
 from sims import served
 
-from bft.domain.origin import Origin, remembered
+from bft.adapters.sources.alphavantage import AlphaVantage
+from bft.adapters.sources.av_client import Client, Vendor
+from bft.adapters.sources.bucket import Bucket
+from bft.domain.delivery import Want
+from bft.domain.origin import SIMULATOR_PORT, Origin, remembered
+from bft.settings import Settings
 from bft.sim.market.server import command
 from bft.sim.market.world import Plan
 
@@ -76,7 +83,7 @@ def test_advice_for_a_later_day_serves_the_same_world(tmp_path: Path) -> None:
     told = bft("status", *root)[2]
     assert f"a later day: {WORLD} --today DAY, then bft run nightly --root" in told
     code, _, told = bft("run", "nightly", "--asof", "2025-07-01", "--dry-run", *root)
-    assert (code, f"in another terminal with {WORLD}, or" in told) == (78, True)
+    assert (code, f"in another terminal with {WORLD} --port " in told) == (78, True)
 
 
 def test_root_without_a_world_takes_the_one_it_is_pulled_from(tmp_path: Path, here: str) -> None:
@@ -104,3 +111,46 @@ def test_simulator_tells_the_command_it_was_started_by() -> None:
     words = "--seed 8 --symbols 4 --start 2025-12-01 --kappa-fast 0.5 --kappa-slow 0.25"
     with served("market-sim", [*words.split(), "--today", "2026-01-06"]) as (url, _):
         assert httpx.get(f"{url}/healthz").json()["world"] == f"bft serve market-sim {words}"
+
+
+def asking(url: str) -> Client:
+    vendor = Vendor(url=f"{url}/query", key="sim", sim=True)
+    return Client(vendor, bucket=Bucket(0), clock=FixedClock(), charge=lambda _: True)
+
+
+def test_interrupted_pull_goes_on_with_answers_of_its_own_world(
+    tmp_path: Path, here: str, elsewhere: str
+) -> None:
+    """Red: at one address the other simulator's answers of before were taken for its own."""
+    store, wants = make_ports(tmp_path / "root").store, [Want(topic="listings", name="active")]
+
+    def pulled(url: str, address: str) -> tuple[object, int]:
+        how = {"store": store, "clock": FixedClock(), "address": address}
+        with closing(asking(url)) as client:
+            source = AlphaVantage(client, sim=True, in_flight=2, **how)
+            day = date(2026, 1, 5)
+            (one,) = source.fetch(wants, asof=day, fresh=False, tick=lambda *_: None)
+            return one.tables["listings"].to_pylist(), source.calls
+
+    first, calls = pulled(here, "sim")
+    assert calls == 1
+    second, calls = pulled(elsewhere, "sim")
+    assert (calls, first == second) == (1, False)
+    assert pulled(here, "another port") == (first, 0), "the same world answers the same"
+
+
+def test_advice_names_the_port_that_the_root_asks() -> None:
+    """Red: a simulator started as advised listened where nobody asked."""
+    assert Origin(source="sim", simulated=True, world=WORLD).simulator == WORLD
+    at = Origin(source="sim:http://127.0.0.1:9100", simulated=True)
+    assert at.simulator == "bft serve market-sim"
+    at = Origin(source="sim:http://127.0.0.1:9207", simulated=True, world=WORLD)
+    assert at.simulator == f"{WORLD} --port 9207"
+    assert urlsplit(Settings().sim_url).port == SIMULATOR_PORT
+
+
+@pytest.mark.usefixtures("silent")
+def test_simulator_that_is_not_there_is_started_at_its_port(tmp_path: Path) -> None:
+    words = ("pull", *DAY, "--root", str(tmp_path / "sim"), "--source", "sim:http://127.0.0.1:9")
+    code, _, told = bft(*words)
+    assert (code, "with bft serve market-sim --port 9, or" in told) == (78, True), told

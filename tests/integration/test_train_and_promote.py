@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from bft.adapters.compute.inline import InlineCompute
 from bft.adapters.compute.placement import Capacity
 from bft.adapters.store.state import SqlState
 from bft.adapters.tracker.mlflow import MlflowTracker
+from bft.domain import sessions
 from bft.domain.forecast import MODEL_NAMES
 from bft.domain.runs import Event, Outcome, Task
 from bft.ports import Summary
@@ -148,6 +150,25 @@ def test_finished_training_key_is_not_trained_again(night: Any) -> None:
     assert other.values["models"][0]["key"] not in {
         row["key"] for row in call(ports, train, asof, *WORDS, "--dry-run").values["models"]
     }
+
+
+SHORT = ("--override", "min_train_sessions=60")
+
+
+def test_dry_run_tells_folds_by_their_days(night: Any) -> None:
+    """Red: session numbers such as 6010, which nobody can read."""
+    ports, asof, _, _ = night
+    (row,) = call(ports, train, asof, "reg_3d", *WORDS[1:], "--dry-run").values["models"]
+    fold = row["folds"][-1]
+    ends = {name: [date.fromisoformat(day) for day in fold[name]] for name in fold if name != "k"}
+    days = [*ends["train"], *ends["valid"], *ends["test"]]
+    assert days == sorted(days)
+    # Labels of 3 days reach from the next open: 4 sessions after the last one that is judged.
+    assert days[-1] == sessions.shift(asof, -4)
+    study = call(ports, train, asof, "reg_3d", *WORDS[1:], "--cpcv", "--dry-run", *SHORT)
+    blocks = [fold["test"] for fold in study.values["models"][0]["folds"]]
+    words = json.dumps(blocks).translate(str.maketrans("[],", "   ", '"')).split()
+    assert all(date.fromisoformat(day) <= asof for day in words)
 
 
 def test_each_of_the_nine_is_found_finished_once_all_are(night: Any) -> None:

@@ -105,6 +105,7 @@ class AlphaVantage:
         self.replayed, self.live = sim, not sim
         self._client, self._store, self._clock = client, store, clock
         self._address, self._in_flight = address, in_flight
+        self._world = None if sim else ""  # None: not asked yet
 
     @property
     def calls(self) -> int:
@@ -121,7 +122,9 @@ class AlphaVantage:
 
     def world(self) -> str:
         """The command of the simulator's world; empty of the vendor itself."""
-        return self._client.world() if self.name == "sim" else ""
+        if self.name == "sim":
+            self._world = self._client.world()
+        return self._world or ""
 
     def digests(self) -> Mapping[str, str]:
         """None: a vendor's answers for a night are asked for once, wherever it listens."""
@@ -131,6 +134,8 @@ class AlphaVantage:
         self, wants: Sequence[Want], *, asof: date, fresh: bool, tick: Tick
     ) -> Iterator[Answer]:
         """Ask with at most `in_flight` calls under way; answers come in order."""
+        if self._world is None:
+            self.world()
         ahead = AHEAD * self._in_flight
         self._client.start()
         waiting: deque[Future[Answer]] = deque()
@@ -190,7 +195,9 @@ class AlphaVantage:
         return Answer(want=want, source=source, tables=tables, refused=refused)
 
     def _key(self, unit: Unit, asof: date) -> str:
-        digest = hashlib.sha256(f"{self._address} {unit.words}".encode()).hexdigest()
+        """Of the vendor by its address, of a simulator by its world: one address serves several."""
+        answers = self._world or self._address
+        digest = hashlib.sha256(f"{answers} {unit.words}".encode()).hexdigest()
         return f"staging/pull/asof={asof}/{unit.function}/{digest[:20]}.json.gz"
 
     def _stage(self, unit: Unit, asof: date, reply: Reply) -> None:

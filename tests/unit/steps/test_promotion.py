@@ -15,7 +15,8 @@ from panels import table
 from registries import ASOF, put_artifact, put_set, with_registry
 
 from bft.adapters.store.state import SqlState
-from bft.domain.errors import DataError, RefusedError, UnavailableError, UsageError
+from bft.adapters.store.tables import schema
+from bft.domain.errors import DataError, RefusedError, StaleDataError, UnavailableError, UsageError
 from bft.domain.forecast import MODEL_NAMES
 from bft.domain.runs import ModelVersion
 from bft.ports import Summary
@@ -156,8 +157,15 @@ def test_altered_artifact_stops_a_promotion(ports: FakePorts) -> None:
 
 
 def test_without_a_gate_report_promotion_says_what_to_run(ports: FakePorts) -> None:
-    with pytest.raises(DataError, match="bft gate"):
+    with pytest.raises(DataError, match=r"none of any day\); run: bft run nightly"):
         call(ports, promote)
+    hold_gold(ports)
+    with pytest.raises(DataError, match=f"no gate report of {ASOF} .*; run: bft gate --asof"):
+        call(ports, promote)
+
+
+def hold_gold(ports: FakePorts) -> None:
+    ports.store.publish("gold", asof=DAY, partitions={"p": schema("gold").empty_table()})
 
 
 def test_live_mode_asks_for_its_gates_and_an_approval(ports: FakePorts) -> None:
@@ -321,6 +329,7 @@ def test_alias_on_a_foreign_version_is_put_back_with_the_reason(ports: FakePorts
         0, ModelVersion(name="bft-reg_3d", version="3", run_id=None, tags={})
     )
     ports.tracker.set_alias("bft-reg_3d", "production", "3")
+    hold_gold(ports)
     assert call(ports, models).values["mlflow_request"] == "bft-reg_3d:3"
     done = call(ports, promote, "--from-mlflow")
     assert status(done) == ("not_promoted", 0)
@@ -333,9 +342,15 @@ def test_alias_on_a_foreign_version_is_put_back_with_the_reason(ports: FakePorts
 
 
 def test_request_waits_while_something_does_not_answer(ports: FakePorts) -> None:
-    """A fault that may pass is no refusal: the alias stays, and the node is tried again."""
+    """A fault that may pass is no refusal: the alias stays, and the node is tried again.
+
+    Nor is a day without gold, which a call by hand of no day takes.
+    """
     two_sets(ports)
     ports.tracker.set_alias("bft-reg_3d", "production", "1")
+    with pytest.raises(StaleDataError, match="gold 2026-01-05 is absent"):
+        call(ports, promote, "--from-mlflow")
+    hold_gold(ports)
 
     def away(_key: str) -> bytes:
         raise UnavailableError("the bucket does not answer")
