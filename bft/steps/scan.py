@@ -324,6 +324,7 @@ def rank(
             for s in signals
             if s.signal_id in sized
         },
+        drift_frac={s.id: s.params.max_drift_frac for s in strategies},
         shown_only=unreadable if terms.standing.error else terms.shown_only or {},
     )
     return ranked(signals, inputs.facts, inputs.returns, book=book, top_n=terms.top_n)

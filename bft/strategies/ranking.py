@@ -30,7 +30,8 @@ class Book:
     `cooling` are (symbol, strategy), an empty strategy being any. `allow_short` names strategies
     that may sell stock short. `notional_usd` is the value that the
     entry of a signal id would add; `records` are (trades, mean R) of a strategy's walk-forward
-    trades. `shown_only` says why entries of a strategy are not to be sent.
+    trades. `drift_frac` is how far from its reference an entry of a strategy may begin.
+    `shown_only` says why entries of a strategy are not to be sent.
     """
 
     equity_usd: float
@@ -40,6 +41,7 @@ class Book:
     allow_short: frozenset[str] = frozenset()
     notional_usd: Mapping[str, float] = field(default_factory=dict)
     records: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    drift_frac: Mapping[str, float] = field(default_factory=dict)
     shown_only: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -177,7 +179,7 @@ class _Gates:
         """First gate that refuses, or None."""
         if _sold_short(signal, self._book):
             return SHORT
-        why = self._own(signal)
+        why = self._own(signal) or ("drift" if self._drifts(signal) else None)
         if why is None and self._on:
             why = self._knife(signal) or self._sector_full(signal)
             why = why or self._twin(signal.symbol)
@@ -203,6 +205,15 @@ class _Gates:
         if self._book.notional_usd and not self._book.notional_usd.get(signal.signal_id):
             return "min_order"
         return None
+
+    def _drifts(self, signal: Signal) -> bool:
+        """Whether its trigger lies further beyond the reference than the strategy allows."""
+        most = self._book.drift_frac.get(signal.strategy_id)
+        if signal.stop_price_usd is None or most is None:
+            return False
+        sign = 1 if signal.direction is Direction.LONG else -1
+        drift = sign * (signal.stop_price_usd / signal.ref_price_usd - 1)
+        return round(drift, 9) > most  # 102 of 100 is 2 %
 
     def _knife(self, signal: Signal) -> str | None:
         sign = 1 if signal.direction is Direction.LONG else -1

@@ -23,6 +23,13 @@ from bft.domain.trading import (
     policy_values,
     signal_id,
 )
+from bft.strategies.entry_prices import (
+    EXTREMES,
+    NO_PRICES,
+    EntryPrices,
+    entry_prices,
+    read_by_entry,
+)
 from bft.strategies.rules import Bools, Floats, Strategy, model_confidence
 from bft.strategies.view import View
 
@@ -196,6 +203,7 @@ def _signal(
     at = {name: float(values[-1, cell.n]) for name, values in view.columns.items()}
     read = {*strategy.needs.gold, *strategy.needs.forecast, *_EVIDENCE}
     verb = "exit: " if kind is SignalKind.EXIT else ""
+    entry_order, prices = _order(view, strategy, cell, kind)
     return Signal(
         signal_id=signal_id(
             kind=kind,
@@ -226,10 +234,27 @@ def _signal(
         expires_at=_expires(view, decided_at),
         reason=(verb + strategy.because(at, cell.sign))[:160],
         ref_price_usd=at["adjusted_close"],
-        entry_order=strategy.params.entry_order,
+        entry_order=entry_order,
+        limit_price_usd=prices.limit_usd,
+        stop_price_usd=prices.stop_usd,
         exits=strategy.exits,
         evidence={name: round(at[name], 6) for name in sorted(read) if np.isfinite(at[name])},
     )
+
+
+def _order(
+    view: View, strategy: Strategy, cell: _Cell, kind: SignalKind
+) -> tuple[str, EntryPrices]:
+    """Entry order and its prices; an exit leaves at the market, whatever its entry waited for."""
+    order = strategy.params.entry_order
+    if kind is SignalKind.EXIT:
+        return "market" if order in {"limit", "stop"} else order, NO_PRICES
+    ref = float(view.columns["adjusted_close"][-1, cell.n])
+    if order != "stop":
+        return order, entry_prices(order, cell.sign, ref_usd=ref, extreme_usd=ref)
+    high, low = (float(view.columns[name][-1, cell.n]) for name in EXTREMES)
+    extreme = high if cell.sign > 0 else low
+    return order, entry_prices(order, cell.sign, ref_usd=ref, extreme_usd=extreme)
 
 
 def _expires(view: View, decided_at: datetime) -> datetime:
@@ -284,7 +309,8 @@ def _no_stop(view: View, strategy: Strategy, n: int) -> str | None:
 
 
 def _incomplete(view: View, strategy: Strategy) -> Bools:
-    read: list[Floats] = [view.columns[name][-1] for name in strategy.needs.gold]
+    names = [*strategy.needs.gold, *read_by_entry(strategy.params.entry_order)]
+    read: list[Floats] = [view.columns[name][-1] for name in names]
     return np.asarray(~np.isfinite(read).all(axis=0))
 
 

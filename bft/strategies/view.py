@@ -17,6 +17,7 @@ from bft.domain.errors import DataError
 from bft.domain.forecast import HORIZONS_DAYS
 from bft.domain.gold import LOOKAHEAD, SIMULATED, SUSPECTED_SPLIT
 from bft.domain.market import EXCLUDED
+from bft.strategies.entry_prices import read_by_entry
 from bft.strategies.rules import Columns, Floats, Strategy
 
 MODEL_AGE_MAX_DAYS = 90
@@ -51,6 +52,7 @@ class View:
 def needed_columns(strategies: Sequence[Strategy]) -> list[str]:
     """Gold columns a scan reads."""
     named = {name for strategy in strategies for name in strategy.needs.gold} - {"delta9"}
+    named |= {name for s in strategies for name in read_by_entry(s.params.entry_order)}
     always = {"symbol", "date", "row_flags", "bull_bear_delta", "atr_signal", "atr_14"}
     return sorted(named | always | {"adjusted_close", "volume"})
 

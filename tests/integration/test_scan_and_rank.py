@@ -56,6 +56,16 @@ def test_scan_writes_signals_once_and_the_same_bytes_again(night: FakePorts) -> 
     assert any(line.startswith('BUY,CCC,,100.0,ml_prediction,"ranked 0.97') for line in text)
 
 
+def test_stop_entries_are_stored_with_their_price_and_same_bytes_again(night: FakePorts) -> None:
+    words = ("--strategies", "bollinger", "--param", "bollinger.entry_order=stop")
+    summary = run(scan, night, *words)
+    rows = night.store.read("signals", asof=ASOF).to_pylist()
+    # high 101 and close 94: the break of the high would be 7 % above what was decided
+    told = {(row["symbol"], row["stop_price_usd"], row["tag_reason"]) for row in rows}
+    assert told == {("AAA", 101.01, "drift"), ("BBB", 101.01, "drift")}
+    assert run(scan, night, *words).objects == summary.objects
+
+
 def test_rank_picks_what_scan_found_with_sizes(night: FakePorts) -> None:
     run(scan, night)
     summary = run(rank, night)

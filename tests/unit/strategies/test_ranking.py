@@ -91,6 +91,25 @@ def test_edge_is_half_without_a_forecast_and_mirrored_for_shorts() -> None:
     assert row.edge == pytest.approx(0.5 + (-0.02 - 0.001) / 0.10)
 
 
+@pytest.mark.parametrize(
+    ("direction", "stop", "tag"),
+    [
+        (Direction.LONG, 102.0, ("execute", None)),
+        (Direction.LONG, 102.01, ("watch", "drift")),
+        (Direction.SHORT, 98.0, ("execute", None)),
+        (Direction.SHORT, 97.99, ("watch", "drift")),
+    ],
+)
+def test_trigger_beyond_the_drift_allowed_is_watched(
+    direction: Direction, stop: float, tag: tuple[str, str | None]
+) -> None:
+    """The executor's collar would deny it (rule 13)."""
+    made = entry("A", direction=direction, entry_order="stop", stop_price_usd=stop)
+    short = frozenset({"bollinger"})
+    book = replace(BOOK, drift_frac={"bollinger": 0.02}, allow_short=short)
+    assert tags(run([made], facts(A={}), book)) == {"A": tag}
+
+
 def test_record_counts_from_thirty_trades() -> None:
     plain = run([entry("A")], facts(A={}))[0].score
     few = run([entry("A")], facts(A={}), replace(BOOK, records={"bollinger": (29, 1.0)}))[0].score
