@@ -18,10 +18,15 @@ def could_close(scene: WireScene, contract: Any, out: str, *, targets: bool) -> 
     for order in scene.sim.exchange.books.live():
         terms = order.terms
         closes = terms.contract.con_id == contract.con_id and terms.side == out
-        if closes and order.why_held != "child" and (targets or terms.kind != "LMT"):
+        if closes and order.why_held != "child" and (targets or not _target(terms)):
             name = terms.oca_group or str(order.perm_id)
             groups[name] = max(groups[name], int(order.remaining))
     return groups.total()
+
+
+def _target(terms: Any) -> bool:
+    """A limit in a group; beside one it is an exit."""
+    return bool(terms.oca_group) and terms.kind == "LMT"
 
 
 def held(scene: WireScene, contract: Any) -> int:
