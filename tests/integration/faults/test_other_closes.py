@@ -1,4 +1,4 @@
-"""Closes of short shares and of options over a wire that takes time: crossing nothing, no flip."""
+"""Closes of shorts, options and futures over a wire that takes time: crossing nothing, no flip."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +12,8 @@ from option_scenes import held as bought_option
 from scenes import WireScene, bought, guarded, wired
 
 from bft.domain.orders import Side
-from bft.risk.profiles import EQUITIES
+from bft.domain.trading import Instrument
+from bft.risk.profiles import EQUITIES, FUTURES_NQ
 from bft.services.executor.closing import Selection
 
 SHORTS = replace(EQUITIES, short_allowed=True)
@@ -118,3 +119,38 @@ def test_options_leave_by_their_ladder(tmp_path: Path, qty: int | None, away: bo
         assert codes(scene) == []
 
     optioned(tmp_path, story, config={"script": LAG})
+
+
+FUTURE = Selection(symbols=("MNQH6",))
+
+
+@pytest.mark.parametrize("out", ["SELL", "BUY"])
+@pytest.mark.parametrize("qty", [None, 2])
+def test_futures_leave_whole_and_in_part(tmp_path: Path, qty: int | None, out: str) -> None:
+    """Risk 300 USD, 20 points at 2 USD each: 7 contracts, cut to the profile's 5."""
+
+    async def story(scene: WireScene) -> None:
+        future = scene.sim.contract("MNQH6")
+        scene.price("MNQH6", "20000.00", "20000.25")
+        sign = 1 if out == "SELL" else -1
+        order = signal(
+            "MNQH6",
+            instrument=Instrument.FUTURE,
+            side=Side.BUY if sign > 0 else Side.SELL,
+            limit_price_usd=usd("20000.25") if sign > 0 else usd("20000.00"),
+            stop_price_usd=usd(20000 - 20 * sign),
+            exits=None,
+        )
+        opened = await scene.submit(order)
+        assert opened.decision.allowed, opened.decision.detail
+        await scene.wait(lambda: guarded(scene, "MNQ") == abs(held(scene, future)) > 0)
+        await scene.sleep(2)
+        had = abs(held(scene, future))
+        async with never_oversold(scene, future, out=out):
+            ask(scene, FUTURE, qty)
+            await scene.sleep(5)
+        stay = had - qty if qty else 0
+        assert abs(held(scene, future)) == guarded(scene, "MNQ") == stay
+        assert codes(scene) == []
+
+    wired(tmp_path, story, config={"script": LAG}, profile=FUTURES_NQ)
