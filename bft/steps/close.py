@@ -7,7 +7,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,7 @@ from bft.domain.numbers import AT_LEAST_0, COUNT
 from bft.ports import ExecutorApi, Ports, Step, Summary, Tick
 from bft.steps.arguments import day
 from bft.steps.asking import about, add_api, add_mode, answer, connect
-from bft.steps.close_foreseen import foreseen, pending
+from bft.steps.close_foreseen import Key, foreseen, meant, pending, still
 
 LOOK_S = 0.5
 OPTION = "OPT"
@@ -58,27 +58,30 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     if args.reconcile:
         return _reconcile(ports, api, args, health)
     held = _positions(api)
-    meant = [row for row in held if _due(row)] if args.due else _meant(held, args)
-    _check_qty(args, meant)
-    shown = [{"symbol": row["symbol"], "quantity": row["quantity"]} for row in meant]
+    bodies = _by_position(held) if args.due else [body]
+    units = meant(bodies, held)
+    _check_qty(args, sum(units.values()))
+    shown = _shown(held, units)
     values = {**about(health), **_session(args), "positions": shown, "dry_run": args.dry_run}
-    bodies = _by_position(meant) if args.due else [body]
     closing = foreseen(bodies, held, pending(api)) if args.dry_run else _closed(api, bodies)
     if not closing and not args.due and not args.all:
-        raise UsageError(_nothing(args, held, meant, pending(api)))
+        raise UsageError(_nothing(args, held, pending(api), leaves=bool(units)))
     if args.dry_run:
-        return Summary(values={**values, "closing": closing, "left": len(meant)}, rows=len(closing))
+        return Summary(values={**values, "closing": closing, "left": len(shown)}, rows=len(closing))
     _say_why_not(health, quiet=args.json or not closing)
     if not args.json:
         for item in closing:
             sys.stderr.write(f"{item['what']:<12}  {item['quantity']} {item['symbol']}\n")
-    gone = {_name(row) for row in meant}
-    kept = sum(_units(row) for row in meant) - args.qty if args.qty else 0
-    left = _wait(api, gone, (args.wait if closing else 0.0, max(0, kept)), tick)
+    begun = () if args.qty else (item["entry"] for item in closing if item["entry"])
+    keys = {*units, *begun}
+    kept = sum(units.values()) - args.qty if args.qty else 0
+    left = _wait(api, keys, (args.wait if closing else 0.0, max(0, kept)), tick)
     error = None
     if left:
-        names = ", ".join(sorted({name for name, _ in left}))
-        error = f"still open after {args.wait:g} s: {names}; the executor goes on, see bft status"
+        names = ", ".join(sorted({row["symbol"] for row in left}))
+        many = sum(still(keys, row) for row in left) - kept
+        error = f"still open after {args.wait:g} s: {many} of {names}"
+        error += "; the executor goes on, see bft status"
     return Summary(
         values={**values, "closing": closing, "left": len(left)},
         rows=len(closing),
@@ -111,22 +114,35 @@ def _wanted(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def _check_qty(args: argparse.Namespace, meant: Sequence[Held]) -> None:
+def _check_qty(args: argparse.Namespace, units: int) -> None:
     """A part is a part: a zero too many must not sell all."""
-    units = sum(_units(row) for row in meant)
-    if args.qty and meant and args.qty > units:
+    if args.qty and args.qty > units > 0:
         raise UsageError(f"--qty {args.qty}: {units} are held; without --qty all of them leave")
 
 
+def _shown(held: Sequence[Held], units: Mapping[Key, int]) -> list[dict[str, Any]]:
+    """Positions, of each the units that are to leave."""
+    found = ((row, still(units, row)) for row in held)
+    return [
+        {"symbol": row["symbol"], "quantity": f"{-qty if _short(row) else qty}"}
+        for row, qty in found
+        if qty
+    ]
+
+
+def _short(row: Held) -> bool:
+    return Decimal(row["quantity"]) < 0
+
+
 def _nothing(
-    args: argparse.Namespace, held: Sequence[Held], meant: Sequence[Held], live: Sequence[Held]
+    args: argparse.Namespace, held: Sequence[Held], live: Sequence[Held], *, leaves: bool
 ) -> str:
     """What is not there, and what is."""
     kinds = {"shares": args.shares, "options": args.options}
     what = [*(args.symbol or ()), *([args.strategy] if args.strategy else ())]
     what += [name for name, asked in kinds.items() if asked]
     named = " ".join(what)
-    if args.qty and meant:
+    if args.qty and leaves:
         return f"{named}: all that is held is leaving already; see bft status"
     waiting = foreseen([_wanted(args) | {"quantity": None}], (), live) if args.qty else []
     if waiting:
@@ -164,33 +180,11 @@ def _positions(api: ExecutorApi) -> list[Held]:
     return found
 
 
-def _meant(held: Sequence[Held], args: argparse.Namespace) -> list[Held]:
-    """The positions that the selection takes, as far as it can be seen from here.
-
-    Of a part a symbol is a contract's own name, unless options or shares are asked for.
-    """
-    symbols = {symbol.upper() for symbol in args.symbol or ()}
-    exact = args.qty and not (args.options or args.shares)
-    return [
-        row
-        for row in held
-        if (not symbols or symbols & {row["name"], row["name" if exact else "underlying"]})
-        and (not args.strategy or args.strategy in {e["strategy_id"] for e in row["exits"]})
-        and (not args.shares or row["sec_type"] != OPTION)
-        and (not args.options or row["sec_type"] == OPTION)
-    ]
-
-
-def _due(row: Held) -> bool:
-    """Its exit policy wants it flat by the close."""
-    return any(exit_["flat_by_close"] for exit_ in row["exits"])
-
-
-def _by_position(meant: Sequence[Held]) -> list[dict[str, Any]]:
+def _by_position(held: Sequence[Held]) -> list[dict[str, Any]]:
     """One body for each contract and strategy that is due; what else is held stays."""
     due = {
         (row["name"], exit_["strategy_id"], "option" if row["sec_type"] == OPTION else "stock")
-        for row in meant
+        for row in held
         for exit_ in row["exits"]
         if exit_["flat_by_close"]
     }
@@ -205,24 +199,17 @@ def _closed(api: ExecutorApi, bodies: Sequence[Mapping[str, Any]]) -> list[dict[
     return [item for one in answers for item in one["closing"]]
 
 
-def _name(row: Held) -> tuple[str, int]:
-    return row["symbol"], row["con_id"]
-
-
-def _units(row: Held) -> int:
-    return abs(int(Decimal(row["quantity"])))
-
-
 def _wait(
-    api: ExecutorApi, gone: set[tuple[str, int]], until: tuple[float, int], tick: Tick
-) -> set[tuple[str, int]]:
-    """Positions of `gone` still there when the time is up; `until`: seconds, units that stay."""
-    (wait_s, kept), first = until, len(gone)
+    api: ExecutorApi, keys: Collection[Key], until: tuple[float, int], tick: Tick
+) -> list[Held]:
+    """Positions with units of these when the time is up; `until`: seconds, units that stay."""
+    (wait_s, kept), first = until, 0
     end = time.monotonic() + wait_s
     while True:
-        rows = [row for row in _positions(api) if _name(row) in gone]
-        there = not kept or sum(map(_units, rows)) > kept
-        left = {_name(row) for row in rows} if there else set()
+        left = [row for row in _positions(api) if still(keys, row)]
+        if sum(still(keys, row) for row in left) <= kept:
+            left = []
+        first = max(first, len(left))
         tick(first - len(left), first, "closed")
         if not left or time.monotonic() >= end:
             return left

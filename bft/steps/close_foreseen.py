@@ -5,7 +5,7 @@ again; of a part of several contracts the oldest position comes first, not the o
 Source: executor specification, section 1.1 and 6.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,8 @@ NOBODY = "manual"  # the strategy of units that no entry opened
 OPTION = "OPT"
 LIVE = ("PENDING", "SUBMITTED", "PARTIALLY_FILLED")
 Row = Mapping[str, Any]
+Key = str | int
+"""Whose units are: an entry's, or a contract's, those that no entry opened."""
 
 
 def pending(api: ExecutorApi) -> list[Row]:
@@ -27,6 +29,30 @@ def pending(api: ExecutorApi) -> list[Row]:
 def foreseen(bodies: Iterable[Row], held: Sequence[Row], live: Sequence[Row]) -> list[Any]:
     """Items as the executor's answer has them: symbol, quantity, entry, what."""
     return [item for body in bodies for item in _items(body, held, live)]
+
+
+def meant(bodies: Sequence[Row], held: Iterable[Row]) -> dict[Key, int]:
+    """Units that are to leave of what is held, by whose they are."""
+    return {
+        key: units
+        for row in held
+        for key, strategy, units in _shares(row)
+        if any(_takes(body, row, strategy) for body in bodies)
+    }
+
+
+def still(keys: Collection[Key], row: Row) -> int:
+    """Units of a position that are some of these."""
+    return sum(units for key, _, units in _shares(row) if key in keys)
+
+
+def _shares(row: Row) -> Iterator[tuple[Key, str, int]]:
+    """Whose the units of a position are: key, strategy, how many."""
+    for exit_ in row["exits"]:
+        yield exit_["entry"], exit_["strategy_id"], exit_["quantity"]
+    bare = abs(int(Decimal(row["quantity"]))) - sum(e["quantity"] for e in row["exits"])
+    if bare > 0:
+        yield row["con_id"], NOBODY, bare
 
 
 def _items(body: Row, held: Sequence[Row], live: Sequence[Row]) -> list[dict[str, Any]]:
@@ -51,14 +77,11 @@ def _named(order: Row) -> Row:
 
 def _units(body: Row, held: Sequence[Row]) -> Iterator[dict[str, Any]]:
     """Units of each entry that are meant, then those that no entry holds."""
-    for row in held:
-        for exit_ in row["exits"]:
-            if _takes(body, row, exit_["strategy_id"]):
-                yield _item(row["symbol"], exit_["quantity"], exit_["entry"])
-    for row in held:
-        bare = abs(int(Decimal(row["quantity"]))) - sum(e["quantity"] for e in row["exits"])
-        if bare > 0 and _takes(body, row, NOBODY):
-            yield _item(row["symbol"], bare, None)
+    shares = [(row, *share) for row in held for share in _shares(row)]
+    shares.sort(key=lambda share: isinstance(share[1], int))  # those of no entry come last
+    for row, key, strategy, units in shares:
+        if _takes(body, row, strategy):
+            yield _item(row["symbol"], units, key if isinstance(key, str) else None)
 
 
 def _part(units: Iterable[dict[str, Any]], quantity: int) -> Iterator[dict[str, Any]]:

@@ -7,14 +7,14 @@ nothing, the shares' at its strike. Source: executor specification, section 6 an
 from collections.abc import Iterator
 from decimal import Decimal
 
-from bft.domain.orders import Side
+from bft.domain.orders import Leg, Side
 from bft.ledger.days import trading_day
 from bft.ledger.lots import Line, LineEvent
 from bft.ledger.records import Position
 from bft.ledger.state import BookState
 from bft.services.executor.desk import Desk
 from bft.services.executor.leaving import Leave
-from bft.services.executor.surplus import campaign, foreign_qty
+from bft.services.executor.surplus import campaign
 
 
 def uncovered(desk: Desk) -> Iterator[Leave]:
@@ -27,14 +27,16 @@ def uncovered(desk: Desk) -> Iterator[Leave]:
 
 
 def _uncovered_qty(state: BookState, position: Position) -> int:
-    """Assigned shares not bought back yet, less what long calls of the symbol cover."""
-    place = (position.account, position.con_id)
-    line = state.lines.get(place)
+    """Assigned shares not bought back yet, less what long calls of the symbol cover.
+
+    What an entry of ours sold short is no assignment: its bracket holds it.
+    """
+    line = state.lines.get((position.account, position.con_id))
     if line is None:
         return 0
     strikes = _assigned_strikes(state, position)
     sold = sum(-e.qty for e in campaign(line) if _is_assignment(e, strikes))
-    bought_back = position.qty - foreign_qty(state, *place)
+    bought_back = sum(event.qty for event in campaign(line) if _bought_back(event, state))
     calls = sum(p.qty * p.multiplier for p in state.positions.values() if _covers(p, position))
     return int(min(-position.qty, sold - bought_back) - calls)
 
@@ -58,6 +60,12 @@ def _is_option_of(line: Line, position: Position) -> bool:
 
 def _is_assignment(event: LineEvent, strikes: set[tuple[object, Decimal]]) -> bool:
     return event.qty < 0 and (event.at, event.price_usd) in strikes
+
+
+def _bought_back(event: LineEvent, state: BookState) -> bool:
+    """A fill of an exit of ours that belongs to no bracket."""
+    intent = state.intents.get(event.trade_id or "")
+    return intent is not None and intent.leg is Leg.EXIT and intent.parent_id is None
 
 
 def _covers(held: Position, short: Position) -> bool:

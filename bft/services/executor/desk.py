@@ -203,6 +203,12 @@ class Desk:
         task.add_done_callback(lambda _: work.close())  # cancelled before it began
         return task
 
+    async def end_tasks(self) -> None:
+        """Cancel what runs beside, and wait until it has ended."""
+        for task in list(self.tasks):
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
     async def _guarded(self, work: Coroutine[Any, Any, Any], what: str) -> None:
         try:
             await work

@@ -184,10 +184,9 @@ class Executor:
         """Stop opening, finish what is being written, leave protection resting, end."""
         desk = self.desk
         desk.closing_down = True
+        await self.guard.drain()
         await self._flush()
-        for task in list(desk.tasks):
-            task.cancel()
-        await asyncio.gather(*desk.tasks, return_exceptions=True)
+        await desk.end_tasks()
         await desk.broker.stop()
         await self._flush()  # what the end of the session left to note
         if desk.writer.lease is not None:

@@ -37,6 +37,7 @@ from bft.services.executor.underlying import expires_soon, judged, passed
 TURN_S, BREATH_S = 1.0, 0.01
 OVER_S = 1.0  # a group cuts its own exits by then; executor specification, 6: no sum above 2 s
 BREACH_S, QUOTE_AGE_S = 10.0, 15.0  # a level passed so long closes; an older quote judges nothing
+DRAIN_S, BACK_S = 2.0, 1.0  # of the 10 s a clean end may take; executor specification, 1
 OVERDUE = timedelta(minutes=7)  # after the end of day began, 10 min before the close
 _AT_OPEN = frozenset({exits.Reason.TIME, exits.Reason.FLIP, exits.Reason.RULE})
 
@@ -338,6 +339,31 @@ class Guard:
         if cover.part is not None and (qty or self._exits(cover.entry)):
             wanted = self._leave(cover, qty, cover.part.reason)
             self._leaving.leave(replace(wanted, keeps_qty=cover.open_qty - qty))
+
+    async def drain(self) -> None:
+        """Leave no part between the cut of its protection and its order when the process ends.
+
+        Its order is waited for; where the broker makes no room for it, its protection comes back.
+        """
+        await self._until_whole(DRAIN_S)
+        for cover in self._torn():
+            with suppress(BftError):  # the session broke: nothing can be asked any more
+                await self._leaving.give_back(cover)
+                whole = self._leaving.left_to_protect(cover)
+                await self._resting.restore(whole, self.legs(cover.entry))
+        await self._until_whole(BACK_S)
+
+    async def _until_whole(self, within_s: float) -> None:
+        ends_s = self._desk.timer() + within_s
+        while self._torn() and self._desk.timer() < ends_s:
+            self.poke()
+            await asyncio.sleep(BREATH_S)
+
+    def _torn(self) -> list[Cover]:
+        if not self._desk.broker.state.may_close:
+            return []
+        parts = (cover for cover in self.covers.values() if cover.part is not None)
+        return [cover for cover in parts if self._leaving.torn(cover)]
 
     def _leave(self, cover: Cover, qty: int, reason: exits.Reason | str) -> Leave:
         return Leave(

@@ -24,6 +24,7 @@ from bft.risk.prices import entry_on_tick
 from bft.services.executor.brackets import next_attempt
 from bft.services.executor.covers import Cover
 from bft.services.executor.desk import Desk
+from bft.services.executor.protection import stopped_qty
 from bft.services.executor.room import LATELY_S, Room
 from bft.services.executor.sending import Sender
 
@@ -124,6 +125,23 @@ class Leaving:
             leaving = max(leaving, cover.part_qty)
         left = max(Decimal(0), state.open_qty - leaving)
         return replace(cover, state=replace(state, open_qty=left))
+
+    def torn(self, cover: Cover) -> bool:
+        """Whether a part's units have neither stop nor order, or soon will have neither."""
+        place = (cover.entry, cover.contract.con_id)
+        if place in self._starting or self._room.asked(cover.entry):
+            return True
+        legs = self._desk.state.intents.legs(cover.entry)
+        sent = (leg for leg in legs if leg.leg is Leg.EXIT and leg.oca_group is None)
+        leaving = sum(leg.remaining_qty for leg in sent if leg.state.possibly_live)
+        return stopped_qty(legs) + leaving < cover.open_qty
+
+    async def give_back(self, cover: Cover) -> None:
+        """Send no order of its part any more: the process ends before there is room for it."""
+        self._room.give_back(cover.entry)
+        for leg in self._desk.state.intents.legs(cover.entry):
+            if leg.leg is Leg.EXIT and leg.state is IntentState.RESERVED:
+                await self._sender.cancel(leg, why="the process ends")
 
     def _hemmed(self, wanted: Leave, *, alone: bool) -> bool:
         """Whether other orders of the bracket have to step aside first."""
@@ -243,7 +261,7 @@ class Leaving:
             await self._sender.leave_to_send(1, Priority.CLOSING)
             # while the token was awaited a stop may have filled: an exit never opens
             order = replace(order, qty=min(order.qty, self._reducible(order)))
-            if order.qty <= 0:
+            if order.qty <= 0 or self._room.given_back(order.parent_id):
                 return
             self._first.setdefault(order.intent_id, self._desk.timer())
             problem = await self._sender.dispatch([order])

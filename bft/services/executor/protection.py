@@ -5,7 +5,7 @@ Source: executor specification, section 6.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -91,6 +91,11 @@ def may_fill(leg: Intent) -> bool:
 def protected_qty(legs: Sequence[Intent]) -> int:
     """Units that live stops would close, or exits beside a group, for which stops made room."""
     return sum(leg.remaining_qty for leg in legs if is_live(leg) and _closes(leg))
+
+
+def stopped_qty(legs: Iterable[Intent]) -> int:
+    """Units that live stops would close."""
+    return sum(leg.remaining_qty for leg in legs if leg.leg is Leg.STOP and is_live(leg))
 
 
 def _closes(leg: Intent) -> bool:

@@ -83,6 +83,19 @@ class Resting:
                 self._do(cover, entry, action, legs)
         return None
 
+    async def restore(self, cover: Cover, legs: Sequence[Intent]) -> None:
+        """Ask for stop and target of all units now, also where fewer were asked for just now.
+
+        That one may not be confirmed yet: what is told of them is no reason to leave it.
+        """
+        for kind in (Leg.STOP, Leg.TARGET):
+            live = [leg for leg in legs if leg.leg is kind and protection.is_live(leg)]
+            price = (live[-1].stop_price_usd or live[-1].limit_price_usd) if live else None
+            if price is not None:
+                others = sum(leg.remaining_qty for leg in live[:-1])
+                left = cover.open_qty - others
+                await self._sender.amend(live[-1], remaining=left, price_usd=price)
+
     def _without_old_basis(self, legs: Sequence[Intent]) -> list[Intent]:
         """Legs priced before a split go; others take their place at today's levels."""
         made = self._desk.state.adjustments.values()

@@ -21,11 +21,16 @@ class Room:
         self._desk = desk
         self._asked_s: dict[str, float] = {}
         self._since_s: dict[str, float] = {}
+        self._given_back: set[str] = set()
 
     def ask(self, entry: str, *, wanted: bool) -> None:
-        """A part may leave, and not all of it has an order; not `wanted`: all has, or none may."""
+        """A part may leave, and not all of it has an order; not `wanted`: all has, or none may.
+
+        A process that ends begins with no other: the next one does.
+        """
         now = self._desk.timer()
-        if not wanted:
+        ends = self._desk.closing_down and not self.asked(entry)
+        if not wanted or ends or entry in self._given_back:
             self._asked_s.pop(entry, None)
             self._since_s.pop(entry, None)
             return
@@ -37,10 +42,20 @@ class Room:
         """Whether room was asked for a moment ago."""
         return self._desk.timer() - self._asked_s.get(entry, NEVER) <= LATELY_S
 
+    def give_back(self, entry: str) -> None:
+        """The part does not leave in this process any more: its protection comes back."""
+        self._given_back.add(entry)
+        self.ask(entry, wanted=False)
+
+    def given_back(self, entry: str | None) -> bool:
+        """Whether no order of a part may leave any more."""
+        return entry in self._given_back
+
     def late(self, entry: str) -> bool:
-        """Whether it has been waited for too long."""
+        """Whether it has been waited for too long; a group that nobody watches is no way out."""
         since = self._since_s.get(entry)
-        return since is not None and self._desk.timer() - since >= LATE_S
+        waited = since is not None and self._desk.timer() - since >= LATE_S
+        return waited and not self._desk.closing_down
 
     def free(self, entry: str, keeps_qty: int) -> bool:
         """Whether stop and target could close no more than the units that stay."""

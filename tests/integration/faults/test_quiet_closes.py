@@ -1,13 +1,10 @@
 """Closes by hand over a wire that takes time: no error comes back, nothing is ever oversold."""
 
-import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from crossings import LAG, never_oversold
 from executors import signal, usd
 from scenes import WireScene, bought, guarded, wired
 
@@ -17,7 +14,6 @@ from bft.services.executor.closing import ALL, Selection
 
 AAPL = Selection(symbols=("AAPL",))
 SYMBOLS = ("AAPL", "MSFT", "NVDA")
-LAG = '[[fault]]\nwhen = {msg = "orderStatus", p = 1.0}\ndo = "delay"\nms = 150\n'
 Ask = Callable[[WireScene], Awaitable[None]]
 
 
@@ -25,31 +21,6 @@ def codes(scene: WireScene) -> list[str]:
     """What the broker complained of; 202 only tells that a cancel was done."""
     told = [e.message for e in scene.executor.desk.state.events if e.name == "broker_code"]
     return [text for text in told if not text.startswith("202")]
-
-
-def could_sell(scene: WireScene, symbol: str, *, targets: bool) -> int:
-    """Units that would be sold if all filled that can: of a group one order, of others each."""
-    groups: Counter[str] = Counter()
-    for order in scene.sim.exchange.books.live():
-        terms = order.terms
-        sells = (terms.contract.symbol, terms.side) == (symbol, "SELL")
-        if sells and order.why_held != "child" and (targets or terms.kind != "LMT"):
-            name = terms.oca_group or str(order.perm_id)
-            groups[name] = max(groups[name], int(order.remaining))
-    return groups.total()
-
-
-async def guarded_and_never_oversold(scene: WireScene) -> None:
-    """At the exchange itself: never too much, too little for 1 s at most."""
-    books, whole_at = scene.sim.exchange.books, dict.fromkeys(SYMBOLS, scene.clock.now())
-    while True:
-        for symbol in SYMBOLS:
-            held = int(books.open_qty("DU0000001", scene.sim.contract(symbol)))
-            assert could_sell(scene, symbol, targets=True) <= held, f"{symbol}: {held} held"
-            if could_sell(scene, symbol, targets=False) == held:
-                whole_at[symbol] = scene.clock.now()
-            assert scene.clock.now() - whole_at[symbol] <= timedelta(seconds=1), symbol
-        await scene.sleep(0.02)
 
 
 async def whole(scene: WireScene) -> None:
@@ -115,15 +86,12 @@ def test_close_by_hand_raises_no_error(tmp_path: Path, ask: Ask, size: int) -> N
             await bought(scene, symbol=symbol, signal_id=symbol)
         await scene.sleep(2)
         scene.price("AAPL", "100.00", size=size)
-        watching = asyncio.ensure_future(guarded_and_never_oversold(scene))
-        await ask(scene)
-        await quoted(scene, 11, size)
+        async with never_oversold(scene, *map(scene.sim.contract, SYMBOLS)):
+            await ask(scene)
+            await quoted(scene, 11, size)
         assert scene.qty() == guarded(scene) == LEFT[ask]
         assert codes(scene) == []
         assert scene.alerts() <= {"session", "broker_code", "fill"}
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
 
     wired(tmp_path, story, config={"script": LAG})
 
@@ -134,15 +102,12 @@ def test_part_leaves_in_the_group_where_its_stop_makes_no_room(tmp_path: Path) -
         await scene.sleep(2)
         refused = {"msg": "placeOrder", "leg": "stop", "times": 3}
         scene.fault("reject", code=201, when=refused)
-        watching = asyncio.ensure_future(guarded_and_never_oversold(scene))
-        await part(scene)
-        await quoted(scene, 4, 10_000)
-        assert (scene.qty(), scene.intents(Leg.EXIT)) == (49, [])
-        await quoted(scene, 8, 10_000)
+        async with never_oversold(scene, scene.sim.contract("AAPL")):
+            await part(scene)
+            await quoted(scene, 4, 10_000)
+            assert (scene.qty(), scene.intents(Leg.EXIT)) == (49, [])
+            await quoted(scene, 8, 10_000)
         assert scene.qty() == guarded(scene) == 39
         assert scene.intents(Leg.EXIT)[0].oca_group
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
 
     wired(tmp_path, story)

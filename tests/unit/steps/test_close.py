@@ -28,7 +28,7 @@ def position(name: str, quantity: int, *, due: bool = False, strategy: str = "S1
                 "strategy_id": strategy,
                 "flat_by_close": due,
                 "quantity": quantity,
-                "entry": f"e-{strategy}",
+                "entry": f"e-{strategy}-{name}",
             }
         ],
     }
@@ -83,6 +83,8 @@ class Api:
         for row in list(self.held):
             left = int(row["quantity"]) - self.sells
             row["quantity"] = str(left)
+            for exit_ in row["exits"]:
+                exit_["quantity"] = max(0, exit_["quantity"] - self.sells)
             if left <= 0:
                 self.held.remove(row)
 
@@ -112,6 +114,55 @@ def test_part_is_done_when_so_many_are_gone(tmp_path: Path) -> None:
     assert (told.values["left"], told.exit_code) == (0, 0)
     told = run(tmp_path, Api(position("AAPL", 10), sells=3), "--symbol", "AAPL", "--qty", "4")
     assert (told.values["left"], told.exit_code) == (1, 75)
+
+
+def shared(first: int, second: int, others: int) -> list[Any]:
+    """One position: so many of S1, of S2, and of no entry."""
+    row = position("AAPL", first)
+    row["exits"] += position("AAPL", second, strategy="S2")["exits"]
+    row["exits"] = [exit_ for exit_ in row["exits"] if exit_["quantity"]]
+    return [row | {"quantity": str(first + second + others)}]
+
+
+class Becomes(Api):
+    """Holds something else from the close on."""
+
+    def __init__(self, after: list[Any]) -> None:
+        super().__init__(*shared(6, 4, 3))
+        self.after = after
+
+    def _sell(self) -> None:
+        self.held = self.after
+
+
+@pytest.mark.parametrize(
+    ("words", "after", "open_still"),
+    [
+        ("--strategy S1", (0, 4, 3), None),
+        ("--strategy S1", (2, 4, 3), "2 of AAPL"),
+        ("--strategy S1", (6, 0, 3), "6 of AAPL"),
+        ("--strategy manual", (6, 4, 0), None),
+        ("--strategy manual", (6, 4, 1), "1 of AAPL"),
+        ("--strategy S2 --symbol AAPL --qty 3", (6, 1, 3), None),
+        ("--strategy S2 --symbol AAPL --qty 3", (3, 4, 3), "3 of AAPL"),
+        ("--symbol AAPL", (0, 0, 1), "1 of AAPL"),
+    ],
+)
+def test_waits_for_just_what_was_asked(
+    tmp_path: Path, words: str, after: tuple[int, int, int], open_still: str | None
+) -> None:
+    """Red: S1's share was closed and the end was 75; of `manual` nothing was waited for."""
+    told = run(tmp_path, Becomes(shared(*after)), *words.split())
+    assert told.exit_code == (75 if open_still else 0)
+    assert (told.error or "").startswith(
+        f"still open after 0 s: {open_still}" if open_still else ""
+    )
+    assert bool(told.error) == bool(open_still)
+
+
+def test_shown_are_the_units_that_are_meant(tmp_path: Path) -> None:
+    told = run(tmp_path, Becomes([]), "--strategy", "S2")
+    assert told.values["positions"] == [{"symbol": "AAPL", "quantity": "4"}]
 
 
 def test_more_than_is_held_is_no_part(tmp_path: Path) -> None:
