@@ -223,6 +223,26 @@ def test_file_that_is_not_there_reads_as_empty_until_something_is_written(tmp_pa
         each.close()
 
 
+def test_database_that_is_only_read_gets_no_table(connect: Connect, url: str) -> None:
+    looking = connect()
+    assert looking.pointer("production").set_digest is None
+    assert looking.audit() == []
+    assert looking.charged("vendor", day=DAY) == 0
+    assert tables_of(url) == []
+    assert connect().charge("vendor", day=DAY, limit=5)
+    assert looking.charged("vendor", day=DAY) == 1  # what another process made is seen
+    assert "audit" in tables_of(url)
+
+
+def tables_of(url: str) -> list[str]:
+    if url.startswith("sqlite") and not Path(url.removeprefix("sqlite:///")).exists():
+        return []
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    found = sa.inspect(engine).get_table_names()
+    engine.dispose()
+    return found
+
+
 def test_file_that_another_process_makes_is_seen(tmp_path: Path) -> None:
     first, other = (SqlState(folder_url(tmp_path), clock=FixedClock(AT)) for _ in range(2))
     assert first.charged("calls", day=DAY) == 0

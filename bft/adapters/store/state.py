@@ -82,7 +82,8 @@ _GUARDS = {
 class SqlState:
     """The State port over SQLAlchemy; `url` names SQLite or PostgreSQL.
 
-    An SQLite file that is not there is made by the first write; until then it reads as empty.
+    An SQLite file or tables in PostgreSQL that are not there are made by the first write; until
+    then they read as empty.
     """
 
     def __init__(self, url: str, *, clock: Clock) -> None:
@@ -197,7 +198,11 @@ class SqlState:
     @contextmanager
     def _transaction(self, *, exclusive: str | None = None) -> Iterator[sa.Connection]:
         """One transaction; `exclusive` names what only one writer at a time may touch."""
-        engine = self._opened(writes=exclusive is not None)
+        with self._begun(self._opened(writes=exclusive is not None), exclusive) as connection:
+            yield connection
+
+    @contextmanager
+    def _begun(self, engine: sa.Engine, exclusive: str | None = None) -> Iterator[sa.Connection]:
         try:
             with engine.begin() as connection:
                 if exclusive and engine.dialect.name == "postgresql":
@@ -212,8 +217,11 @@ class SqlState:
             raise UnavailableError(text) from error
 
     def _absent(self) -> bool:
-        name = self._engine.url.database
-        return self._engine.dialect.name == "sqlite" and not Path(name or "").exists()
+        """No file; in PostgreSQL not one table of these."""
+        if self._engine.dialect.name == "sqlite":
+            return not Path(self._engine.url.database or "").exists()
+        with self._begun(self._engine) as connection:
+            return _METADATA.tables.keys().isdisjoint(sa.inspect(connection).get_table_names())
 
     def _opened(self, *, writes: bool) -> sa.Engine:
         """The database; for reading one that is not there, an empty one in memory."""
@@ -228,13 +236,13 @@ class SqlState:
         return self._empty
 
     def _make(self) -> None:
-        if self._absent():
+        if self._engine.dialect.name == "sqlite":
             Path(str(self._engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
-        self._made = True
-        with self._transaction(exclusive="schema") as connection:
+        with self._begun(self._engine, "schema") as connection:
             _METADATA.create_all(connection)
             for statement in _GUARDS[self._engine.dialect.name]:
                 connection.exec_driver_sql(statement)
+        self._made = True  # not before: another thread would find no table
 
     def _acquire(self, name: str, *, wait_s: float) -> int:
         give_up = time.monotonic() + wait_s
