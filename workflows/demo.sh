@@ -18,12 +18,13 @@ done
 BFT_SIM_URL=$url $bft run nightly --root "$root" --asof $asof --source sim
 cat <<END
 
-A night of simulated data, 60 stocks, is in ./$root. Look at:
+A night of simulated data, 60 stocks, is in $(cd "$root" && pwd). Look at:
   $(cd "$root" && ls -d "$PWD"/reports/$asof/screener_$asof.pdf)
   $(cd "$root" && ls -d "$PWD"/reports/$asof/day.html)
   nine models:       $bft serve --root $root mlflow
   what ran:          $bft status --root $root
   run it again:      $bft run nightly --root $root   (nothing is left to do)
+What bft prints names it \`bft\`; so that this is found: source .venv/bin/activate
 Your own prices, a CSV or Parquet file with symbol, date, open, high, low, close, volume (docs/sources.md):
   $bft run nightly --root mine --asof DATE --source files:PATH --profile realdata
 END
