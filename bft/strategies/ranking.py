@@ -30,7 +30,8 @@ class Book:
     `cooling` are (symbol, strategy), an empty strategy being any. `allow_short` names strategies
     that may sell stock short. `notional_usd` is the value that the
     entry of a signal id would add; `records` are (trades, mean R) of a strategy's walk-forward
-    trades. `drift_frac` is how far from its reference an entry of a strategy may begin.
+    trades. `drift_frac` is how far from its reference an entry of a strategy may begin. `places` is
+    how many positions a strategy may have, `open_by` (symbol, strategy) of those it has.
     `shown_only` says why entries of a strategy are not to be sent.
     """
 
@@ -42,6 +43,8 @@ class Book:
     notional_usd: Mapping[str, float] = field(default_factory=dict)
     records: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     drift_frac: Mapping[str, float] = field(default_factory=dict)
+    places: Mapping[str, int] = field(default_factory=dict)
+    open_by: frozenset[tuple[str, str]] = frozenset()
     shown_only: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -174,6 +177,7 @@ class _Gates:
         self._chosen = list(book.open_usd)
         self._value = dict(book.open_usd)
         self._sectors = Counter(self._sector(symbol) for symbol in self._chosen)
+        self._taken = Counter(strategy_id for _, strategy_id in book.open_by)
 
     def refuses(self, signal: Signal) -> str | None:
         """First gate that refuses, or None."""
@@ -191,6 +195,7 @@ class _Gates:
         self._chosen.append(symbol)
         self._value[symbol] = self._book.notional_usd.get(signal.signal_id, 0.0)
         self._sectors[self._sector(symbol)] += 1
+        self._taken[signal.strategy_id] += 1
 
     def _own(self, signal: Signal) -> str | None:
         if signal.symbol in self._book.open_usd:
@@ -200,11 +205,16 @@ class _Gates:
             return "cooldown"
         if signal.confidence < MIN_CONFIDENCE[signal.instrument]:
             return "conf_min"
-        if len(self._chosen) >= self._book.max_positions:
+        if self._full(signal.strategy_id):
             return "max_positions"
         if self._book.notional_usd and not self._book.notional_usd.get(signal.signal_id):
             return "min_order"
         return None
+
+    def _full(self, strategy_id: str) -> bool:
+        """Whether the book has no place left, or the strategy none of its own."""
+        most = self._book.places.get(strategy_id, self._book.max_positions)
+        return len(self._chosen) >= self._book.max_positions or self._taken[strategy_id] >= most
 
     def _drifts(self, signal: Signal) -> bool:
         """Whether its trigger lies further beyond the reference than the strategy allows."""
@@ -218,7 +228,8 @@ class _Gates:
     def _knife(self, signal: Signal) -> str | None:
         sign = 1 if signal.direction is Direction.LONG else -1
         at = self._facts[signal.symbol]
-        fell = any(sign * at[name] <= limit for name, limit in KNIFE if pd.notna(at[name]))
+        moves = ((sign * at[name], limit) for name, limit in KNIFE if pd.notna(at[name]))
+        fell = any(round(move, 9) <= limit for move, limit in moves)  # 90 of 100 is -10 %
         return "falling_knife" if fell else None
 
     def _sector(self, symbol: str) -> str:
