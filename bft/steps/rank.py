@@ -227,15 +227,18 @@ def _sharpe(facts: "pd.DataFrame", args: argparse.Namespace) -> "pd.DataFrame":
 
 
 def _backtest(facts: "pd.DataFrame", args: argparse.Namespace) -> "pd.DataFrame":
+    import pandas as pd
+
     from bft.strategies.facts import selected
 
     if not args.backtest_rankings:
         return facts
     rows = csv_rows(args.backtest_rankings)
-    if args.rank_by not in rows:
-        raise DataError(f"{args.backtest_rankings} has no column {args.rank_by!r}: {list(rows)}")
-    rows = rows.sort_values(args.rank_by, ascending=False)
-    rows = rows.drop_duplicates("symbol")
+    for name in ("symbol", args.rank_by):
+        if name not in rows:
+            raise DataError(f"{args.backtest_rankings} has no column {name!r}: {list(rows)}")
+    rows = rows.assign(by=pd.to_numeric(rows[args.rank_by], errors="coerce"))
+    rows = rows.sort_values("by", ascending=False, kind="stable").drop_duplicates("symbol")
     return selected(facts, rows["symbol"].head(args.rank_top_k or len(rows)).tolist())
 
 

@@ -252,3 +252,18 @@ def test_signal_whose_symbol_left_gold_is_named(night: FakePorts) -> None:
     night.store.publish("gold", asof=ASOF, partitions={"all": table("gold", rows)})
     with pytest.raises(DataError, match=r"BBB, .* run: bft scan --asof 2025-03-14"):
         run(rank, night)
+
+
+def test_rankings_of_odd_symbols_and_without_symbols(night: FakePorts, tmp_path: Path) -> None:
+    """NA is a ticker, no missing value; a file of something else is told."""
+    night.store.publish(
+        "gold", asof=ASOF, partitions={"all": table("gold", wavy("NA", seed=1, **FALLEN))}
+    )
+    file = tmp_path / "rankings.csv"
+    file.write_text("symbol,score\nNA,1\n")
+    words = ("--from", "universe", "--backtest-rankings", str(file))
+    run(rank, night, *words)
+    assert night.store.read("picks", asof=ASOF)["symbol"].to_pylist() == ["NA"]
+    file.write_text("ticker,score\nNA,1\n")
+    with pytest.raises(DataError, match="no column 'symbol'"):
+        run(rank, night, *words)

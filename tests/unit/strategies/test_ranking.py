@@ -130,6 +130,30 @@ def test_agreeing_strategies_merge_into_the_best_with_a_bonus() -> None:
     assert rows[0].agreeing == 1
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"cooling": frozenset({("A", "bollinger")})}, "cooldown"),
+        ({"shown_only": {"bollinger": "intraday_entries"}}, "intraday_entries"),
+        (
+            {"places": {"bollinger": 1}, "open_by": frozenset({("Z", "bollinger")})},
+            "max_positions",
+        ),
+    ],
+)
+def test_strategy_that_may_not_enter_takes_no_agreeing_one_along(
+    changes: dict[str, Any], reason: str
+) -> None:
+    """After a target its own strategy rests, others go on (3.3), even those it would outrank."""
+    best, other = entry("A", confidence=0.8), entry("A", strategy_id="low_bounce")
+    rows = run([best, other], facts(A={}), replace(BOOK, **changes))
+    told = {row.signal.strategy_id: (row.tag, row.tag_reason) for row in rows}
+    assert told == {"low_bounce": ("execute", None), "bollinger": ("watch", reason)}
+    assert rows[0].agreeing == 1
+    alone = run([best], facts(A={}), replace(BOOK, **changes))
+    assert tags(alone) == {"A": ("watch", reason)}
+
+
 def test_opposite_directions_cancel_both() -> None:
     pair = [entry("A"), entry("A", direction=Direction.SHORT)]
     may = replace(BOOK, allow_short=frozenset({"bollinger"}))
