@@ -26,7 +26,7 @@ def symbols_of(path: str) -> list[str]:
 
 
 def csv_rows(path: str) -> "pd.DataFrame":
-    """Rows of a CSV.
+    """Rows of a CSV as text: NA is a ticker, no missing value.
 
     Raises:
         DataError: it cannot be read.
@@ -34,7 +34,7 @@ def csv_rows(path: str) -> "pd.DataFrame":
     import pandas as pd
 
     try:
-        return pd.read_csv(path)
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: {error}") from error
 

@@ -1,11 +1,12 @@
 """Rank what the scan found, or the universe itself, into picks."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from bft.domain.errors import DataError
+from bft.domain.errors import DataError, UsageError
 from bft.domain.numbers import AT_LEAST_0, COUNT, COUNT_OR_0, FINITE, MONEY
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps import failures
@@ -31,6 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--top-n", type=COUNT_OR_0, default=5, help="picks tagged execute")
     add("--equity", type=MONEY, default=100_000.0, help="USD, for the sizes shown")
     add("--strategies", help="as in scan: which are on")
+    add("--param", action="append", default=[], help="NAME.KEY=VALUE, as in scan")
     add("--watchlist", help="symbol file: only these (filter), or these first (sort)")
     add("--watchlist-mode", choices=["filter", "sort"], default="filter")
     add("--include-leveraged", action="store_true", help="leveraged and inverse funds as well")
@@ -50,13 +52,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
-    """Ranked picks with sizes, as table and CSV."""
+    """Ranked picks with sizes, as table and CSV.
+
+    Raises:
+        UsageError: an option that would do nothing beside the others.
+        DataError: signals of other parameters, or of a symbol that gold has no row of.
+    """
     import pyarrow as pa
 
     from bft.strategies import enabled
     from bft.strategies.tables import pick_rows, picks_csv, universe_rows
 
-    strategies = enabled(args.strategies)
+    _check_options(args)
+    strategies = enabled(args.strategies, args.param)
     inputs = load(ports, args.asof, strategies, risk_free=args.risk_free, verb="rank")
     if args.include_leveraged:
         inputs = replace(inputs, facts=inputs.facts.assign(leveraged=False))
@@ -65,6 +73,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     simulated = inputs.view.simulated
     if args.origin == "signals":
         signals = _stored_signals(ports, args)
+        _check_signals(signals, strategies, inputs, args.asof)
         terms = Terms(
             equity_usd=args.equity,
             top_n=args.top_n,
@@ -100,6 +109,40 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         "csv": name,
     }
     return Summary(values=values, rows=len(picks), skipped=removed, objects=objects)
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    values = {name: getattr(args, name) for name in _UNIVERSE_ONLY}
+    given = [name for name, value in values.items() if value is not None and value is not False]
+    if given and args.origin != "universe":
+        raise UsageError(f"{_word(given[0])} is of --from universe; add that, or leave it away")
+    for name, needed in _NEEDED.items():
+        if name in given and not getattr(args, needed):
+            raise UsageError(f"{_word(name)} needs {_word(needed)}")
+
+
+def _word(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _check_signals(
+    signals: Sequence[Any], strategies: Sequence[Any], inputs: Inputs, asof: date
+) -> None:
+    """Refuse signals that cannot be judged as their scan did."""
+    from bft.strategies.signals import params_digest
+
+    again = f"run: bft scan --asof {asof}"
+    now = {strategy.id: params_digest(strategy) for strategy in strategies}
+    for one in signals:
+        if one.kind != "entry":
+            continue
+        if now.get(one.strategy_id, one.params_digest) != one.params_digest:
+            raise DataError(
+                f"signals {asof} of {one.strategy_id}: other parameters than given here; "
+                f"give rank the --param of the scan, or {again} with these"
+            )
+        if one.symbol not in inputs.facts.index:
+            raise DataError(f"signals {asof} name {one.symbol}, which gold has no row of; {again}")
 
 
 def _blocked(inputs: Inputs, *, failed: bool) -> dict[str, str]:
@@ -184,18 +227,30 @@ def _sharpe(facts: "pd.DataFrame", args: argparse.Namespace) -> "pd.DataFrame":
 
 
 def _backtest(facts: "pd.DataFrame", args: argparse.Namespace) -> "pd.DataFrame":
+    import pandas as pd
+
     from bft.strategies.facts import selected
 
     if not args.backtest_rankings:
         return facts
     rows = csv_rows(args.backtest_rankings)
-    if args.rank_by not in rows:
-        raise DataError(f"{args.backtest_rankings} has no column {args.rank_by!r}: {list(rows)}")
-    rows = rows.sort_values(args.rank_by, ascending=False)
-    rows = rows.drop_duplicates("symbol")
+    for name in ("symbol", args.rank_by):
+        if name not in rows:
+            raise DataError(f"{args.backtest_rankings} has no column {name!r}: {list(rows)}")
+    rows = rows.assign(by=pd.to_numeric(rows[args.rank_by], errors="coerce"))
+    rows = rows.sort_values("by", ascending=False, kind="stable").drop_duplicates("symbol")
     return selected(facts, rows["symbol"].head(args.rank_top_k or len(rows)).tolist())
 
 
+_UNIVERSE_ONLY = (
+    *("price_above", "price_below", "filter_field", "filter_above", "filter_below"),
+    *("top_k_sharpe", "sort_sharpe", "backtest_rankings", "rank_top_k"),
+)
+_NEEDED = {
+    "filter_above": "filter_field",
+    "filter_below": "filter_field",
+    "rank_top_k": "backtest_rankings",
+}
 _STAGES: "dict[str, Callable[[Any, argparse.Namespace], Any]]" = {
     "watchlist": _watchlist,
     "price": _price,

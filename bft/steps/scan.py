@@ -313,6 +313,7 @@ def rank(
     held: dict[str, float] = {}
     for position in terms.standing.held:
         held[position.symbol] = held.get(position.symbol, 0.0) + position.value_usd
+    held_by = {(position.symbol, position.strategy_id) for position in terms.standing.held}
     book = Book(
         equity_usd=terms.equity_usd,
         max_positions=max(s.params.max_positions for s in strategies),
@@ -325,6 +326,8 @@ def rank(
             if s.signal_id in sized
         },
         drift_frac={s.id: s.params.max_drift_frac for s in strategies},
+        places={s.id: s.params.max_positions for s in strategies},
+        open_by=frozenset(held_by | {(s.symbol, s.strategy_id) for s in terms.pending}),
         shown_only=unreadable if terms.standing.error else terms.shown_only or {},
     )
     return ranked(signals, inputs.facts, inputs.returns, book=book, top_n=terms.top_n)

@@ -34,7 +34,7 @@ def enabled(names: str, overrides: Sequence[str] = ()) -> list[Any]:
         ConfigError: an unknown strategy or parameter, one of a strategy that is off, or a value
             outside its range.
     """
-    wanted = list(STRATEGIES) if names in {"core", "all"} else names.split(",")
+    wanted = list(STRATEGIES if names in {"core", "all"} else dict.fromkeys(names.split(",")))
     changes: dict[str, dict[str, str]] = {}
     for text in overrides:
         target, _, value = text.partition("=")

@@ -35,6 +35,7 @@ class BollingerParams(Params):
 class Bollinger:
     """Mean reversion at the bands, confirmed by RSI; the short side is mirrored.
 
+    Where a long is held, the rise to the upper band is its exit: it has passed the middle one.
     Source: strategies specification, sections 2.1 and 2.2, S1.
     """
 
@@ -87,3 +88,13 @@ class Bollinger:
             return f"close {close:.2f} fell to its lower band {low:.2f} with RSI {rsi:.1f}"
         high = at["bbands_upper_20"]
         return f"close {close:.2f} rose to its upper band {high:.2f} with RSI {rsi:.1f}"
+
+    def because_left(self, at: Mapping[str, float], direction: int) -> str:
+        """The middle band, else RSI at the other extreme."""
+        p, close, rsi = self.params, at["adjusted_close"], at["rsi_14"]
+        middle = at["bbands_middle_20"]
+        if direction * (close - middle) >= 0:
+            verb = "reached" if direction > 0 else "fell to"
+            return f"close {close:.2f} {verb} its middle band {middle:.2f}"
+        side, limit = ("above", p.rsi_exit) if direction > 0 else ("below", p.rsi_exit_short)
+        return f"RSI {rsi:.1f} is {side} {limit:g}"

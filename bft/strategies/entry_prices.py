@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 MICRO, CENT, SUB_PENNY = Decimal("0.000001"), Decimal("0.01"), Decimal("0.0001")
+COLLAR_FRAC = 0.02
+"""Collar of stocks in every account (executor specification, 5): what one without a limit gets."""
 EXTREMES = ("high", "low")
 """Gold columns that a stop entry reads, as traded."""
 
@@ -35,6 +37,16 @@ def entry_prices(entry_order: str, sign: int, *, ref_usd: float, extreme_usd: fl
     if entry_order == "stop":
         return EntryPrices(stop_usd=_beyond(extreme_usd, sign))
     return NO_PRICES
+
+
+def collar_prices(sign: int, *, ref_usd: float, drift_frac: float) -> EntryPrices:
+    """A limit at the drift that the strategy allows, where that is nearer than the account's own.
+
+    Source: strategies specification, section 4.2; a wider one is the account's to refuse.
+    """
+    if drift_frac >= COLLAR_FRAC:
+        return NO_PRICES
+    return EntryPrices(limit_usd=_stepped(ref_usd * (1 + sign * drift_frac), up=sign < 0))
 
 
 def _exact(price_usd: float) -> Decimal:

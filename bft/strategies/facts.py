@@ -11,6 +11,7 @@ import pyarrow as pa
 from bft.domain import sessions
 from bft.domain.forecast import HORIZONS_DAYS
 from bft.domain.market import EXCLUDED
+from bft.strategies.view import MODEL_AGE_MAX_DAYS
 
 GOLD_COLUMNS = (
     "symbol",
@@ -117,7 +118,8 @@ def _labelled(
     facts["on_watchlist"] = members["watch"].notna()
     facts["watch"] = members["watch"]
     predicted = forecasts.to_pandas()
-    predicted = predicted[(predicted["asof"] == asof) & (predicted["status"] == "ok")]
+    usable = (predicted["status"] == "ok") & ~(predicted["model_age_days_max"] > MODEL_AGE_MAX_DAYS)
+    predicted = predicted[(predicted["asof"] == asof) & usable]
     predicted = predicted.set_index("symbol").reindex(facts.index)
     for h in HORIZONS_DAYS:
         facts[f"expected_return_{h}d"] = predicted[f"expected_return_{h}d"].astype(np.float64)

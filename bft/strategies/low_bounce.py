@@ -57,7 +57,7 @@ class LowBounce:
     def entry(self, x: Columns) -> Entry:
         """Close under low_mult times the low, RSI weak, flags not bullish."""
         p, rsi, low = self.params, x["rsi_14"], x["52_week_low"]
-        near = x["adjusted_close"] < p.low_mult * low
+        near = x["adjusted_close"] < np.round(p.low_mult * low, 9)  # 1.1 x 5.5 is 6.05, no more
         weak = (rsi < p.rsi_max) & (x["delta9"] <= p.delta9_max)
         strength = clip01((p.low_mult - x["adjusted_close"] / low) / 0.10)
         return long_entry(liquid(x, p) & near & weak, rule_confidence(strength), strength)
@@ -73,3 +73,7 @@ class LowBounce:
             f"close {at['adjusted_close']:.2f} is {above:.1%} above its 52-week low "
             f"{at['52_week_low']:.2f} with RSI {at['rsi_14']:.1f}"
         )
+
+    def because_left(self, at: Mapping[str, float], direction: int) -> str:
+        """RSI and its limit."""
+        return f"RSI {at['rsi_14']:.1f} is above {self.params.rsi_exit:g}"

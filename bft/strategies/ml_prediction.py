@@ -81,3 +81,8 @@ class MlPrediction:
             f"ranked {at[f'rank_{h}d']:.2f} at {h} days, chance of a rise "
             f"{at[f'lift_bin_{h}d']:.2f} times its base rate"
         )
+
+    def because_left(self, at: Mapping[str, float], direction: int) -> str:
+        """The rank that flipped."""
+        h = self.params.horizon_days
+        return f"ranked {at[f'rank_{h}d']:.2f} at {h} days, below 0.50"

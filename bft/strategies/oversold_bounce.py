@@ -31,7 +31,7 @@ class OversoldBounceParams(Params):
 
 @dataclass(frozen=True, kw_only=True)
 class OversoldBounce:
-    """Oversold and below the band; a call where options are on, else stock.
+    """Oversold and below the band; stock.
 
     Source: strategies specification, sections 2.1 and 2.2, S2.
     """
@@ -64,3 +64,7 @@ class OversoldBounce:
         """RSI and the distance below the band."""
         close, low = at["adjusted_close"], at["bbands_lower_20"]
         return f"RSI {at['rsi_14']:.1f}, close {close:.2f} below its lower band {low:.2f}"
+
+    def because_left(self, at: Mapping[str, float], direction: int) -> str:
+        """RSI and its limit."""
+        return f"RSI {at['rsi_14']:.1f} is above {self.params.rsi_exit:g}"

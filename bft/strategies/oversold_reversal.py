@@ -72,3 +72,7 @@ class OversoldReversal:
             f"RSI {at['rsi_14']:.1f} and flags {at['delta9']:+.0f}, yet ranked "
             f"{at['rank_3d']:.2f} at 3 days with lift {at['lift_bin_3d']:.2f}"
         )
+
+    def because_left(self, at: Mapping[str, float], direction: int) -> str:
+        """RSI and its limit."""
+        return f"RSI {at['rsi_14']:.1f} is above {self.params.rsi_exit:g}"

@@ -54,7 +54,7 @@ def _verdict(
     sign = 1 if signal.direction is Direction.LONG else -1
     price = float(view.columns["adjusted_close"][-1, n])
     drift = sign * (price / (signal.ref_price_usd * basis_frac[signal.symbol]) - 1)
-    if drift > strategy.params.max_drift_frac:
+    if round(drift, 9) > strategy.params.max_drift_frac:  # 102 of 100 is 2 %
         return DROP, f"drift {100 * drift:+.1f} %"
     if fired[strategy.id][n] != sign:
         return DROP, CONDITION

@@ -30,7 +30,8 @@ class Book:
     `cooling` are (symbol, strategy), an empty strategy being any. `allow_short` names strategies
     that may sell stock short. `notional_usd` is the value that the
     entry of a signal id would add; `records` are (trades, mean R) of a strategy's walk-forward
-    trades. `drift_frac` is how far from its reference an entry of a strategy may begin.
+    trades. `drift_frac` is how far from its reference an entry of a strategy may begin. `places` is
+    how many positions a strategy may have, `open_by` (symbol, strategy) of those it has.
     `shown_only` says why entries of a strategy are not to be sent.
     """
 
@@ -42,6 +43,8 @@ class Book:
     notional_usd: Mapping[str, float] = field(default_factory=dict)
     records: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     drift_frac: Mapping[str, float] = field(default_factory=dict)
+    places: Mapping[str, int] = field(default_factory=dict)
+    open_by: frozenset[tuple[str, str]] = frozenset()
     shown_only: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -125,7 +128,7 @@ def shown(signal: Signal, tag: str, why: str) -> Ranked:
 def _combined(rows: Sequence[Ranked], book: Book) -> tuple[list[Ranked], list[Ranked]]:
     """One row per symbol; agreeing ones are merged into the best, opposite ones drop out.
 
-    A signal that cannot be executed cancels none that can.
+    A signal that cannot be executed cancels none that can, and absorbs none.
     """
     by_symbol: dict[str, list[Ranked]] = {}
     for row in rows:
@@ -141,14 +144,17 @@ def _combined(rows: Sequence[Ranked], book: Book) -> tuple[list[Ranked], list[Ra
         if len({row.signal.direction for row in group}) > 1:
             aside += [_tagged(row, "conflict", "opposite directions") for row in group]
             continue
-        best, *others = sorted(group, key=lambda r: (-r.score, r.signal.strategy_id))
-        bonus = min(10.0, 5.0 * len(others))
+        agreeing = len(group) - 1
+        free = [row for row in group if not _idle(row.signal, book)] or group
+        aside += [_tagged(r, "watch", _idle(r.signal, book)) for r in group if r not in free]
+        best, *others = sorted(free, key=lambda r: (-r.score, r.signal.strategy_id))
+        bonus = min(10.0, 5.0 * agreeing)
         kept.append(
             Ranked(
                 signal=best.signal,
                 score=best.score + bonus,
                 edge=best.edge,
-                agreeing=len(others),
+                agreeing=agreeing,
                 tag="",
                 tag_reason=None,
             )
@@ -163,6 +169,35 @@ def _sold_short(signal: Signal, book: Book) -> bool:
     return sold and signal.strategy_id not in book.allow_short
 
 
+def _barred(signal: Signal, book: Book) -> str | None:
+    """Why its own strategy may not enter, whatever else is picked; others of the symbol may."""
+    if (signal.symbol, signal.strategy_id) in book.cooling:
+        return "cooldown"
+    if signal.confidence < MIN_CONFIDENCE[signal.instrument]:
+        return "conf_min"
+    held = sum(strategy_id == signal.strategy_id for _, strategy_id in book.open_by)
+    if held >= book.places.get(signal.strategy_id, book.max_positions):
+        return "max_positions"
+    if book.notional_usd and not book.notional_usd.get(signal.signal_id):
+        return "min_order"
+    return "drift" if _drifts(signal, book) else None
+
+
+def _idle(signal: Signal, book: Book) -> str | None:
+    """Why it cannot become an order, whatever else is picked."""
+    return _barred(signal, book) or book.shown_only.get(signal.strategy_id)
+
+
+def _drifts(signal: Signal, book: Book) -> bool:
+    """Whether its trigger lies further beyond the reference than the strategy allows."""
+    most = book.drift_frac.get(signal.strategy_id)
+    if signal.stop_price_usd is None or most is None:
+        return False
+    sign = 1 if signal.direction is Direction.LONG else -1
+    drift = sign * (signal.stop_price_usd / signal.ref_price_usd - 1)
+    return round(drift, 9) > most  # 102 of 100 is 2 %
+
+
 class _Gates:
     """The gates in order, with what was accepted so far."""
 
@@ -174,12 +209,13 @@ class _Gates:
         self._chosen = list(book.open_usd)
         self._value = dict(book.open_usd)
         self._sectors = Counter(self._sector(symbol) for symbol in self._chosen)
+        self._taken = Counter(strategy_id for _, strategy_id in book.open_by)
 
     def refuses(self, signal: Signal) -> str | None:
         """First gate that refuses, or None."""
         if _sold_short(signal, self._book):
             return SHORT
-        why = self._own(signal) or ("drift" if self._drifts(signal) else None)
+        why = self._taken_up(signal) or _barred(signal, self._book)
         if why is None and self._on:
             why = self._knife(signal) or self._sector_full(signal)
             why = why or self._twin(signal.symbol)
@@ -191,34 +227,23 @@ class _Gates:
         self._chosen.append(symbol)
         self._value[symbol] = self._book.notional_usd.get(signal.signal_id, 0.0)
         self._sectors[self._sector(symbol)] += 1
+        self._taken[signal.strategy_id] += 1
 
-    def _own(self, signal: Signal) -> str | None:
+    def _taken_up(self, signal: Signal) -> str | None:
+        """Whether its symbol, the book's places or its strategy's are taken."""
         if signal.symbol in self._book.open_usd:
             return "held_or_pending"
-        names = {(signal.symbol, signal.strategy_id), (signal.symbol, "")}
-        if names & self._book.cooling:
+        if (signal.symbol, "") in self._book.cooling:
             return "cooldown"
-        if signal.confidence < MIN_CONFIDENCE[signal.instrument]:
-            return "conf_min"
-        if len(self._chosen) >= self._book.max_positions:
-            return "max_positions"
-        if self._book.notional_usd and not self._book.notional_usd.get(signal.signal_id):
-            return "min_order"
-        return None
-
-    def _drifts(self, signal: Signal) -> bool:
-        """Whether its trigger lies further beyond the reference than the strategy allows."""
-        most = self._book.drift_frac.get(signal.strategy_id)
-        if signal.stop_price_usd is None or most is None:
-            return False
-        sign = 1 if signal.direction is Direction.LONG else -1
-        drift = sign * (signal.stop_price_usd / signal.ref_price_usd - 1)
-        return round(drift, 9) > most  # 102 of 100 is 2 %
+        most = self._book.places.get(signal.strategy_id, self._book.max_positions)
+        full = self._taken[signal.strategy_id] >= most
+        return "max_positions" if full or len(self._chosen) >= self._book.max_positions else None
 
     def _knife(self, signal: Signal) -> str | None:
         sign = 1 if signal.direction is Direction.LONG else -1
         at = self._facts[signal.symbol]
-        fell = any(sign * at[name] <= limit for name, limit in KNIFE if pd.notna(at[name]))
+        moves = ((sign * at[name], limit) for name, limit in KNIFE if pd.notna(at[name]))
+        fell = any(round(move, 9) <= limit for move, limit in moves)  # 90 of 100 is -10 %
         return "falling_knife" if fell else None
 
     def _sector(self, symbol: str) -> str:

@@ -84,3 +84,10 @@ class RegressionMomentum:
             f"ranked {at['rank_3d']:.2f} at 3 and {at['rank_10d']:.2f} at 10 days, expected "
             f"{at['expected_return_10d']:+.2%} in 10 days, ADX {at['adx_14']:.1f}"
         )
+
+    def because_left(self, at: Mapping[str, float], direction: int) -> str:
+        """The rank that flipped, else CCI."""
+        p = self.params
+        if at["rank_3d"] < p.rank3_exit:
+            return f"ranked {at['rank_3d']:.2f} at 3 days, below {p.rank3_exit:.2f}"
+        return f"CCI {at['cci_14']:.1f} reached {p.cci_exit:g}"

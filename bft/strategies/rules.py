@@ -33,7 +33,6 @@ class Params:
     max_positions: int = parameter(10, 1, 50)
     ml_confirm: str = parameter("off", {"off", "veto", "require", "blend"})
     allow_short: bool = False
-    options: bool = False
     entry_order: str = parameter("collar", {"market", "collar", "limit", "stop"})
     max_drift_frac: float = parameter(0.02, 0.005, 0.10)
     intraday_entries: bool = False
@@ -83,7 +82,10 @@ class Strategy(Protocol):
         """Where a held position of that direction leaves by rule, (T, S)."""
 
     def because(self, at: Mapping[str, float], direction: int) -> str:
-        """The reason in words, with the numbers of the cell that fired."""
+        """The reason of an entry in words, with the numbers of the cell that fired."""
+
+    def because_left(self, at: Mapping[str, float], direction: int) -> str:
+        """The reason of a rule exit in words, with the numbers that made it."""
 
 
 def clip01(x: Any) -> Any:

@@ -27,6 +27,7 @@ from bft.strategies.entry_prices import (
     EXTREMES,
     NO_PRICES,
     EntryPrices,
+    collar_prices,
     entry_prices,
     read_by_entry,
 )
@@ -96,24 +97,28 @@ def signals_at(
         mine = [h for h in held if _mine(h, strategy)]
         reached = _levels_reached(view, strategy, decided_at, mine)
         found += reached
-        if strategy.needs.forecast and len(view.forecast_status) == len(view.symbols):
-            skipped["no_forecast"] += len(view.symbols)
-            continue
-        found += _entries(view, strategy, decided_at, cost_frac, skipped)
         left = {signal.symbol for signal in reached}
         ruled = _exits(view, strategy, decided_at, [h for h in mine if h.symbol not in left])
         (at_close if view.provisional else found).extend(ruled)
+        left |= {signal.symbol for signal in ruled}
+        if strategy.needs.forecast and len(view.forecast_status) == len(view.symbols):
+            skipped["no_forecast"] += len(view.symbols)
+            continue
+        entries = _entries(view, strategy, decided_at, cost_frac, skipped)
+        found += [signal for signal in entries if signal.symbol not in left]
     unseen = sum(h.symbol not in view.symbols for h in held)
     skipped.update({"held_without_row": unseen} if unseen else {})
     return Scan(
-        signals=tuple(sorted(found, key=_in_order)),
+        signals=_in_order(found),
         skipped=dict(skipped),
-        at_close=tuple(sorted(at_close, key=_in_order)),
+        at_close=_in_order(at_close),
     )
 
 
-def _in_order(signal: Signal) -> tuple[str, str, str]:
-    return signal.symbol, signal.strategy_id, signal.signal_id
+def _in_order(found: Sequence[Signal]) -> tuple[Signal, ...]:
+    """By symbol and strategy, each id once: several parts of a position leave together."""
+    once = {signal.signal_id: signal for signal in found}.values()
+    return tuple(sorted(once, key=lambda s: (s.symbol, s.strategy_id, s.signal_id)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +207,9 @@ def _signal(
     direction = Direction.LONG if cell.sign > 0 else Direction.SHORT
     at = {name: float(values[-1, cell.n]) for name, values in view.columns.items()}
     read = {*strategy.needs.gold, *strategy.needs.forecast, *_EVIDENCE}
-    verb = "exit: " if kind is SignalKind.EXIT else ""
+    because = strategy.because(at, cell.sign)
+    if kind is SignalKind.EXIT:
+        because = f"exit: {strategy.because_left(at, cell.sign)}"
     entry_order, prices = _order(view, strategy, cell, kind)
     return Signal(
         signal_id=signal_id(
@@ -232,7 +239,7 @@ def _signal(
         strength=round(cell.strength, 6),
         horizon_days=strategy.horizon_days,
         expires_at=_expires(view, decided_at),
-        reason=(verb + strategy.because(at, cell.sign))[:160],
+        reason=because[:160],
         ref_price_usd=at["adjusted_close"],
         entry_order=entry_order,
         limit_price_usd=prices.limit_usd,
@@ -246,10 +253,12 @@ def _order(
     view: View, strategy: Strategy, cell: _Cell, kind: SignalKind
 ) -> tuple[str, EntryPrices]:
     """Entry order and its prices; an exit leaves at the market, whatever its entry waited for."""
-    order = strategy.params.entry_order
+    order, drift = strategy.params.entry_order, strategy.params.max_drift_frac
     if kind is SignalKind.EXIT:
         return "market" if order in {"limit", "stop"} else order, NO_PRICES
     ref = float(view.columns["adjusted_close"][-1, cell.n])
+    if order == "collar":
+        return order, collar_prices(cell.sign, ref_usd=ref, drift_frac=drift)
     if order != "stop":
         return order, entry_prices(order, cell.sign, ref_usd=ref, extreme_usd=ref)
     high, low = (float(view.columns[name][-1, cell.n]) for name in EXTREMES)
@@ -289,6 +298,8 @@ def _confirmed(
     expected = sign * view.columns[f"expected_return_{h}d"][-1, n]
     rank = view.columns[f"rank_{h}d"][-1, n]
     rank = rank if sign > 0 else 1 - rank
+    if not np.isfinite([expected, rank]).all():
+        return "no_forecast", cell
     against = view.columns["consensus"][-1, n] == -sign
     agreed = view.columns["horizon_agreement"][-1, n] >= 2 and not against
     if mode == "veto" and (expected < 0 or against):
@@ -297,7 +308,7 @@ def _confirmed(
         return "ml_require", cell
     if mode == "blend":
         blended = 0.5 * cell.confidence + 0.5 * float(model_confidence(np.asarray(rank)))
-        return None, replace(cell, confidence=blended)
+        cell = replace(cell, confidence=blended)
     return None, cell
 
 

@@ -23,7 +23,9 @@ HIGH = {"adjusted_close": 100.0, "bbands_middle_20": 100.0, "rsi_14": 75.0}
 
 def rows(entry_order: str, last: dict[str, float], *held: Held) -> list[dict[str, Any]]:
     """What a night's scan stores of AAPL, which closed at 100 below a high of 101."""
-    (strategy,) = enabled("bollinger", [f"bollinger.entry_order={entry_order}"])
+    word, _, drift = entry_order.partition(" ")
+    terms = [f"entry_order={word}", f"max_drift_frac={drift or 0.02}"]
+    (strategy,) = enabled("bollinger", [f"bollinger.{term}" for term in terms])
     gold = table("gold", gold_rows("AAPL", asof=NIGHT, **last))
     view = view_of(gold, table("forecasts", []), asof=NIGHT, lookback=2, quarantined=())
     at = datetime(2026, 1, 2, 22, tzinfo=UTC)
@@ -35,12 +37,21 @@ def rows(entry_order: str, last: dict[str, float], *held: Held) -> list[dict[str
 
 @pytest.mark.parametrize(
     ("entry_order", "order_type", "price", "stop"),
-    [("limit", "LIMIT", "100", "93"), ("stop", "STOP", "101.01", "93.94")],
+    [
+        ("limit", "LIMIT", "100", "93"),
+        ("stop", "STOP", "101.01", "93.94"),
+        ("collar", "LIMIT", "102", "93"),
+        ("collar 0.005", "LIMIT", "100.5", "93"),
+        ("collar 0.05", "LIMIT", "102", "93"),
+    ],
 )
 def test_entry_reaches_the_broker_at_its_price(
     tmp_path: Path, entry_order: str, order_type: str, price: str, stop: str
 ) -> None:
-    """A limit is the close; a stop the high plus a tick; 7 % below either lies the bracket's."""
+    """A limit is the close; a stop the high plus a tick; 7 % below either lies the bracket's.
+
+    A collar is the account's 2 %, or the drift that its strategy allows where that is less.
+    """
     root = night_root(tmp_path / "root", rows(entry_order, LOW))
     with running_executor(root, "--broker", "paper", clock=BEFORE_OPEN) as run:
         token = (tmp_path / "admin.token").read_text()

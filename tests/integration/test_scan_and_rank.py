@@ -8,7 +8,7 @@ import pytest
 from fakes import FakePorts, arguments, no_tick
 from panels import ASOF, forecast, gold_rows, table, wavy
 
-from bft.domain.errors import DataError, StaleDataError
+from bft.domain.errors import DataError, StaleDataError, UsageError
 from bft.ports import Summary
 from bft.steps import rank, record, scan
 
@@ -212,3 +212,58 @@ def test_risk_free_rate_lowers_the_sharpe_ratio(night: FakePorts) -> None:
     with pytest.raises(SystemExit):
         ratio("--risk-free", "five")
     assert ratio("--risk-free", "0.05") < ratio()
+
+
+def test_rank_judges_by_the_parameters_of_its_scan(night: FakePorts) -> None:
+    """A short that may be sold, or places of one's own, were judged by the defaults."""
+    words = ("--param", "bollinger.max_positions=1", "--strategies", "bollinger")
+    run(scan, night, *words)
+    with pytest.raises(DataError, match=r"bollinger: other parameters .* --param"):
+        run(rank, night, "--strategies", "bollinger")
+    summary = run(rank, night, *words)
+    signals = night.store.read("signals", asof=ASOF).to_pylist()
+    told = {row["symbol"]: row["tag"] for row in signals}
+    assert sorted(told.values()) == ["execute", "watch"]
+    assert [name for name, tag in told.items() if tag == "execute"] == summary.values["picks"]
+    assert summary.values["watch"] == {"max_positions": 1}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--price-above", "10"), "--price-above is of --from universe"),
+        (("--sort-sharpe",), "--sort-sharpe is of --from universe"),
+        (("--from", "universe", "--filter-above", "1"), "--filter-above needs --filter-field"),
+        (("--from", "universe", "--rank-top-k", "1"), "--rank-top-k needs --backtest-rankings"),
+    ],
+)
+def test_option_that_would_do_nothing_is_refused(
+    night: FakePorts, words: tuple[str, ...], says: str
+) -> None:
+    run(scan, night)
+    with pytest.raises(UsageError, match=says):
+        run(rank, night, *words)
+
+
+def test_signal_whose_symbol_left_gold_is_named(night: FakePorts) -> None:
+    """Gold built anew without a symbol that was scanned: a KeyError."""
+    run(scan, night)
+    rows = [*wavy("AAA", seed=1, **FALLEN), *wavy("CCC", seed=3)]
+    night.store.publish("gold", asof=ASOF, partitions={"all": table("gold", rows)})
+    with pytest.raises(DataError, match=r"BBB, .* run: bft scan --asof 2025-03-14"):
+        run(rank, night)
+
+
+def test_rankings_of_odd_symbols_and_without_symbols(night: FakePorts, tmp_path: Path) -> None:
+    """NA is a ticker, no missing value; a file of something else is told."""
+    night.store.publish(
+        "gold", asof=ASOF, partitions={"all": table("gold", wavy("NA", seed=1, **FALLEN))}
+    )
+    file = tmp_path / "rankings.csv"
+    file.write_text("symbol,score\nNA,1\n")
+    words = ("--from", "universe", "--backtest-rankings", str(file))
+    run(rank, night, *words)
+    assert night.store.read("picks", asof=ASOF)["symbol"].to_pylist() == ["NA"]
+    file.write_text("ticker,score\nNA,1\n")
+    with pytest.raises(DataError, match="no column 'symbol'"):
+        run(rank, night, *words)

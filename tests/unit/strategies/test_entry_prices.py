@@ -16,8 +16,8 @@ LONG = {"adjusted_close": 95.0, "high": 96.4, "low": 94.2, "rsi_14": 25.0}
 SHORT = {"adjusted_close": 105.0, "high": 105.8, "low": 103.6, "rsi_14": 75.0}
 
 
-def scan(entry_order: str, last: dict[str, Any]) -> Scan:
-    strategies = enabled("bollinger", [f"bollinger.entry_order={entry_order}"])
+def scan(entry_order: str, last: dict[str, Any], *overrides: str) -> Scan:
+    strategies = enabled("bollinger", [f"bollinger.entry_order={entry_order}", *overrides])
     gold = table("gold", gold_rows("ABC", days=2, **last)).select(needed_columns(strategies))
     view = view_of(gold, table("forecasts", []), asof=ASOF, lookback=2, quarantined=())
     at = datetime(2025, 3, 14, 22, tzinfo=UTC)
@@ -44,6 +44,22 @@ def test_signal_carries_the_prices_of_its_entry(
 ) -> None:
     (signal,) = scan(entry_order, last).signals
     assert (signal.entry_order, prices(signal)) == (entry_order, expected)
+
+
+@pytest.mark.parametrize(
+    ("last", "drift", "limit"),
+    [
+        (LONG, 0.005, 95.47),  # 95.475, down: never beyond
+        (SHORT, 0.005, 104.48),  # 104.475, up
+        (LONG, 0.02, None),  # the account's own collar
+        (LONG, 0.05, None),  # which a strategy never widens
+    ],
+)
+def test_collar_is_tightened_by_the_drift_of_its_strategy(
+    last: dict[str, Any], drift: float, limit: float | None
+) -> None:
+    (signal,) = scan("collar", last, f"bollinger.max_drift_frac={drift}").signals
+    assert (signal.entry_order, prices(signal)) == ("collar", (limit, None))
 
 
 def test_prices_change_no_signal_id() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from panels import ASOF, gold_rows, table
+from panels import ASOF, forecast, gold_rows, table
 
 from bft.domain.trading import Direction, ExitPolicy, Instrument, Signal, SignalKind
 from bft.strategies.facts import symbol_facts
@@ -130,6 +130,30 @@ def test_agreeing_strategies_merge_into_the_best_with_a_bonus() -> None:
     assert rows[0].agreeing == 1
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"cooling": frozenset({("A", "bollinger")})}, "cooldown"),
+        ({"shown_only": {"bollinger": "intraday_entries"}}, "intraday_entries"),
+        (
+            {"places": {"bollinger": 1}, "open_by": frozenset({("Z", "bollinger")})},
+            "max_positions",
+        ),
+    ],
+)
+def test_strategy_that_may_not_enter_takes_no_agreeing_one_along(
+    changes: dict[str, Any], reason: str
+) -> None:
+    """After a target its own strategy rests, others go on (3.3), even those it would outrank."""
+    best, other = entry("A", confidence=0.8), entry("A", strategy_id="low_bounce")
+    rows = run([best, other], facts(A={}), replace(BOOK, **changes))
+    told = {row.signal.strategy_id: (row.tag, row.tag_reason) for row in rows}
+    assert told == {"low_bounce": ("execute", None), "bollinger": ("watch", reason)}
+    assert rows[0].agreeing == 1
+    alone = run([best], facts(A={}), replace(BOOK, **changes))
+    assert tags(alone) == {"A": ("watch", reason)}
+
+
 def test_opposite_directions_cancel_both() -> None:
     pair = [entry("A"), entry("A", direction=Direction.SHORT)]
     may = replace(BOOK, allow_short=frozenset({"bollinger"}))
@@ -150,6 +174,7 @@ def test_short_that_cannot_be_sold_cancels_no_long() -> None:
     ("row", "reason"),
     [
         ({"ret_1d_frac": -0.10}, "falling_knife"),
+        ({"ret_1d_frac": 90 / 100 - 1}, "falling_knife"),  # -0.09999999999999998
         ({"ret_5d_frac": -0.15}, "falling_knife"),
         ({"ret_20d_frac": -0.30}, "falling_knife"),
         ({"leveraged": True, "is_etf": True}, "leveraged_fund"),
@@ -181,6 +206,22 @@ def test_own_limits_refuse(changes: dict[str, Any], reason: str) -> None:
 )
 def test_book_refuses(changes: dict[str, Any], reason: str) -> None:
     assert tags(run([entry("A")], facts(A={}), replace(BOOK, **changes)))["A"] == ("watch", reason)
+
+
+def test_strategy_fills_its_own_places_only() -> None:
+    """One of three places of a strategy is held: two of its entries are picked, others go on."""
+    held = frozenset({("Z", "bollinger"), ("Y", "low_bounce")})
+    open_usd = {"Z": 0.0, "Y": 0.0}
+    book = replace(BOOK, open_usd=open_usd, open_by=held, places={"bollinger": 3})
+    rows = facts(**{s: {"sector": s} for s in "ABCDZY"})
+    signals = [entry(s, confidence=c) for s, c in (("A", 0.9), ("B", 0.85), ("C", 0.8))]
+    found = tags(run([*signals, entry("D", strategy_id="low_bounce")], rows, book))
+    assert found == {
+        "A": ("execute", None),
+        "B": ("execute", None),
+        "C": ("watch", "max_positions"),
+        "D": ("execute", None),
+    }
 
 
 def test_third_of_a_sector_is_watched_and_keeps_its_place() -> None:
@@ -245,6 +286,19 @@ def test_facts_by_hand() -> None:
     assert at["ret_1d_frac"] == pytest.approx(110 / 104.5 - 1)
     assert at["ret_5d_frac"] == pytest.approx(0.10)
     assert returns["A"].iloc[-1] == pytest.approx(110 / 104.5 - 1)
+
+
+def test_forecast_of_a_model_too_old_is_none() -> None:
+    """Older than 90 days: no rule reads it, and no edge either (sections 2.4 and 5)."""
+    for days, known in ((90, True), (91, False)):
+        told = [forecast("A", expected_return_10d=0.02, model_age_days_max=days)]
+        frame, _ = symbol_facts(
+            table("gold", gold_rows("A", days=30)),
+            table("forecasts", told),
+            table("universe", []),
+            asof=ASOF,
+        )
+        assert bool(np.isfinite(frame.at["A", "expected_return_10d"])) is known
 
 
 def test_facts_put_volumes_on_the_newest_share_basis() -> None:

@@ -278,6 +278,7 @@ def test_last_row_of_a_long_panel_equals_the_short_one(name: str) -> None:
         ("bollinger.activation_frac=0.12", "reaches the target"),
         ("bollinger.ml_confirm=maybe", "one of blend, off, require, veto"),
         ("bollinger.cooldown_days=11", "from 0 to 10"),
+        ("oversold_bounce.options=true", "has no parameter 'options'"),
     ],
 )
 def test_odd_parameter_is_named(override: str, says: str) -> None:
@@ -290,6 +291,13 @@ def test_cooldown_has_a_range_of_its_own(days: int) -> None:
     """Not a quarter to four times its default of one day: those were 1 to 4."""
     (strategy,) = enabled("bollinger", [f"bollinger.cooldown_days={days}"])
     assert strategy.exits.cooldown_days == days
+
+
+def test_strategy_named_twice_runs_once() -> None:
+    assert [one.id for one in enabled("bollinger,low_bounce,bollinger")] == [
+        "bollinger",
+        "low_bounce",
+    ]
 
 
 def test_parameter_of_a_strategy_that_is_off_is_named() -> None:
