@@ -1,5 +1,6 @@
 """A part between the cut of its protection and its order: a process ends there, and how."""
 
+import sqlite3
 from pathlib import Path
 
 from crossings import LAG, could_close, held, never_oversold
@@ -103,3 +104,22 @@ def test_an_order_that_ends_meanwhile_is_followed_beside_the_cut_stop(tmp_path: 
         assert at_exchange(scene) == (39, 39, 39)
 
     wired(tmp_path, story, config={"script": LAG})
+
+
+def test_a_process_that_lost_its_lease_gives_nothing_back(tmp_path: Path) -> None:
+    """By then another process holds the account, and may have sent the part's order."""
+
+    async def story(scene: WireScene) -> None:
+        await bought(scene)
+        await scene.sleep(2)
+        for told in ("openOrder", "orderStatus"):
+            scene.fault("delay", ms=60_000, when={"msg": told})
+        with sqlite3.connect(tmp_path / "state.db") as other:
+            other.execute("UPDATE executor_lease SET token = token + 1, holder = 'another'")
+        await part(scene)
+        await scene.wait(lambda: scene.executor.ended.done(), within_s=30)
+        assert at_exchange(scene) == (49, 39, 39)
+        await scene.stop()
+        assert at_exchange(scene) == (49, 39, 39)
+
+    wired(tmp_path, story, calm=False)
