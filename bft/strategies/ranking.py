@@ -133,10 +133,10 @@ def _combined(rows: Sequence[Ranked], book: Book) -> tuple[list[Ranked], list[Ra
     kept: list[Ranked] = []
     aside: list[Ranked] = []
     for every in by_symbol.values():
-        group = [row for row in every if not _sold_short(row.signal, book)]
+        judged = [(row, _barred(row.signal, book)) for row in every]
+        group = [row for row, why in judged if why is None]
         if group:
-            barred = [row for row in every if row not in group]
-            aside += [_tagged(row, "watch", SHORT) for row in barred]
+            aside += [_tagged(row, "watch", why) for row, why in judged if why is not None]
         group = group or every
         if len({row.signal.direction for row in group}) > 1:
             aside += [_tagged(row, "conflict", "opposite directions") for row in group]
@@ -163,6 +163,23 @@ def _sold_short(signal: Signal, book: Book) -> bool:
     return sold and signal.strategy_id not in book.allow_short
 
 
+def _drifts(signal: Signal, book: Book) -> bool:
+    """Whether its trigger lies further beyond the reference than the strategy allows."""
+    most = book.drift_frac.get(signal.strategy_id)
+    if signal.stop_price_usd is None or most is None:
+        return False
+    sign = 1 if signal.direction is Direction.LONG else -1
+    drift = sign * (signal.stop_price_usd / signal.ref_price_usd - 1)
+    return round(drift, 9) > most  # 102 of 100 is 2 %
+
+
+def _barred(signal: Signal, book: Book) -> str | None:
+    """Why it cannot be executed, whatever else is; None: it may be."""
+    if _sold_short(signal, book):
+        return SHORT
+    return "drift" if _drifts(signal, book) else None
+
+
 class _Gates:
     """The gates in order, with what was accepted so far."""
 
@@ -179,7 +196,7 @@ class _Gates:
         """First gate that refuses, or None."""
         if _sold_short(signal, self._book):
             return SHORT
-        why = self._own(signal) or ("drift" if self._drifts(signal) else None)
+        why = self._own(signal) or ("drift" if _drifts(signal, self._book) else None)
         if why is None and self._on:
             why = self._knife(signal) or self._sector_full(signal)
             why = why or self._twin(signal.symbol)
@@ -205,15 +222,6 @@ class _Gates:
         if self._book.notional_usd and not self._book.notional_usd.get(signal.signal_id):
             return "min_order"
         return None
-
-    def _drifts(self, signal: Signal) -> bool:
-        """Whether its trigger lies further beyond the reference than the strategy allows."""
-        most = self._book.drift_frac.get(signal.strategy_id)
-        if signal.stop_price_usd is None or most is None:
-            return False
-        sign = 1 if signal.direction is Direction.LONG else -1
-        drift = sign * (signal.stop_price_usd / signal.ref_price_usd - 1)
-        return round(drift, 9) > most  # 102 of 100 is 2 %
 
     def _knife(self, signal: Signal) -> str | None:
         sign = 1 if signal.direction is Direction.LONG else -1
