@@ -14,7 +14,7 @@ from bft.ledger.records import Position
 from bft.ledger.state import BookState
 from bft.services.executor.desk import Desk
 from bft.services.executor.leaving import Leave
-from bft.services.executor.surplus import campaign
+from bft.services.executor.surplus import campaign, foreign_qty
 
 
 def uncovered(desk: Desk) -> Iterator[Leave]:
@@ -29,16 +29,19 @@ def uncovered(desk: Desk) -> Iterator[Leave]:
 def _uncovered_qty(state: BookState, position: Position) -> int:
     """Assigned shares not bought back yet, less what long calls of the symbol cover.
 
-    What an entry of ours sold short is no assignment: its bracket holds it.
+    What an entry of ours sold short is no assignment: its bracket holds it. What others bought
+    back themselves is not short any more.
     """
-    line = state.lines.get((position.account, position.con_id))
+    place = (position.account, position.con_id)
+    line = state.lines.get(place)
     if line is None:
         return 0
     strikes = _assigned_strikes(state, position)
     sold = sum(-e.qty for e in campaign(line) if _is_assignment(e, strikes))
     bought_back = sum(event.qty for event in campaign(line) if _bought_back(event, state))
     calls = sum(p.qty * p.multiplier for p in state.positions.values() if _covers(p, position))
-    return int(min(-position.qty, sold - bought_back) - calls)
+    others = foreign_qty(state, *place) + bought_back
+    return int(min(-position.qty, -others, sold - bought_back) - calls)
 
 
 def _assigned_strikes(state: BookState, position: Position) -> set[tuple[object, Decimal]]:

@@ -344,7 +344,10 @@ class Guard:
         """Leave no part between the cut of its protection and its order when the process ends.
 
         Its order is waited for; where the broker makes no room for it, its protection comes back.
+        A lease that is lost may be another's by now, and its process may have sent the order.
         """
+        if not self._desk.lease_held:
+            return
         await self._until_whole(DRAIN_S)
         for cover in self._torn():
             with suppress(BftError):  # the session broke: nothing can be asked any more

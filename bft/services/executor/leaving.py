@@ -90,7 +90,7 @@ class Leaving:
         self._tell_refusals(wanted, place, flying, ended)
         may = missing > 0 and self.may_leave(wanted.contract) and not self._waits(ended)
         if wanted.parent_id is not None:
-            self._room.ask(wanted.parent_id, wanted=may and wanted.keeps_qty is not None)
+            self._room.ask(wanted.parent_id, keeps_qty=wanted.keeps_qty if may else None)
         if not may or place in self._starting or self._hemmed(wanted, alone=alone):
             return
         if alone or self._beside(wanted):

@@ -23,14 +23,16 @@ class Room:
         self._since_s: dict[str, float] = {}
         self._given_back: set[str] = set()
 
-    def ask(self, entry: str, *, wanted: bool) -> None:
-        """A part may leave, and not all of it has an order; not `wanted`: all has, or none may.
+    def ask(self, entry: str, *, keeps_qty: int | None) -> None:
+        """A part may leave, and not all of it has an order; None: all has, or none may.
 
-        A process that ends begins with no other: the next one does.
+        A process that ends cuts no other protection: the next one does. What is cut already stays
+        so for the order that leaves beside it.
         """
         now = self._desk.timer()
-        ends = self._desk.closing_down and not self.asked(entry)
-        if not wanted or ends or entry in self._given_back:
+        begun = self.asked(entry) or (keeps_qty is not None and self.free(entry, keeps_qty))
+        ends = self._desk.closing_down and not begun
+        if keeps_qty is None or ends or entry in self._given_back:
             self._asked_s.pop(entry, None)
             self._since_s.pop(entry, None)
             return
@@ -45,7 +47,7 @@ class Room:
     def give_back(self, entry: str) -> None:
         """The part does not leave in this process any more: its protection comes back."""
         self._given_back.add(entry)
-        self.ask(entry, wanted=False)
+        self.ask(entry, keeps_qty=None)
 
     def given_back(self, entry: str | None) -> bool:
         """Whether no order of a part may leave any more."""

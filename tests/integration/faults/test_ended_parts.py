@@ -1,8 +1,9 @@
 """A part between the cut of its protection and its order: a process ends there, and how."""
 
+import sqlite3
 from pathlib import Path
 
-from crossings import LAG, could_close, held
+from crossings import LAG, could_close, held, never_oversold
 from scenes import WireScene, bought, guarded, wired
 
 from bft.domain.orders import Leg
@@ -78,3 +79,47 @@ def test_sigkill_between_cut_and_order_heals_in_2_s(tmp_path: Path) -> None:
         assert scene.qty() == guarded(scene) == 39
 
     wired(tmp_path, story, config={"script": LAG})
+
+
+def test_an_order_that_ends_meanwhile_is_followed_beside_the_cut_stop(tmp_path: Path) -> None:
+    """Requests under way keep a process that was told to end: the broker ends a part's order."""
+
+    async def story(scene: WireScene) -> None:
+        await bought(scene)
+        await scene.sleep(2)
+        share = scene.sim.contract("AAPL")
+        async with never_oversold(scene, share):
+            scene.fault("partial_fill", fractions=[0.3], when={"msg": "placeOrder", "leg": "entry"})
+            await part(scene)
+            await scene.wait(lambda: scene.qty() == 46)
+            await scene.sleep(5)
+            scene.executor.desk.closing_down = True
+            (exit_,) = scene.at_broker(scene.intents(Leg.EXIT)[0])
+            scene.sim.cancel(exit_.terms.key)
+            await scene.sleep(3)
+            await scene.stop()
+            await scene.sleep(1)
+            await scene.again()
+            await scene.sleep(2)
+        assert at_exchange(scene) == (39, 39, 39)
+
+    wired(tmp_path, story, config={"script": LAG})
+
+
+def test_a_process_that_lost_its_lease_gives_nothing_back(tmp_path: Path) -> None:
+    """By then another process holds the account, and may have sent the part's order."""
+
+    async def story(scene: WireScene) -> None:
+        await bought(scene)
+        await scene.sleep(2)
+        for told in ("openOrder", "orderStatus"):
+            scene.fault("delay", ms=60_000, when={"msg": told})
+        with sqlite3.connect(tmp_path / "state.db") as other:
+            other.execute("UPDATE executor_lease SET token = token + 1, holder = 'another'")
+        await part(scene)
+        await scene.wait(lambda: scene.executor.ended.done(), within_s=30)
+        assert at_exchange(scene) == (49, 39, 39)
+        await scene.stop()
+        assert at_exchange(scene) == (49, 39, 39)
+
+    wired(tmp_path, story, calm=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from crossings import LAG, held, never_oversold
 from executors import CLOSE, signal, usd
-from option_scenes import OptionScene, optioned, premium
+from option_scenes import CALL, OptionScene, optioned, premium
 from option_scenes import held as bought_option
 from scenes import WireScene, bought, guarded, wired
 
@@ -154,3 +154,18 @@ def test_futures_leave_whole_and_in_part(tmp_path: Path, qty: int | None, out: s
         assert codes(scene) == []
 
     wired(tmp_path, story, config={"script": LAG}, profile=FUTURES_NQ)
+
+
+def test_assigned_shares_that_a_person_bought_back_end_no_short_of_ours(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        await short(scene)
+        had = scene.qty()
+        scene.fault("manual_order", symbol=CALL, side="SELL", qty=1)
+        scene.price("AAPL", "100.00")
+        await scene.sleep(2)
+        scene.fault("assign", symbol=CALL)
+        scene.fault("manual_order", symbol="AAPL", side="BUY", qty=100)
+        await scene.sleep(8)
+        assert (scene.qty(), guarded(scene)) == (had, -had)
+
+    wired(tmp_path, story, profile=SHORTS)

@@ -91,6 +91,15 @@ def test_edge_is_half_without_a_forecast_and_mirrored_for_shorts() -> None:
     assert row.edge == pytest.approx(0.5 + (-0.02 - 0.001) / 0.10)
 
 
+def test_trigger_beyond_the_drift_takes_no_other_entry_along() -> None:
+    """A symbol's best signal waits too far off: the next one is sent, not merged into it."""
+    far = entry("A", confidence=0.9, entry_order="stop", stop_price_usd=103.0)
+    made = [far, entry("A", strategy_id="low_bounce")]
+    book = replace(BOOK, drift_frac={"bollinger": 0.02, "low_bounce": 0.02})
+    found = {r.signal.strategy_id: (r.tag, r.tag_reason) for r in run(made, facts(A={}), book)}
+    assert found == {"bollinger": ("watch", "drift"), "low_bounce": ("execute", None)}
+
+
 @pytest.mark.parametrize(
     ("direction", "stop", "tag"),
     [
