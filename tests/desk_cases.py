@@ -10,7 +10,7 @@ from typing import Any
 from books import ACCOUNT, AT, booked, bracket_orders, fill
 from executors import usd
 
-from bft.domain.broker import AccountValues, PlacedOrder, Quote, SessionState
+from bft.domain.broker import AccountValues, FeedLine, PlacedOrder, Quote, SessionState
 from bft.domain.journal import Entry
 from bft.domain.orders import Contract
 from bft.domain.trading import Direction, ExitPolicy
@@ -51,6 +51,7 @@ class FakeBroker:
     epoch: int = 1
     values: AccountValues | None = None
     quotes: dict[int, Quote] = field(default_factory=dict)
+    lines: dict[int, FeedLine] = field(default_factory=dict)
     placed: list[PlacedOrder] = field(default_factory=list)
     cancelled: list[int] = field(default_factory=list)
     watched: list[Contract] = field(default_factory=list)
@@ -58,6 +59,9 @@ class FakeBroker:
 
     def quote(self, contract: Contract) -> Quote | None:
         return self.quotes.get(contract.con_id)
+
+    def line(self, contract: Contract) -> FeedLine | None:
+        return self.lines.get(contract.con_id)
 
     def watch(self, contract: Contract) -> None:
         self.watched.append(contract)

@@ -202,6 +202,19 @@ def _side(price_usd: Decimal | None) -> Decimal | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeedLine:
+    """What is known of the line that a watched contract's quotes come by, beside the quotes.
+
+    `alive_at` is the last instant, by the executor's clock, at which the newest quote was known to
+    be what the market shows: what had changed until then would have been told. None: it is not
+    known to be, and `problem` says why, in words.
+    """
+
+    alive_at: datetime | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OptionFigures:
     """What the feed says of a watched option beside its touch; None is unknown.
 

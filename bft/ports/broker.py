@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from bft.domain.broker import (
     AccountValues,
     BrokerOrder,
+    FeedLine,
     OptionFigures,
     PlacedOrder,
     Priority,
@@ -141,6 +142,12 @@ class Broker(Protocol):
 
     def quote(self, contract: Contract) -> Quote | None:
         """Newest quote of a watched contract, or None."""
+
+    def line(self, contract: Contract) -> FeedLine | None:
+        """Whether the line of a watched contract lives though nothing changes on it.
+
+        None where this broker cannot know: there a quote is as old as its last change.
+        """
 
     def option_figures(self, contract: Contract) -> OptionFigures | None:
         """Newest figures of a watched option; None before the first, or where none are told.

@@ -251,6 +251,9 @@ def test_quotes_of_watched_contracts_are_reported(play: Play) -> None:
         now = seat.broker.quote(contract)
         assert now is not None
         assert (now.bid_usd, now.ask_usd) == (102, 103)
+        line = seat.broker.line(contract)  # where nobody knows of lines it is None
+        assert line is None or (line.alive_at or now.at) >= now.at
+        assert line is None or not line.problem
         seat.broker.unwatch(contract)
         seat.reports.clear()
         await seat.price(104)

@@ -3,15 +3,19 @@
 Source: executor specification, sections 4 (day loss) and 14 (QuoteStale); decision record 0101.
 """
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from bft.domain import sessions
+from bft.domain.broker import FeedLine, Quote
 from bft.domain.orders import Contract
+from bft.ledger.days import CHICAGO, FUTURES_ROLL, trading_day
 from bft.risk.numbers import positive
 from bft.services.executor.contracts import name_of
 from bft.services.executor.desk import Desk
 
 QUOTE_AGE_S = 60  # so old the quote of a held symbol is stale; some profiles let older ones pass
+LINE_S = 60  # a line that was not known to live for so long is dead
 AHEAD_S = 2  # by so much clocks may differ
 
 
@@ -47,7 +51,35 @@ def stale(desk: Desk, contract: Contract) -> str:
     limit_s = max(QUOTE_AGE_S, desk.profile.max_quote_age_s)
     if age_s < -AHEAD_S:
         return f"quote of {name} is from the future"
-    return f"quote of {name} {age_s:.0f} s old, at most {limit_s}" if age_s > limit_s else ""
+    told = f"quote of {name} {age_s:.0f} s old, at most {limit_s}"
+    return _unless_alive(desk, quote, told) if age_s > limit_s else ""
+
+
+def _unless_alive(desk: Desk, quote: Quote, told: str) -> str:
+    """What is told of an old quote, and why; empty: its line lives, nothing has changed on it."""
+    line = desk.broker.line(quote.contract)
+    if line is None:
+        return told
+    dead = _dead(desk, quote, line)
+    return f"{told}: {dead}" if dead else ""
+
+
+def _dead(desk: Desk, quote: Quote, line: FeedLine) -> str:
+    if line.alive_at is None:
+        return line.problem
+    if quote.at < _opened_at(quote.contract, desk.now):
+        return "nothing of it since the open"
+    silent_s = (desk.now - line.alive_at).total_seconds()
+    return "" if -AHEAD_S <= silent_s <= LINE_S else f"{desk.broker.name} silent {silent_s:.0f} s"
+
+
+def _opened_at(contract: Contract, now: datetime) -> datetime:
+    """When the running session began: what stood before may be the touch of an earlier one."""
+    if contract.sec_type != "FUT":
+        return sessions.open_at(trading_day(now))
+    local = now.astimezone(CHICAGO)
+    began = local.date() - timedelta(days=int(local.time() < FUTURES_ROLL))
+    return datetime.combine(began, FUTURES_ROLL, CHICAGO)
 
 
 def _trades(desk: Desk, contract: Contract) -> bool:

@@ -365,6 +365,9 @@ class Alpaca:
         watched = contract.symbol in self._quotes.watched
         return self._quotes.newest.get(contract.symbol) if watched else None
 
+    def line(self, contract: Contract) -> None:
+        """None: nothing but a quote says that quotes still come."""
+
     def option_figures(self, contract: Contract) -> OptionFigures | None:
         """None: only stocks are traded here."""
 

@@ -14,6 +14,7 @@ from bft.adapters.broker.ib.settings import EXECUTOR_ID, IbSettings
 from bft.domain.broker import (
     AccountValues,
     BrokerOrder,
+    FeedLine,
     OptionFigures,
     PlacedOrder,
     Priority,
@@ -187,6 +188,10 @@ class Ib:
     def quote(self, contract: Contract) -> Quote | None:
         """Newest quote of a watched contract."""
         return self._session.feed.quote(contract)
+
+    def line(self, contract: Contract) -> FeedLine:
+        """Whether the gateway would have told what changed, and until when that is known."""
+        return self._session.line(contract)
 
     def option_figures(self, contract: Contract) -> OptionFigures | None:
         """Newest figures of a watched option."""

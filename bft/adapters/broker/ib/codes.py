@@ -29,7 +29,8 @@ _KINDS = {int(code): kind for kind, codes in _CODES.items() for code in codes.sp
 _MESSAGES = range(2100, 2200)  # warnings, where the table says nothing else
 LISTED = tuple(sorted(_KINDS))
 
-_FARMS = {2103: "market data", 2104: "market data", 2108: "market data"}
+MARKET_DATA = "market data"  # the family of farms that quotes come from
+_FARMS = dict.fromkeys((2103, 2104, 2108), MARKET_DATA)
 _FARMS |= {2105: "history", 2106: "history", 2107: "history"}
 _FARMS |= {2157: "definitions", 2158: "definitions"}
 

@@ -87,6 +87,7 @@ class Inbox:
         self.asked_time: list[asyncio.Future[datetime]] = []
         self.connection_code: int | None = None
         self.account_told = asyncio.Event()
+        self.heard_at: datetime | None = None  # when the newest message came
         self.silent = False  # the connection is over
         self._listener = listener
         self._positions: dict[int, BrokerPosition] = {}
@@ -137,6 +138,7 @@ class Inbox:
     def _processed(self) -> None:
         if self.silent:
             return
+        self.heard_at = self._listener.now()
         self.feed.flush()
         if self._account_due and self.values.newest is not None:
             self._account_due = False
@@ -273,7 +275,7 @@ class Inbox:
         if self.feed.knows(number):
             if kind is ErrorKind.PACING:
                 self.feed.paced(number)
-            else:
+            elif kind not in _INFORMS:
                 self.feed.refused(number, code)
         elif kind not in _INFORMS and self.requests.knows(number):
             self.requests.failed(number, _fault(kind, code, text))

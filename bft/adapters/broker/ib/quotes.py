@@ -24,7 +24,7 @@ _PRICES |= {66: "bid_usd", 67: "ask_usd", 68: "last_usd", 75: "close_usd"}
 _SIZES = {0: "bid_size", 3: "ask_size", 69: "bid_size", 70: "ask_size"}
 _SIZE_OF = {"bid_usd": "bid_size", "ask_usd": "ask_size"}
 _HALTED = frozenset({49, 90})
-_FROZEN, _DELAYED = frozenset({2, 4}), frozenset({3, 4})  # market data types
+_LIVE, _FROZEN, _DELAYED = 1, frozenset({2, 4}), frozenset({3, 4})  # market data types
 _NOT_LIVE = frozenset({354, 10089, 10090, 10167, 10168, 10197})
 Key = tuple[int, str, str]
 
@@ -44,11 +44,18 @@ class Wire(Protocol):
 
 @dataclass(slots=True)
 class _Line:
-    """A watched contract; `number` is its request on this connection, None before."""
+    """A watched contract; `number` is its request on this connection, None before.
+
+    `kind` is the market data type it was said to have, `refusal` the code that came about it
+    since. What was told before `sound_at` may have changed untold.
+    """
 
     quote: Quote
     figures: OptionFigures
+    sound_at: datetime
     number: int | None = None
+    kind: int | None = None
+    refusal: int | None = None
 
 
 class Feed:
@@ -73,7 +80,7 @@ class Feed:
         key = _key(contract)
         if key not in self._lines:
             quote = Quote(contract=contract, at=self._now())
-            self._lines[key] = _Line(quote, OptionFigures(contract=contract))
+            self._lines[key] = _Line(quote, OptionFigures(contract=contract), quote.at)
             self._work.put_nowait(key)
 
     def unwatch(self, contract: Contract) -> None:
@@ -87,6 +94,23 @@ class Feed:
         """Newest quote; None before the first tick."""
         line = self._lines.get(_key(contract))
         return line.quote if line is not None and _priced(line.quote) else None
+
+    def problem(self, contract: Contract) -> str:
+        """Why the newest quote may not be what the feed would show now; empty: it is.
+
+        What the gateway has not said is not taken to be so.
+        """
+        line = self._lines.get(_key(contract))
+        if line is None or line.number is None:
+            return "its line is not subscribed"
+        if line.refusal is not None:
+            return f"code {line.refusal} about its line"
+        if line.kind != _LIVE:
+            return "its line is not said to be live"
+        if line.quote.halted:
+            return "halted"
+        told = line.quote.at >= line.sound_at
+        return "" if told else f"nothing of it since a disturbance at {line.sound_at:%H:%M:%S} UTC"
 
     def option_figures(self, contract: Contract) -> OptionFigures | None:
         """Newest figures of an option; None before the first."""
@@ -115,6 +139,11 @@ class Feed:
         for line in self._lines.values():
             line.number = None
 
+    def disturbed(self) -> None:
+        """Connection or farm broke or came back: what was told before may have changed untold."""
+        for line in self._lines.values():
+            line.sound_at = self._now()
+
     async def _send(self, wire: Wire) -> None:
         with suppress(UnavailableError):  # the connection ended; the next one asks again
             while True:
@@ -134,6 +163,7 @@ class Feed:
             # what an earlier subscription showed is not what this one shows
             line.quote = Quote(contract=line.quote.contract, at=line.quote.at)
             line.figures = OptionFigures(contract=line.quote.contract)
+            line.kind, line.refusal, line.sound_at = None, None, self._now()
             wire.ask_quotes(line.number, line.quote.contract)
 
     # what the gateway says ---------------------------------------------------------------
@@ -144,6 +174,9 @@ class Feed:
 
     def kind(self, number: int, kind: int) -> None:
         """Market data type of a line from now on."""
+        line = self._by_number.get(number)
+        if line is not None and (line.kind != kind or line.refusal is not None):
+            line.kind, line.refusal, line.sound_at = kind, None, self._now()
         self._flag(number, frozen=kind in _FROZEN, delayed=kind in _DELAYED)
 
     def price(self, number: int, tick: int, price: float | None, size: float) -> None:
@@ -180,10 +213,15 @@ class Feed:
     def generic(self, number: int, tick: int, value: float) -> None:
         """A generic tick: 1 and 2 say halted, 0 not, -1 not known."""
         if tick in _HALTED:
-            self._flag(number, halted=value > 0)
+            line, halted = self._by_number.get(number), value > 0
+            if line is not None and line.quote.halted is not halted:
+                line.sound_at = self._now()
+            self._flag(number, halted=halted)
 
     def refused(self, number: int, code: int) -> None:
-        """A code about a line: the quotes are not live, or there are none."""
+        """A code about a line: the quotes are not live, there are none, or nobody knows."""
+        if number in self._by_number:
+            self._by_number[number].refusal = code
         if code in _NOT_LIVE:
             self._flag(number, delayed=True)
 

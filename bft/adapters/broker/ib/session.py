@@ -19,6 +19,7 @@ from bft.adapters.broker.ib.windows import LoginWatch, restarting
 from bft.domain.broker import (
     AccountReport,
     ErrorKind,
+    FeedLine,
     Report,
     SessionNote,
     SessionReport,
@@ -39,6 +40,7 @@ ACCOUNT_S, ACCOUNT_EVERY_PROBES = 3.0, 3  # without figures closing must still b
 TIMETABLE_EVERY_S = 15.0
 _RETOLD = frozenset({SessionState.DOWN})  # another reason is news
 _SETTLED = frozenset({SessionState.RECONCILING, SessionState.ARMED, SessionState.DRAINING})
+_FED = frozenset({SessionState.SYNCING, *_SETTLED})  # states in which quotes come
 _NO_SESSION = frozenset({SessionState.DOWN, SessionState.HANDSHAKE, SessionState.HALF_OPEN})
 
 
@@ -222,14 +224,31 @@ class Session:
         elif link.epoch and code in {codes.DATA_LOST, codes.DATA_KEPT}:
             if code == codes.DATA_LOST:
                 self.feed.attach(link)
+            self.feed.disturbed()
             self._begin_sync(link, text, code=code)
         elif (farm := codes.farm_of(code, text)) is not None:
             self._farm(farm, code)
 
     def _farm(self, farm: str, code: int) -> None:
         broken = codes.kind_of(code) is ErrorKind.CONNECTIVITY
+        if farm.startswith(codes.MARKET_DATA):
+            self.feed.disturbed()
         (self._broken.add if broken else self._broken.discard)(farm)
         self._settle(f"{farm} {'is broken' if broken else 'is back'}", code)
+
+    def line(self, contract: Contract) -> FeedLine:
+        """Whether a contract's quotes still come: line, farms and connection are sound."""
+        problem = self._unfed() or self.feed.problem(contract)
+        if problem or self.link is None:
+            return FeedLine(problem=problem or "no connection")
+        return FeedLine(alive_at=self.link.inbox.heard_at)
+
+    def _unfed(self) -> str:
+        """Why no quotes come at all; which farm is whose the gateway does not say."""
+        if self.state not in _FED:
+            return f"session {self.state}"
+        broken = sorted(farm for farm in self._broken if farm.startswith(codes.MARKET_DATA))
+        return f"{', '.join(broken)} is broken" if broken else ""
 
     # states ------------------------------------------------------------------------------
 

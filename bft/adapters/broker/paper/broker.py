@@ -292,6 +292,9 @@ class Paper:
         """Newest quote of a watched contract."""
         return self._board.quote(contract)
 
+    def line(self, contract: Contract) -> None:
+        """None: who tells prices is another program, and may be gone."""
+
     def option_figures(self, contract: Contract) -> OptionFigures | None:
         """None: a source of prices tells no greeks; the night's chain does."""
 
@@ -337,10 +340,7 @@ class Paper:
 
     def _bar(self, bar: Bar, *, opens: bool) -> None:
         quote = self._board.of_bar(bar, self._contracts(), opens=opens)
-        if opens:
-            self._exchange.bar_opens(bar, quote)
-        else:
-            self._exchange.bar_ends(bar, quote)
+        (self._exchange.bar_opens if opens else self._exchange.bar_ends)(bar, quote)
 
     def _contracts(self) -> list[Contract]:
         books = self._exchange.books
