@@ -65,6 +65,7 @@ SECOND_DAY = {
     "equity_usd": "100389.7",
 }
 BEGUN_USD = Decimal(100_000)
+PAID = {DAYS[0]: Decimal("8.55"), DAYS[1]: Decimal("4.25")}  # fees, on the day they arose
 EARNED_BEFORE = Decimal("222.15")  # of what left on day two: AAPL 29.70 - 0.30, NQ 195.00 - 2.25
 
 
@@ -177,6 +178,10 @@ async def on_the_api(api: Api, figures: dict[str, Decimal]) -> None:
     assert sum(Decimal(text) for text in quarters) == Decimal(total["realised_usd"])
     text = (await api.ask("GET", "/v1/metrics/prom")).text
     (day_pnl,) = re.findall(r"^bft_executor_day_pnl_usd (\S+)$", text, re.MULTILINE)
+    desk = api.service.desk
+    counted = desk.state.limits_of("account", desk.account, desk.trading_day, at=desk.now)
+    assert counted.realised_usd == figures["realised_usd"]
+    assert counted.fees_usd == PAID[desk.trading_day]
     spent = figures["realised_usd"] - figures["open_fees_usd"]
     assert float(day_pnl) == float(spent + figures["unrealised_change_usd"])
 
