@@ -31,9 +31,16 @@ def trading(asof: date, book: Json | None, account: Json | None) -> Json:
     """The section on orders of one day; `absent` where no book was exported."""
     if book is None:
         return {"absent": "no book is exported here (bft ledger export)", "rows": [], "facts": []}
-    trades = [row for row in book["trades"] if not row["is_backfill"]]
-    ours = [row for row in trades if _on(row["created_at"], asof) or _on(row["exited_at"], asof)]
-    fills = [row for row in book["executions"] if _on(row["at"], asof) and _counts(row)]
+    kinds = {lot["trade_id"]: lot["sec_type"] for lot in book["lots"]}
+    trades = [
+        row | {"sec_type": kinds.get(row["id"], "STK")}
+        for row in book["trades"]
+        if not row["is_backfill"]
+    ]
+    ours = [
+        row for row in trades if asof in {_day(row[at], row) for at in ("created_at", "exited_at")}
+    ]
+    fills = [r for r in book["executions"] if _day(r["at"], r["contract"]) == asof and _counts(r)]
     result = _result(book["lots"], asof)
     ours.sort(key=lambda row: (row["created_at"], row["id"]))
     return {
@@ -58,7 +65,7 @@ def _facts(
     slips = [
         float(row["slippage_bps"])
         for row in trades
-        if row["slippage_bps"] is not None and _on(row["entered_at"], asof)
+        if row["slippage_bps"] is not None and _day(row["entered_at"], row) == asof
     ]
     facts = [
         ("Realised, net of fees", _signed_usd(result.realised)),
@@ -110,9 +117,11 @@ def _result(lots: Iterable[Row], asof: date) -> _Result:
     return _Result(realised=realised, fees=fees, open_fees=open_fees)
 
 
-def _day(at: str, lot: Row) -> date:
+def _day(at: str | None, of: Row) -> date | None:
     """The trading day an instant counts to: of a future the one that begins the evening before."""
-    return trading_day(datetime.fromisoformat(at), sec_type=lot["sec_type"])
+    if at is None:
+        return None
+    return trading_day(datetime.fromisoformat(at), sec_type=of["sec_type"])
 
 
 def _row(row: Row) -> Json:

@@ -26,12 +26,17 @@ def book(**tables: Any) -> dict[str, Any]:
     return {name: tables.get(name, []) for name in names}
 
 
+def execution(at: str, kind: str = "STK", **changes: Any) -> dict[str, Any]:
+    return {"at": at, "superseded_by": None, "contract": {"sec_type": kind}, **changes}
+
+
 def close(at: str, pnl: str) -> dict[str, str]:
     return {"at": at, "pnl_usd": pnl, "fee_usd": "1", "qty": "10"}
 
 
 def lot(*closes: dict[str, str], opened_at: str = BEFORE, **changes: Any) -> dict[str, Any]:
     about = {"sec_type": "STK", "opened_at": opened_at, "qty": "40", "fee_usd": "2"}
+    about |= {"trade_id": "A"}
     return {**about, "closes": list(closes), **changes}
 
 
@@ -46,9 +51,9 @@ def test_day_counts_its_own_fills_results_and_slippage() -> None:
                 trade("BACK", is_backfill=True),
             ],
             executions=[
-                {"at": AT, "superseded_by": None},
-                {"at": AT, "superseded_by": "x.02"},
-                {"at": BEFORE, "superseded_by": None},
+                execution(AT),
+                execution(AT, superseded_by="x.02"),
+                execution(BEFORE),
             ],
             lots=[
                 lot(close(AT, "18"), close(BEFORE, "100")),
@@ -100,12 +105,20 @@ def test_account_before_and_after_is_what_the_executor_said() -> None:
     assert facts["Book against broker"] == "1 difference"
 
 
-@pytest.mark.parametrize(("kind", "told"), [("FUT", "0.00"), ("STK", "+18.00")])
-def test_day_of_a_future_ends_at_1700_in_chicago(kind: str, told: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "told", "rows"), [("FUT", "0 fills, 0.00", []), ("STK", "1 fill, +18.00", ["A"])]
+)
+def test_day_of_a_future_ends_at_1700_in_chicago(kind: str, told: str, rows: list[str]) -> None:
     """18:30 in New York: the shares' Monday, the futures' Tuesday."""
     evening = "2026-01-05T23:30:00+00:00"
-    page = trading(DAY, book(lots=[lot(close(evening, "18"), sec_type=kind)]), None)
-    assert page["title"] == f"0 fills, {told} USD realised"
+    kept = book(
+        lots=[lot(close(evening, "18"), sec_type=kind)],
+        executions=[execution(evening, kind)],
+        trades=[trade("A", created_at=BEFORE, exited_at=evening)],
+    )
+    page = trading(DAY, kept, None)
+    assert page["title"] == f"{told} USD realised"
+    assert [row["symbol"] for row in page["rows"]] == rows
 
 
 def test_no_book_is_said() -> None:
