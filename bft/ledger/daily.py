@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 
 from bft.ledger.days import trading_day
+from bft.ledger.lots import with_entry_fees
 from bft.ledger.records import ZERO, Lot, Trade
 
 
@@ -32,33 +33,31 @@ def results(lots: Iterable[Lot], trades: Mapping[str, Trade], *, since: date) ->
     Trades count, with their R, on the day of their last exit.
     """
     found: dict[tuple[date, str], Result] = {}
+    kinds: dict[str, str] = {}
     for lot in lots:
         trade = trades.get(lot.trade_id)
         name = trade.strategy_id if trade else "manual"
-        for close in lot.closes:
+        kinds[lot.trade_id] = lot.sec_type
+        for close, entry_fee_usd in with_entry_fees(lot):
             day = trading_day(close.at, sec_type=lot.sec_type)
             if day >= since:
                 old = found.get((day, name)) or Result(day=day, strategy_id=name)
                 found[day, name] = replace(
                     old,
                     realised_usd=old.realised_usd + close.pnl_usd,
-                    fees_usd=old.fees_usd + _fee(lot, close.qty, close.fee_usd),
+                    fees_usd=old.fees_usd + close.fee_usd + entry_fee_usd,
                     closes=old.closes + 1,
                 )
     for trade in trades.values():
         if trade.exited_at is None or trade.is_backfill:
             continue
-        place = (trading_day(trade.exited_at), trade.strategy_id)
+        day = trading_day(trade.exited_at, sec_type=kinds.get(trade.id, "STK"))
+        place = (day, trade.strategy_id)
         if place in found:
             old = found[place]
             r_multiple = old.r_multiple + (trade.r_multiple or ZERO)
             found[place] = replace(old, r_multiple=r_multiple, trades=old.trades + 1)
     return [found[place] for place in sorted(found)]
-
-
-def _fee(lot: Lot, qty: Decimal, fee_usd: Decimal) -> Decimal:
-    """Fee of a close and its part of the lot's own."""
-    return fee_usd + (lot.fee_usd * qty / lot.qty if lot.qty else ZERO)
 
 
 def by_day(found: Iterable[Result]) -> list[Result]:

@@ -7,7 +7,7 @@ Source: executor specification, section 2; decision record 23.
 
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -190,8 +190,8 @@ class _Matching:
 
     def _close(self, lot: Lot, event: LineEvent, part: "Part") -> None:
         whole = part.qty == lot.open_qty
-        cost = lot.cost_left_usd if whole else to_micro(lot.cost_left_usd * part.qty / lot.open_qty)
-        fee = lot.fee_left_usd if whole else to_micro(lot.fee_left_usd * part.qty / lot.open_qty)
+        cost = _share(lot.cost_left_usd, part.qty, lot.open_qty)
+        fee = _share(lot.fee_left_usd, part.qty, lot.open_qty)
         gross = lot.direction * (part.price_usd * part.qty * lot.multiplier - cost)
         close = Close(
             event_id=event.event_id,
@@ -240,6 +240,20 @@ def split_lot(lot: Lot, ratio: Decimal) -> Lot:
         price_usd=lot.price_usd / ratio,
         closes=closes,
     )
+
+
+def with_entry_fees(lot: Lot) -> Iterator[tuple[Close, Decimal]]:
+    """Each close with its part of the lot's own fee, to the micro-USD that its P&L holds."""
+    left, units = lot.fee_usd, lot.qty
+    for close in lot.closes:
+        part = _share(left, close.qty, units)
+        yield close, part
+        left, units = left - part, units - close.qty
+
+
+def _share(amount: Decimal, qty: Decimal, of_qty: Decimal) -> Decimal:
+    """What of an amount goes with so many units; the last ones take what is left."""
+    return amount if qty == of_qty else to_micro(amount * qty / of_qty)
 
 
 def average_cost(lots: Iterable[Lot]) -> Decimal | None:

@@ -98,9 +98,12 @@ class Ports(Protocol):
     @property
     def book(self) -> Book: ...
     def held_symbols(self) -> list[str]:
-        """Symbols of the book's open positions, read without changing or making a book.
+        """Symbols of the book's open positions, sorted; none where there is no book.
+
+        A look: neither a book nor its schema is made or changed.
 
         Raises:
+            ConfigError: the settings name no database that could hold a book.
             UnavailableError: it cannot be read.
         """
 

@@ -5,24 +5,42 @@ Source: executor specification, sections 3 (LAPSED), 13 and 14 (day report).
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from statistics import median
 from typing import Any
 
 from bft.domain.runs import Json
 from bft.domain.sessions import NEW_YORK
+from bft.domain.trading_days import trading_day
 from bft.reports.shown import UNKNOWN, number, plural, usd
 
 Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    """USD of a trading day, as the executor's `/v1/pnl/daily` counts them (docs/executor.md)."""
+
+    realised: float
+    fees: float
+    open_fees: float
 
 
 def trading(asof: date, book: Json | None, account: Json | None) -> Json:
     """The section on orders of one day; `absent` where no book was exported."""
     if book is None:
         return {"absent": "no book is exported here (bft ledger export)", "rows": [], "facts": []}
-    trades = [row for row in book["trades"] if not row["is_backfill"]]
-    ours = [row for row in trades if _on(row["created_at"], asof) or _on(row["exited_at"], asof)]
-    fills = [row for row in book["executions"] if _on(row["at"], asof) and _counts(row)]
+    kinds = {lot["trade_id"]: lot["sec_type"] for lot in book["lots"]}
+    trades = [
+        row | {"sec_type": kinds.get(row["id"], "STK")}
+        for row in book["trades"]
+        if not row["is_backfill"]
+    ]
+    ours = [
+        row for row in trades if asof in {_day(row[at], row) for at in ("created_at", "exited_at")}
+    ]
+    fills = [r for r in book["executions"] if _day(r["at"], r["contract"]) == asof and _counts(r)]
     result = _result(book["lots"], asof)
     ours.sort(key=lambda row: (row["created_at"], row["id"]))
     return {
@@ -33,8 +51,8 @@ def trading(asof: date, book: Json | None, account: Json | None) -> Json:
     }
 
 
-def _title(fills: Sequence[Row], result: tuple[float, float]) -> str:
-    return f"{plural(len(fills), 'fill')}, {number(result[0], 2, sign=True)} USD realised"
+def _title(fills: Sequence[Row], result: _Result) -> str:
+    return f"{plural(len(fills), 'fill')}, {_signed_usd(result.realised)} realised"
 
 
 def _facts(
@@ -42,16 +60,17 @@ def _facts(
     book: Json,
     account: Json | None,
     trades: Sequence[Row],
-    result: tuple[float, float],
+    result: _Result,
 ) -> list[tuple[str, str]]:
     slips = [
         float(row["slippage_bps"])
         for row in trades
-        if row["slippage_bps"] is not None and _on(row["entered_at"], asof)
+        if row["slippage_bps"] is not None and _day(row["entered_at"], row) == asof
     ]
     facts = [
-        ("Realised, net of fees", f"{number(result[0], 2, sign=True)} USD"),
-        ("Fees", usd(result[1])),
+        ("Realised, net of fees", _signed_usd(result.realised)),
+        ("Fees of it", usd(result.fees)),
+        ("Open fees", f"{usd(result.open_fees)}, paid on the day for what stays open"),
         ("Slippage, median", f"{number(median(slips), 1, sign=True)} bps" if slips else UNKNOWN),
         ("Denied", _counted(row["reason"] for row in book["denials"] if _on(row["at"], asof))),
         ("Lapsed, never sent", _counted(_lapses(book, asof))),
@@ -61,7 +80,7 @@ def _facts(
         kind = ", simulated" if account["simulated"] else ""
         facts += [
             ("Account", f"...{account['account']}, {account['mode']}{kind}"),
-            ("Unrealised change", f"{number(_float(pnl['unrealised_change_usd']), 2, sign=True)}"),
+            ("Unrealised change", _signed_usd(_float(pnl["unrealised_change_usd"]))),
             ("Account before", usd(_float(pnl["day_start_equity_usd"]))),
             ("Account after", usd(_float(pnl["equity_usd"]))),
             ("Book against broker", _differences(account)),
@@ -84,15 +103,25 @@ def _differences(account: Json) -> str:
     return plural(len(found), "difference")
 
 
-def _result(lots: Iterable[Row], asof: date) -> tuple[float, float]:
-    """USD realised, net of fees, and the fees of what was closed on a day."""
-    realised = fees = 0.0
+def _result(lots: Iterable[Row], asof: date) -> _Result:
+    """What the closes of a day made, net of their fees and their part of the entry's."""
+    realised = fees = open_fees = 0.0
     for lot in lots:
-        for close in lot["closes"]:
-            if _on(close["at"], asof):
-                realised += float(close["pnl_usd"])
-                fees += float(close["fee_usd"])
-    return realised, fees
+        units, entry_fee = float(lot["qty"]), float(lot["fee_usd"])
+        part = entry_fee / units if units else 0.0
+        closes = [row for row in lot["closes"] if _day(row["at"], lot) == asof]
+        realised += sum(float(row["pnl_usd"]) for row in closes)
+        fees += sum(float(row["fee_usd"]) + part * float(row["qty"]) for row in closes)
+        if _day(lot["opened_at"], lot) == asof:
+            open_fees += entry_fee - part * sum(float(row["qty"]) for row in closes)
+    return _Result(realised=realised, fees=fees, open_fees=open_fees)
+
+
+def _day(at: str | None, of: Row) -> date | None:
+    """The trading day an instant counts to: of a future the one that begins the evening before."""
+    if at is None:
+        return None
+    return trading_day(datetime.fromisoformat(at), sec_type=of["sec_type"])
 
 
 def _row(row: Row) -> Json:
@@ -111,6 +140,10 @@ def _row(row: Row) -> Json:
         "outcome": row["outcome"] or "working",
         "why": row["exit_reason"],
     }
+
+
+def _signed_usd(amount: float | None) -> str:
+    return UNKNOWN if amount is None else f"{number(amount, 2, sign=True)} USD"
 
 
 def _counted(reasons: Iterable[str]) -> str:

@@ -99,12 +99,12 @@ class Wired:
         return SqlBook(book_url(self.settings, self.root), at=self.clock.now())
 
     def held_symbols(self) -> list[str]:
-        """Symbols of the book's open positions; a book in a root's own file is only read."""
-        if self.settings.state_url or "://" in self.root:
-            return sorted(row["symbol"] for row in self.book.rows("positions"))
+        """Symbols of the book's open positions; nothing is made or changed for that."""
         from bft.adapters.store.book_glance import held_symbols
+        from bft.adapters.store.state import folder_url
 
-        return held_symbols(Path(self.root) / "state.db")
+        self._need_state_url()
+        return held_symbols(str.__str__(self.settings.state_url) or folder_url(Path(self.root)))
 
     def token_secrets(self) -> tuple[str, ...]:
         """Secrets of the API's tokens, the current one first."""

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from books import AT, after, round_trip
+from books import AT, MNQ, after, booked, fill, round_trip
 from fakes import FixedClock
 from servers import PostgresServer, postgres_server
 
 from bft.adapters.store.book import SqlBook, migrate_book
+from bft.adapters.store.book_glance import held_symbols
 from bft.adapters.store.book_migrations import SHIPPED
 from bft.adapters.store.state import SqlState
 from bft.domain.errors import ConfigError, RefusedError, UnavailableError
@@ -255,6 +256,21 @@ def test_postgresql_is_not_migrated_unasked(database: str) -> None:
     assert migrate_book(database, at=AT) == []
     with opened(database) as book:
         assert book.rows("intents") == []
+
+
+def test_look_at_postgresql_makes_nothing_and_names_what_is_held(
+    server: PostgresServer, database: str
+) -> None:
+    assert held_symbols(database) == []
+    with pytest.raises(ConfigError, match="run: bft ledger migrate"):
+        SqlBook(database, at=AT)
+    migrate_book(database, at=AT)
+    state = BookState()
+    told = (fill(None, 3, "100", id="a.01"), fill(None, 1, "5", id="b.01", contract=MNQ))
+    with opened(database) as book:
+        for entry in map(booked, told):
+            book.commit([Page(entries=[entry], rows=apply(state, entry))], now=AT)
+    assert held_symbols(database) == ["AAPL", "MNQH6"]
 
 
 def upgraded(folder: Path, *, second: str) -> Path:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from fakes import NOW, FixedClock
 from servers import postgres
 
+from bft.adapters.store.book import SqlBook
 from bft.adapters.store.state import SqlState, folder_url
 from bft.domain.errors import ConfigError, RefusedError, UnavailableError
 
@@ -241,6 +242,18 @@ def tables_of(url: str) -> list[str]:
     found = sa.inspect(engine).get_table_names()
     engine.dispose()
     return found
+
+
+def test_file_of_the_book_alone_is_read_unchanged(tmp_path: Path) -> None:
+    url = folder_url(tmp_path)
+    SqlBook(url, at=AT).close()
+    before = tables_of(url)
+    state = SqlState(url, clock=FixedClock(AT))
+    assert state.pointer("production").set_digest is None
+    assert tables_of(url) == before
+    assert state.charge("calls", day=DAY, limit=0)
+    assert set(tables_of(url)) > set(before)
+    state.close()
 
 
 def test_file_that_another_process_makes_is_seen(tmp_path: Path) -> None:

@@ -82,8 +82,8 @@ _GUARDS = {
 class SqlState:
     """The State port over SQLAlchemy; `url` names SQLite or PostgreSQL.
 
-    An SQLite file or tables in PostgreSQL that are not there are made by the first write; until
-    then they read as empty.
+    An SQLite file or tables that are not there are made by the first write; until then they read as
+    empty.
     """
 
     def __init__(self, url: str, *, clock: Clock) -> None:
@@ -217,9 +217,10 @@ class SqlState:
             raise UnavailableError(text) from error
 
     def _absent(self) -> bool:
-        """No file; in PostgreSQL not one table of these."""
-        if self._engine.dialect.name == "sqlite":
-            return not Path(self._engine.url.database or "").exists()
+        """No file, or not one table of these: a file may hold the executor's book alone."""
+        sqlite = self._engine.dialect.name == "sqlite"
+        if sqlite and not Path(self._engine.url.database or "").exists():
+            return True
         with self._begun(self._engine) as connection:
             return _METADATA.tables.keys().isdisjoint(sa.inspect(connection).get_table_names())
 

@@ -58,7 +58,10 @@ def _uncovered(desk: Desk) -> Iterator[tuple[int, tuple[Position, int]]]:
 
 
 def _meant_covered(desk: Desk, position: Position) -> Decimal:
-    """Units sold in combinations, or beside a long option that expired, not bought back by us."""
+    """Units sold in combinations, or beside a long option that expired, not bought back by us.
+
+    Where we sold more than we bought it was of what others held: no short option is opened by us.
+    """
     state, place = desk.state, (position.account, position.con_id)
     line = state.lines.get(place)
     if line is None:
@@ -67,7 +70,7 @@ def _meant_covered(desk: Desk, position: Position) -> Decimal:
     sold = [event for event in campaign(line) if event.qty < 0]
     of_combos = sum((-e.qty for e in sold if e.trade_id in combined), Decimal(0))
     lost = _expired_beside(state, position, sold[0]) if sold else Decimal(0)
-    bought_back = position.qty - foreign_qty(state, *place)
+    bought_back = max(Decimal(0), position.qty - foreign_qty(state, *place))
     return of_combos + lost - bought_back
 
 

@@ -55,8 +55,7 @@ def excess(
         account, con_id = position.account, position.con_id
         if only is not None and con_id not in only:
             continue
-        own = int(position.qty - foreign_qty(desk.state, account, con_id))
-        extra = own - held.get(con_id, 0)
+        extra = int(own_qty(desk.state, account, con_id)) - held.get(con_id, 0)
         if extra:
             extra -= _absorbed(desk.state, account, con_id)
         left = int(position.qty)
@@ -88,6 +87,30 @@ def foreign_qty(state: BookState, account: str, con_id: int) -> Decimal:
         elif event.trade_id not in state.intents:
             total += event.qty
     return total
+
+
+def own_qty(state: BookState, account: str, con_id: int) -> Decimal:
+    """Signed units of our own doing since nothing was held.
+
+    An exit of no bracket that closed what others held took theirs: it made no units of ours.
+    """
+    line, own, foreign = state.lines.get((account, con_id)), Decimal(0), Decimal(0)
+    for event in campaign(line) if line else ():
+        if event.ratio is not None:
+            own, foreign = own * event.ratio, foreign * event.ratio
+        elif (intent := state.intents.get(event.trade_id)) is None:
+            foreign += event.qty
+        else:
+            bare = intent.leg is Leg.EXIT and intent.parent_id is None
+            beyond = event.qty + _closable(own, event.qty)
+            theirs = -_closable(foreign, beyond) if bare else Decimal(0)
+            own, foreign = own + event.qty - theirs, foreign + theirs
+    return own
+
+
+def _closable(held: Decimal, qty: Decimal) -> Decimal:
+    """What of signed units held an order of signed `qty` closes, with the sign of what is held."""
+    return min(held, -qty, key=abs) if held * qty < 0 else Decimal(0)
 
 
 def campaign(line: Line) -> list[LineEvent]:

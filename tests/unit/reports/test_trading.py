@@ -3,6 +3,8 @@
 from datetime import date
 from typing import Any
 
+import pytest
+
 from bft.reports.trading import trading
 
 DAY = date(2026, 1, 5)
@@ -24,8 +26,18 @@ def book(**tables: Any) -> dict[str, Any]:
     return {name: tables.get(name, []) for name in names}
 
 
+def execution(at: str, kind: str = "STK", **changes: Any) -> dict[str, Any]:
+    return {"at": at, "superseded_by": None, "contract": {"sec_type": kind}, **changes}
+
+
 def close(at: str, pnl: str) -> dict[str, str]:
-    return {"at": at, "pnl_usd": pnl, "fee_usd": "1"}
+    return {"at": at, "pnl_usd": pnl, "fee_usd": "1", "qty": "10"}
+
+
+def lot(*closes: dict[str, str], opened_at: str = BEFORE, **changes: Any) -> dict[str, Any]:
+    about = {"sec_type": "STK", "opened_at": opened_at, "qty": "40", "fee_usd": "2"}
+    about |= {"trade_id": "A"}
+    return {**about, "closes": list(closes), **changes}
 
 
 def test_day_counts_its_own_fills_results_and_slippage() -> None:
@@ -39,17 +51,21 @@ def test_day_counts_its_own_fills_results_and_slippage() -> None:
                 trade("BACK", is_backfill=True),
             ],
             executions=[
-                {"at": AT, "superseded_by": None},
-                {"at": AT, "superseded_by": "x.02"},
-                {"at": BEFORE, "superseded_by": None},
+                execution(AT),
+                execution(AT, superseded_by="x.02"),
+                execution(BEFORE),
             ],
-            lots=[{"closes": [close(AT, "18"), close(AT, "-5.5"), close(BEFORE, "100")]}],
+            lots=[
+                lot(close(AT, "18"), close(BEFORE, "100")),
+                lot(close(AT, "-5.5"), opened_at=AT),
+            ],
         ),
         None,
     )
     facts = dict(told["facts"])
     assert told["title"] == "1 fill, +12.50 USD realised"
-    assert facts["Fees"] == "$2.00"
+    assert facts["Fees of it"] == "$3.00"  # 1 and a quarter of 2, twice
+    assert facts["Open fees"] == "$1.50, paid on the day for what stays open"
     assert facts["Slippage, median"] == "+1.0 bps"
     assert [row["symbol"] for row in told["rows"]] == ["AAPL", "MSFT"]
 
@@ -87,6 +103,22 @@ def test_account_before_and_after_is_what_the_executor_said() -> None:
     assert facts["Account"] == "...PER, paper, simulated"
     assert (facts["Account before"], facts["Account after"]) == ("$100,000.00", "$99,992.50")
     assert facts["Book against broker"] == "1 difference"
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "rows"), [("FUT", "0 fills, 0.00", []), ("STK", "1 fill, +18.00", ["A"])]
+)
+def test_day_of_a_future_ends_at_1700_in_chicago(kind: str, told: str, rows: list[str]) -> None:
+    """18:30 in New York: the shares' Monday, the futures' Tuesday."""
+    evening = "2026-01-05T23:30:00+00:00"
+    kept = book(
+        lots=[lot(close(evening, "18"), sec_type=kind)],
+        executions=[execution(evening, kind)],
+        trades=[trade("A", created_at=BEFORE, exited_at=evening)],
+    )
+    page = trading(DAY, kept, None)
+    assert page["title"] == f"{told} USD realised"
+    assert [row["symbol"] for row in page["rows"]] == rows
 
 
 def test_no_book_is_said() -> None:

@@ -343,3 +343,10 @@ def test_order_for_the_other_money_is_told_where_to_go(
     paper: bool, contexts: dict[str, Any], meant: str
 ) -> None:
     assert decided({"paper": paper}, contexts).detail.endswith(f"send it to a {meant} server")
+
+
+def test_no_profile_sells_options_to_open() -> None:
+    """Not even one that admits shorts: a short option of bft's own is nowhere reckoned with."""
+    given = with_(option_context(), profile__short_allowed=True)
+    made = evaluate(option_order(side=Side.SELL), given)
+    assert (made.reason, made.detail[:15]) == ("validation", "selling to open")

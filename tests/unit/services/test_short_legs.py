@@ -4,11 +4,14 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from books import ACCOUNT, AT, CALL, booked, fill
-from desk_cases import case
+import pytest
+from books import AAPL, ACCOUNT, AT, CALL, booked, fill, intent
+from desk_cases import Case, case
 
-from bft.domain.orders import Side
+from bft.domain.orders import Contract, Leg, Side
+from bft.ledger import entries
 from bft.services.executor.short_legs import ShortLegs
+from bft.services.executor.surplus import excess
 
 MINUTE = timedelta(minutes=1)
 STEPS = ((Decimal(0), Decimal("0.05")), (Decimal(3), Decimal("0.10")))
@@ -27,3 +30,38 @@ def test_own_short_option_stays_when_an_older_trade_told_its_contract_otherwise(
     assert list(legs.uncovered()) == []
     desk.wait(seconds=5)
     assert list(legs.uncovered()) == []
+
+
+def closed_for_others(contract: Contract, *theirs: int, ours: int) -> Case:
+    """Others trade; after their first fill an exit of ours, of no bracket, closes part of it."""
+    side = Side.BUY if ours > 0 else Side.SELL
+    order = {"qty": abs(ours), "side": side, "contract": contract}
+    exit_ = intent(Leg.EXIT, **order, order_id=1, client_id=10, epoch=1)
+    told = [entries.intents(AT, intents=[exit_], facts=None)]
+    for n, qty in enumerate(theirs):
+        side = Side.BUY if qty > 0 else Side.SELL
+        given = {"contract": contract, "side": side, "at": AT + 2 * n * MINUTE}
+        told.append(booked(fill(None, abs(qty), "5", id=f"m{n}.01", **given)))
+    told.append(booked(fill(exit_, abs(ours), "5", id="x.01", at=AT + MINUTE)))
+    return case(*told)
+
+
+@pytest.mark.parametrize("contract", [CALL, AAPL])
+@pytest.mark.parametrize(("theirs", "ours"), [((5, -6), -2), ((-5, 6), 2)])
+def test_units_of_others_that_bft_closed_make_none_of_its_own(
+    contract: Contract, theirs: tuple[int, int], ours: int
+) -> None:
+    """A person holds 5, of which `bft close --qty 2` closes 2; the 3 they turn over stay theirs."""
+    desk = closed_for_others(contract, *theirs, ours=ours)
+    (position,) = desk.desk.state.positions.values()
+    assert position.qty == sum(theirs) + ours
+    assert list(excess(desk.desk, [])) == []
+    legs = ShortLegs(desk.desk)
+    assert list(legs.uncovered()) == []
+    desk.wait(seconds=5)
+    assert list(legs.uncovered()) == []
+
+
+def test_units_sold_beyond_what_others_held_are_closed() -> None:
+    (leave,) = excess(closed_for_others(AAPL, 5, 1, -2, ours=-7).desk, [])
+    assert (leave.side, leave.qty) == (Side.BUY, 2)
