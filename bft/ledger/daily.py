@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
-from bft.ledger.days import trading_day
+from bft.domain.trading_days import trading_day
 from bft.ledger.lots import with_entry_fees
 from bft.ledger.records import ZERO, Lot, Trade
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from bft.domain.orders import Intent, Leg
+from bft.domain.trading_days import trading_day
 from bft.ledger.changes import Changes
-from bft.ledger.days import trading_day
 from bft.ledger.records import ZERO, Counts, Limits, Lot, Trade
 from bft.ledger.state import KEPT, BookState, LimitKey
 

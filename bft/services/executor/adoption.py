@@ -25,8 +25,8 @@ from bft.domain.orders import (
     TimeInForce,
 )
 from bft.domain.trading import Direction, ExitPolicy
+from bft.domain.trading_days import trading_day
 from bft.ledger import entries
-from bft.ledger.days import trading_day
 from bft.ledger.records import TradeFacts
 from bft.services.executor.brackets import next_attempt
 from bft.services.executor.covers import Cover, to_bracket

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from bft.domain.orders import Leg, Side
-from bft.ledger.days import trading_day
+from bft.domain.trading_days import trading_day
 from bft.ledger.lots import Line, LineEvent
 from bft.ledger.records import Position
 from bft.ledger.state import BookState

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bft.domain.errors import ForeignStateError
 from bft.domain.journal import JournalRow
-from bft.ledger.days import trading_day
+from bft.domain.trading_days import trading_day
 from bft.ports import Book
 from bft.services.executor.live_lock import Route
 

@@ -15,7 +15,7 @@ from bft.domain.encoding import decode, encode
 from bft.domain.errors import DataError
 from bft.domain.orders import Contract, Execution, Intent, Leg
 from bft.domain.trading import Direction, ExitPolicy
-from bft.ledger.days import trading_day
+from bft.domain.trading_days import trading_day
 from bft.ledger.records import Bracket
 
 AT_OPEN = timedelta(minutes=1)  # a fill so soon after the open is the auction's

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from bft.domain import sessions
 from bft.domain.orders import Contract
-from bft.ledger.days import trading_day
+from bft.domain.trading_days import trading_day
 from bft.ledger.records import Lot, Position
 from bft.ledger.state import BookState
 from bft.services.executor.contracts import name_of

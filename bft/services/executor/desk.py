@@ -16,8 +16,8 @@ from bft.domain.errors import BftError, DataError, RefusedError
 from bft.domain.journal import Entry, RowChange
 from bft.domain.orders import Contract, Intent
 from bft.domain.trading import Instrument
+from bft.domain.trading_days import trading_day
 from bft.ledger import entries
-from bft.ledger.days import trading_day
 from bft.ledger.fold import apply
 from bft.ledger.state import BookState
 from bft.ports import Broker, Claim, Clock, Page

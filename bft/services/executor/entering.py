@@ -21,7 +21,7 @@ from bft.domain.orders import (
     Side,
 )
 from bft.domain.trading import Direction, ExitPolicy, Instrument
-from bft.ledger.days import trading_day
+from bft.domain.trading_days import trading_day
 from bft.ledger.records import TradeFacts
 from bft.risk.context import Context
 from bft.risk.prices import planned_entry, touch_of

@@ -14,7 +14,7 @@ from itertools import islice
 from bft.domain.broker import WhatIf
 from bft.domain.orders import Contract, Identity, Intent, IntentState, Leg, OrderRequest, Reason
 from bft.domain.trading import Instrument
-from bft.ledger.days import trading_day
+from bft.domain.trading_days import trading_day
 from bft.ledger.limits import losing_run
 from bft.ledger.records import Limits
 from bft.ledger.state import KEPT

@@ -19,7 +19,7 @@ from bft.domain.orders import (
     Side,
     TimeInForce,
 )
-from bft.ledger.days import trading_day
+from bft.domain.trading_days import trading_day
 from bft.risk.prices import entry_on_tick
 from bft.services.executor.brackets import next_attempt
 from bft.services.executor.covers import Cover

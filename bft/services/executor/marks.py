@@ -9,7 +9,7 @@ from decimal import Decimal
 from bft.domain import sessions
 from bft.domain.broker import FeedLine, Quote
 from bft.domain.orders import Contract
-from bft.ledger.days import CHICAGO, FUTURES_ROLL, trading_day
+from bft.domain.trading_days import CHICAGO, FUTURES_ROLL, trading_day
 from bft.risk.numbers import positive
 from bft.services.executor.contracts import name_of
 from bft.services.executor.desk import Desk

@@ -15,7 +15,7 @@ from bft.domain import sessions
 from bft.domain.broker import OptionFigures, Quote
 from bft.domain.errors import BftError
 from bft.domain.orders import Contract
-from bft.ledger.days import trading_day
+from bft.domain.trading_days import trading_day
 from bft.risk.context import OptionFacts
 from bft.services.executor.chains import Chain, iv_rank
 from bft.services.executor.covers import Cover

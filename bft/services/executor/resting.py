@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from bft import exits
 from bft.domain.broker import Priority
 from bft.domain.orders import Intent, IntentState, Leg
-from bft.ledger.days import trading_day
+from bft.domain.trading_days import trading_day
 from bft.services.executor import protection
 from bft.services.executor.brackets import LegTerms, closing_leg, next_attempt
 from bft.services.executor.covers import Cover, stop_reason

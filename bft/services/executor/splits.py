@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Protocol
 
 from bft.domain.orders import Contract
+from bft.domain.trading_days import trading_day
 from bft.ledger import entries
-from bft.ledger.days import trading_day
 from bft.ledger.records import Adjustment
 from bft.services.executor.covers import Cover, rescaled
 from bft.services.executor.desk import Desk

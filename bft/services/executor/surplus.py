@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from bft.domain.orders import Contract, Intent, IntentState, Leg, Side
-from bft.ledger.days import trading_day
+from bft.domain.trading_days import trading_day
 from bft.ledger.lots import Line, LineEvent
 from bft.ledger.state import BookState
 from bft.services.executor.covers import Cover, from_bracket

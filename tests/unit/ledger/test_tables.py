@@ -11,8 +11,8 @@ from bft.domain.encoding import decode, encode, money_text
 from bft.domain.errors import DataError
 from bft.domain.orders import IntentState, OrderRequest, OrderType, Side
 from bft.domain.trading import ExitPolicy, Instrument, SignalKind
+from bft.domain.trading_days import trading_day
 from bft.ledger import entries, trim
-from bft.ledger.days import trading_day
 from bft.ledger.fold import apply
 from bft.ledger.state import BookState
 from bft.ledger.transitions import may_move

@@ -17,8 +17,8 @@ from bft.domain import sessions
 from bft.domain.encoding import decode, encode, instant_text, money_text
 from bft.domain.journal import AtLeast
 from bft.domain.orders import Intent, Leg
+from bft.domain.trading_days import trading_day
 from bft.ledger.daily import Result, by_day, results, summed
-from bft.ledger.days import trading_day
 from bft.ledger.records import Lot, Position, Trade
 from bft.services.executor.api import fields as f
 from bft.services.executor.api.auth import Reads
