@@ -136,6 +136,11 @@ def _close_decided(case: Case) -> Finding:
 
 def _intraday(case: Case) -> Finding:
     order, data = case.order, case.context.data
+    newest = sessions.last_closed(case.context.at)
+    running = max(newest, new_york_date(case.context.at))
+    if order.asof is not None and not newest <= order.asof <= running:
+        which = "is older than the last session" if order.asof < newest else "is of the future"
+        return blocked(f"asof {which}", order.asof.isoformat(), newest.isoformat())
     decided = order.decided_at or order.created_at
     signal_age_s: float | None = (case.context.at - decided).total_seconds()
     ages = [("signal", signal_age_s, SIGNAL_AGE_S)]
@@ -147,7 +152,8 @@ def _intraday(case: Case) -> Finding:
         if age_s is None:
             return missing(f"age of the {name}", limit_s)
         if not -AHEAD_S <= age_s <= limit_s:
-            return blocked(f"{name} is too old or from the future", age_s, limit_s)
+            which = "is too old" if age_s > 0 else "is from the future"
+            return blocked(f"{name} {which}", age_s, limit_s)
     return PASSED
 
 

@@ -7,9 +7,10 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from bft.domain.errors import UnavailableError, UsageError
@@ -75,7 +76,9 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     begun = () if args.qty else (item["entry"] for item in closing if item["entry"])
     keys = {*units, *begun}
     kept = sum(units.values()) - args.qty if args.qty else 0
-    left = _wait(api, keys, (args.wait if closing else 0.0, max(0, kept)), tick)
+    late = {item["entry"] for item in closing if item["what"] == "cancel entry"} - set(units)
+    again = partial(_closed, api, bodies)
+    left = _wait(api, keys, (args.wait if closing else 0.0, max(0, kept)), tick, (late, again))
     error = None
     if left:
         names = ", ".join(sorted({row["symbol"] for row in left}))
@@ -200,10 +203,17 @@ def _closed(api: ExecutorApi, bodies: Sequence[Mapping[str, Any]]) -> list[dict[
 
 
 def _wait(
-    api: ExecutorApi, keys: Collection[Key], until: tuple[float, int], tick: Tick
+    api: ExecutorApi,
+    keys: Collection[Key],
+    until: tuple[float, int],
+    tick: Tick,
+    crossed: tuple[set[Key], Callable[[], object]],
 ) -> list[Held]:
-    """Positions with units of these when the time is up; `until`: seconds, units that stay."""
-    (wait_s, kept), first = until, 0
+    """Positions with units of these when the time is up; `until`: seconds, units that stay.
+
+    `crossed`: entries to be cancelled, and what to do again where one filled before.
+    """
+    (wait_s, kept), (late, again), first = until, crossed, 0
     end = time.monotonic() + wait_s
     while True:
         left = [row for row in _positions(api) if still(keys, row)]
@@ -211,6 +221,10 @@ def _wait(
             left = []
         first = max(first, len(left))
         tick(first - len(left), first, "closed")
+        filled = {key for key in late if any(still({key}, row) for row in left)}
+        if filled:
+            late -= filled
+            again()
         if not left or time.monotonic() >= end:
             return left
         time.sleep(LOOK_S)

@@ -241,6 +241,16 @@ def test_altered_object_is_named_with_both_digests(
         again.read("outcomes", asof=MONDAY)
 
 
+def test_altered_object_made_again_is_sound_for_earlier_nights_too(store: TableStore) -> None:
+    """Red: the bytes got another name, and the next night began with the broken object again."""
+    part = {f"known={MONDAY}": outcomes((MONDAY, "A", 3, 0.1))}
+    first = store.publish("outcomes", asof=MONDAY, partitions=part)
+    store.put(first.objects[0].key, b"PAR1 not any more")
+    later = store.publish("outcomes", asof=TUESDAY, partitions=part, replaces=True)
+    assert later.objects == first.objects
+    assert store.faults(first) == {}
+
+
 def test_altered_object_says_what_can_be_done(store: TableStore) -> None:
     """Red: it named no command, but `the step that writes outcomes`."""
     part = f"known={MONDAY}"

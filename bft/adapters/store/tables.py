@@ -9,7 +9,7 @@ import io
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
@@ -149,8 +149,11 @@ class TableStore:
         drops: Sequence[str] = (),
     ) -> Manifest:
         """Write the partitions, then the manifest that names them."""
+        named = cache(lambda: self._named(table))
         with ThreadPoolExecutor(WRITERS) as pool:  # encoding and hashing leave the interpreter
-            refs = pool.map(lambda name: self._write(table, name, partitions[name]), partitions)
+            refs = pool.map(
+                lambda name: self._write(table, name, partitions[name], named), partitions
+            )
             written = dict(zip(partitions, refs, strict=True))
         with self.exclusive():
             base = None if replaces else self._before(table, asof)
@@ -204,19 +207,32 @@ class TableStore:
         rows = by_key(pa.concat_tables(parts).unify_dictionaries(), spec.key)
         return rows.select([field.name for field in asked]).cast(pa.schema(asked)).combine_chunks()
 
-    def _write(self, table: str, partition: str, rows: pa.Table) -> ObjectRef:
+    def _write(
+        self,
+        table: str,
+        partition: str,
+        rows: pa.Table,
+        named: Callable[[], Collection[tuple[str, str]]],
+    ) -> ObjectRef:
         data = _parquet(table, rows)
         digest = sha256(data)
         key = f"tables/{table}/{partition}.parquet"
         # An object that another manifest names is immutable: other bytes get another name. Created,
-        # not put: of two writers at once, one finds the name taken.
+        # not put: of two writers at once, one finds the name taken. A broken object, of which a
+        # manifest says that it is of these bytes, gets them back: earlier nights name it too.
         there = self.digest(key) == digest or self.create(key, data)
         if not there and self.digest(key) != digest:
-            key = f"tables/{table}/{partition}.{digest[:12]}.parquet"
+            if (key, digest) not in named():
+                key = f"tables/{table}/{partition}.{digest[:12]}.parquet"
             self.put(key, data)
         return ObjectRef(
             partition=partition, key=key, digest=digest, rows=rows.num_rows, size=len(data)
         )
+
+    def _named(self, table: str) -> frozenset[tuple[str, str]]:
+        """Keys and digests of all that manifests of a table name."""
+        loaded = (self._load(table, day) for day in self._asofs(table))
+        return frozenset((ref.key, ref.digest) for one in loaded for ref in one.objects)
 
     def _sound_path(self, manifest: Manifest | None, ref: ObjectRef) -> Path:
         """The object as a file; its digest is checked once a process."""

@@ -16,6 +16,7 @@ from bft.services.executor.desk import Desk
 
 QUOTE_AGE_S = 60  # so old the quote of a held symbol is stale; some profiles let older ones pass
 LINE_S = 60  # a line that was not known to live for so long is dead
+QUIET_S = 900  # nor is a line, however alive it looks, that told nothing for so long
 AHEAD_S = 2  # by so much clocks may differ
 
 
@@ -69,6 +70,8 @@ def _dead(desk: Desk, quote: Quote, line: FeedLine) -> str:
         return line.problem
     if quote.at < _opened_at(quote.contract, desk.now):
         return "nothing of it since the open"
+    if (desk.now - quote.at).total_seconds() > QUIET_S:
+        return f"a line is believed for {QUIET_S} s"
     silent_s = (desk.now - line.alive_at).total_seconds()
     return "" if -AHEAD_S <= silent_s <= LINE_S else f"{desk.broker.name} silent {silent_s:.0f} s"
 

@@ -105,6 +105,8 @@ BLOCKS: list[tuple[int, dict[str, Any], dict[str, Any]]] = [
     (11, {"asof": date(2025, 6, 2)}, {}),
     (11, {}, {"data__gold_asof": date(2025, 6, 2)}),
     (11, {}, {"data__forecast_asof": date(2025, 6, 2)}),
+    (11, INTRADAY | {"asof": date(2024, 6, 3)}, {}),
+    (11, INTRADAY | {"asof": date(2031, 6, 3)}, {}),
     (11, INTRADAY | {"decided_at": AT - timedelta(seconds=301)}, {}),
     (11, INTRADAY | {"decided_at": AT + timedelta(seconds=6)}, {}),
     (11, INTRADAY, {"data__uses_bars": True, "data__bar_age_s": 121.0}),

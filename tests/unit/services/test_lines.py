@@ -38,10 +38,13 @@ def quiet(
     return made
 
 
-def test_quote_of_a_living_line_is_a_price_of_now_however_old() -> None:
-    made = quiet(held())
+def test_quote_of_a_living_line_is_a_price_of_now_for_a_quarter_of_an_hour() -> None:
+    made = quiet(held(at=OPENED + timedelta(hours=2)), age_s=900)
     assert stale(made.desk, AAPL) == ""
     assert worth_now_usd(made.desk, AAPL) == 90
+    made = quiet(held(at=OPENED + timedelta(hours=2)), age_s=901)
+    assert stale(made.desk, AAPL).endswith("at most 60: a line is believed for 900 s")
+    assert worth_now_usd(made.desk, AAPL) is None
 
 
 @pytest.mark.parametrize(("silent_s", "alive"), [(60, True), (61, False), (-2, True), (-3, False)])

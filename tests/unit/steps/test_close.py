@@ -160,6 +160,28 @@ def test_waits_for_just_what_was_asked(
     assert bool(told.error) == bool(open_still)
 
 
+class FillsFirst(Api):
+    """An entry fills before its cancel; only a close asked after that sells it."""
+
+    def ask(self, method: str, path: str, *, body: Any = None, **words: Any) -> Reply:
+        if path != "/v1/close":
+            return super().ask(method, path, body=body, **words)
+        self.bodies.append(body)
+        item = {"symbol": "AAPL", "quantity": 3, "entry": "e-S1-AAPL", "what": "cancel entry"}
+        return Reply(status=202, body={"closing": [item]})
+
+    def _sell(self) -> None:
+        self.held = [position("AAPL", 3)] if len(self.bodies) == 1 else []
+
+
+def test_entry_that_fills_before_its_cancel_is_closed_too(tmp_path: Path) -> None:
+    """Red: the end was 75, the executor was said to go on, and the position stayed."""
+    api = FillsFirst()
+    done = run(tmp_path, api, "--symbol", "AAPL", "--wait", "5")
+    assert api.bodies == [{"symbols": ["AAPL"]}] * 2
+    assert (done.exit_code, done.values["left"]) == (0, 0)
+
+
 def test_shown_are_the_units_that_are_meant(tmp_path: Path) -> None:
     told = run(tmp_path, Becomes([]), "--strategy", "S2")
     assert told.values["positions"] == [{"symbol": "AAPL", "quantity": "4"}]
