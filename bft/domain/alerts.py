@@ -21,6 +21,10 @@ RETOLD = frozenset(
 )
 """Told again every 300 s while they last: without a new one for `OVER_AFTER` they are over."""
 OVER_AFTER = timedelta(minutes=15)
+FLATTENS = (
+    "all positions are being closed, and what anybody buys on this account, until it is cleared"
+)
+"""What a kill switch that flattens does, wherever it is told. Source: section 9."""
 
 
 def runbook(name: str) -> str | None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from bft.domain.advice import before_clear, rooted
-from bft.domain.alerts import OVER_AFTER, RETOLD, runbook
+from bft.domain.alerts import FLATTENS, OVER_AFTER, RETOLD, runbook
 from bft.domain.encoding import utc_told
 from bft.domain.errors import RefusedError, UnavailableError
 from bft.domain.roots import elsewhere
@@ -23,6 +23,7 @@ CONNECTED = ("RECONCILING", "ARMED", "DRAINING")
 SHOWN_ALERTS = 5
 SHOWN_HELD = 10
 SHOWN = ("status", "mode", "account", "simulated", "session_state", "may_open", "reasons", "note")
+KILL = ("latched", "generation", "sources", "flatten")
 HALTING = {
     "DayLossHalt": {"daily_loss", "loss_streak"},
     "DrawdownHalt": {"drawdown"},
@@ -63,7 +64,7 @@ def _inside(api: ExecutorApi, root: str, given: str | None, health: Json) -> Jso
         "unknown": [order["id"] for order in _body(api, "/v1/reconcile/unknown")["orders"]],
         "working": sum(order["status"] in {"PENDING", "SUBMITTED"} for order in orders),
         "halts": [_halt(halt, given) for halt in halts],
-        "kill": {name: kill[name] for name in ("latched", "generation", "sources")}
+        "kill": {name: kill[name] for name in KILL}
         | {"clear": rooted(f"bft kill --clear {kill['generation']}", given)}
         | {"first": before_clear(kill.get("pulled_now"), root)},
     }
@@ -228,6 +229,8 @@ def _say_shut(told: Json) -> None:
     if kill["latched"]:
         pulled = ", ".join(kill["sources"])
         sys.stderr.write(f"  kill switch: latched ({pulled})\n")
+        if kill["flatten"]:
+            sys.stderr.write(f"    {FLATTENS}\n")
         if kill["first"]:
             sys.stderr.write(f"    {kill['first']}, then:\n")
         sys.stderr.write(f"    {kill['clear']}\n")

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bft.domain.alerts import FLATTENS
 from bft.domain.runs import Json
 from bft.steps.held_back import rule_text
 
@@ -312,7 +313,7 @@ def _kill(line: Json) -> str:
     parts = [f"kill switch: LATCHED, generation {generation} ({pulled}){since}{why}"]
     parts += [
         "no entry leaves, those that work are cancelled; "
-        + ("all positions are closed" if line["flatten"] else "stops, targets and exits stay")
+        + (FLATTENS if line["flatten"] else "stops, targets and exits stay")
     ]
     if line["pulled_now"]:
         parts += [f"still pulled: {line['pulled_now']}; {line.get('first') or 'clear that'} first"]

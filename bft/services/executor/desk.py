@@ -22,6 +22,7 @@ from bft.ledger.fold import apply
 from bft.ledger.state import BookState
 from bft.ports import Broker, Claim, Clock, Page
 from bft.risk.profiles import Profile
+from bft.services.executor.agreement import Difference, Word, differences
 from bft.services.executor.alerts import Alert, Passage, Severity, Throttle
 from bft.services.executor.clocks import Skew
 from bft.services.executor.contracts import name_of
@@ -43,11 +44,11 @@ class Desk:
     `killed` is the latch in memory, set before anything is stored. `reconciled` is true from the
     end of a reconciliation until the session is lost. `beat` is the monitor's last turn by
     `timer`, seconds; `heard_on` the day of the newest signal. `broker_qty` is what the newest
-    valid snapshot said, by con id; `disputed` symbols in which it, with its executions, and the
-    book differ: nothing opens there until they agree or a person resumes. `combos` are permIds of
-    orders that combine contracts. `fatal` ends the process: what memory holds may not be what the
-    book holds. `took` hears how long things take,
-    in seconds: commit, send, reconcile, monitor_loop; `heard_code` each code of the broker.
+    valid snapshot said, by con id, `words` what the broker said since, too; `disputed` symbols in
+    which the snapshot, with its executions, and the book differ: nothing opens there until they
+    agree or a person resumes. `combos` are permIds of orders that combine contracts. `fatal` ends
+    the process: what memory holds may not be what the book holds. `took` hears how long things
+    take, in seconds: commit, send, reconcile, monitor_loop; `heard_code` each code of the broker.
     """
 
     route: Route
@@ -72,6 +73,7 @@ class Desk:
     contracts: dict[Contract, Contract] = field(default_factory=dict)
     combos: set[int] = field(default_factory=set)
     broker_qty: dict[int, Decimal] = field(default_factory=dict)
+    words: dict[int, Word] = field(default_factory=dict)
     disputed: frozenset[str] = frozenset()
     throttle: Throttle = field(default_factory=Throttle)
     poke: Callable[[], None] = lambda: None
@@ -93,6 +95,10 @@ class Desk:
     def now(self) -> datetime:
         """The executor's clock."""
         return self.clock.now()
+
+    def differences(self) -> list[Difference]:
+        """By what book and broker differ now, as far as the broker's newest word tells."""
+        return list(differences(self.words, self.state, self.account))
 
     @property
     def trading_day(self) -> date:

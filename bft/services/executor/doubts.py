@@ -5,10 +5,11 @@ The broker's lists cost it and us; most differences end by themselves with the n
 
 import asyncio
 from collections.abc import Callable
-from decimal import Decimal
+from dataclasses import replace
 
 from bft.domain.broker import BrokerPosition
 from bft.domain.orders import Intent, TimeInForce
+from bft.services.executor.agreement import Word
 from bft.services.executor.desk import Desk
 
 WORKING = frozenset({"PendingSubmit", "PreSubmitted", "Submitted", "PendingCancel", "Inactive"})
@@ -21,19 +22,25 @@ class Doubts:
 
     def __init__(self, desk: Desk, query: Callable[[], None]) -> None:
         self._desk, self._query = desk, query
-        self._told: dict[int, Decimal] = {}
+        self._told: dict[int, Word] = {}
         self._unended: set[str] = set()
 
     def position(self, told: BrokerPosition) -> None:
         """A position as the broker says it: its fill has a moment to arrive."""
         con_id = told.contract.con_id
         waiting = con_id in self._told
-        self._told[con_id] = told.qty
+        book = self._desk.state.position_qty(told.account, con_id)
+        self._told[con_id] = Word(
+            contract=told.contract, qty=told.qty, at=self._desk.now, books=(book,)
+        )
         if not waiting:
             self._in(SETTLES_S, lambda: self._settled(told.account, con_id))
 
     def _settled(self, account: str, con_id: int) -> None:
-        if self._told.pop(con_id) != self._desk.state.position_qty(account, con_id):
+        told, book = self._told.pop(con_id), self._desk.state.position_qty(account, con_id)
+        if account == self._desk.account:
+            self._desk.words[con_id] = replace(told, books=(*told.books, book))
+        if told.qty != book:
             self._query()
 
     def expect_end(self, intent: Intent) -> None:

@@ -7,6 +7,7 @@ Source: executor specification, section 9.
 import asyncio
 
 from bft import exits
+from bft.domain.alerts import FLATTENS
 from bft.domain.errors import BftError, RefusedError, UnavailableError
 from bft.domain.orders import Intent, IntentState, Leg
 from bft.ledger import entries
@@ -34,8 +35,7 @@ class Killing:
             made = entries.kill(desk.now, source=source, by=by, reason=reason, flatten=flatten)
             durable = desk.note(made, gives_up=True)
             durable.add_done_callback(lambda _: self._keep(by, durable.exception()))
-            text = f"kill switch pulled by {by} ({source}) {reason}".rstrip()
-            desk.alert("KillLatched", source, text)
+            self._tell(source, f"kill switch pulled by {by} ({source}) {reason}".rstrip())
         self.resume()
 
     def resume(self) -> None:
@@ -62,6 +62,12 @@ class Killing:
             )
         self._desk.note(entries.unkill(self._desk.now, by=by, generation=generation))
         self._desk.killed = False
+
+    def _tell(self, source: str, text: str) -> None:
+        """Page; that it closes all is told at once too where it was latched without that."""
+        closes = self._desk.state.kill.flatten
+        key, text = (f"{source}, flatten", f"{text}; {FLATTENS}") if closes else (source, text)
+        self._desk.alert("KillLatched", key, text)
 
     def _keep(self, by: str, fault: BaseException | None) -> None:
         """A book that cannot be written must not lose the kill: the file holds it."""

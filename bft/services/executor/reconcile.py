@@ -7,7 +7,7 @@ broker never removes a row. Source: executor specification, sections 3 (evidence
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 
@@ -22,6 +22,7 @@ from bft.domain.runs import Json
 from bft.ledger import entries
 from bft.ledger.records import Halt
 from bft.services.executor.adoption import Adoption
+from bft.services.executor.agreement import Word, units
 from bft.services.executor.desk import Desk
 from bft.services.executor.doubts import WORKING
 from bft.services.executor.hearing import Hearing, same_order
@@ -37,6 +38,15 @@ TURN_S = 0.1  # a timer set for a limit fires a little after it
 GONE = frozenset({IntentState.ACKED, IntentState.PARTIAL, IntentState.CANCEL_PENDING})
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What was held and worked when the broker was asked; `at` by the desk's timer, seconds."""
+
+    at: float
+    intents: dict[str, Intent]
+    books: dict[int, Decimal]
 
 
 class Reconciler:
@@ -108,20 +118,21 @@ class Reconciler:
             UnavailableError: the broker's answer was not complete; nothing was compared.
         """
         async with self._lock:
-            asked = self._desk.timer()
-            before = {i.intent_id: i for i in self._desk.state.live_intents()}
+            asked = _Asked(
+                at=self._desk.timer(),
+                intents={i.intent_id: i for i in self._desk.state.live_intents()},
+                books=self._books(),
+            )
             snapshot = await self._desk.broker.snapshot(full=full)
             if snapshot.epoch != self._desk.broker.epoch:
                 raise UnavailableError("the session changed during a reconciliation; asked again")
             if snapshot.account != self._desk.account:
                 raise UnavailableError(f"snapshot of account ...{snapshot.account[-3:]}: ignored")
-            result = self._compare(snapshot, before, why=why, asked=asked)
-            self._desk.took("reconcile", self._desk.timer() - asked)
+            result = self._compare(snapshot, asked, why=why)
+            self._desk.took("reconcile", self._desk.timer() - asked.at)
             return result
 
-    def _compare(
-        self, snapshot: Snapshot, before: dict[str, Intent], *, why: str, asked: float
-    ) -> Json:
+    def _compare(self, snapshot: Snapshot, asked: _Asked, *, why: str) -> Json:
         desk, was = self._desk, dict(self._desk.state.intents)
         if self._adoption.take(snapshot):
             self.query(executions=True)
@@ -131,14 +142,15 @@ class Reconciler:
         combined = (o.perm_id for o in snapshot.completed or () if o.contract.sec_type == "BAG")
         desk.combos.update(combined)
         for order in snapshot.open_orders:
-            self._listed(order, before, epoch=snapshot.epoch)
+            self._listed(order, asked.intents, epoch=snapshot.epoch)
         differences = self._positions(snapshot, asked)
-        untouched = {name: old for name, old in before.items() if was.get(name) is old}
+        untouched = {name: old for name, old in asked.intents.items() if was.get(name) is old}
         self._settle(snapshot, untouched)
         self._despair()
         changed = sorted(k for k, now in desk.state.intents.items() if was.get(k) is not now)
         result: Json = {
             "why": why,
+            "at": desk.now.isoformat(timespec="seconds"),
             "full": snapshot.completed is not None,
             "epoch": snapshot.epoch,
             "orders": len(snapshot.open_orders),
@@ -147,7 +159,8 @@ class Reconciler:
             "differences": differences,
             "unknown": [intent.intent_id for intent in self._unknown()],
         }
-        if why not in _ROUTINE or changed or differences:
+        settled = bool((self.last or {}).get("differences"))  # what was stored last is over
+        if why not in _ROUTINE or changed or differences or settled:
             self._store(snapshot, result)
         desk.poke()
         return result
@@ -243,26 +256,37 @@ class Reconciler:
 
     # positions
 
-    def _positions(self, snapshot: Snapshot, asked: float) -> list[Json]:
+    def _books(self) -> dict[int, Decimal]:
+        held = self._desk.state.positions.values()
+        return {p.con_id: p.qty for p in held if p.account == self._desk.account}
+
+    def _positions(self, snapshot: Snapshot, asked: _Asked) -> list[Json]:
         desk = self._desk
         told = {p.contract.con_id: p for p in snapshot.positions if p.account == desk.account}
         desk.broker_qty = {con_id: position.qty for con_id, position in told.items()}
         books = {p.con_id: p for p in desk.state.positions.values() if p.account == desk.account}
+        desk.words.clear()
         found = []
         for con_id in sorted(told.keys() | books.keys()):
             broker = told[con_id].qty if con_id in told else Decimal(0)
             book = books[con_id].qty if con_id in books else Decimal(0)
-            held = books.get(con_id) or told.get(con_id)
-            if broker == book or held is None:
+            held = books.get(con_id) or told[con_id]
+            desk.words[con_id] = Word(
+                contract=held.contract,
+                qty=broker,
+                at=snapshot.at,
+                books=(asked.books.get(con_id, Decimal(0)), book),
+            )
+            if broker == book:
                 self._differs.pop(con_id, None)
                 continue
             symbol = held.contract.symbol
             if self._splits.explains(held.contract, book=book, broker=broker):
                 continue
-            found.append({"symbol": symbol, "book": str(book), "broker": str(broker)})
+            found.append({"symbol": symbol, "book": units(book), "broker": units(broker)})
             full = snapshot.executions is not None
-            text = f"{symbol}: the book holds {book}, the broker {broker}"
-            self._unexplained((con_id, symbol, text), broker - book, asked if full else None)
+            text = f"{symbol}: the book holds {units(book)}, the broker {units(broker)}"
+            self._unexplained((con_id, symbol, text), broker - book, asked.at if full else None)
         now = frozenset(str(difference["symbol"]) for difference in found)
         desk.disputed = now if snapshot.executions is not None else desk.disputed & now
         return found

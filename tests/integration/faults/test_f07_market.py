@@ -147,6 +147,7 @@ def test_f14_empty_positions_remove_nothing_and_fence(tmp_path: Path) -> None:
         await scene.sleep(5)
         await scene.rearmed()
         assert scene.qty() == guarded(scene) == 49
+        assert [(d.book, d.broker) for d in scene.executor.desk.differences()] == [(49, 0)]
         assert (await scene.submit(signal(signal_id="b"))).decision.reason == "halted"
         await scene.sleep(60)
         assert scene.qty() == guarded(scene) == 49

@@ -10,6 +10,7 @@ from desk_cases import Case, bought, case
 from virtual_time import run
 
 from bft import exits
+from bft.domain.alerts import FLATTENS
 from bft.domain.errors import RefusedError
 from bft.domain.journal import Entry
 from bft.domain.orders import Intent, IntentState
@@ -85,6 +86,9 @@ def test_flatten_is_stored_whenever_it_is_asked_for(tmp_path: Path, first: bool)
         switch.killing.latch("api", by="ada", flatten=True)
         switch.killing.latch("file", by="file")
         assert (switch.kill.flatten, switch.kill.generation) == (True, 1)
+        pages = [page.body for page in switch.case.told("alert")]
+        closing = [page["details"]["key"] for page in pages if FLATTENS in page["message"]]
+        assert closing == (["api, flatten", "file, flatten"])
         switch.killing.clear(by="ada", generation=1)
         assert not switch.kill.flatten
 

@@ -14,7 +14,7 @@ from bft.ports.executor import Reply
 from bft.steps import audit, close, execute, kill, resolve, resume, why
 
 PATH = "/home/ada/pap"
-SWITCH = {"latched": True, "generation": 1, "sources": ["api"]}
+SWITCH = {"latched": True, "generation": 1, "sources": ["api"], "flatten": False}
 
 
 class Other:

@@ -33,7 +33,7 @@ class Api:
     """Holds halts; one that is resumed is over."""
 
     url = "http://executor"
-    latched, told = True, ("KillLatched", "DayLossHalt", "QuoteStale")
+    latched, flatten, told = True, False, ("KillLatched", "DayLossHalt", "QuoteStale")
 
     def __init__(self, *names: str) -> None:
         self.held, self.bodies = [halt(name) for name in names], list[Any]()
@@ -47,7 +47,12 @@ class Api:
             "/v1/positions": {"positions": []},
             "/v1/orders?limit=1000": {"orders": []},
             "/v1/reconcile/unknown": {"orders": []},
-            "/v1/kill": {"latched": self.latched, "generation": 3, "sources": ["file"]},
+            "/v1/kill": {
+                "latched": self.latched,
+                "generation": 3,
+                "sources": ["file"],
+                "flatten": self.flatten,
+            },
             "/v1/halts": {"halts": self.held},
             "/v1/events?limit=1000": {"rows": [alert(name) for name in self.told]},
         }
@@ -92,6 +97,22 @@ def test_status_shows_how_an_admin_ends_halts_and_kill(
     err = capsys.readouterr().err
     assert "halt: symbol AAPL: rumour\n    bft resume manual:1\n" in err
     assert "kill switch: latched (file)\n    bft kill --clear 3\n" in err
+
+
+def test_status_tells_that_the_kill_switch_closes_what_anybody_buys(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    api = Api()
+    api.flatten = True
+    told = executor.standing(api, "s3://other")
+    told |= {"simulated": True, "account": "PER", "session_state": "ARMED"}
+    executor.say(told)
+    assert (
+        "  kill switch: latched (file)\n"
+        "    all positions are being closed, and what anybody buys on this account, "
+        "until it is cleared\n"
+        "    bft kill --clear 3\n"
+    ) in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("state", "seen"), [("ARMED", ""), ("DOWN", ", as last seen")])

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bft.domain.alerts import FLATTENS
 from bft.steps.telling import told
 
 RULE = {
@@ -212,8 +213,8 @@ def test_kill_switch_is_told_in_sentences_with_how_it_ends() -> None:
         "to open again, as admin: bft kill --clear 2",
         "kill in 0.2 s",
     ]
-    flat = told("kill", {**KILL, "flatten": True, "pulled_now": None})
-    assert "all positions are closed" in flat
+    flat = " ".join(told("kill", {**KILL, "flatten": True, "pulled_now": None}).split())
+    assert f"those that work are cancelled; {FLATTENS} to open again" in flat
     assert "still pulled" not in flat
     never = told("kill", {**KILL, "latched": False, "generation": 0, "at": None})
     assert never.splitlines()[0] == "kill switch: open, generation 0; it keeps nothing back"

@@ -12,11 +12,13 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
+from bft.domain.encoding import utc_told
 from bft.domain.errors import DataError
 from bft.domain.orders import IntentState, Leg, TimeInForce
 from bft.ledger import audit as report
 from bft.ledger.export import trade_row, trades_csv
 from bft.services.executor.adoption import adopted
+from bft.services.executor.agreement import units
 from bft.services.executor.api.auth import Reads
 from bft.services.executor.api.documents import errors
 from bft.services.executor.api.problems import unknown
@@ -229,7 +231,6 @@ async def evidence(service: Service) -> report.Evidence:
     undecided = [row for row in entries if row["signal_id"] not in decided]
     live = list(desk.state.live_intents())
     held = {p.con_id: int(p.qty) for p in desk.state.positions.values()}
-    last = service.executor.reconciler.last or {}
     old = [
         i for i in live if i.leg is Leg.ENTRY and i.created_at and service.now - i.created_at > OLD
     ]
@@ -241,10 +242,7 @@ async def evidence(service: Service) -> report.Evidence:
         undecided=[r["intent_id"] for r in undecided if not adopted(r)],
         adopted=[r["intent_id"] for r in undecided if adopted(r)],
         unknown=[i.intent_id for i in live if i.state is IntentState.UNKNOWN],
-        differences=[
-            f"{d['symbol']} book {d['book']}, broker {d['broker']}"
-            for d in last.get("differences", ())
-        ],
+        differences=_differences(service),
         gap_qty=unprotected_qty(held, live),
         old_orders=[i.intent_id for i in old],
         lasting=frozenset(i.intent_id for i in old if i.time_in_force is TimeInForce.GTC),
@@ -253,6 +251,23 @@ async def evidence(service: Service) -> report.Evidence:
         mode=desk.route.mode,
         simulated=desk.broker.simulated,
     )
+
+
+def _differences(service: Service) -> list[str]:
+    """What differs now; while the broker is away, what differed when it was last asked."""
+    desk = service.desk
+    if desk.reconciled:
+        return [
+            f"{d.contract.symbol} book {units(d.book)}, "
+            f"broker {units(d.broker)} at {d.at:%H:%M:%S} UTC"
+            for d in desk.differences()
+        ]
+    last = service.executor.reconciler.last or {}
+    at = f" at {utc_told(last['at'])}" if "at" in last else ""
+    return [
+        f"{d['symbol']} book {d['book']}, broker {d['broker']}{at}, when it was last asked"
+        for d in last.get("differences", ())
+    ]
 
 
 async def _by_hand(service: Service, trades: Sequence[dict[str, Any]]) -> frozenset[str]:

@@ -56,8 +56,7 @@ def gauge(service: Service) -> None:
     why = health.reasons(service, found)
     live = list(desk.state.live_intents())
     held = {p.con_id: int(p.qty) for p in desk.state.positions.values()}
-    told = {con_id: int(qty) for con_id, qty in desk.broker_qty.items()}
-    differs = sum(abs(held.get(c, 0) - told.get(c, 0)) for c in held.keys() | told.keys())
+    differs = sum(float(difference.qty) for difference in desk.differences())
     skews = desk.skew.samples_s
     values: dict[str, float | None] = {
         "ready": float(all(found.values())),
