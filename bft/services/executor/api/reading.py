@@ -102,7 +102,8 @@ class Daily(BaseModel):
     """The trading day so far.
 
     Start, realised and unrealised change less open fees is the equity, but for what closes of the
-    day had gained on days before: `realised_usd` counts from cost.
+    day had gained on days before: `realised_usd` counts from cost. The equity is the broker's, of
+    the instant `equity_at`; the rest is of now.
     """
 
     day: date
@@ -114,6 +115,7 @@ class Daily(BaseModel):
     r_multiple: str
     day_start_equity_usd: str | None
     equity_usd: str | None
+    equity_at: datetime | None = Field(description="when the broker told the equity")
     strategies: list[ResultView]
 
 
@@ -289,6 +291,7 @@ async def pnl_daily(request: Request, _: Reads) -> JSONResponse:
             "unrealised_change_usd": amount(service.executor.facts.unrealised_change_usd()),
             "day_start_equity_usd": amount(start),
             "equity_usd": amount(values.equity_usd) if values else None,
+            "equity_at": values.equity_at.isoformat() if values and values.equity_at else None,
             "strategies": [_view(row) for row in rows],
         }
     )

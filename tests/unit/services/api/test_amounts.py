@@ -1,5 +1,6 @@
 """Amounts of USD in answers: worked out of exact costs, told to the micro-USD."""
 
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -73,5 +74,23 @@ def test_every_answer_tells_the_same_gain(tmp_path: Path) -> None:
         assert held["average_cost"] == "100.006667"
         found = (held["unrealised_usd"], daily["unrealised_usd"], total["unrealised_usd"])
         assert (*found, daily["unrealised_change_usd"]) == ("0.01",) * 4
+
+    armed(tmp_path, story)
+
+
+def test_paper_equity_is_the_sum_of_the_parts_beside_it(tmp_path: Path) -> None:
+    """The last trade is at the bid; bought at 100.02, 10 are worth 100.50 each."""
+
+    async def story(api: Api) -> None:
+        await api.order()
+        await api.world.wait(lambda: api.world.qty() == 10)
+        api.world.price("AAPL", "100.00", "101.00")
+        await api.world.sleep(2)
+        told = (await api.ask("GET", "/v1/pnl/daily")).json()
+        assert told["unrealised_usd"] == told["unrealised_change_usd"] == "4.8"
+        parts = Decimal(told["unrealised_change_usd"]) - Decimal(told["open_fees_usd"])
+        parts += Decimal(told["day_start_equity_usd"]) + Decimal(told["realised_usd"])
+        assert abs(parts - Decimal(told["equity_usd"])) <= Decimal("0.005")  # told in cents
+        assert datetime.fromisoformat(told["equity_at"]) == api.service.now
 
     armed(tmp_path, story)
