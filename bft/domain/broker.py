@@ -143,7 +143,10 @@ class BrokerPosition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountValues:
-    """Account figures in USD; None is unknown. `at` is the arrival of the newest."""
+    """Account figures in USD; None is unknown.
+
+    `at` is the arrival of the newest, `equity_at` that of the equity, by the executor's clock.
+    """
 
     account: str
     at: datetime
@@ -151,6 +154,7 @@ class AccountValues:
     cash_usd: Decimal | None = None
     available_usd: Decimal | None = None
     account_type: str = ""
+    equity_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

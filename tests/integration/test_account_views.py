@@ -94,6 +94,30 @@ def test_every_view_tells_the_same_account(tmp_path: Path) -> None:
     at_gateway(tmp_path, second, at=begin, quotes=CLOSED)
 
 
+def test_equity_says_when_the_gateway_told_it(tmp_path: Path) -> None:
+    """Between two of its messages prices move, and the parts with them; the page says so."""
+
+    async def story(api: Api) -> None:
+        quoted(api, {"AAPL": (100, 100.02)})
+        await traded(api, "AAPL", 100)
+        await api.world.sleep(5)
+        quoted(api, {"AAPL": (101, 101.02)})
+        await api.world.sleep(1)
+        asked = api.service.now
+        before = await told(api, "/v1/pnl/daily")
+        assert (before["equity_usd"], before["unrealised_change_usd"]) == ("99998", "99")
+        shown = await equity_note(api)
+        await api.world.sleep(4)
+        after = await told(api, "/v1/pnl/daily")
+        assert (after["equity_usd"], after["unrealised_change_usd"]) == ("100098", "99")
+        first, second = (datetime.fromisoformat(row["equity_at"]) for row in (before, after))
+        assert first < asked < second
+        assert shown == f"as the broker told at {clock(first)}, \u22122.00 since the day began"
+        assert (await equity_note(api)).startswith(f"as the broker told at {clock(second)}, +98.00")
+
+    at_gateway(tmp_path, story, at=CLOSE - timedelta(minutes=3), quotes=OPENED)
+
+
 def at_gateway(
     folder: Path,
     story: Callable[[Api], Awaitable[None]],
@@ -197,6 +221,17 @@ async def on_the_page(api: Api, figures: dict[str, Decimal]) -> None:
     assert tiles["Realised today"][0] == signed(figures["realised_usd"])
     assert tiles["Open fees"][0] == signed(-figures["open_fees_usd"])
     assert tiles["Unrealised change"][0] == signed(figures["unrealised_change_usd"])
+
+
+async def equity_note(api: Api) -> str:
+    headers = {"cookie": f"bft_session={token('viewer')}"}
+    shown = (await api.client.get("/?part=board", headers=headers)).text
+    (note,) = re.findall(r"<span>Equity</span>.*?<small>(.*?)</small>", shown, re.DOTALL)
+    return str(note)
+
+
+def clock(at: datetime) -> str:
+    return f"{at.astimezone(sessions.NEW_YORK):%H:%M:%S}"
 
 
 async def in_the_report(api: Api, root: Path, figures: dict[str, Decimal]) -> None:

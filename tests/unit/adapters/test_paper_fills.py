@@ -341,6 +341,27 @@ def test_futures_trade_in_the_evening_and_until_five() -> None:
     assert order.contract.con_id == nq.con_id
 
 
+@pytest.mark.parametrize(
+    ("bid", "ask", "last", "worth"),
+    [
+        (99, 101, 99, 1000),  # half way, whatever traded last
+        (101, 103, 99, 1020),
+        (50, 150, 99, 990),  # a touch too wide to read: the last trade
+        (101, 99, 100, 1100),  # crossed: the mark before
+    ],
+)
+def test_equity_counts_the_mark_that_the_book_counts(
+    bid: int, ask: int, last: int, worth: int
+) -> None:
+    floor = Floor(quoted=True)
+    floor.order(Side.BUY, 10)
+    floor.quote(110, last=90)
+    account = floor.books.account
+    assert account.holding(AAPL).qty == 10
+    floor.quote(bid, ask, last=last)
+    assert account.equity_usd() == account.cash_usd + worth
+
+
 def test_trigger_is_told_before_the_fill() -> None:
     floor = Floor(quoted=True)
     floor.order(Side.SELL, 1, order_type=STOP, stop_price_usd=95)

@@ -208,6 +208,7 @@ class Desk:
                 account=str(raw["account_number"]),
                 at=at,
                 equity_usd=Decimal(str(raw["equity"])),
+                equity_at=at,
                 cash_usd=Decimal(str(raw["cash"])),
                 available_usd=Decimal(str(raw["non_marginable_buying_power"])),
                 account_type="PAPER",

@@ -6,8 +6,9 @@ from datetime import datetime
 from bft.adapters.broker.ib.contracts import decimal_of
 from bft.domain.broker import AccountValues
 
+EQUITY = "NetLiquidation"
 _FIELDS = {
-    "NetLiquidation": "equity_usd",
+    EQUITY: "equity_usd",
     "TotalCashValue": "cash_usd",
     "AvailableFunds": "available_usd",
 }
@@ -27,7 +28,9 @@ class Values:
         if tag == "AccountType":
             self.newest = replace(held, at=at, account_type=value)
         elif tag in _FIELDS and currency == "USD":
-            self.newest = replace(held, at=at, **{_FIELDS[tag]: decimal_of(value)})  # type: ignore[arg-type]
+            equity_at = at if tag == EQUITY else held.equity_at
+            told = {_FIELDS[tag]: decimal_of(value)}
+            self.newest = replace(held, at=at, equity_at=equity_at, **told)  # type: ignore[arg-type]
         else:
             return False
         return True

@@ -114,6 +114,7 @@ class PaperAccount:
             account=self.name,
             at=at,
             equity_usd=self.equity_usd().quantize(CENT),
+            equity_at=at,
             cash_usd=self.cash_usd.quantize(CENT),
             available_usd=self.available_usd().quantize(CENT),
             account_type="SIMULATED",

@@ -165,8 +165,9 @@ class Exchange:
         return iter(sorted(found, key=lambda o: (not o.is_stop, o.placed.order_id)))
 
     def _mark(self, key: str, quote: Quote) -> None:
-        if quote.last_usd is not None:
-            self.books.account.marks[key] = quote.last_usd
+        mark = quote.mark_usd  # as the book values what is held
+        if mark is not None:
+            self.books.account.marks[key] = mark
 
     # what follows ------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from bft.services.executor.api.documents import errors
 from bft.services.executor.api.holding import ExitView, exits_of
 from bft.services.executor.api.problems import unknown
 from bft.services.executor.api.service import Service, service_of
-from bft.services.executor.api.views import money
+from bft.services.executor.api.views import amount, money
 from bft.services.executor.contracts import name_of
 from bft.services.executor.day_change import open_entry_fees_usd
 from bft.services.executor.protection import protected_qty
@@ -102,7 +102,8 @@ class Daily(BaseModel):
     """The trading day so far.
 
     Start, realised and unrealised change less open fees is the equity, but for what closes of the
-    day had gained on days before: `realised_usd` counts from cost.
+    day had gained on days before: `realised_usd` counts from cost. The equity is the broker's, of
+    the instant `equity_at`; the rest is of now.
     """
 
     day: date
@@ -114,6 +115,7 @@ class Daily(BaseModel):
     r_multiple: str
     day_start_equity_usd: str | None
     equity_usd: str | None
+    equity_at: datetime | None = Field(description="when the broker told the equity")
     strategies: list[ResultView]
 
 
@@ -185,7 +187,7 @@ def position_view(service: Service, held: Position, closing: Sequence[Intent]) -
         "average_cost": money_text(held.average_cost_usd),
         "multiplier": money_text(held.multiplier),
         "mark": money(price),
-        "unrealised_usd": money(gain),
+        "unrealised_usd": amount(gain),
         "protected_quantity": protected_qty(closing),
         "exits": exits_of(service, held),
         "underlying": held.contract.symbol,
@@ -205,10 +207,10 @@ def price_of(service: Service, held: Position) -> Decimal | None:
 
 
 def gain_of(held: Position, price: Decimal | None) -> Decimal | None:
-    """Unrealised gain in USD; None where no price is known."""
+    """Unrealised gain in USD from the exact cost; None where no price is known."""
     if price is None:
         return None
-    return (price - held.average_cost_usd) * held.qty * held.multiplier
+    return price * held.qty * held.multiplier - held.cost_usd  # the average is rounded
 
 
 async def table(service: Service, name: str, since: datetime | None, limit: int) -> JSONResponse:
@@ -284,11 +286,12 @@ async def pnl_daily(request: Request, _: Reads) -> JSONResponse:
         {
             "day": day.isoformat(),
             **_figures(total),
-            "open_fees_usd": money_text(open_entry_fees_usd(desk)),
-            "unrealised_usd": money(unrealised(service)),
-            "unrealised_change_usd": money(service.executor.facts.unrealised_change_usd()),
-            "day_start_equity_usd": money(start),
-            "equity_usd": money(values.equity_usd) if values else None,
+            "open_fees_usd": amount(open_entry_fees_usd(desk)),
+            "unrealised_usd": amount(unrealised(service)),
+            "unrealised_change_usd": amount(service.executor.facts.unrealised_change_usd()),
+            "day_start_equity_usd": amount(start),
+            "equity_usd": amount(values.equity_usd) if values else None,
+            "equity_at": values.equity_at.isoformat() if values and values.equity_at else None,
             "strategies": [_view(row) for row in rows],
         }
     )
@@ -310,7 +313,7 @@ async def pnl_summary(request: Request, _: Reads) -> JSONResponse:
         {
             **_figures(total),
             "trades": total.trades,
-            "unrealised_usd": money(unrealised(service)),
+            "unrealised_usd": amount(unrealised(service)),
             "strategies": [_view(row) for row in parts],
         }
     )
@@ -359,8 +362,8 @@ def unrealised(service: Service) -> Decimal | None:
 
 def _figures(total: Result) -> dict[str, Any]:
     return {
-        "realised_usd": money_text(total.realised_usd),
-        "fees_usd": money_text(total.fees_usd),
+        "realised_usd": amount(total.realised_usd),
+        "fees_usd": amount(total.fees_usd),
         "r_multiple": money_text(total.r_multiple),
     }
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from bft.domain.encoding import money_text
 from bft.domain.orders import Intent, IntentState, Leg
+from bft.ledger.lots import to_micro
 from bft.ledger.records import Trade
 from bft.services.executor.desk import Desk
 
@@ -67,6 +68,16 @@ class OrderView(BaseModel):
 def money(value: Decimal | None) -> str | None:
     """Decimal text, or None."""
     return None if value is None else money_text(value)
+
+
+def amount(value: Decimal | None) -> str | None:
+    """An amount of USD to the micro-USD, as the ledger books it; None where it is unknown.
+
+    Prices are told by `money` as they are.
+    """
+    if value is None or not value.is_finite():
+        return money(value)
+    return money_text(to_micro(value))
 
 
 def order_view(desk: Desk, intent: Intent) -> dict[str, Any]:

@@ -61,15 +61,25 @@ def _tiles(service: Service) -> list[Row]:
     start = book.day_start_equity_usd
     equity = values.equity_usd if values else None
     since = equity - start if equity is not None and start is not None else None
+    told = _told(values.equity_at if values else None)
     realised = summed(results_today(service), day=desk.trading_day).realised_usd
     fees = open_entry_fees_usd(desk)
     return [
-        {"name": "Equity", "value": usd(equity), "note": f"{_signed(since)} since the day began"},
+        {
+            "name": "Equity",
+            "value": usd(equity),
+            "note": f"{told}{_signed(since)} since the day began",
+        },
         {"name": "Realised today", "value": _signed(realised), "note": "of closes, net of fees"},
         {"name": "Open fees", "value": _signed(-fees), "note": "paid today for what is held"},
         {"name": "Unrealised change", "value": _signed(change), "note": "since the prior close"},
         {"name": "Available", "value": usd(values.available_usd if values else None), "note": ""},
     ]
+
+
+def _told(at: datetime | None) -> str:
+    """When the broker told the equity: the parts beside it are of now."""
+    return f"as the broker told at {at.astimezone(NEW_YORK):%H:%M:%S}, " if at else ""
 
 
 def _positions(service: Service) -> list[Row]:

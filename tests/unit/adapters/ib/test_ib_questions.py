@@ -1,14 +1,18 @@
 """Answers are whole or none: end markers, slots, time-outs, codes (ib-wire, section 9)."""
 
 import asyncio
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from brokers import OPEN
 from ib_gateways import LIMIT, Desk, now_s, play
 from virtual_time import run
 
 from bft.adapters.broker.ib.pacer import Pacer
 from bft.adapters.broker.ib.requests import REQUEST_IDS_FROM, Requests, Slot
+from bft.adapters.broker.ib.values import Values
 from bft.domain.broker import AccountReport, PositionReport, Priority, SessionState
 from bft.domain.errors import DataError, UnavailableError
 from bft.domain.orders import Contract, Side
@@ -176,6 +180,8 @@ def test_account_figures_come_at_once_and_stay_fresh(tmp_path: Path) -> None:
             newest = desk.broker.account_values()
             assert newest is not None
             assert (desk.clock.now() - newest.at).total_seconds() < 60
+            assert newest.equity_at is not None
+            assert (desk.clock.now() - newest.equity_at).total_seconds() < 60
         desk.venue.say(6, 2, "NetLiquidation", "nan", "USD", "DU0000001")
         await asyncio.sleep(0.01)
         assert desk.of(AccountReport)[-1].values.equity_usd is None
@@ -184,6 +190,20 @@ def test_account_figures_come_at_once_and_stay_fresh(tmp_path: Path) -> None:
         assert desk.broker.account_values() is None
 
     play(story, tmp_path)
+
+
+def test_each_other_figure_leaves_the_instant_of_the_equity() -> None:
+    told, later = OPEN, OPEN + timedelta(seconds=70)
+    values = Values("DU1")
+    assert values.take("AccountType", "SIMULATED", "", told)
+    assert values.newest is not None
+    assert values.newest.equity_at is None
+    assert values.take("NetLiquidation", "100.5", "USD", told)
+    assert values.take("AvailableFunds", "90", "USD", later)
+    assert not values.take("NetLiquidation", "80", "EUR", later)
+    newest = values.newest
+    assert newest is not None
+    assert (newest.equity_usd, newest.equity_at, newest.at) == (Decimal("100.5"), told, later)
 
 
 def test_executions_since_an_instant(tmp_path: Path) -> None:
