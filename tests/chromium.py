@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,10 @@ FLAGS = (
     "--disable-background-networking --disable-component-update --disable-sync --hide-scrollbars "
     "--disable-dev-shm-usage --remote-debugging-pipe"
 ).split()
+
+
+class NavigatedError(AssertionError):
+    """The page went elsewhere while it was asked."""
 
 
 class Tab:
@@ -47,6 +51,8 @@ class Tab:
         while True:
             told = self._read()
             if told.get("id") == self._next:
+                if "navigated" in told.get("error", {}).get("message", ""):
+                    raise NavigatedError(told)
                 assert "error" not in told, told
                 found: dict[str, Any] = told["result"]
                 return found
@@ -87,8 +93,14 @@ class Tab:
         return told["result"].get("value")
 
     def until(self, script: str) -> None:
-        """Wait until an expression is true in the page."""
-        until(lambda: self.value(f"Boolean({script})"))
+        """Wait until an expression is true in the page, or in the one that follows it."""
+
+        def so() -> bool:
+            with suppress(NavigatedError):
+                return bool(self.value(f"Boolean({script})"))
+            return False
+
+        until(so)
 
     def click(self, selector: str) -> None:
         self.value(f"document.querySelector({json.dumps(selector)}).click()")
