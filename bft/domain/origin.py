@@ -5,11 +5,11 @@ portfolio ranked from it, would look real.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from bft.domain.errors import ConfigError
@@ -56,6 +56,11 @@ class Origin:
         if kind != "files" or not self.path or str((here / given).resolve()) == self.path:
             return self.source
         return f"files:{self.path}"
+
+    def words_of(self, spec: str, here: Path) -> str:
+        """`--source` as the root's first call gave it, where one from `here` names that file."""
+        made = origin_of(spec, here, simulated=self.simulated)
+        return self.source if self.path and made.path == self.path else spec
 
     @property
     def words(self) -> str:
@@ -107,6 +112,11 @@ class Training:
         same = not self.path or str((here / self.profile).resolve()) == self.path
         return self.profile if same else self.path
 
+    def words_of(self, profile: str, here: Path) -> str:
+        """`--profile` as the root's first run gave it; see `Origin.words_of`."""
+        made = training_of(profile, here)
+        return self.profile if self.path and made.path == self.path else profile
+
 
 def listening(command: str, address: str) -> str:
     """The command of a simulator, with its port where the address has another than the default."""
@@ -156,6 +166,19 @@ def profile_of(store: Objects, model: str) -> str | None:
         return None
     told: str | None = (json.loads(store.get(key)).get("profile") or {}).get("profile")
     return told
+
+
+def worded(store: Objects, given: Mapping[str, Any], here: Path) -> dict[str, Any]:
+    """Arguments of a call from the folder `here`, with a file or profile in the root's own words.
+
+    Finished work is found by its arguments, which must not differ with the working directory.
+    """
+    found = dict(given)
+    if found.get("source") and (held := remembered(store)):
+        found["source"] = held.words_of(found["source"], here)
+    if found.get("profile") and (training := trained_by(store)):
+        found["profile"] = training.words_of(found["profile"], here)
+    return found
 
 
 def pulled_to(store: Objects) -> date | None:

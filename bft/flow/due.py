@@ -3,7 +3,7 @@
 Source: platform specification, sections 1.1 to 1.5.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
@@ -78,6 +78,28 @@ def window(workflow: str, asof: date) -> str:
     }[workflow]
     half = ", a half day" if close.hour < FULL_DAY_ENDS else ""
     return f"{first:%H:%M} to {last:%H:%M} on {day}{half}"
+
+
+def check_span(workflow: str, values: Mapping[str, str]) -> None:
+    """Check the dates of a backfill, before anything of it runs.
+
+    Raises:
+        UsageError: one is absent or no ISO date, or the first lies after the last.
+    """
+    if workflow != "backfill":
+        return
+    if not (values["from"] and values["to"]):
+        raise UsageError("bft run backfill needs --param from=DATE --param to=DATE")
+    first, last = (_date(values[name]) for name in ("from", "to"))
+    if first > last:
+        raise UsageError(f"bft run backfill: --param from={first} is after --param to={last}")
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no date; give it as 2025-01-06") from None
 
 
 def days_to_fill(first: date, last: date, *, now: datetime) -> Sequence[date]:

@@ -25,7 +25,7 @@ from bft.domain.advice import rooted
 from bft.domain.errors import ConfigError, RefusedError, UsageError
 from bft.domain.numbers import AT_LEAST_0, COUNT
 from bft.domain.runs import Json
-from bft.flow import alone, dry_run, expect, graph, outcome, parameters, show, sources
+from bft.flow import alone, dry_run, due, expect, graph, outcome, parameters, show, sources
 from bft.flow.arguments import instant, optional_day
 from bft.flow.context import Approver, Options, last_name
 from bft.flow.expression import depends_on
@@ -156,6 +156,7 @@ def _asked(ports: Ports, args: argparse.Namespace, root: Path) -> Asked:
     plain = sources.dated(ports, args, workflow, plain) | plain
     plain |= sources.trained_by(ports, args, workflow, given)
     values = parameters.resolve(workflow, plain, given.maps, absent_ok=("root",))
+    due.check_span(name, values)
     if args.at and values.get("mode") == "live":
         raise RefusedError("--at pretends another time and is for paper only; mode is live")
     run_id = f"{name}-{created:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"

@@ -75,8 +75,12 @@ def profile_of(ports: Ports, workflow: Workflow) -> str:
 def remember(ports: Ports, values: Mapping[str, str]) -> None:
     """Note the profile of a new run, so that the root's next one need not name it."""
     spec = values.get(PROFILE)
-    made = origin.training_of(spec, Path.cwd()) if spec else None
-    if made and made != origin.trained_by(ports.store):
+    made, held = (
+        origin.training_of(spec, Path.cwd()) if spec else None,
+        origin.trained_by(ports.store),
+    )
+    same_file = made and held and made.path and made.path == held.path
+    if made and made != held and not same_file:
         ports.store.put(origin.PROFILE_KEY, origin.encoded(made))
 
 

@@ -8,6 +8,7 @@ known. A killed pull resumes from staged answers; the same answers give the same
 import argparse
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,6 +152,8 @@ def _remember(ports: Ports, args: argparse.Namespace, night: "Night", world: str
     spec, simulated = args.source or "alphavantage", night.source == "sim"
     world = world or (before.world if before else "")
     made = origin.origin_of(spec, Path.cwd(), simulated=simulated, world=world)
+    if before and made.path:  # the words of the first call, by which finished work is found
+        made = replace(made, source=before.words_of(spec, Path.cwd()))
     ports.store.put(origin.KEY, origin.encoded(made))
 
 

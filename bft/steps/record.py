@@ -22,9 +22,11 @@ from bft.ports import Manifest, Ports, Step, Store, Summary, Tick
 
 PACKAGE = Path(__file__).resolve().parents[1]
 UNKEYED = frozenset(
-    {"verb", "root", "json", "debug", "quiet", "events", "describe", "fresh", "api_url"}
+    {"verb", "root", "json", "debug", "quiet", "events", "describe", "fresh", "api_url", "export"}
 )
-"""Arguments that change no output."""
+"""Arguments that change no output below the root."""
+OUTSIDE = ("exported", "exported_to")
+"""What a call tells of files outside the root: no equal call that is found finished wrote them."""
 OTHER_OUTPUTS = ("live", "models", "legacy", "quotes", "failed")
 """Flags that make a verb write something else, which has a lineage of its own."""
 PARTIAL = ("symbols", "topics", "max_symbols", "only_stale")
@@ -103,10 +105,11 @@ def run_instant(ports: Ports, asof: date) -> datetime:
 
 
 def identity(
-    verb: str, step: Step, args: argparse.Namespace, inputs: Mapping[str, str | None]
+    store: Store, verb: str, step: Step, args: argparse.Namespace, inputs: Mapping[str, str | None]
 ) -> Json:
-    """What a marker's key is made of."""
-    arguments = {k: v for k, v in vars(args).items() if k not in UNKEYED}
+    """What a marker's key is made of; the same from every working directory."""
+    keyed = {k: v for k, v in vars(args).items() if k not in UNKEYED}
+    arguments = origin.worded(store, keyed, Path.cwd())
     code = code_digest(("domain", *step.code))
     return {"verb": verb, "args": arguments, "inputs": dict(inputs), "code": code}
 
@@ -118,7 +121,7 @@ def cached(ports: Ports, verb: str, step: Step, args: argparse.Namespace) -> Jso
     inputs = step.inputs(ports, args)
     if inputs is None or None in inputs.values():
         return None
-    key = f"markers/{digest_of(identity(verb, step, args, inputs))}.json"
+    key = f"markers/{digest_of(identity(ports.store, verb, step, args, inputs))}.json"
     if ports.store.digest(key) is None:
         return None
     marker: Json = json.loads(ports.store.get(key))
@@ -140,10 +143,10 @@ def execute(ports: Ports, verb: str, step: Step, args: argparse.Namespace, tick:
     summary = step.run(ports, args, tick)
     check_finite(summary.values)
     if summary.exit_code == 0 and inputs is not None and step.effect != "once" and not _dry(args):
-        about = identity(verb, step, args, inputs)
+        about = identity(ports.store, verb, step, args, inputs)
         _check_unchanged(verb, inputs, step.inputs(ports, args) or {})
         for part, told in step.parts(args, summary):
-            _publish(ports.store, identity(verb, step, part, inputs), told)
+            _publish(ports.store, identity(ports.store, verb, step, part, inputs), told)
         _publish(ports.store, about, summary)
     return summary
 
@@ -153,7 +156,7 @@ def difference(ports: Ports, verb: str, step: Step, args: argparse.Namespace) ->
     inputs = step.inputs(ports, args)
     if step.effect == "once" or inputs is None or None in inputs.values() or _dry(args):
         return "never cached"
-    about = json.loads(canonical(identity(verb, step, args, inputs)))
+    about = json.loads(canonical(identity(ports.store, verb, step, args, inputs)))
     lineage = _lineage_key(about)
     if ports.store.digest(lineage) is None:
         return "never ran"
@@ -201,7 +204,8 @@ def _publish(store: Store, about: Json, summary: Summary) -> None:
     path = _lineage_key(about)
     lines = json.dumps(lineage, sort_keys=True, indent=1, default=str) + "\n"
     outputs = {**summary.objects, path: store.put(path, lines.encode())}
-    marker = {"identity": about, "line": line_of(summary), "outputs": outputs}
+    line = {key: value for key, value in line_of(summary).items() if key not in OUTSIDE}
+    marker = {"identity": about, "line": line, "outputs": outputs}
     store.put(f"markers/{digest_of(about)}.json", canonical(marker))
 
 
