@@ -28,6 +28,5 @@ def elsewhere(url: str, told: object, root: str) -> bool:
 
     Of folders only one of this machine can tell: elsewhere the same folder has another identity.
     """
-    mine = root_id(root)
     near = "://" in root or urlsplit(url).hostname in LOOPBACK
-    return bool(near and told and mine and told != mine)
+    return bool(near and told and told != root_id(root))

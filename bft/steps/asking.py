@@ -89,10 +89,11 @@ def other_root(ports: Ports, api: ExecutorApi, health: Mapping[str, Any]) -> str
     path = ""
     with suppress(BftError, KeyError, TypeError):
         path = answer(api.ask("GET", "/v1/debug/config"))["values"]["root"]["value"]
+    mine = root_id(root)
     return (
         f"executor {api.url} ({health.get('mode')}, account ...{health.get('account')}) trades for "
         f"another root, {path or 'its path is told to admins only'} (id {str(told)[:8]}), "
-        f"not for {root} (id {root_id(root)[:8]})"
+        f"not for {root} ({f'id {mine[:8]}' if mine else 'which is not there'})"
     )
 
 

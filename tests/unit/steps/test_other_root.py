@@ -8,7 +8,7 @@ from fakes import arguments, make_ports, no_tick
 from order_roots import NIGHT, night_root
 
 from bft.domain.errors import RefusedError
-from bft.domain.roots import root_id
+from bft.domain.roots import elsewhere, root_id
 from bft.ports import Step
 from bft.ports.executor import Reply
 from bft.steps import audit, close, execute, kill, resolve, resume, why
@@ -68,6 +68,11 @@ def test_verb_is_refused_and_names_both_roots(
     )
     assert "nothing was done. Give the --root" in told
     assert api.asked == []
+
+
+def test_executor_of_a_root_trades_for_none_that_is_not_there(tmp_path: Path) -> None:
+    """Red: `bft status` showed another root's executor as that of a mistyped one."""
+    assert elsewhere("http://127.0.0.1:9001", "01234567", str(tmp_path / "none"))
 
 
 def test_path_of_another_root_is_told_to_its_admins_only(tmp_path: Path) -> None:
