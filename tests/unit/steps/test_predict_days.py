@@ -129,7 +129,7 @@ def test_a_call_by_hand_is_the_nights_own(ready: tuple[FakePorts, str]) -> None:
     night = arguments(predict.STEP, "--deadline", "auto", "--shadow", asof=ASOF)
     hand = arguments(predict.STEP, asof=ASOF)
     found = [
-        record.identity("predict", predict.STEP, args, predict.inputs(ports, args))
+        record.identity(ports.store, "predict", predict.STEP, args, predict.inputs(ports, args))
         for args in (night, hand)
     ]
     assert found[0] == found[1]
