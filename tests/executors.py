@@ -84,7 +84,7 @@ class Told:
 
 @cache
 def empty_book() -> bytes:
-    """A migrated SQLite file; to make one anew takes a third of a short test's time."""
+    """A migrated SQLite file: each of some 1,500 worlds begins with one."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder, "state.db")
         SqlBook(f"sqlite:///{place}", at=START).close()

@@ -10,6 +10,8 @@ from decimal import Decimal
 from bft.domain import sessions, xnys
 from bft.domain.broker import Quote
 from bft.domain.encoding import money_text
+from bft.domain.trading import Instrument
+from bft.domain.trading_days import trading_day
 from bft.risk.case import Case
 from bft.risk.finding import PASSED, Finding, blocked, judged, missing, passed
 from bft.risk.numbers import positive, seconds
@@ -136,11 +138,12 @@ def _close_decided(case: Case) -> Finding:
 
 def _intraday(case: Case) -> Finding:
     order, data = case.order, case.context.data
-    newest = sessions.last_closed(case.context.at)
-    running = max(newest, new_york_date(case.context.at))
-    if order.asof is not None and not newest <= order.asof <= running:
-        which = "is older than the last session" if order.asof < newest else "is of the future"
-        return blocked(f"asof {which}", order.asof.isoformat(), newest.isoformat())
+    future = order.instrument is Instrument.FUTURE
+    running = trading_day(case.context.at, sec_type="FUT" if future else "STK")
+    before = sessions.shift(running, -1)
+    if order.asof is not None and not before <= order.asof <= running:
+        which = f"older than {before}" if order.asof < before else "of the future"
+        return blocked(f"asof is {which}", order.asof.isoformat(), running.isoformat())
     decided = order.decided_at or order.created_at
     signal_age_s: float | None = (case.context.at - decided).total_seconds()
     ages = [("signal", signal_age_s, SIGNAL_AGE_S)]

@@ -14,8 +14,6 @@ from bft.domain import sessions
 from bft.domain.errors import ConfigError
 
 DAY_MIN = 24 * 60
-CHICAGO = ZoneInfo("America/Chicago")
-FUTURES_DAY_ENDS_HOUR = 17
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)|24:00")
 
 
@@ -97,18 +95,6 @@ def session_bounds(day: date) -> tuple[datetime, datetime] | None:
 def new_york_date(at: datetime) -> date:
     """Date of an instant at the exchange."""
     return at.astimezone(sessions.NEW_YORK).date()
-
-
-def trading_day(at: datetime, *, futures: bool = False) -> date:
-    """Session an instant counts for: the New York date's, or the next where it is none.
-
-    Futures begin their next day at 17:00 Chicago.
-    """
-    if not futures:
-        return sessions.on_or_after(new_york_date(at))
-    local = at.astimezone(CHICAGO)
-    late = timedelta(days=1 if local.hour >= FUTURES_DAY_ENDS_HOUR else 0)
-    return sessions.on_or_after(local.date() + late)
 
 
 def closed_because(

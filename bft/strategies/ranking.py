@@ -128,7 +128,8 @@ def shown(signal: Signal, tag: str, why: str) -> Ranked:
 def _combined(rows: Sequence[Ranked], book: Book) -> tuple[list[Ranked], list[Ranked]]:
     """One row per symbol; agreeing ones are merged into the best, opposite ones drop out.
 
-    A signal that cannot be executed cancels none that can, and absorbs none.
+    One that may not be sold short is as if it were not there. One that is idle for another reason
+    agrees or conflicts as any, but takes none along that may enter.
     """
     by_symbol: dict[str, list[Ranked]] = {}
     for row in rows:

@@ -106,6 +106,8 @@ BLOCKS: list[tuple[int, dict[str, Any], dict[str, Any]]] = [
     (11, {}, {"data__gold_asof": date(2025, 6, 2)}),
     (11, {}, {"data__forecast_asof": date(2025, 6, 2)}),
     (11, INTRADAY | {"asof": date(2024, 6, 3)}, {}),
+    (11, INTRADAY | {"asof": date(2025, 6, 2)}, {}),  # two sessions ago
+    (11, INTRADAY | {"asof": date(2025, 6, 5)}, {}),
     (11, INTRADAY | {"asof": date(2031, 6, 3)}, {}),
     (11, INTRADAY | {"decided_at": AT - timedelta(seconds=301)}, {}),
     (11, INTRADAY | {"decided_at": AT + timedelta(seconds=6)}, {}),
@@ -206,6 +208,15 @@ PASSES: list[tuple[int, dict[str, Any], dict[str, Any]]] = [
     (10, {}, {"skews_s": (2.0, 2.1, 2.1)}),
     (10, {}, {"skews_s": (2.1, 2.1)}),
     (11, INTRADAY | {"decided_at": AT - timedelta(seconds=300)}, {}),
+    (11, INTRADAY | {"asof": date(2025, 6, 3)}, {}),
+    (11, INTRADAY | {"asof": date(2025, 6, 4)}, {}),
+    (  # 17:30 Chicago: the next trading day of a future
+        11,
+        INTRADAY
+        | {"instrument": Instrument.FUTURE, "asof": date(2025, 6, 5), "expires_at": None}
+        | {"decided_at": datetime(2025, 6, 4, 22, 30, tzinfo=UTC)},
+        {"at": datetime(2025, 6, 4, 22, 30, tzinfo=UTC)},
+    ),
     (11, {}, {"data__forecast_asof": None}),  # rules without forecasts
     (12, {}, {"at": PRE_OPEN, "quote": None}),
     (13, {"limit_price_usd": D("51.00"), "is_signal": False, "qty": 1}, {}),

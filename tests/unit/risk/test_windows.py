@@ -10,11 +10,12 @@ from risk_cases import context, future_context, future_order, option_context, op
 
 from bft.domain.errors import ConfigError
 from bft.domain.orders import Verdict
+from bft.domain.trading_days import trading_day
 from bft.risk.decide import evaluate
 from bft.risk.freshness import entries_from, entries_open
 from bft.risk.overrides import overridden
 from bft.risk.profiles import EQUITIES, FUTURES_NQ
-from bft.risk.windows import Hours, Window, parse_windows, trading_day
+from bft.risk.windows import Hours, Window, parse_windows
 
 MORNING = Window(start_min=575, end_min=950)  # 09:35 to 15:50
 
@@ -207,7 +208,7 @@ def test_unknown_time_zone_is_a_configuration_error() -> None:
     ],
 )
 def test_trading_day(at: str, futures: bool, day: date) -> None:
-    assert trading_day(utc(at), futures=futures) == day
+    assert trading_day(utc(at), sec_type="FUT" if futures else "STK") == day
 
 
 @pytest.mark.parametrize(
