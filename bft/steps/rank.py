@@ -11,10 +11,11 @@ from bft.domain.numbers import AT_LEAST_0, COUNT, COUNT_OR_0, FINITE, MONEY
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps import failures
 from bft.steps.arguments import add_asof
+from bft.steps.book import Terms
 from bft.steps.lacking import need
 from bft.steps.lists import csv_rows, file_digest, symbols_of
 from bft.steps.record import published, table_digests
-from bft.steps.scan import READS, Inputs, Terms, load, rank
+from bft.steps.scan import READS, Inputs, load, rank
 from bft.steps.sizes import sized, sizes
 from bft.steps.standing import Standing
 
@@ -280,6 +281,6 @@ STEP = Step(
     settings=("strategies",),
     code=(
         *("features", "strategies", "risk", "steps.scan", "steps.rank", "steps.lists"),
-        *("steps.failures", "steps.sizes"),
+        *("steps.failures", "steps.sizes", "steps.book"),
     ),
 )

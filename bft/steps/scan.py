@@ -18,12 +18,19 @@ from bft.domain.runs import Json
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps import failures, gold_tables
 from bft.steps.arguments import add_asof
+from bft.steps.book import Terms, book_of, still_waiting
 from bft.steps.lacking import need
 from bft.steps.lists import file_digest, symbols_of
 from bft.steps.quotes import KEPT_SESSIONS
 from bft.steps.record import published, run_instant, table_digests
-from bft.steps.sizes import sizes
-from bft.steps.standing import Standing, add_standing, standing_digest, standing_of
+from bft.steps.standing import (
+    EXECUTOR,
+    NONE,
+    Standing,
+    add_standing,
+    standing_digest,
+    standing_of,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +89,8 @@ def _close(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
 
     strategies = enabled(args.strategies, args.param)
     standing = standing_of(ports, args)
-    inputs = watched(load(ports, args.asof, strategies), args.watchlist)
+    leaving = standing.leaving(strategies, args.param)
+    inputs = watched(load(ports, args.asof, [*strategies, *leaving]), args.watchlist)
     tick(1, 3, "rules")
     began = time.monotonic()
     scan = signals_at(
@@ -91,12 +99,14 @@ def _close(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         decided_at=run_instant(ports, args.asof),
         cost_frac=inputs.facts["round_trip_cost_frac"].to_dict(),
         held=standing.held,
+        leaving=leaving,
     )
     failed = failures.failed_steps(ports.store, args.asof, before="scan")
     terms = Terms(
         equity_usd=args.equity,
         top_n=args.top_n,
         standing=standing,
+        pending=still_waiting(ports.store, args.asof, standing),
         shown_only=failures.shown_only(strategies, failed),
     )
     rows = rank(inputs, scan.signals, strategies, terms)
@@ -117,11 +127,11 @@ def said(view: "View", scan: "Scan", strategies: Sequence[Any], rows: "Sequence[
         if s.needs.forecast and len(view.forecast_status) == len(view.symbols)
     }
     tags = sorted(row.tag for row in rows)
-    ids = [row.signal.strategy_id for row in rows]
+    on, ids = [s.id for s in strategies], [row.signal.strategy_id for row in rows]
     return {
-        "strategies": {"run": [s.id for s in strategies if s.id not in idle], "skipped": idle},
+        "strategies": {"run": [name for name in on if name not in idle], "skipped": idle},
         "symbols": sum(view.blocked.get(name) != UNLISTED for name in view.symbols),
-        "signals": {s.id: ids.count(s.id) for s in strategies},
+        "signals": {name: ids.count(name) for name in dict.fromkeys([*on, *sorted(ids)])},
         "entries": sum(row.signal.kind == "entry" for row in rows),
         "exits": sum(row.signal.kind == "exit" for row in rows),
         "tags": {tag: tags.count(tag) for tag in dict.fromkeys(tags)},
@@ -289,47 +299,13 @@ def watched(inputs: Inputs, path: str | None) -> Inputs:
     return replace(inputs, view=replace(inputs.view, blocked={**off, **inputs.view.blocked}))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What ranking goes by: money, how many entries, what is on, why entries are only shown."""
-
-    equity_usd: float
-    top_n: int
-    standing: Standing
-    pending: "tuple[Signal, ...]" = ()
-    shown_only: Mapping[str, str] | None = None
-
-
 def rank(
     inputs: Inputs, signals: "Sequence[Signal]", strategies: Sequence[Any], terms: Terms
 ) -> "list[Ranked]":
     """Rank and tag signals with the one function of the strategies package."""
-    from bft.strategies.ranking import Book, ranked
+    from bft.strategies.ranking import ranked
 
-    sized = sizes(inputs.facts, signals, equity_usd=terms.equity_usd)
-    prices = inputs.facts["adjusted_close"]
-    unreadable = dict.fromkeys((s.id for s in strategies), "positions_unreadable")
-    waiting = {signal.symbol: 0.0 for signal in terms.pending}
-    held: dict[str, float] = {}
-    for position in terms.standing.held:
-        held[position.symbol] = held.get(position.symbol, 0.0) + position.value_usd
-    held_by = {(position.symbol, position.strategy_id) for position in terms.standing.held}
-    book = Book(
-        equity_usd=terms.equity_usd,
-        max_positions=max(s.params.max_positions for s in strategies),
-        open_usd={**waiting, **held},
-        cooling=terms.standing.cooling,
-        allow_short=frozenset(s.id for s in strategies if s.params.allow_short),
-        notional_usd={
-            s.signal_id: sized[s.signal_id][0] * float(prices[s.symbol])
-            for s in signals
-            if s.signal_id in sized
-        },
-        drift_frac={s.id: s.params.max_drift_frac for s in strategies},
-        places={s.id: s.params.max_positions for s in strategies},
-        open_by=frozenset(held_by | {(s.symbol, s.strategy_id) for s in terms.pending}),
-        shown_only=unreadable if terms.standing.error else terms.shown_only or {},
-    )
+    book = book_of(inputs.facts, signals, strategies, terms)
     return ranked(signals, inputs.facts, inputs.returns, book=book, top_n=terms.top_n)
 
 
@@ -351,7 +327,10 @@ def _inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str | None]:
     if _on_quotes(args):
         from bft.steps import scan_intraday
 
-        found |= scan_intraday.inputs(ports, args)
+        return {**found, **scan_intraday.inputs(ports, args)}
+    if args.positions not in {NONE, EXECUTOR}:
+        before = ports.store.manifest("signals", asof=sessions.shift(args.asof, -1))
+        found["pending"] = before.digest if before else "absent"
     return found
 
 
@@ -375,6 +354,6 @@ STEP = Step(
     code=(
         *("features", "strategies", "risk", "steps.scan", "steps.scan_intraday"),
         *("steps.quotes", "steps.standing", "steps.standing_executor", "steps.gold_tables"),
-        *("steps.failures", "steps.sizes"),
+        *("steps.failures", "steps.sizes", "steps.book"),
     ),
 )

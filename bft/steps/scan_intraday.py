@@ -19,12 +19,13 @@ from bft.domain import origin, sessions
 from bft.domain.errors import DataError, StaleDataError, UnavailableError, UsageError
 from bft.domain.runs import FailedStep, Json
 from bft.domain.trading import Signal
-from bft.ports import Ports, Source, Store, Summary, Tick
+from bft.ports import Ports, Source, Summary, Tick
 from bft.steps import gold_tables, quotes, scan
+from bft.steps.book import Terms, stored_entries
 from bft.steps.failures import failed_steps, shown_only
 from bft.steps.lacking import instead
 from bft.steps.record import pull_of
-from bft.steps.scan import WATCH, Inputs, Stored, Terms
+from bft.steps.scan import WATCH, Inputs, Stored
 from bft.steps.standing import Standing, standing_of
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Night:
     active: tuple[str, ...]
     standing: Standing
     pending: tuple[Signal, ...]
+    leaving: tuple[Any, ...]
     failed: tuple[FailedStep, ...]
 
 
@@ -167,16 +169,18 @@ def read_night(ports: Ports, args: argparse.Namespace, strategies: Sequence[Any]
     """
     from bft.features.overlay import history_of
 
-    stored = scan.read_stored(ports, args.asof, strategies, verb=VERB)
+    standing = standing_of(ports, args)
+    leaving = standing.leaving(strategies, args.param)
+    stored = scan.read_stored(ports, args.asof, [*strategies, *leaving], verb=VERB)
     tables = gold_tables.known_tables(ports.store, args.asof, history_start=args.history_start)
     gold_tables.check_current(ports, tables["bars"], args.asof, verb=VERB)
-    standing = standing_of(ports, args)
     return Night(
         stored=stored,
         history=history_of(tables, asof=args.asof),
         active=active_symbols(tables, args.asof),
         standing=standing,
-        pending=tuple(standing.waiting(_stored_entries(ports.store, args.asof))),
+        pending=tuple(standing.waiting(stored_entries(ports.store, args.asof))),
+        leaving=tuple(leaving),
         failed=failed_steps(ports.store, args.asof, before="screen"),
     )
 
@@ -237,6 +241,7 @@ def decide(
         decided_at=cycle.at,
         cost_frac=inputs.facts["round_trip_cost_frac"].to_dict(),
         held=night.standing.held,
+        leaving=night.leaving,
     )
     terms = Terms(
         equity_usd=args.equity,
@@ -288,7 +293,7 @@ def _seen(
         stored.forecasts,
         with_volume(today, facts["adv_20"]),
         asof=asof,
-        lookback=scan.lookback_of(strategies),
+        lookback=scan.lookback_of([*strategies, *night.leaving]),
         quarantined=stored.quarantined,
     )
     if not view.symbols:
@@ -324,22 +329,6 @@ def _without(laid: "Overlay", quarantined: Sequence[str]) -> "Overlay":
         **dict.fromkeys(laid.rows.filter(out)["symbol"].to_pylist(), "quarantined"),
     }
     return replace(laid, rows=laid.rows.filter(pc.invert(out)), without_row=why)
-
-
-def _stored_entries(store: Store, asof: date) -> list[tuple[Signal, str]]:
-    """Entries of asof, of the close and of scans since, with their tags; each id once."""
-    from bft.strategies.tables import signals_of
-
-    manifest = store.manifest("signals", asof=asof)
-    names = [ref.partition for ref in manifest.objects] if manifest else []
-    parts = [name for name in names if name.startswith(f"asof={asof},")]
-    table = store.read("signals", asof=asof, partitions=parts)
-    pairs = zip(signals_of(table), table["slot"].to_pylist(), table["tag"].to_pylist(), strict=True)
-    found: dict[str, tuple[Signal, str]] = {}
-    for signal, _, tag in sorted(pairs, key=lambda each: each[1] != "close"):
-        if signal.kind == "entry":
-            found.setdefault(signal.signal_id, (signal, tag))
-    return list(found.values())
 
 
 def _member(row: Mapping[str, Any], asof: date) -> bool:

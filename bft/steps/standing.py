@@ -15,7 +15,7 @@ are taken to wait.
 import argparse
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,15 +31,29 @@ NONE, EXECUTOR = "none", "executor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """An entry that waits for its fill; whoever tells only its id knows it by its stored signal.
+
+    `units` are those not filled yet, times the multiplier; `price_usd` is the order's own.
+    """
+
+    signal_id: str
+    symbol: str | None = None
+    strategy_id: str = ""
+    units: float = 0.0
+    price_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Positions, ids of pending entries (None: those the close executes), cooldowns.
+    """Positions, pending entries (None: those the close executes), cooldowns.
 
     A cooldown is (symbol, strategy); an empty strategy is any. `error` says why the book could not
     be read: then entries are blocked, exits go on.
     """
 
     held: "tuple[Held, ...]" = ()
-    pending: tuple[str, ...] | None = None
+    pending: tuple[Pending, ...] | None = None
     cooling: frozenset[tuple[str, str]] = frozenset()
     error: str | None = None
 
@@ -47,7 +61,15 @@ class Standing:
         """Pending ones among stored entries (signal, tag), in stored order."""
         if self.pending is None:
             return [s for s, tag in stored if tag == "execute" and s.source == "close"]
-        return [signal for signal, _ in stored if signal.signal_id in self.pending]
+        ids = {each.signal_id for each in self.pending}
+        return [signal for signal, _ in stored if signal.signal_id in ids]
+
+    def leaving(self, strategies: Sequence[Any], overrides: Sequence[str]) -> list[Any]:
+        """Strategies that are not scanned, but hold something: it leaves by their rules."""
+        from bft.strategies import others
+
+        ids = {held.strategy_id for held in self.held}
+        return [made for made in others(strategies, overrides) if made.id in ids]
 
 
 def add_standing(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +100,7 @@ def read_standing(path: str) -> Standing:
         body = json.loads(Path(path).read_text(encoding="utf-8"))
         return Standing(
             held=tuple(_held(row) for row in body.get("held", ())),
-            pending=tuple(str(name) for name in body.get("pending", ())),
+            pending=tuple(Pending(signal_id=str(name)) for name in body.get("pending", ())),
             cooling=frozenset((str(a), str(b)) for a, b in body.get("cooling", ())),
         )
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:

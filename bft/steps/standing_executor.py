@@ -10,7 +10,7 @@ from bft.domain.errors import DataError
 from bft.domain.trading import Direction, Instrument
 from bft.ports import ExecutorApi, Ports
 from bft.steps.asking import answer, reach
-from bft.steps.standing import Standing
+from bft.steps.standing import Pending, Standing
 
 if TYPE_CHECKING:
     from bft.strategies.signals import Held
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MANUAL = "manual"
 LIVE = ("PENDING", "SUBMITTED", "PARTIALLY_FILLED")
 MOST = 1000
+UNITS = {"OPT": 100}
+"""Multiplier by kind; a future's counts in no sector of stocks (executor specification, 2)."""
 
 
 def told(ports: Ports, url: str, *, mode: str) -> Standing:
@@ -43,11 +45,19 @@ def told(ports: Ports, url: str, *, mode: str) -> Standing:
         ) from error
 
 
-def _pending(api: ExecutorApi) -> Iterator[str]:
+def _pending(api: ExecutorApi) -> Iterator[Pending]:
     for status in LIVE:
         asked = {"status": status, "limit": MOST}
         for order in answer(api.ask("GET", "/v1/orders", params=asked))["orders"]:
-            yield str(order["signal_id"])
+            units = order["quantity"] - order["filled_quantity"]
+            price = order["price"]
+            yield Pending(
+                signal_id=str(order["signal_id"]),
+                symbol=order["underlying"] or order["symbol"],
+                strategy_id=order["strategy_id"],
+                units=float(units * UNITS.get(order["sec_type"], 1)),
+                price_usd=None if price is None else float(price),
+            )
 
 
 def _held(row: Mapping[str, Any]) -> Iterator["Held"]:

@@ -30,20 +30,37 @@ STRATEGIES: dict[str, Any] = {
 def enabled(names: str, overrides: Sequence[str] = ()) -> list[Any]:
     """Strategies named in a comma-separated list (`core`: all), with `NAME.KEY=V` overrides.
 
+    Overrides of a strategy that is not named go for the exits of its positions (ADR 0145).
+
     Raises:
-        ConfigError: an unknown strategy or parameter, one of a strategy that is off, or a value
-            outside its range.
+        ConfigError: an unknown strategy or parameter, or a value outside its range.
     """
-    wanted = list(STRATEGIES if names in {"core", "all"} else dict.fromkeys(names.split(",")))
+    made = _configured(overrides)
+    return [made[name] for name in _named(names)]
+
+
+def others(strategies: Sequence[Any], overrides: Sequence[str] = ()) -> list[Any]:
+    """Strategies that are not among these: their positions leave by rule all the same.
+
+    Raises:
+        ConfigError: as `enabled`.
+    """
+    on = {strategy.id for strategy in strategies}
+    return [made for name, made in _configured(overrides).items() if name not in on]
+
+
+def _named(names: str) -> list[str]:
+    listed = STRATEGIES if names in {"core", "all"} else dict.fromkeys(names.split(","))
+    return [_known(name) for name in listed]
+
+
+def _configured(overrides: Sequence[str]) -> dict[str, Any]:
     changes: dict[str, dict[str, str]] = {}
     for text in overrides:
         target, _, value = text.partition("=")
         name, _, key = target.partition(".")
         changes.setdefault(_known(name), {})[key] = value
-    off = [name for name in changes if name not in wanted]
-    if off:
-        raise ConfigError(f"--param {off[0]}: {off[0]} is not among --strategies {names}")
-    return [configured(STRATEGIES[_known(name)], changes.get(name, {})) for name in wanted]
+    return {name: configured(made, changes.get(name, {})) for name, made in STRATEGIES.items()}
 
 
 def _known(name: str) -> str:

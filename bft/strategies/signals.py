@@ -81,10 +81,12 @@ def signals_at(
     decided_at: datetime,
     cost_frac: Mapping[str, float],
     held: Sequence[Held] = (),
+    leaving: Sequence[Strategy] = (),
 ) -> Scan:
     """Entries and exits decided on the last row of the view, in order of symbol and strategy.
 
-    `cost_frac` is the round-trip cost per symbol, for `ml_confirm=require`.
+    `cost_frac` is the round-trip cost per symbol, for `ml_confirm=require`. Of the strategies
+    `leaving` only exits are decided: a position leaves by its rule whatever is scanned.
 
     Raises:
         DataError: a probability outside 0..1.
@@ -92,26 +94,32 @@ def signals_at(
     _check_probabilities(view)
     found: list[Signal] = []
     at_close: list[Signal] = []
-    skipped: Counter[str] = Counter()
-    for strategy in strategies:
-        mine = [h for h in held if _mine(h, strategy)]
+    skipped = _unruled(view, [*strategies, *leaving], held)
+    for strategy in (*strategies, *leaving):
+        mine = [h for h in held if h.strategy_id == strategy.id]
         reached = _levels_reached(view, strategy, decided_at, mine)
         found += reached
         left = {signal.symbol for signal in reached}
         ruled = _exits(view, strategy, decided_at, [h for h in mine if h.symbol not in left])
         (at_close if view.provisional else found).extend(ruled)
         left |= {signal.symbol for signal in ruled}
-        if strategy.needs.forecast and len(view.forecast_status) == len(view.symbols):
-            skipped["no_forecast"] += len(view.symbols)
-            continue
-        entries = _entries(view, strategy, decided_at, cost_frac, skipped)
-        found += [signal for signal in entries if signal.symbol not in left]
-    unseen = sum(h.symbol not in view.symbols for h in held)
-    skipped.update({"held_without_row": unseen} if unseen else {})
+        if strategy in strategies:
+            entries = _entries(view, strategy, decided_at, cost_frac, skipped)
+            found += [signal for signal in entries if signal.symbol not in left]
     return Scan(
         signals=_in_order(found),
         skipped=dict(skipped),
         at_close=_in_order(at_close),
+    )
+
+
+def _unruled(view: View, known: Sequence[Strategy], held: Sequence[Held]) -> Counter[str]:
+    """How many positions no rule can leave: their symbol has no row, their strategy no rule."""
+    ids = {strategy.id for strategy in known}
+    return Counter(
+        "held_without_row" if h.symbol not in view.symbols else "held_without_rule"
+        for h in held
+        if h.symbol not in view.symbols or h.strategy_id not in ids
     )
 
 
@@ -137,6 +145,9 @@ def _entries(
     cost_frac: Mapping[str, float],
     skipped: Counter[str],
 ) -> list[Signal]:
+    if strategy.needs.forecast and len(view.forecast_status) == len(view.symbols):
+        skipped["no_forecast"] += len(view.symbols)
+        return []
     fired = strategy.entry(view.columns)
     incomplete = _incomplete(view, strategy)
     skipped["nan_input"] += int(incomplete.sum())
@@ -332,10 +343,6 @@ def _check_probabilities(view: View) -> None:
         if len(odd):
             worst = f"{view.symbols[odd[0]]} {values[odd[0]]}"
             raise DataError(f"forecasts {view.asof}: prob_1_bin_{h}d outside 0..1, first {worst}")
-
-
-def _mine(held: Held, strategy: Strategy) -> bool:
-    return held.strategy_id == strategy.id
 
 
 def _sign(direction: Direction) -> int:

@@ -81,6 +81,9 @@ def test_held_symbol_gets_no_second_entry_and_its_rule_is_shown(ports: FakePorts
     intraday(ports, *BOOK, slot="1020")
     shown = rows_of(ports, "1020")["QUIET", "exit"]
     assert (shown["tag"], shown["tag_reason"]) == ("watch", "decided_at_close")
+    tell(ports, QUOTES, at="10:34:30")  # its strategy is not scanned: the same exit is shown
+    intraday(ports, *BOOK, "--strategies", "low_bounce", slot="1035")
+    assert rows_of(ports, "1035")["QUIET", "exit"]["tag_reason"] == "decided_at_close"
 
 
 def test_executor_away_ends_the_scan_before_anything_is_written(ports: FakePorts) -> None:

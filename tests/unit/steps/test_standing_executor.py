@@ -33,8 +33,23 @@ class Answers:
             body = {"positions": self.positions, "cooldowns": self.cooldowns}
         if path == "/v1/orders":
             names = self.orders.get(params["status"], [])
-            body = {"orders": [{"signal_id": name} for name in names]}
+            body = {"orders": [working(name) for name in names]}
         return Reply(status=200, body=body)
+
+
+def working(signal_id: str, **changes: Any) -> dict[str, Any]:
+    """An entry that works, as the API tells it."""
+    return {
+        "signal_id": signal_id,
+        "symbol": "AAPL",
+        "underlying": "AAPL",
+        "sec_type": "STK",
+        "strategy_id": "bollinger",
+        "quantity": 40,
+        "filled_quantity": 15,
+        "price": "101.5",
+        **changes,
+    }
 
 
 def row(*exits: tuple[str, int, int], **changes: Any) -> dict[str, Any]:
@@ -85,8 +100,34 @@ def test_entries_that_still_work_are_pending_and_cooldowns_hold(tmp_path: Path) 
     orders = {"PENDING": ["a"], "SUBMITTED": ["b"], "PARTIALLY_FILLED": ["c"], "FILLED": ["d"]}
     cooling = [{"symbol": "MSFT", "strategy_id": ""}, {"symbol": "NVDA", "strategy_id": "x"}]
     found = standing(tmp_path, Answers(orders=orders, cooldowns=cooling))
-    assert found.pending == ("a", "b", "c")
+    assert found.pending is not None
+    assert [each.signal_id for each in found.pending] == ["a", "b", "c"]
     assert found.cooling == {("MSFT", ""), ("NVDA", "x")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, ("AAPL", "bollinger", 25.0, 101.5)),  # 15 of 40 are held by now
+        ({"price": None}, ("AAPL", "bollinger", 25.0, None)),
+        (
+            {"sec_type": "OPT", "symbol": "AAPL260116C00100000", "price": "3.2"},
+            ("AAPL", "bollinger", 2500.0, 3.2),
+        ),
+    ],
+)
+def test_pending_entry_has_the_size_that_is_not_filled(
+    tmp_path: Path, changes: dict[str, Any], told: tuple[Any, ...]
+) -> None:
+    class One(Answers):
+        def ask(self, method: str, path: str, *, params: Any = None, **_: Any) -> Reply:
+            asked = params and params.get("status") == "SUBMITTED"
+            if path != "/v1/orders" or not asked:
+                return super().ask(method, path, params=params)
+            return Reply(status=200, body={"orders": [working("a", **changes)]})
+
+    (found,) = standing(tmp_path, One()).pending or ()
+    assert (found.symbol, found.strategy_id, found.units, found.price_usd) == told
 
 
 def test_executor_that_is_away_is_no_flat_book(tmp_path: Path) -> None:

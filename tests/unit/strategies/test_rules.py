@@ -9,7 +9,7 @@ from panels import ASOF, forecast, gold_rows, table
 from bft.domain import sessions
 from bft.domain.errors import ConfigError, DataError
 from bft.domain.trading import Direction, SignalKind, signal_id
-from bft.strategies import STRATEGIES, enabled
+from bft.strategies import STRATEGIES, enabled, others
 from bft.strategies.signals import Held, Scan, horizon_for, signals_at
 from bft.strategies.view import View, view_of
 
@@ -300,9 +300,14 @@ def test_strategy_named_twice_runs_once() -> None:
     ]
 
 
-def test_parameter_of_a_strategy_that_is_off_is_named() -> None:
-    with pytest.raises(ConfigError, match="low_bounce is not among --strategies bollinger"):
-        enabled("bollinger", ["low_bounce.rsi_max=30"])
+def test_parameter_of_a_strategy_that_is_off_is_of_the_others() -> None:
+    """Their positions leave by them (ADR 0145); an odd one is named all the same."""
+    on = enabled("bollinger", ["low_bounce.rsi_exit=55"])
+    rest = {made.id: made for made in others(on, ["low_bounce.rsi_exit=55"])}
+    assert ([made.id for made in on], len(rest)) == (["bollinger"], len(STRATEGIES) - 1)
+    assert rest["low_bounce"].params.rsi_exit == 55.0
+    with pytest.raises(ConfigError, match="from 45 to 70"):
+        enabled("bollinger", ["low_bounce.rsi_exit=80"])
 
 
 def test_entry_without_a_stop_is_not_allowed() -> None:

@@ -144,7 +144,9 @@ def test_scan_reads_positions_pending_entries_and_cooldowns(tmp_path: Path) -> N
         assert (position.symbol, position.strategy_id) == ("AAPL", "bollinger")
         assert (position.held_days, position.value_usd) == (0, 1000.1)  # mid of 100.00 and 100.02
         order = (await api.ask("GET", f"/v1/orders/{made['id']}")).json()
-        assert found.pending == (order["signal_id"],)
+        (waiting,) = found.pending or ()
+        assert (waiting.signal_id, waiting.symbol) == (order["signal_id"], "AAPL")
+        assert (waiting.units, waiting.price_usd) == (5.0, 99.5)
         assert not found.cooling
 
         await api.ask("POST", "/v1/close", {"symbols": ["AAPL"]})
