@@ -162,6 +162,15 @@ THRESHOLDS = (
 SNAPSHOT_DAYS = 120  # an older snapshot (S) counts as unknown
 GAP_SESSIONS = 20  # a longer gap starts a new segment: all windows restart
 YEAR_ROWS = 252  # window of 52-week levels and of beta
+WINDOW_ROWS = {
+    "rsi_14": 15,
+    "adx_14": 28,
+    "atr_14": 15,
+    "cci_14": 14,
+    **dict.fromkeys(("bbands_lower_20", "bbands_middle_20", "bbands_upper_20"), 20),
+    **dict.fromkeys(("52_week_high", "52_week_low"), YEAR_ROWS),
+}
+"""Rows of a segment that a column needs before it has a value; those not named need one."""
 BETA_PAIRS = 126  # fewer pairs of returns give no beta
 SUSPECTED = 0.7  # confidence from which a price step counts as a suspected split
 

@@ -51,6 +51,7 @@ class Bollinger:
             "bbands_upper_20",
         ),
         lookback=2,
+        earlier=("adjusted_close", "bbands_lower_20", "bbands_upper_20"),
     )
     params: BollingerParams = BollingerParams()
     exits: ExitPolicy = ExitPolicy(

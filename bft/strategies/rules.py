@@ -40,11 +40,15 @@ class Params:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What the rules read; `lookback` is how many rows row t depends on, itself included."""
+    """What the rules read; `lookback` is how many rows row t depends on, itself included.
+
+    `earlier` are the gold columns that entries read of the rows before t.
+    """
 
     gold: tuple[str, ...]
     forecast: tuple[str, ...] = ()
     lookback: int = 1
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

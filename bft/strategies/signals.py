@@ -14,6 +14,7 @@ import numpy as np
 from bft.domain import sessions
 from bft.domain.errors import DataError
 from bft.domain.forecast import HORIZONS_DAYS
+from bft.domain.gold import WINDOW_ROWS
 from bft.domain.trading import (
     Direction,
     ExitPolicy,
@@ -31,7 +32,7 @@ from bft.strategies.entry_prices import (
     entry_prices,
     read_by_entry,
 )
-from bft.strategies.rules import Bools, Floats, Strategy, model_confidence
+from bft.strategies.rules import Bools, Strategy, model_confidence
 from bft.strategies.view import View
 
 PROVISIONAL_S = 300
@@ -149,8 +150,9 @@ def _entries(
         skipped["no_forecast"] += len(view.symbols)
         return []
     fired = strategy.entry(view.columns)
-    incomplete = _incomplete(view, strategy)
-    skipped["nan_input"] += int(incomplete.sum())
+    incomplete, young = _incomplete(view, strategy)
+    skipped["short_history"] += int(young.sum())
+    skipped["nan_input"] += int((incomplete & ~young).sum())
     found = []
     for n in np.flatnonzero((fired.direction[-1] != 0) & ~incomplete).tolist():
         symbol, confidence = view.symbols[n], float(fired.confidence[-1, n])
@@ -330,10 +332,17 @@ def _no_stop(view: View, strategy: Strategy, n: int) -> str | None:
     return None if np.isfinite(atr) and atr > 0 else "no_stop"
 
 
-def _incomplete(view: View, strategy: Strategy) -> Bools:
-    names = [*strategy.needs.gold, *read_by_entry(strategy.params.entry_order)]
-    read: list[Floats] = [view.columns[name][-1] for name in names]
-    return np.asarray(~np.isfinite(read).all(axis=0))
+def _incomplete(view: View, strategy: Strategy) -> tuple[Bools, Bools]:
+    """Symbols that lack something the entry reads, and those of them too young to have it; (S,)."""
+    needs, rows = strategy.needs, view.history_rows
+    lacks, young = np.zeros((2, len(rows)), dtype=bool)
+    read = [(name, 0) for name in (*needs.gold, *read_by_entry(strategy.params.entry_order))]
+    read += [(name, back) for name in needs.earlier for back in range(1, needs.lookback)]
+    for name, back in read:
+        missing = ~np.isfinite(view.columns[name][-1 - back])
+        lacks |= missing
+        young |= missing & (rows < WINDOW_ROWS.get(name, 1) + back)
+    return lacks, young
 
 
 def _check_probabilities(view: View) -> None:

@@ -11,11 +11,12 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from bft.domain import sessions
 from bft.domain.errors import DataError
 from bft.domain.forecast import HORIZONS_DAYS
-from bft.domain.gold import LOOKAHEAD, SIMULATED, SUSPECTED_SPLIT
+from bft.domain.gold import GAP_SESSIONS, LOOKAHEAD, SIMULATED, SUSPECTED_SPLIT
 from bft.domain.market import EXCLUDED
 from bft.strategies.entry_prices import read_by_entry
 from bft.strategies.rules import Columns, Floats, Strategy
@@ -31,12 +32,13 @@ class View:
 
     `bar_day` is asof, or the session after it while that is unfinished. `blocked` maps a symbol to
     why it may not be entered; `forecast_status` to why it has no usable forecast (absent: it has
-    one).
+    one). `history_rows` are the rows of each symbol since its windows began, of those read.
     """
 
     asof: date
     bar_day: date
     symbols: tuple[str, ...]
+    history_rows: NDArray[np.int64]
     columns: Columns
     blocked: Mapping[str, str]
     forecast_status: Mapping[str, str]
@@ -60,7 +62,7 @@ def needed_columns(strategies: Sequence[Strategy]) -> list[str]:
 def view_of(
     gold: pa.Table, forecasts: pa.Table, *, asof: date, lookback: int, quarantined: Sequence[str]
 ) -> View:
-    """Cut a view from own-basis gold rows (at least SUSPECT_DAYS sessions) and forecasts.
+    """Cut a view from own-basis gold rows up to asof (a year of them) and forecasts.
 
     Context funds are left out. Forecasts of another day count as absent.
 
@@ -126,6 +128,7 @@ def _view(
         asof=asof,
         bar_day=days[-1],
         symbols=symbols,
+        history_rows=_history_rows(frame, symbols),
         columns=columns,
         blocked=_blocked(frame, asof, quarantined),
         forecast_status=status,
@@ -146,6 +149,18 @@ def _panel(frame: pd.DataFrame, days: Sequence[date], symbols: Sequence[str]) ->
         ]
         panel[name] = values
     return panel
+
+
+def _history_rows(frame: pd.DataFrame, symbols: Sequence[str]) -> NDArray[np.int64]:
+    """Rows of each symbol since its last long gap, where gold's windows begin anew; (S,)."""
+    counts = frame["symbol"].value_counts().to_dict()
+    span = sessions.number(frame["date"].max()) - sessions.number(frame["date"].min()) + 1
+    gone = [name for name, rows in counts.items() if rows < span - GAP_SESSIONS]
+    for symbol, days in frame[frame["symbol"].isin(gone)].groupby("symbol")["date"]:
+        numbers = np.sort([sessions.number(day) for day in days])  # no others have a long gap
+        cuts = np.flatnonzero(np.diff(numbers) > GAP_SESSIONS + 1)
+        counts[symbol] = len(numbers) - (int(cuts[-1]) + 1 if len(cuts) else 0)
+    return np.array([counts[symbol] for symbol in symbols], np.int64)
 
 
 def _blocked(frame: pd.DataFrame, asof: date, quarantined: Sequence[str]) -> dict[str, str]:

@@ -63,9 +63,12 @@ MISSES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 
 
 def make_view(
-    last: dict[str, Any], predicted: dict[str, Any], quarantined: tuple[str, ...] = ()
+    last: dict[str, Any],
+    predicted: dict[str, Any],
+    quarantined: tuple[str, ...] = (),
+    days: int = 2,
 ) -> View:
-    gold = table("gold", gold_rows("ABC", days=2, **last))
+    gold = table("gold", gold_rows("ABC", days=days, **last))
     forecasts = table("forecasts", [forecast("ABC", **predicted)])
     return view_of(gold, forecasts, asof=ASOF, lookback=2, quarantined=quarantined)
 
@@ -97,8 +100,9 @@ def test_nan_in_a_column_that_is_read_never_fires(name: str) -> None:
     strategy = STRATEGIES[name]
     for column in strategy.needs.gold:
         stored = "bull_bear_delta" if column == "delta9" else column
-        found = scan(make_view({**last, stored: None}, predicted), strategy)
+        found = scan(make_view({**last, stored: None}, predicted, days=253), strategy)
         assert (found.signals, found.skipped["nan_input"]) == ((), 1), column
+        assert found.skipped["short_history"] == 0, column
 
 
 def test_bollinger_needs_the_crossing_not_the_state() -> None:
