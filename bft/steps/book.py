@@ -45,6 +45,7 @@ def book_of(
     Positions and pending entries count whatever strategy they are of, scanned or not. A pending
     entry that is decided here anew is no other one.
     """
+    from bft.risk.profiles import EQUITIES, OPTIONS
     from bft.strategies.ranking import Book
 
     prices = facts["adjusted_close"].to_dict()
@@ -63,6 +64,11 @@ def book_of(
     return Book(
         equity_usd=terms.equity_usd,
         max_positions=max(s.params.max_positions for s in strategies),
+        min_confidence={
+            instrument: float(profile.min_confidence or 0)
+            for profile in (EQUITIES, OPTIONS)
+            for instrument in profile.instruments
+        },
         open_usd=_by_symbol(taken),
         cooling=terms.standing.cooling,
         allow_short=frozenset(s.id for s in strategies if s.params.allow_short),

@@ -14,7 +14,6 @@ import pandas as pd
 from bft.domain.trading import Direction, Instrument, Signal, SignalKind
 from bft.strategies.signals import horizon_for
 
-MIN_CONFIDENCE = {Instrument.STOCK: 0.60, Instrument.CALL: 0.70, Instrument.PUT: 0.70}
 KNIFE = (("ret_1d_frac", -0.10), ("ret_5d_frac", -0.15), ("ret_20d_frac", -0.30))
 MAX_PER_SECTOR, MAX_SECTOR_FRAC, MAX_CORRELATION = 2, 0.30, 0.85
 MIN_COMMON_DAYS = 40
@@ -27,16 +26,18 @@ Facts = Mapping[Any, Any]
 class Book:
     """What is on already: symbols held or pending, cooling down, and sizes for the sector cap.
 
-    `cooling` are (symbol, strategy), an empty strategy being any. `allow_short` names strategies
-    that may sell stock short. `notional_usd` is the value that the
-    entry of a signal id would add; `records` are (trades, mean R) of a strategy's walk-forward
-    trades. `drift_frac` is how far from its reference an entry of a strategy may begin. `places` is
-    how many positions a strategy may have, `open_by` (symbol, strategy) of those it has.
-    `shown_only` says why entries of a strategy are not to be sent.
+    `min_confidence` is what the account's profile asks of an instrument. `cooling` are (symbol,
+    strategy), an empty strategy being any. `allow_short` names strategies that may sell stock
+    short. `notional_usd` is the value that the entry of a signal id would add; `records` are
+    (trades, mean R) of a strategy's walk-forward trades. `drift_frac` is how far from its reference
+    an entry of a strategy may begin. `places` is how many positions a strategy may have, `open_by`
+    (symbol, strategy) of those it has. `shown_only` says why entries of a strategy are not to be
+    sent.
     """
 
     equity_usd: float
     max_positions: int = 10
+    min_confidence: Mapping[Instrument, float] = field(default_factory=dict)
     open_usd: Mapping[str, float] = field(default_factory=dict)
     cooling: frozenset[tuple[str, str]] = frozenset()
     allow_short: frozenset[str] = frozenset()
@@ -170,23 +171,24 @@ def _sold_short(signal: Signal, book: Book) -> bool:
     return sold and signal.strategy_id not in book.allow_short
 
 
-def _barred(signal: Signal, book: Book) -> str | None:
-    """Why its own strategy may not enter, whatever else is picked; others of the symbol may."""
+def _idle(signal: Signal, book: Book) -> str | None:
+    """Why it cannot become an order, whatever else is picked; others of the symbol may."""
+    held = sum(strategy_id == signal.strategy_id for _, strategy_id in book.open_by)
+    return _own_limit(signal, book, taken=held) or book.shown_only.get(signal.strategy_id)
+
+
+def _own_limit(signal: Signal, book: Book, *, taken: int) -> str | None:
+    """Why its own strategy may not enter, `taken` of its places being filled (gate 4)."""
     if (signal.symbol, signal.strategy_id) in book.cooling:
         return "cooldown"
-    if signal.confidence < MIN_CONFIDENCE[signal.instrument]:
+    if signal.confidence < book.min_confidence.get(signal.instrument, 0.0):
         return "conf_min"
-    held = sum(strategy_id == signal.strategy_id for _, strategy_id in book.open_by)
-    if held >= book.places.get(signal.strategy_id, book.max_positions):
+    if _drifts(signal, book):
+        return "drift"
+    if taken >= book.places.get(signal.strategy_id, book.max_positions):
         return "max_positions"
-    if book.notional_usd and not book.notional_usd.get(signal.signal_id):
-        return "min_order"
-    return "drift" if _drifts(signal, book) else None
-
-
-def _idle(signal: Signal, book: Book) -> str | None:
-    """Why it cannot become an order, whatever else is picked."""
-    return _barred(signal, book) or book.shown_only.get(signal.strategy_id)
+    unaffordable = book.notional_usd and not book.notional_usd.get(signal.signal_id)
+    return "min_order" if unaffordable else None
 
 
 def _drifts(signal: Signal, book: Book) -> bool:
@@ -207,38 +209,34 @@ class _Gates:
     ) -> None:
         self._facts, self._book, self._on = facts, book, on
         self._returns = {name: returns[name].to_numpy() for name in returns if name in facts}
-        self._chosen = list(book.open_usd)
         self._value = dict(book.open_usd)
-        self._sectors = Counter(self._sector(symbol) for symbol in self._chosen)
         self._taken = Counter(strategy_id for _, strategy_id in book.open_by)
 
     def refuses(self, signal: Signal) -> str | None:
-        """First gate that refuses, or None."""
+        """First gate that refuses, or None (section 6: gates 1 to 4)."""
         if _sold_short(signal, self._book):
             return SHORT
-        why = self._taken_up(signal) or _barred(signal, self._book)
-        if why is None and self._on:
-            why = self._knife(signal) or self._sector_full(signal)
-            why = why or self._twin(signal.symbol)
+        why = None
+        if self._on:
+            why = self._knife(signal) or self._sector_full(signal) or self._twin(signal.symbol)
+        why = why or self._no_place(signal)
         return why or self._book.shown_only.get(signal.strategy_id)
 
     def accept(self, signal: Signal) -> None:
         """Count a pick."""
-        symbol = signal.symbol
-        self._chosen.append(symbol)
-        self._value[symbol] = self._book.notional_usd.get(signal.signal_id, 0.0)
-        self._sectors[self._sector(symbol)] += 1
+        self._value[signal.symbol] = self._book.notional_usd.get(signal.signal_id, 0.0)
         self._taken[signal.strategy_id] += 1
 
-    def _taken_up(self, signal: Signal) -> str | None:
-        """Whether its symbol, the book's places or its strategy's are taken."""
-        if signal.symbol in self._book.open_usd:
+    def _no_place(self, signal: Signal) -> str | None:
+        """Whether its symbol, its strategy or the book's places are taken or barred."""
+        book = self._book
+        if signal.symbol in book.open_usd:
             return "held_or_pending"
-        if (signal.symbol, "") in self._book.cooling:
+        if (signal.symbol, "") in book.cooling:
             return "cooldown"
-        most = self._book.places.get(signal.strategy_id, self._book.max_positions)
-        full = self._taken[signal.strategy_id] >= most
-        return "max_positions" if full or len(self._chosen) >= self._book.max_positions else None
+        full = len(self._value) >= book.max_positions
+        why = _own_limit(signal, book, taken=self._taken[signal.strategy_id])
+        return why or ("max_positions" if full else None)
 
     def _knife(self, signal: Signal) -> str | None:
         sign = 1 if signal.direction is Direction.LONG else -1
@@ -254,21 +252,23 @@ class _Gates:
         return "ETF" if at["is_etf"] else at["sector"] or "UNKNOWN"
 
     def _sector_full(self, signal: Signal) -> str | None:
+        """The sector's others: what is held or pending in the symbol itself is gate 4's."""
         symbol = signal.symbol
         if self._facts[symbol]["leveraged"]:
             return "leveraged_fund"
         sector = self._sector(symbol)
         most = 1 if sector in {"ETF", "UNKNOWN"} else MAX_PER_SECTOR
-        value = sum(v for name, v in self._value.items() if self._sector(name) == sector)
+        others = [name for name in self._value if name != symbol and self._sector(name) == sector]
+        value = sum(self._value[name] for name in others)
         value += self._book.notional_usd.get(signal.signal_id, 0.0)
-        full = self._sectors[sector] >= most or value > MAX_SECTOR_FRAC * self._book.equity_usd
+        full = len(others) >= most or value > MAX_SECTOR_FRAC * self._book.equity_usd
         return "sector" if full else None
 
     def _twin(self, symbol: str) -> str | None:
         own = self._returns.get(symbol)
-        for other in self._chosen:
+        for other in self._value:
             theirs = self._returns.get(other)
-            if own is None or theirs is None:
+            if own is None or theirs is None or other == symbol:
                 continue
             both = ~(np.isnan(own) | np.isnan(theirs))
             if both.sum() < MIN_COMMON_DAYS:

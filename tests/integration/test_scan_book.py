@@ -127,7 +127,7 @@ def test_position_of_a_strategy_that_is_off_fills_a_place_and_its_sector(
     run(night, *BANDS, book=rich)
     assert rows_of(night)["AAA", "entry"] == ("watch", "sector")
     run(night, *BANDS, "--param", "bollinger.max_positions=1", book=rich)
-    assert rows_of(night)["AAA", "entry"] == ("watch", "max_positions")
+    assert rows_of(night)["BBB", "entry"] == ("watch", "max_positions")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from bft.strategies.facts import symbol_facts
 from bft.strategies.ranking import Book, Ranked, ranked
 
 AT = datetime(2025, 3, 14, 22, tzinfo=UTC)
-BOOK = Book(equity_usd=100_000)
+BOOK = Book(equity_usd=100_000, min_confidence={Instrument.STOCK: 0.60, Instrument.CALL: 0.70})
 
 
 def entry(symbol: str, **changes: Any) -> Signal:
@@ -197,11 +197,73 @@ def test_gate_refuses_with_its_reason(row: dict[str, Any], reason: str) -> None:
     ("changes", "reason"),
     [
         ({"confidence": 0.599}, "conf_min"),
+        ({"confidence": 0.699, "instrument": Instrument.CALL}, "conf_min"),
         ({"direction": Direction.SHORT}, "short_not_allowed"),
     ],
 )
 def test_own_limits_refuse(changes: dict[str, Any], reason: str) -> None:
     assert tags(run([entry("A", **changes)], facts(A={})))["A"] == ("watch", reason)
+
+
+@pytest.mark.parametrize("confidence", [0.60, 0.70])
+def test_confidence_at_the_minimum_suffices(confidence: float) -> None:
+    kind = Instrument.STOCK if confidence == 0.60 else Instrument.CALL
+    made = entry("A", confidence=confidence, instrument=kind)
+    assert tags(run([made], facts(A={})))["A"] == ("execute", None)
+
+
+def test_gates_are_told_in_the_order_of_the_specification() -> None:
+    """Section 6, 1 to 4: a row that fails them all, mended one gate after the other."""
+    made = entry("A", confidence=0.5, entry_order="stop", stop_price_usd=103.0)
+    moves = pd.DataFrame({"A": np.sin(np.arange(60)), "B": np.sin(np.arange(60))})
+    fallen = {"ret_1d_frac": -0.2, "leveraged": True}
+    book = replace(
+        BOOK,
+        open_usd={"A": 0.0, "B": 29_000.0},
+        cooling=frozenset({("A", "")}),
+        drift_frac={"bollinger": 0.02},
+        open_by=frozenset({("A", "bollinger"), ("B", "bollinger")}),
+        places={"bollinger": 2},
+        notional_usd={made.signal_id: 2_000.0},
+    )
+    told = []
+
+    def judge(row: dict[str, Any]) -> None:
+        found = run([made], facts(A=row, B={"sector": "ENERGY"}), book, returns=moves)
+        told.append(found[0].tag_reason)
+
+    judge(fallen)
+    judge({"leveraged": True})
+    judge({})
+    book = replace(book, notional_usd={made.signal_id: 1_000.0})  # 30,000 in all
+    judge({})
+    moves["B"] = np.cos(np.arange(60))
+    judge({})
+    book = replace(book, open_usd={"B": 29_000.0})
+    judge({})
+    book = replace(book, cooling=frozenset())
+    judge({})
+    made = replace(made, confidence=0.6)
+    judge({})
+    made = replace(made, stop_price_usd=102.0)
+    judge({})
+    book = replace(book, places={"bollinger": 3}, max_positions=1)
+    judge({})
+    book = replace(book, max_positions=2)
+    judge({})
+    assert told == [
+        "falling_knife",
+        "leveraged_fund",
+        "sector",
+        "correlation with B",
+        "held_or_pending",
+        "cooldown",
+        "conf_min",
+        "drift",
+        "max_positions",
+        "max_positions",
+        None,
+    ]
 
 
 @pytest.mark.parametrize(
