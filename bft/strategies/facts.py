@@ -27,9 +27,24 @@ GOLD_COLUMNS = (
     "sector",
 )
 HISTORY_DAYS, CORRELATION_DAYS, SHARPE_DAYS = 253, 60, 252
+_BONDS = r"(?:term|duration|maturity|bonds?|income|muni\w*|government|fixed|credit|corporate|cash)"
 _LEVERAGED = re.compile(
-    r"\b(?:[23]x|ultra(?:pro|short)?|leveraged|inverse|bear|bull)\b", re.IGNORECASE
+    rf"""
+    (?<![\w.]) \d (?:\.\d+)? x \b                     # Bull 3X, 1.5x Long, -1x Short
+    | \b (?: leveraged? (?! \s+ loans? \b ) | inverse | bull | bear ) \b
+    | \b ultrapro \b
+    | \b proshares \s+ ultra                          # UltraShort 20+ Year Treasury
+    | \b proshares \s+ short \b (?! [\s-]+ {_BONDS} )   # Short QQQ: once inverse
+    | \b ultra \b (?! [\s-]+ (?: short | buffer | low ) \b )
+    | \b ultra [\s-]? short \b (?! .* \b {_BONDS} \b )  # not the bonds that fall due soon
+    | \b short \b .* \b daily \b                       # Short Innovation Daily
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
+"""Names of funds that move by a multiple of what they follow, or against it.
+
+They are those of the issuers' own lists (ProShares, Direxion, GraniteShares, MicroSectors).
+"""
 
 
 def symbol_facts(
