@@ -12,7 +12,7 @@ from bft.exits.actions import dividend, split
 from bft.exits.checks import on_bar, wanted
 from bft.exits.closing import Close, at_close, on_clock, schedule
 from bft.exits.cooldown import Cooldown, blocking, cooldown
-from bft.exits.levels import Levels, Protective, initial_levels, protective, rounded
+from bft.exits.levels import Levels, Protective, initial_levels, protective
 from bft.exits.position import added, filled, observed, opened, tightened
 from bft.exits.state import Bar, EntryFill, ExitFill, ExitState, Moment, Ordering, Partial, Reason
 
@@ -41,7 +41,6 @@ __all__ = [
     "on_clock",
     "opened",
     "protective",
-    "rounded",
     "schedule",
     "split",
     "tightened",

@@ -4,7 +4,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from bft.domain.errors import DataError
-from bft.exits.levels import micro, rounded, whole
+from bft.domain.ticks import micro, rounded
+from bft.exits.levels import whole
 from bft.exits.state import EntryFill, ExitState, Partial
 
 SPECIAL_FRAC = Decimal("0.10")  # strategies specification, 3.1: dividends from here on move levels

@@ -1,14 +1,12 @@
 """Stop, target and partial levels, their rounding, and what has to rest at the broker."""
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 from bft.domain.errors import DataError
+from bft.domain.ticks import MICRO, SUB_PENNY, micro, rounded
 from bft.domain.trading import Direction, ExitPolicy
 from bft.exits.state import ExitState, Partial, Reason, tighter
-
-CENT, SUB_PENNY = Decimal("0.01"), Decimal("0.0001")  # SEC Rule 612: sub-pennies below 1 USD
-MICRO = Decimal("0.000001")  # the ledger's unit of a price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,26 +37,6 @@ class Protective:
 def decimal(value: float) -> Decimal:
     """A parameter as the decimal number a person wrote."""
     return Decimal(str(value))
-
-
-def micro(price_usd: Decimal) -> Decimal:
-    """A price in whole micro-dollars, half-even as the ledger rounds."""
-    return price_usd.quantize(MICRO, rounding=ROUND_HALF_EVEN)
-
-
-def rounded(price_usd: Decimal, *, up: bool, tick_usd: Decimal | None) -> Decimal:
-    """A level on its tick; `tick_usd` None: US stocks, 0: as it is.
-
-    The price is first rounded to micro-dollars, so that the noise of a division, or of the floats
-    in a compiled loop, never costs a tick. Source: strategies specification, 3.1.
-    """
-    if tick_usd == 0:
-        return price_usd
-    exact = micro(price_usd)
-    mode = ROUND_CEILING if up else ROUND_FLOOR
-    if tick_usd is None:
-        return exact.quantize(CENT if exact >= 1 else SUB_PENNY, rounding=mode)
-    return (exact / tick_usd).to_integral_value(mode) * tick_usd
 
 
 def initial_levels(

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 from bft.domain import sessions
 from bft.domain.errors import DataError
+from bft.domain.ticks import micro, rounded
 from bft.domain.trading import Direction, ExitPolicy
-from bft.exits.levels import Levels, initial_levels, micro, rounded, whole
+from bft.exits.levels import Levels, initial_levels, whole
 from bft.exits.state import Bar, EntryFill, ExitFill, ExitState, Partial, Reason, tighter
 
 # executor specification, section 6: same-session positions leave from 15:50, are gone by 15:55

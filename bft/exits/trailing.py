@@ -3,7 +3,8 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from bft.exits.levels import decimal, rounded
+from bft.domain.ticks import rounded
+from bft.exits.levels import decimal
 from bft.exits.state import ExitState, tighter
 
 _HALF = Decimal("0.5")

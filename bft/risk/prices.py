@@ -5,10 +5,11 @@ Source: executor specification, section 5; strategies specification, sections 3.
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 
 from bft.domain.broker import Quote
 from bft.domain.orders import OrderRequest, OrderType, Side
+from bft.domain.ticks import rounded
 from bft.risk.context import Context
 from bft.risk.numbers import number, positive
 from bft.risk.profiles import Entry
@@ -19,24 +20,14 @@ OPTION_STOP_FRAC = Decimal("0.60")
 ATR_STOP = Decimal(2)
 
 
-def floor_to(price_usd: Decimal, tick_usd: Decimal) -> Decimal:
-    """The price, or the nearest step below."""
-    return (price_usd / tick_usd).to_integral_value(ROUND_FLOOR) * tick_usd
-
-
-def ceil_to(price_usd: Decimal, tick_usd: Decimal) -> Decimal:
-    """The price, or the nearest step above."""
-    return (price_usd / tick_usd).to_integral_value(ROUND_CEILING) * tick_usd
-
-
 def entry_on_tick(price_usd: Decimal, tick_usd: Decimal, side: Side) -> Decimal:
     """An entry price on its step: a buy's down, a sale's up."""
-    return (floor_to if side is Side.BUY else ceil_to)(price_usd, tick_usd)
+    return rounded(price_usd, up=side is Side.SELL, tick_usd=tick_usd)
 
 
 def stop_on_tick(level_usd: Decimal, tick_usd: Decimal, side: Side) -> Decimal:
     """The stop of an entry of `side`, on its step to the tighter side: a long's up."""
-    return (ceil_to if side is Side.BUY else floor_to)(level_usd, tick_usd)
+    return rounded(level_usd, up=side is Side.BUY, tick_usd=tick_usd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

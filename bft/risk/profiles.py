@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from bft.domain.errors import ConfigError
+from bft.domain.ticks import COLLAR_FRAC
 from bft.domain.trading import Instrument
 from bft.risk.windows import EntryTimes, Hours, parse_windows
 
@@ -138,7 +139,7 @@ EQUITIES = Profile(
     gross_frac=D("1.00"),
     opening_per_day_frac=D("1.00"),
     min_order_usd=D(100),
-    collar_frac=D("0.02"),
+    collar_frac=COLLAR_FRAC,
     max_spread_frac=D("0.01"),
     max_quote_age_s=5,
     min_adv_20=D(500_000),

@@ -8,8 +8,9 @@ import pytest
 from positions import HALVES, PLAIN, bar, entry, held, position
 
 from bft.domain.errors import DataError
+from bft.domain.ticks import rounded
 from bft.domain.trading import Direction, ExitPolicy
-from bft.exits import ExitFill, Moment, Reason, filled, initial_levels, opened, protective, rounded
+from bft.exits import ExitFill, Moment, Reason, filled, initial_levels, opened, protective
 
 NONE = ExitPolicy(stop_frac=None, target_frac=None)
 LONG, SHORT = Direction.LONG, Direction.SHORT
