@@ -352,7 +352,7 @@ STEP = Step(
     },
     settings=("strategies", "history_start", "api_url"),
     code=(
-        *("features", "strategies", "risk", "domain.ticks", "steps.scan", "steps.scan_intraday"),
+        *("features", "strategies", "risk", "steps.scan", "steps.scan_intraday"),
         *("steps.quotes", "steps.standing", "steps.standing_executor", "steps.gold_tables"),
         *("steps.failures", "steps.sizes", "steps.book"),
     ),

@@ -37,7 +37,11 @@ from bft.strategies.view import View
 
 PROVISIONAL_S = 300
 """Life of what was decided on an unfinished session (strategies specification, section 1)."""
-_EVIDENCE = tuple(f"{name}_{h}d" for h in HORIZONS_DAYS for name in ("expected_return", "rank"))
+_MERGED = (
+    *(f"{name}_{h}d" for name in ("expected_return", "rank", "lift_bin") for h in HORIZONS_DAYS),
+    *("horizon_agreement", "consensus"),
+)
+"""Forecasts that each signal carries as evidence (strategies specification, section 1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +223,6 @@ def _signal(
     symbol, bar_key = view.symbols[cell.n], view.bar_day.isoformat()
     direction = Direction.LONG if cell.sign > 0 else Direction.SHORT
     at = {name: float(values[-1, cell.n]) for name, values in view.columns.items()}
-    read = {*strategy.needs.gold, *strategy.needs.forecast, *_EVIDENCE}
     because = strategy.because(at, cell.sign)
     if kind is SignalKind.EXIT:
         because = f"exit: {strategy.because_left(at, cell.sign)}"
@@ -258,8 +261,19 @@ def _signal(
         limit_price_usd=prices.limit_usd,
         stop_price_usd=prices.stop_usd,
         exits=strategy.exits,
-        evidence={name: round(at[name], 6) for name in sorted(read) if np.isfinite(at[name])},
+        evidence=_evidence(view, strategy, cell.n),
     )
+
+
+def _evidence(view: View, strategy: Strategy, n: int) -> dict[str, float]:
+    """Every value that the rule read, and the merged forecasts; `x[-1]` is x a session before."""
+    needs = strategy.needs
+    names = {*needs.gold, *needs.forecast, *read_by_entry(strategy.params.entry_order), *_MERGED}
+    read = {name: float(view.columns[name][-1, n]) for name in names}
+    for back in range(1, needs.lookback):
+        at = {f"{name}[-{back}]": view.columns[name][-1 - back, n] for name in needs.earlier}
+        read |= {name: float(value) for name, value in at.items()}
+    return {name: round(read[name], 6) for name in sorted(read) if np.isfinite(read[name])}
 
 
 def _order(
