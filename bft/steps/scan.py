@@ -116,7 +116,8 @@ def _close(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     values["ms"] = round(1000 * (time.monotonic() - began), 1)
     values["quarantined"] = len(inputs.quarantined)
     objects = {} if args.dry_run else write(ports, args.asof, "close", rows, inputs.view)
-    return summary(values, rows, scan.skipped, objects, standing)
+    absent = {"no_row": len(inputs.view.absent)} if inputs.view.absent else {}
+    return summary(values, rows, {**scan.skipped, **absent}, objects, standing)
 
 
 def said(view: "View", scan: "Scan", strategies: Sequence[Any], rows: "Sequence[Ranked]") -> Json:

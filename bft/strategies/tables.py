@@ -106,7 +106,11 @@ def signals_csv(table: pd.DataFrame) -> bytes:
 
 
 def picks_csv(picks: pd.DataFrame) -> bytes:
-    """The file portfolio_picks.csv: USD to 4 decimals, other numbers to 6."""
+    """The file portfolio_picks.csv: USD to 4 decimals, other numbers to 6; the day comes last.
+
+    Source of the order of columns: strategies specification, section 6.
+    """
+    picks = picks[[*(n for n in picks if n not in {"asof", "simulated"}), "asof", "simulated"]]
     floats = picks.select_dtypes("floating").columns
     places = {name: 4 if name.endswith("_usd") else 6 for name in floats}
     text: str = picks.round(places).to_csv(index=False, lineterminator="\n")

@@ -22,7 +22,7 @@ from bft.strategies.entry_prices import read_by_entry
 from bft.strategies.rules import Columns, Floats, Strategy
 
 MODEL_AGE_MAX_DAYS = 90
-SUSPECT_DAYS = 20
+SUSPECT_DAYS = LATELY_DAYS = 20
 _DIRECTIONS = {"BUY": 1.0, "SELL": -1.0, "NEUTRAL": 0.0}
 
 
@@ -32,7 +32,8 @@ class View:
 
     `bar_day` is asof, or the session after it while that is unfinished. `blocked` maps a symbol to
     why it may not be entered; `forecast_status` to why it has no usable forecast (absent: it has
-    one). `history_rows` are the rows of each symbol since its windows began, of those read.
+    one). `history_rows` are the rows of each symbol since its windows began, of those read;
+    `absent` are symbols that had a row lately and have none on the last day.
     """
 
     asof: date
@@ -40,6 +41,7 @@ class View:
     symbols: tuple[str, ...]
     history_rows: NDArray[np.int64]
     columns: Columns
+    absent: tuple[str, ...]
     blocked: Mapping[str, str]
     forecast_status: Mapping[str, str]
     set_digest: str | None
@@ -130,6 +132,7 @@ def _view(
         symbols=symbols,
         history_rows=_history_rows(frame, symbols),
         columns=columns,
+        absent=_absent(frame, days[-1], symbols),
         blocked=_blocked(frame, asof, quarantined),
         forecast_status=status,
         set_digest=set_digest,
@@ -161,6 +164,11 @@ def _history_rows(frame: pd.DataFrame, symbols: Sequence[str]) -> NDArray[np.int
         cuts = np.flatnonzero(np.diff(numbers) > GAP_SESSIONS + 1)
         counts[symbol] = len(numbers) - (int(cuts[-1]) + 1 if len(cuts) else 0)
     return np.array([counts[symbol] for symbol in symbols], np.int64)
+
+
+def _absent(frame: pd.DataFrame, last: date, symbols: Sequence[str]) -> tuple[str, ...]:
+    lately = frame["date"] >= sessions.shift(last, 1 - LATELY_DAYS)
+    return tuple(sorted(set(frame.loc[lately, "symbol"]) - set(symbols)))
 
 
 def _blocked(frame: pd.DataFrame, asof: date, quarantined: Sequence[str]) -> dict[str, str]:

@@ -86,6 +86,19 @@ def test_files_hold_planned_sizes_and_no_long_floats(night: FakePorts) -> None:
     assert [name for name in FILES if re.search(r"\d\.\d{7}", texts[name])] == []
     head, *rows = csv.reader(texts["portfolio_picks"].splitlines())
     assert {row[head.index("symbol")]: row[head.index("qty")] for row in rows}["AAA"] == "106"
+    assert " ".join(head) == (
+        "symbol rank tag tag_reason score direction strategy_id signal_id price_usd rsi_14 adx_14 "
+        "beta sector sector_etf confidence strength edge atr_14_usd atr_frac stop_usd target_usd "
+        "qty notional_usd risk_usd adv_20_usd sharpe_252 agreeing on_watchlist is_etf ret_5d_frac "
+        "ret_20d_frac expected_return_3d expected_return_10d expected_return_30d asof simulated"
+    )
+
+
+def test_symbol_without_a_row_at_asof_is_counted_and_not_cloned(night: FakePorts) -> None:
+    rows = [*wavy("AAA", seed=1, **FALLEN), *wavy("BBB", seed=2, **FALLEN)[:-1]]
+    night.store.publish("gold", asof=ASOF, partitions={"all": table("gold", rows)})
+    summary = run(scan, night)
+    assert (summary.values["symbols"], summary.skipped["no_row"]) == (1, 1)
 
 
 def test_pick_is_sized_by_the_stop_of_its_own_strategy(ports: FakePorts) -> None:
