@@ -21,7 +21,7 @@ BUDGET_FRAC = {DAY_TRADE: D("0.03"), SWING_TRADE: D("0.10")}
 BASE_BUDGET_FRAC, BUDGET_USD, MAX_CONTRACTS = D("0.02"), D(10_000), 10
 POSITION_RISK_FRAC, OPEN_RISK_FRAC = D("0.02"), D("0.10")
 NO_ENTRY_BEFORE_EXPIRY = timedelta(hours=24)
-VIX_AGE_S = 24 * 3600.0
+VIX_AGE_S, OLD_VIX = 24 * 3600.0, D("0.5")
 _VIX = ((D(12), D("0.8")), (D(20), D(1)), (D(30), D("0.5")), (D(40), D("0.25")))
 _BUYING_POWER = ((D(2_000), 1), (D(5_000), 3), (D(25_000), 5))
 
@@ -37,14 +37,16 @@ Row = tuple[str, bool | None]
 
 
 def vix_factor(facts: OptionFacts | None) -> Decimal | None:
-    """What the VIX multiplies option sizes by: 0 denies, None is unknown; a day old counts 0.5."""
+    """What the VIX multiplies option sizes by: 0 denies, None is unknown.
+
+    One more than a day old counts 0.5 at most: age never makes a turmoil calm (ADR 0146).
+    """
     vix = positive(facts.vix) if facts is not None else None
     age_s = seconds(facts.vix_age_s) if facts is not None else None
     if vix is None or age_s is None:
         return None
-    if age_s > VIX_AGE_S:
-        return D("0.5")
-    return next((factor for below, factor in _VIX if vix < below), D(0))
+    factor = next((factor for below, factor in _VIX if vix < below), D(0))
+    return min(factor, OLD_VIX) if age_s > VIX_AGE_S else factor
 
 
 def contract_cap(available_usd: Decimal) -> int:

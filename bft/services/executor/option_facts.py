@@ -228,7 +228,7 @@ class OptionDesk:
         """VIX and its age in seconds; the level of a close is as old as that close."""
         found = self._desk.contracts.get(VIX)
         quote = self._desk.quote(found) if found is not None else None
-        level, at = _level(quote, self._desk.now) if quote is not None else (None, None)
+        level, at = _level(quote) if quote is not None else (None, None)
         if level is None or at is None:
             return None, None, (("vix", f"{self._desk.broker.name} tells no VIX"),)
         return level, (self._desk.now - at).total_seconds(), ()
@@ -241,10 +241,12 @@ def expires_at(contract: Contract) -> datetime | None:
     return sessions.close_at(sessions.on_or_before(contract.expiry))
 
 
-def _level(quote: Quote, now: datetime) -> tuple[Decimal | None, datetime]:
+def _level(quote: Quote) -> tuple[Decimal | None, datetime]:
+    """A level and when it was one; a close told then is of the last session over by then."""
     if quote.last_usd and not quote.frozen:
         return quote.last_usd, quote.at
-    return quote.close_usd or quote.last_usd or None, sessions.close_at(sessions.last_closed(now))
+    closed = sessions.close_at(sessions.last_closed(quote.at))
+    return quote.close_usd or quote.last_usd or None, closed
 
 
 def _today(at: datetime | None, now: datetime) -> bool:

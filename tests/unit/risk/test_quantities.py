@@ -181,7 +181,9 @@ def test_denied_share_is_told_the_risk_that_losses_have_scaled() -> None:
         ("40", 60, 0),
         ("15", 86_400, 10),
         ("15", 86_401, 5),
-        ("45", 86_401, 5),
+        ("11.9", 86_401, 5),
+        ("35", 86_401, 2),  # age never loosens what was known (ADR 0146)
+        ("45", 86_401, 0),
     ],
 )
 def test_vix_scales_option_sizes(vix: str, age_s: int, qty: int) -> None:

@@ -173,6 +173,12 @@ def test_vix_of_a_close_is_as_old_as_that_close() -> None:
         assert (found.vix, found.vix_age_s) == (16, 66 * 3600.0)
 
 
+def test_vix_of_a_close_told_days_ago_is_of_that_time() -> None:
+    """Told on Thursday morning and never since: Wednesday's close, 21:00, is 114 hours old."""
+    told = index(close_usd=D(16), at=datetime(2026, 1, 1, 15, 0, tzinfo=UTC))  # no session
+    assert (facts(vix=told).vix, facts(vix=told).vix_age_s) == (16, 114 * 3600.0)
+
+
 def test_vix_without_a_level_is_missing() -> None:
     found = facts(vix=index(last_usd=D(0)))
     assert (found.vix, found.vix_age_s) == (None, None)
