@@ -180,7 +180,8 @@ class OrderRequest:
 
     `qty` 0: risk sizes it. Fractions are fractions. `signal_id` is always set: given, or derived.
     `created_at` is the receipt; `decided_at` when the signal was decided. `asof` is the session
-    the decision saw. Source: executor specification, section 1.2.
+    the decision saw, `bar_ends_at` the end of its bar where it was an intraday one.
+    Source: executor specification, section 1.2.
     """
 
     signal_id: str
@@ -194,6 +195,7 @@ class OrderRequest:
     decided_at: datetime | None = None
     expires_at: datetime | None = None
     asof: date | None = None
+    bar_ends_at: datetime | None = None
     limit_price_usd: Decimal | None = None
     trigger_price_usd: Decimal | None = None
     stop_price_usd: Decimal | None = None

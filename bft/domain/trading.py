@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -145,6 +145,17 @@ def signal_id(
     """
     parts = ("bft.signal.v1", kind, strategy_id, symbol, direction, instrument, bar_key)
     return hashlib.sha256("|".join(parts).encode()).hexdigest()[:32]
+
+
+def bar_end(bar_key: str) -> datetime | None:
+    """End of the bar that an intraday signal was decided on; None where the key is a session.
+
+    Source: strategies specification, section 1 (`YYYYMMDDTHHMMZ`).
+    """
+    try:
+        return datetime.strptime(bar_key, "%Y%m%dT%H%MZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 SIGNALS = Table(

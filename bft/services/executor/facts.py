@@ -185,15 +185,18 @@ class Facts:
     def _data(self, order: OrderRequest, underlying: str) -> DataFacts:
         reference, now = self._desk.reference, self._desk.now
         forecast = reference.forecasts.get(underlying)
-        age = (now - order.decided_at).total_seconds() if order.decided_at else None
-        intraday = not order.close_decided and order.decided_at is not None
+        ages = {
+            name: (now - at).total_seconds() if at else None
+            for name, at in (("feature", order.decided_at), ("bar", order.bar_ends_at))
+        }
         return DataFacts(
             gold_asof=reference.gold_asof,
             forecast_asof=reference.forecast_asof,
             model_age_days=forecast.model_age_days if forecast else None,
-            uses_bars=False,
-            uses_features=intraday,
-            feature_age_s=age,
+            uses_bars=not order.close_decided and order.bar_ends_at is not None,
+            uses_features=not order.close_decided and order.decided_at is not None,
+            bar_age_s=ages["bar"],
+            feature_age_s=ages["feature"],
         )
 
     # the book

@@ -39,3 +39,9 @@ def test_a_fact_without_a_reason_is_named_alone() -> None:
     facts = option_context().option
     assert isinstance(facts, OptionFacts)
     assert lacking(facts, "option_delta") == "option_delta"
+
+
+def test_option_is_not_asked_for_the_volume_of_its_underlying() -> None:
+    """The table of limits bounds an option's own volume and open interest (ADR 0146)."""
+    decision = evaluate(option_order(), option_context(symbol__adv_20=None))
+    assert {rule.verdict for rule in decision.rules} == {"pass"}, decision.detail

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from bft.domain import sessions
 from bft.domain.orders import OrderRequest, OrderType, Side, TimeInForce
-from bft.domain.trading import Direction, ExitPolicy, SignalKind, signal_id
+from bft.domain.trading import Direction, ExitPolicy, SignalKind, bar_end, signal_id
 from bft.services.executor.api.order_body import OrderBody, SignalBody
 
 CLOSE_DECIDED = frozenset({"close", "nightly"})
@@ -145,6 +145,7 @@ def _signal(body: SignalBody, made: OrderRequest) -> OrderRequest:
         close_decided=close_decided,
         decided_at=body.decided_at,
         asof=body.asof,
+        bar_ends_at=bar_end(body.bar_key or ""),
         expires_at=body.expires_at or _expiry(body.asof, close_decided),
         limit_price_usd=_first(made.limit_price_usd, body.limit_price_usd),
         trigger_price_usd=_first(made.trigger_price_usd, body.stop_price_usd),
