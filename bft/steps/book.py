@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Taken = tuple[str, str, float]
 """Symbol, strategy, value in USD."""
+NOMINAL_USD = 100_000.0
+"""Equity where nobody tells one (strategies specification, 11)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,11 @@ class Terms:
     standing: Standing
     pending: "tuple[Signal, ...]" = ()
     shown_only: Mapping[str, str] | None = None
+
+
+def equity_of(given_usd: float | None, standing: Standing) -> float:
+    """What sizes and sector caps are reckoned from: as given, else the account's own."""
+    return given_usd or standing.equity_usd or NOMINAL_USD
 
 
 def book_of(

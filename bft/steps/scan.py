@@ -18,7 +18,7 @@ from bft.domain.runs import Json
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps import failures, gold_tables
 from bft.steps.arguments import add_asof
-from bft.steps.book import Terms, book_of, still_waiting
+from bft.steps.book import Terms, book_of, equity_of, still_waiting
 from bft.steps.lacking import need
 from bft.steps.lists import file_digest, symbols_of
 from bft.steps.quotes import KEPT_SESSIONS
@@ -58,7 +58,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--watchlist", metavar="FILE", help="scan only these symbols")
     add_standing(parser)
     add("--top-n", type=COUNT_OR_0, default=5, help="entries tagged execute")
-    add("--equity", type=MONEY, default=100_000.0, help="USD, for sizes shown")
+    add("--equity", type=MONEY, help="USD, for sizes and sector caps (the executor's, else 100000)")
     add("--dry-run", action="store_true", help="write nothing")
 
 
@@ -103,7 +103,7 @@ def _close(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     )
     failed = failures.failed_steps(ports.store, args.asof, before="scan")
     terms = Terms(
-        equity_usd=args.equity,
+        equity_usd=equity_of(args.equity, standing),
         top_n=args.top_n,
         standing=standing,
         pending=still_waiting(ports.store, args.asof, standing),
@@ -115,6 +115,7 @@ def _close(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         values["warning"] = "; ".join(one.told for one in failed)
     values["ms"] = round(1000 * (time.monotonic() - began), 1)
     values["quarantined"] = len(inputs.quarantined)
+    values["equity_usd"] = terms.equity_usd
     objects = {} if args.dry_run else write(ports, args.asof, "close", rows, inputs.view)
     absent = {"no_row": len(inputs.view.absent)} if inputs.view.absent else {}
     return summary(values, rows, {**scan.skipped, **absent}, objects, standing)

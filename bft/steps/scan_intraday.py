@@ -21,7 +21,7 @@ from bft.domain.runs import FailedStep, Json
 from bft.domain.trading import Signal
 from bft.ports import Ports, Source, Summary, Tick
 from bft.steps import gold_tables, quotes, scan
-from bft.steps.book import Terms, stored_entries
+from bft.steps.book import Terms, equity_of, stored_entries
 from bft.steps.failures import failed_steps, shown_only
 from bft.steps.lacking import instead
 from bft.steps.record import pull_of
@@ -244,7 +244,7 @@ def decide(
         leaving=night.leaving,
     )
     terms = Terms(
-        equity_usd=args.equity,
+        equity_usd=equity_of(args.equity, night.standing),
         top_n=args.top_n,
         standing=night.standing,
         pending=night.pending,
@@ -261,6 +261,7 @@ def decide(
     values |= {"session": str(cycle.session), "slot": cycle.slot, "provisional": True, **said}
     values["pending"] = len(night.pending)
     values["held"] = len(night.standing.held)
+    values["equity_usd"] = terms.equity_usd
     return inputs, rows, {**values, "cells_skipped": dict(found.skipped)}
 
 

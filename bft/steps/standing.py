@@ -48,13 +48,14 @@ class Pending:
 class Standing:
     """Positions, pending entries (None: those the close executes), cooldowns.
 
-    A cooldown is (symbol, strategy); an empty strategy is any. `error` says why the book could not
-    be read: then entries are blocked, exits go on.
+    A cooldown is (symbol, strategy); an empty strategy is any. `equity_usd` is the account's, where
+    it is told. `error` says why the book could not be read: then entries are blocked, exits go on.
     """
 
     held: "tuple[Held, ...]" = ()
     pending: tuple[Pending, ...] | None = None
     cooling: frozenset[tuple[str, str]] = frozenset()
+    equity_usd: float | None = None
     error: str | None = None
 
     def waiting(self, stored: "list[tuple[Signal, str]]") -> list[Signal]:

@@ -23,7 +23,7 @@ UNITS = {"OPT": 100}
 
 
 def told(ports: Ports, url: str, *, mode: str) -> Standing:
-    """Positions, entries that still work and cooldowns; asked once, now.
+    """Positions, entries that still work, cooldowns and equity; asked once, now.
 
     Raises:
         UnavailableError: no answer; the caller must not take that for a flat book.
@@ -32,11 +32,13 @@ def told(ports: Ports, url: str, *, mode: str) -> Standing:
     """
     api, _ = reach(ports, url, mode=mode)
     book = answer(api.ask("GET", "/v1/positions", params={"cooldowns": "true"}))
+    equity = answer(api.ask("GET", "/v1/pnl/daily")).get("equity_usd")
     try:
         return Standing(
             held=tuple(held for row in book["positions"] for held in _held(row)),
             pending=tuple(_pending(api)),
             cooling=frozenset((row["symbol"], row["strategy_id"]) for row in book["cooldowns"]),
+            equity_usd=None if equity is None else float(equity),
         )
     except (KeyError, TypeError, ValueError) as error:
         why = f"{type(error).__name__} {error}"

@@ -36,12 +36,13 @@ class Executor:
 
     url = "http://executor"
 
-    def __init__(self, *orders: dict[str, Any]) -> None:
-        self._orders = list(orders)
+    def __init__(self, *orders: dict[str, Any], equity: str | None = None) -> None:
+        self._orders, self._equity = list(orders), equity
 
     def ask(self, _method: str, _path: str, *, params: Any = None, **_: Any) -> Reply:
         working = self._orders if (params or {}).get("status") == "SUBMITTED" else []
         body = {"mode": "paper", "positions": [], "cooldowns": [], "orders": working}
+        body["equity_usd"] = self._equity
         return Reply(status=200, body=body)
 
 
@@ -144,6 +145,16 @@ def test_pending_entry_counts_in_its_sector_with_its_size(
     night.api = Executor(order("CCC", quantity=quantity, filled_quantity=filled))
     run(night, *BANDS)
     assert rows_of(night)["AAA", "entry"] == tag
+
+
+def test_sector_is_capped_by_the_equity_of_the_account(night: FakePorts) -> None:
+    """30 % of 200,000 hold 26,000 and twice the shares; it was 30 % of 100,000 for everybody."""
+    night.api = Executor(order("CCC", quantity=260), equity="200000")
+    summary = run(night, *BANDS)
+    assert rows_of(night)["AAA", "entry"] == ("execute", None)
+    assert summary.values["equity_usd"] == 200_000.0
+    run(night, *BANDS, "--equity", "100000")
+    assert rows_of(night)["AAA", "entry"] == ("watch", "sector")
 
 
 def test_pending_entry_at_the_market_counts_at_the_last_close(night: FakePorts) -> None:

@@ -147,6 +147,8 @@ def test_scan_reads_positions_pending_entries_and_cooldowns(tmp_path: Path) -> N
         (waiting,) = found.pending or ()
         assert (waiting.signal_id, waiting.symbol) == (order["signal_id"], "AAPL")
         assert (waiting.units, waiting.price_usd) == (5.0, 99.5)
+        daily = (await api.ask("GET", "/v1/pnl/daily")).json()
+        assert found.equity_usd == float(daily["equity_usd"]) > 0
         assert not found.cooling
 
         await api.ask("POST", "/v1/close", {"symbols": ["AAPL"]})
@@ -160,7 +162,7 @@ def test_scan_reads_positions_pending_entries_and_cooldowns(tmp_path: Path) -> N
 async def _scanned(api: Api) -> Standing:
     """The real answers of the API, read as the scan reads them."""
     working = (f"/v1/orders?status={word}" for word in LIVE)
-    asked = ("/v1/health", "/v1/positions?cooldowns=true", *working)
+    asked = ("/v1/health", "/v1/positions?cooldowns=true", "/v1/pnl/daily", *working)
     told_by = {path: (await api.ask("GET", path)).json() for path in asked}
 
     class Recorded:
