@@ -16,6 +16,8 @@ from bft.reports.drawing import (
     frame,
     legend,
     line_ends,
+    line_starts,
+    room,
     sentence,
     valid,
 )
@@ -49,12 +51,14 @@ def daily_price(ax: Any, rows: Any) -> None:
         ax.plot(x, line, color=color, lw=1.1)
         ends.append((line[-1], f"{name.replace('sma_', 'SMA ')}  {number(line[-1])}", color))
     ax.plot(x, close, color=INK, lw=1.7)
-    ends += _levels(ax, close, valid(rows, "atr_14")[-1])
+    starts = _fibonacci(ax, close)
+    ends += _reach(ax, close, valid(rows, "atr_14")[-1])
     _marks(ax, rows, close, upper, lower)
     frame(ax, rows["date"].to_numpy(), _price_finding(close, rows), "USD")
     legend(ax, *PRICE_LEGEND)
-    _room(ax, len(close))
-    line_ends(ax, ends, x=len(close) - 0.2)
+    room(ax, len(close), left_frac=0.045)
+    line_starts(ax, starts)
+    line_ends(ax, ends)
 
 
 def off_from_highs(ax: Any, rows: Any) -> None:
@@ -72,8 +76,8 @@ def off_from_highs(ax: Any, rows: Any) -> None:
     )
     frame(ax, rows["date"].to_numpy(), finding, "% of the level")
     legend(ax, "green: above the 52-week low   orange: below the 52-week high")
-    _room(ax, len(high))
-    line_ends(ax, [(high[-1], "from high", DOWN), (low[-1], "from low", UP)], x=len(high) - 0.5)
+    room(ax, len(high))
+    line_ends(ax, [(high[-1], "from high", DOWN), (low[-1], "from low", UP)])
 
 
 def daily_volume(ax: Any, rows: Any) -> None:
@@ -93,8 +97,8 @@ def daily_volume(ax: Any, rows: Any) -> None:
     frame(ax, rows["date"].to_numpy(), f"{finding}, {times}x its mean", "million shares")
     legend(ax, "green: up day   orange: down day   ★ 1.5x the mean or more")
     ax.set_ylim(bottom=0)
-    _room(ax, len(volume))
-    line_ends(ax, [(mean, f"mean {number(mean, 1)}", INK)], x=len(volume) - 0.3)
+    room(ax, len(volume))
+    line_ends(ax, [(mean, f"mean {number(mean, 1)}", INK)])
 
 
 def ttm_pe_ratio(ax: Any, rows: Any) -> None:
@@ -115,8 +119,8 @@ def ttm_pe_ratio(ax: Any, rows: Any) -> None:
     finding = f"P/E {number(ratio[-1], 1)}, {_pe_word(ratio[-1])}"
     frame(ax, rows["date"].to_numpy(), finding, "price / earnings")
     legend(ax, "P/E: price over earnings of 12 months   green zone: under 15   orange: over 35")
-    _room(ax, len(ratio))
-    line_ends(ax, ends, x=len(ratio) - 0.5)
+    room(ax, len(ratio))
+    line_ends(ax, ends)
 
 
 def rsi(ax: Any, rows: Any) -> None:
@@ -138,8 +142,8 @@ def rsi(ax: Any, rows: Any) -> None:
     legend(ax, "RSI: relative strength index, 14 days   shaded bands: watch, 30-35 and 65-70")
     ax.set_ylim(min(20, float(np.nanmin(line)) - 4), max(80, float(np.nanmax(line)) + 4))
     ax.set_yticks((30, 50, 70))
-    _room(ax, len(line))
-    line_ends(ax, [(line[-1], number(line[-1], 1), INK)], x=len(line) - 0.3)
+    room(ax, len(line))
+    line_ends(ax, [(line[-1], number(line[-1], 1), INK)])
 
 
 def cci(ax: Any, rows: Any) -> None:
@@ -157,8 +161,8 @@ def cci(ax: Any, rows: Any) -> None:
     word = "overbought" if line[-1] >= 100 else "oversold" if line[-1] <= -100 else "neutral"
     frame(ax, rows["date"].to_numpy(), f"CCI {number(line[-1], 0)}: {word}", "index")
     legend(ax, "CCI: commodity channel index, 14 days   shaded: beyond 100   ○ crosses zero")
-    _room(ax, len(line))
-    line_ends(ax, [(line[-1], number(line[-1], 0), INK)], x=len(line) - 0.3)
+    room(ax, len(line))
+    line_ends(ax, [(line[-1], number(line[-1], 0), INK)])
 
 
 def macd(ax: Any, rows: Any) -> None:
@@ -176,8 +180,8 @@ def macd(ax: Any, rows: Any) -> None:
     ago = f", crossed {len(line) - 1 - crossed[-1]} sessions ago" if len(crossed) else ""
     frame(ax, rows["date"].to_numpy(), f"MACD {side} its signal{ago}", "USD")
     legend(ax, "MACD: 12-day less 26-day mean (EMA)   bars: gap to its 9-day EMA   ○ cross")
-    _room(ax, len(line))
-    line_ends(ax, [(line[-1], "MACD", INK), (signal[-1], "9-day EMA", AMBER)], x=len(line) - 0.3)
+    room(ax, len(line))
+    line_ends(ax, [(line[-1], "MACD", INK), (signal[-1], "9-day EMA", AMBER)])
 
 
 CHARTS: dict[str, Callable[[Any, Any], None]] = {
@@ -198,12 +202,9 @@ def _short(ax: Any, what: str, values: Floats) -> bool:
     if few:
         reason = f"{points} valid points, {MIN_POINTS} needed"
         reason = "no value today" if points >= MIN_POINTS else reason
-        sentence(ax, f"No {what} chart: {reason}.")
+        reason = reason if points else "no value in this window"
+        sentence(ax, f"No {what} chart:\n{reason}.")
     return few
-
-
-def _room(ax: Any, count: int) -> None:
-    ax.set_xlim(-0.8, count - 0.3)
 
 
 def _include(ax: Any, level: float) -> None:
@@ -222,15 +223,20 @@ def _zones(ax: Any, low: float, high: float, *, low_good: bool) -> None:
             ax.axhline(level, color=MUTED, lw=0.7, ls=(0, (4, 3)))
 
 
-def _levels(ax: Any, close: Floats, atr: float) -> list[tuple[float, str, str]]:
-    """Fibonacci levels of the window across it, close +- 2 ATR at its end."""
+def _fibonacci(ax: Any, close: Floats) -> list[tuple[float, str, str]]:
+    """Levels of the window across it, and their labels."""
     low, high = float(np.nanmin(close)), float(np.nanmax(close))
-    for share in FIBONACCI:
-        level = high - share * (high - low)
+    levels = [high - share * (high - low) for share in FIBONACCI]
+    for level in levels:
         ax.axhline(level, color=MUTED, lw=0.6, ls=(0, (1, 2.5)))
-        side = {0.236: "bottom", 0.382: "center", 0.618: "top"}[share]
-        x = -0.6 if side != "center" else 1.2
-        ax.text(x, level, f"{100 * share:.1f}%", fontsize=6.0, color=MUTED, va=side)
+    return [
+        (level, f"{100 * share:.1f}%", MUTED)
+        for level, share in zip(levels, FIBONACCI, strict=True)
+    ]
+
+
+def _reach(ax: Any, close: Floats, atr: float) -> list[tuple[float, str, str]]:
+    """Lines at close +- 2 ATR at the window's end, and their labels."""
     ends = []
     for sign in (2, -2) if np.isfinite(atr) else ():
         level = close[-1] + sign * atr

@@ -96,9 +96,14 @@ def legend(ax: Any, *lines: str) -> None:
 
 
 def sentence(ax: Any, text: str) -> None:
-    """A line of text in place of a chart."""
-    ax.set_axis_off()
-    ax.text(0.0, 0.98, text, transform=ax.transAxes, va="top", color=MUTED, fontsize=8.6, wrap=True)
+    """A panel with a line of text in place of a chart."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.set_facecolor("#f8fafc")
+    for spine in ax.spines.values():
+        spine.set_color(GRID)
+    style = {"ha": "center", "va": "center", "color": MUTED, "fontsize": 8.6, "linespacing": 1.5}
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, **style)
 
 
 def stamp(ax: Any) -> None:
@@ -118,27 +123,44 @@ def stamp(ax: Any) -> None:
     )
 
 
-def line_ends(ax: Any, ends: Sequence[tuple[float, str, str]], *, x: float) -> None:
-    """Label lines at their right end, pushed apart so that no two overlap."""
-    shown = sorted((y, text, color) for y, text, color in ends if np.isfinite(y))
-    if not shown:
-        return
+def line_ends(ax: Any, ends: Sequence[tuple[float, str, str]]) -> None:
+    """Label lines right of the axes: (place, text, colour), pushed apart so that no two overlap."""
+    right = _beside(ax, 3.0)
+    for place, text, color in _spread(ax, ends, 0.125):
+        ax.text(1.0, place, text, transform=right, color=color, fontsize=7.2, va="center")
+
+
+def line_starts(ax: Any, starts: Sequence[tuple[float, str, str]]) -> None:
+    """Label lines inside the axes at their left end, where `room` keeps the data away."""
+    left = _beside(ax, 3.0)
+    box = {"boxstyle": "square,pad=0.1", "facecolor": PAPER, "edgecolor": "none"}
+    for place, text, color in _spread(ax, starts, 0.12):
+        style = {"color": color, "fontsize": 6.0, "va": "center", "bbox": box}
+        ax.text(0.0, place, text, transform=left, **style)
+
+
+def room(ax: Any, count: int, *, left_frac: float = 0.0) -> None:
+    """Show all sessions; `left_frac` of the width stays empty before the first."""
+    ax.set_xlim(-0.8 - left_frac * count, count - 0.3)
+
+
+def _beside(ax: Any, points: float) -> Any:
+    """Coordinates of the axes across, some points to the right; of the data up."""
+    return ax.get_yaxis_transform() + ScaledTranslation(points / 72, 0, ax.figure.dpi_scale_trans)
+
+
+def _spread(
+    ax: Any, labels: Sequence[tuple[float, str, str]], gap_in: float
+) -> list[tuple[float, str, str]]:
+    """Labels of known places, ascending, at least a gap apart."""
+    known = sorted(label for label in labels if np.isfinite(label[0]))
+    if not known:
+        return []
     low, high = ax.get_ylim()
     height_in = ax.get_position().height * ax.figure.get_figheight()
-    gap = (high - low) * 0.125 / max(height_in, 0.1)
-    for place, (y, text, color) in zip(
-        apart([y for y, _, _ in shown], gap, low, high), shown, strict=True
-    ):
-        ax.annotate(
-            text,
-            (x, y),
-            xytext=(x, place),
-            color=color,
-            fontsize=7.2,
-            va="center",
-            ha="left",
-            annotation_clip=False,
-        )
+    gap = (high - low) * gap_in / max(height_in, 0.1)
+    places = apart([place for place, _, _ in known], gap, low, high)
+    return [(y, text, color) for y, (_, text, color) in zip(places, known, strict=True)]
 
 
 def apart(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from bft.reports import charts
-from bft.reports.drawing import DPI, canvas, frame, line_ends, sentence, stamp, titled, valid
+from bft.reports.drawing import DPI, canvas, frame, line_ends, room, sentence, stamp, titled, valid
 from bft.reports.shown import (
     AMBER,
     DOWN,
@@ -133,13 +133,14 @@ def draw_returns(ax: Any, funds: Mapping[str, Any]) -> None:
         x = np.searchsorted(days, rows["date"].to_numpy())
         bold = fund in {"SPY", "QQQ"}
         color = INK if fund == "SPY" else LINES[i % len(LINES)]
-        ax.plot(x, total, color=color, lw=2.0 if bold else 1.1, alpha=1 if bold else 0.85)
+        style = "-" if i < len(LINES) or bold else (0, (5, 1.5))  # seven colours for 13 funds
+        ax.plot(x, total, color=color, lw=2.0 if bold else 1.1, ls=style)
         ends.append((float(total[-1]), f"{fund} {pct(total[-1], 1)}", color))
     ax.axhline(0, color=MUTED, lw=0.7)
     best, worst = max(ends)[1], min(ends)[1]
     frame(ax, days, f"Best {best}, worst {worst} since {_day(days[0])}", "cumulative return, %")
-    ax.set_xlim(-0.8, len(days) - 0.5)
-    line_ends(ax, ends, x=len(days) - 0.2)
+    room(ax, len(days))
+    line_ends(ax, ends)
 
 
 def table_pages(rows: Any, note: str, about: About) -> list[Figure]:

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -16,8 +16,15 @@ from bft.domain.errors import ConfigError, DataError, UnavailableError
 from bft.domain.numbers import PORT
 from bft.ports import Ports, Summary
 
+VIEW = "workflowType=machine_learning&viewStateShareKey=bft"
+"""MLflow's pages for models, not those for language models, and columns of metrics."""
 # Half a gigabyte less without job execution (platform specification, section 4).
-_ENVIRONMENT = ("MLFLOW_DISABLE_TELEMETRY=true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false")
+_ENVIRONMENT = (
+    "MLFLOW_DISABLE_TELEMETRY=true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false",
+    "PYTHONWARNINGS=ignore",  # of the library's own imports
+)
+_NOTICE = "[MLflow] Security middleware enabled"  # no option of MLflow 3.17 keeps it quiet
 
 
 def serve(ports: Ports, argv: Sequence[str]) -> Summary:
@@ -38,7 +45,12 @@ def serve(ports: Ports, argv: Sequence[str]) -> Summary:
     url = f"http://{args.host}:{args.port}"
     _check_free(args.host, args.port)
     words = command(database, host=args.host, port=args.port)
-    server = subprocess.Popen(words, stdout=sys.stderr)  # noqa: S603  our own argv
+    sys.stderr.write(f"models and their metrics: {url}{runs_page(database)}\n")
+    sys.stderr.write("mlflow starts there, ready in about ten seconds; Ctrl-C ends it\n")
+    sys.stderr.flush()
+    server = subprocess.Popen(  # noqa: S603  our own argv
+        words, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, errors="replace"
+    )
     asked = threading.Event()
 
     def stop(_number: int, _frame: object) -> None:
@@ -47,13 +59,21 @@ def serve(ports: Ports, argv: Sequence[str]) -> Summary:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    sys.stderr.write(f"models and their metrics: {url}{runs_page(database)}\n")
-    sys.stderr.write("mlflow starts there, ready in about ten seconds; Ctrl-C ends it\n")
-    sys.stderr.flush()
+    complaints = threading.Thread(target=_pass_on, args=(server.stderr,), daemon=True)
+    complaints.start()
     code = server.wait()
+    complaints.join(1)  # a worker that outlives the server holds the other end
     if code > 0 or not asked.is_set():
         raise UnavailableError(f"mlflow server on {url} ended with {code}; is the port taken?")
     return Summary(values={"url": url})
+
+
+def _pass_on(lines: Iterable[str]) -> None:
+    """Show what the server complains of, until it ends."""
+    for line in lines:
+        if not line.startswith(_NOTICE):
+            sys.stderr.write(line)
+            sys.stderr.flush()
 
 
 def _check_free(host: str, port: int) -> None:
@@ -76,7 +96,7 @@ def runs_page(database: Path) -> str:
     """Path of the runs with metrics as columns; the view is a tag of the experiment `bft`."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as link:
         row = link.execute("SELECT experiment_id FROM experiments WHERE name = 'bft'").fetchone()
-    return f"/#/experiments/{row[0]}/runs?viewStateShareKey=bft" if row else "/"
+    return f"/#/experiments/{row[0]}/runs?{VIEW}" if row else "/"
 
 
 def command(database: Path, *, host: str, port: int) -> list[str]:
@@ -85,6 +105,7 @@ def command(database: Path, *, host: str, port: int) -> list[str]:
     return [
         *("/usr/bin/env", *_ENVIRONMENT, sys.executable, "-m", "mlflow", "server"),
         *("--backend-store-uri", f"sqlite:///{database}"),
+        *("--registry-store-uri", f"sqlite:///{database}", "--uvicorn-opts", "--log-level warning"),
         *("--artifacts-destination", artifacts.as_uri()),
         *("--host", host, "--port", str(port), "--workers", "1"),
     ]

@@ -68,10 +68,11 @@ class TrainingLog:
         if task.key not in self._open:
             tags, spec, tracker = self._plan.tags, task.spec, self._ports.tracker
             if not self._open:
-                tracker.start(f"train {self._name}", run_key=self.key, tags=tags)
+                tracker.start(self._titled(f"train {self._name}"), run_key=self.key, tags=tags)
             model = {"model": spec["name"], "type": spec["type"], "run_key": task.key}
             model |= {"threads": str(spec["threads"]), "device": spec["profile"]["device"]}
-            tracker.start(spec["name"], run_key=task.key, tags=tags | model, parent=self.key)
+            title = self._titled(spec["name"])
+            tracker.start(title, run_key=task.key, tags=tags | model, parent=self.key)
             tracker.params(task.key, spec["profile"])
             tracker.describe(task.key, self._about(spec))
             about = {"asof": spec["asof"], "folds": len(spec["folds"]), **spec["folds"][-1]}
@@ -122,6 +123,10 @@ class TrainingLog:
         if self._open:
             self._ports.tracker.finish(self.key, status="FINISHED" if ok else "FAILED")
 
+    def _titled(self, name: str) -> str:
+        """A run's name; lists, legends and registered models show it, not the tags."""
+        return f"{name} (simulated)" if self._plan.tags["simulated"] == "true" else name
+
     def _about(self, spec: Json) -> str:
         tags = self._plan.tags
         kind = "**Simulated data.** " if tags["simulated"] == "true" else ""
@@ -145,7 +150,7 @@ class TrainingLog:
             spans = task.spec["folds"][fold]
             tags = self._plan.tags | {"model": task.spec["name"], "fold": str(fold)}
             tags |= {block: str(spans[block]) for block in ("train", "valid", "test")}
-            title = f"{task.spec['name']} fold {fold}"
+            title = self._titled(f"{task.spec['name']} fold {fold}")
             self._ports.tracker.start(title, run_key=nested, tags=tags, parent=run)
             self._open[task.key].append(nested)
         self._ports.tracker.metrics(nested, rows)

@@ -127,7 +127,10 @@ def test_runs_page_of_the_experiment_opens_with_metric_columns(client: Any, root
     )  # as MLflow orders metrics: by name
     assert shown[:2] == ["metrics.best_valid_loss", "metrics.test_rank_ic"]
     page = runs_page(root / "mlflow.db")
-    assert page == f"/#/experiments/{experiment.experiment_id}/runs?viewStateShareKey=bft"
+    # MLflow opens its pages for language models otherwise: traces, prompts, no registry
+    shown_as = "workflowType=machine_learning&viewStateShareKey=bft"
+    assert page == f"/#/experiments/{experiment.experiment_id}/runs?{shown_as}"
+    assert "tags.`simulated`" in view["selectedColumns"]
 
 
 def test_repeated_metrics_count_once_also_in_a_later_process(

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from chromium import Browser, Tab, chromium
+from layout import faults
 from order_roots import NIGHT, OPEN, Running, night_root, running_executor
 from waiting import until
 
@@ -50,6 +51,7 @@ def price(api: httpx.Client, text: str) -> None:
 def tab(run: Running, browser: Browser) -> Iterator[Tab]:
     """A page that is signed in as a trader."""
     with browser.tab() as found:
+        found.size(*WIDTHS["desktop"])
         found.go(run.url + "/")
         found.until("document.getElementById('login')")
         found.type("input[name=token]", "not a token")
@@ -66,16 +68,45 @@ def tab(run: Running, browser: Browser) -> Iterator[Tab]:
 @pytest.mark.parametrize("name", WIDTHS)
 def test_page_fits_and_shows_what_is_held(tab: Tab, name: str, tmp_path: Path) -> None:
     tab.size(*WIDTHS[name])
+    opened(tab)
     shown = str(tab.value("document.body.innerText"))
     for text in ("AAPL", "bollinger", "protected", "paper armed", "Entries today"):
         assert text.lower() in shown.lower(), text
     wide = tab.value("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide == 0
+    assert faults(tab) == []
     buttons = "[...document.querySelectorAll('button')].filter(b => b.checkVisibility())"
     small = tab.value(f"{buttons}.filter(b => b.offsetHeight < 28).length")
     assert small == 0
     tab.shot(tmp_path / "page.png")
     assert (tmp_path / "page.png").stat().st_size > 10_000
+
+
+def opened(tab: Tab) -> None:
+    """Press what is folded."""
+    tab.value("document.querySelectorAll('.fold:not([open]) summary').forEach(e => e.click())")
+
+
+def test_telephone_shows_state_switch_and_positions_first(tab: Tab, run: Running) -> None:
+    """Red: positions began on the second screen, and the page was ten screens long."""
+    tab.size(*WIDTHS["phone"])
+    tab.go(run.url + "/?")  # a page is folded as it is opened
+    tab.until("document.querySelector('.fold')")
+    screen = WIDTHS["phone"][1]
+    for place in (".state", "[data-act=kill]", "[data-act=close]", ".tag.good"):
+        below = f"document.querySelector('{place}').getBoundingClientRect().bottom"
+        assert tab.value(below) < 2 * screen, place
+    shown = str(tab.value("document.body.innerText")).lower()
+    for text in ("realised today, usd", "limits used", "none is near", "0 at work, 1 shown"):
+        assert text in shown  # what is folded says in a word whether to open it
+    assert tab.value("document.querySelectorAll('.fold[open]').length") == 0
+    assert tab.value("document.documentElement.scrollHeight") < 2 * screen
+    assert faults(tab) == []
+    tab.click("#limits summary")
+    tab.value("window.before = document.getElementById('limits')")
+    tab.until("window.before !== document.getElementById('limits')")  # the page asked again
+    assert tab.value("[...document.querySelectorAll('.fold[open]')].map(e => e.id)") == ["limits"]
+    assert "entries today" in str(tab.value("document.body.innerText")).lower()
 
 
 def test_price_moves_without_a_reload(tab: Tab, run: Running) -> None:

@@ -101,7 +101,7 @@ def test_person_sees_curves_plots_parameters_and_card(night: Any) -> None:
     client = MlflowClient(f"sqlite:///{Path(ports.store.root) / 'mlflow.db'}")
     (experiment,) = [e for e in client.search_experiments() if e.name == "bft"]
     runs = {r.info.run_name: r for r in client.search_runs([experiment.experiment_id])}
-    parent, child = runs["train all"], runs["bin_10d"]
+    parent, child = runs["train all (simulated)"], runs["bin_10d (simulated)"]
     assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert child.data.tags["simulated"] == "true"
     assert child.data.params["epochs"] == "1"
@@ -115,7 +115,7 @@ def test_person_sees_curves_plots_parameters_and_card(night: Any) -> None:
     assert "was kept with validation loss" in child.data.tags["mlflow.note.content"]
     assert child.data.tags["gold_digest"] == ports.store.manifest("gold").digest
     assert [f.path for f in client.list_artifacts(child.info.run_id)] == ["plots"]
-    nested = runs["bin_10d fold 0"]
+    nested = runs["bin_10d fold 0 (simulated)"]
     assert nested.data.tags["mlflow.parentRunId"] == child.info.run_id
     assert len(client.get_metric_history(nested.info.run_id, "train_loss")) == 1
     version = client.get_model_version("bft-bin_10d", "1")

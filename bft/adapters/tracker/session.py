@@ -22,15 +22,19 @@ VIEW = "bft"
 """Key of the view that shows metrics as columns: /#/experiments/ID/runs?viewStateShareKey=bft"""
 # MLflow orders shown metrics by name and puts the dataset before them: the more are shown, the
 # farther right test_rank_ic is. All others are a click away ("Columns").
-_METRICS = ("best_valid_loss", "test_rank_ic", "test_rank_ic_v", "test_sharpe_net")
-_LABELS = ("tags.`model`", "tags.`asof`", "tags.`profile`")
+_METRICS = ("best_valid_loss", "test_rank_ic", "test_sharpe_net")
+_LABELS = ("tags.`simulated`", "tags.`asof`", "tags.`profile`")
 _COLUMNS = [*(f"metrics.`{name}`" for name in _METRICS), *_LABELS]
 _EXPERIMENT_TAGS = {
     "mlflow.note.content": (
-        "Nine models, one run each below the run of their `bft train` call; a fold is a run below "
-        "its model. `valid_loss` is a curve over epochs, `best_valid_loss` that of the epoch kept "
-        "(`best_epoch`); `test_*` are on days no model saw in training."
+        "One line a model; open one for its curves, plots, parameters and the digest of its data; "
+        "its card stands at its registered model. Simulated: learned from a simulator, no market "
+        "did this.\n\n"
+        "`test_*` are on days no model saw in training; `valid_loss` is a curve over epochs, "
+        "`best_valid_loss` that of the epoch kept (`best_epoch`). Runs of `bft train` calls and of "
+        "folds appear when the search `metrics.best_epoch >= 0` is cleared."
     ),
+    "mlflow.experimentKind": "custom_model_development",  # not asked for, nor taken for an LLM's
     "mlflow.experiment.primaryMetric.name": "test_rank_ic",
     f"mlflow.sharedViewState.{VIEW}": json.dumps(
         {

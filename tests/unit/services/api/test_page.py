@@ -90,7 +90,9 @@ def test_page_and_api_tell_one_result_and_it_adds_up(tmp_path: Path) -> None:
         assert abs(start + realised - fees + change - equity) <= Decimal("0.005")  # told in cents
         shown = await page(api, "viewer", part="?part=board")
         tiles = dict(
-            re.findall(r'class="tile"><span>(.*?)</span><b><span class="\w*">(.*?)<', shown)
+            re.findall(
+                r'class="tile"><span>(.*?)(?:, USD)?</span><b><span class="\w*">(.*?)<', shown
+            )
         )
         told = {name: f"\u2212{-value:.2f}" for name, value in (("r", realised), ("f", -fees))}
         assert tiles["Realised today"] == told["r"]

@@ -32,6 +32,23 @@
   const board = find("board"), fresh = find("fresh"), dialog = find("ask");
   let last = Date.now();
 
+  const folds = () => [...document.querySelectorAll("details.fold")];
+  const opened = new Map();
+  const small = matchMedia("(max-width: 760px)").matches;
+  const fold = () => folds().forEach((part) => { part.open = opened.get(part.id) ?? !small; });
+  board.addEventListener("click", (event) => {
+    const part = event.target.closest("summary")?.parentElement;
+    if (part) opened.set(part.id, !part.open);
+  });
+  fold();
+
+  function show(text) {
+    const held = document.activeElement?.closest?.("summary")?.parentElement.id;
+    board.innerHTML = text;
+    fold();
+    if (held) find(held)?.querySelector("summary").focus();
+  }
+
   async function refresh() {
     if (document.hidden || dialog.open) return;
     try {
@@ -39,7 +56,7 @@
       if (got.status === 401) return location.reload();
       if (!got.ok) throw new Error(String(got.status));
       const text = await got.text();
-      if (!dialog.open) board.innerHTML = text;
+      if (!dialog.open) show(text);
       last = Date.now();
       fresh.textContent = "connected";
       fresh.className = "";
