@@ -162,6 +162,45 @@ def test_strategy_that_may_not_enter_takes_no_agreeing_one_along(
     assert tags(alone) == {"A": ("watch", reason)}
 
 
+def test_bonus_of_agreeing_strategies_ends_at_ten() -> None:
+    """5 per further agreeing strategy, at most 10 (section 6)."""
+    names = ("bollinger", "low_bounce", "oversold_bounce", "oversold_reversal")
+    alone = run([entry("A")], facts(A={}))[0].score
+    for count, bonus in ((2, 5), (3, 10), (4, 10)):
+        best = run([entry("A", strategy_id=name) for name in names[:count]], facts(A={}))[0]
+        assert (best.score, best.agreeing) == (pytest.approx(alone + bonus), count - 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "points"),
+    [
+        ({"adv_20_usd": 1e6, "atr_frac": 0.06, "expected_return_10d": -0.049}, 0.0),
+        ({"adv_20_usd": 1e5, "atr_frac": 0.09, "expected_return_10d": -0.20}, 0.0),  # no less
+        ({"adv_20_usd": np.nan, "atr_frac": np.nan, "expected_return_10d": -0.2}, 0.0),
+        ({"adv_20_usd": 1e9, "atr_frac": 0.0, "expected_return_10d": 0.051}, 40.0),
+        ({"adv_20_usd": 1e11, "atr_frac": 0.0, "expected_return_10d": 0.30}, 40.0),  # no more
+    ],
+)
+def test_terms_of_the_score_are_clipped(row: dict[str, Any], points: float) -> None:
+    """Edge 20, liquidity 10, calm 10; 35 x 0.7, 15 x 0.5 and 10 x 0.5 of the record beside them."""
+    assert run([entry("A")], facts(A=row))[0].score == pytest.approx(37.0 + points)
+
+
+@pytest.mark.parametrize(("mean_r", "points"), [(-3.0, 0.0), (-0.5, 2.5), (0.4, 7.0), (2.0, 10.0)])
+def test_record_is_half_and_half_the_mean_r(mean_r: float, points: float) -> None:
+    plain = run([entry("A")], facts(A={}))[0].score
+    book = replace(BOOK, records={"bollinger": (30, mean_r)})
+    assert run([entry("A")], facts(A={}), book)[0].score == pytest.approx(plain - 5 + points)
+
+
+@pytest.mark.parametrize(("common", "tag"), [(39, "execute"), (40, "watch")])
+def test_correlation_counts_from_forty_common_days(common: int, tag: str) -> None:
+    moves = pd.DataFrame({"A": np.sin(np.arange(60)), "B": np.sin(np.arange(60))})
+    moves.loc[: 59 - common, "B"] = np.nan
+    found = tags(run([entry("A", confidence=0.9), entry("B")], facts(A={}, B={}), returns=moves))
+    assert found["B"][0] == tag
+
+
 def test_opposite_directions_cancel_both() -> None:
     pair = [entry("A"), entry("A", direction=Direction.SHORT)]
     may = replace(BOOK, allow_short=frozenset({"bollinger"}))
