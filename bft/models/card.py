@@ -94,9 +94,10 @@ def _what(model: Json, evaluation: Json) -> str:
 
 def _results(evaluation: Json) -> str:
     folds = evaluation["folds"]
+    counted = f"{len(folds)} fold{'s' if len(folds) > 1 else ''}"
     found, intervals = evaluation["metrics"], evaluation["intervals"]
     lines = [
-        f"{found['oos_days']} test days in {len(folds)} folds ({folds[0]['first']} to "
+        f"{found['oos_days']} test days in {counted} ({folds[0]['first']} to "
         f"{folds[-1]['last']}), {found['samples']:,} samples, {found['symbols']} symbols; costs "
         f"{evaluation['costs_bps']:g} bp a side.",
         "",
@@ -150,5 +151,5 @@ def _band(intervals: Mapping[str, Any], key: str, form: str) -> str:
     if found is None:
         return ""
     if found["lo"] is None:
-        return str(found["reason"])
+        return str(found["reason"]).replace("_", " ")
     return f"{_shown(found['lo'], form)} to {_shown(found['hi'], form)}"

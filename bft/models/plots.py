@@ -14,7 +14,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
 
 from bft.domain import sessions
 from bft.domain.runs import Json
@@ -24,6 +27,11 @@ Draw = Callable[[Figure, Json, Sequence[Mapping[str, Any]]], str]
 
 _STYLE: Any = {"font.size": 9, "axes.grid": True, "grid.alpha": 0.3, "axes.axisbelow": True}
 _BLUE, _ORANGE, _GREY = "#1f5f99", "#d9730d", "#7a7a7a"
+
+_NOTES = {
+    "simulated": "Simulated data: no market did this.",
+    "survivors_only": "Survivors only: results flatter.",
+}
 
 
 def write_plots(
@@ -52,7 +60,7 @@ def _render(
     draw: Draw, evaluation: Json, history: Sequence[Mapping[str, Any]]
 ) -> tuple[str, bytes] | None:
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(7.2, 4.2), dpi=110, layout="constrained")
+        figure = Figure(figsize=(7.2, 4.2), dpi=110, layout=ConstrainedLayoutEngine(wspace=0.08))
         title = draw(figure, evaluation, history)
         if not title:
             return None
@@ -78,7 +86,9 @@ def _loss(figure: Figure, _: Json, history: Sequence[Mapping[str, Any]]) -> str:
     ax = _axes(figure, "epoch", "loss")
     epochs = [row["epoch"] for row in history]
     for key, color in (("train_loss", _GREY), ("valid_loss", _BLUE)):
-        ax.plot(epochs, [row[key] for row in history], color=color, marker=".", label=key)
+        name = key.replace("_", " ").replace("valid", "validation")
+        ax.plot(epochs, [row[key] for row in history], color=color, marker=".", label=name)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend()
     best = min(history, key=lambda row: float(row["valid_loss"]))
     return f"lowest validation loss {best['valid_loss']:.4f} in epoch {best['epoch']}"
@@ -96,7 +106,7 @@ def _rank_ic(figure: Figure, evaluation: Json, _: Any) -> str:
     _label(right, "day", "cumulative RankIC")
     right.plot(days, np.nancumsum(values), color=_BLUE)
     for ax in (left, right):
-        ax.tick_params(axis="x", rotation=45)
+        _dates(ax, 4)
     found = evaluation["intervals"]["rank_ic"]
     return f"mean RankIC {np.nanmean(values):+.4f} {_interval(found)} over {len(days)} test days"
 
@@ -118,7 +128,9 @@ def _reliability(figure: Figure, evaluation: Json, _: Any) -> str:
     for ax, (k, bins) in zip(
         np.atleast_1d(figure.subplots(1, len(curves))), curves.items(), strict=True
     ):
-        _label(ax, f"forecast probability of class {k}", "seen share")
+        _label(ax, f"forecast of class {k}", "share seen")
+        ax.xaxis.set_major_locator(MaxNLocator(3, prune="both"))
+        ax.ticklabel_format(axis="x", useOffset=False)
         x, seen = ([b[key] for b in bins] for key in ("forecast", "seen"))
         bands = np.array([(b["seen"] - b["lo"], b["hi"] - b["seen"]) for b in bins])
         ax.errorbar(x, seen, yerr=np.maximum(bands.T, 0), fmt="o", color=_BLUE, capsize=2)
@@ -166,6 +178,7 @@ def _equity(figure: Figure, evaluation: Json, _: Any) -> str:
     equity = np.cumprod(np.concatenate([[1.0], 1 + np.array(daily["net"])]))
     fall = 100 * (equity / np.maximum.accumulate(equity) - 1)[1:]
     _label(bottom, "session", "drawdown, %")
+    _dates(bottom, 8)
     bottom.fill_between(days, fall, 0, color=_ORANGE, alpha=0.6)
     found = evaluation["metrics"]
     sharpe = "-" if found["sharpe_net"] is None else f"{found['sharpe_net']:+.2f}"
@@ -220,15 +233,22 @@ def _label(ax: Axes, x: str, y: str) -> None:
     ax.set_ylabel(y)
 
 
+def _dates(ax: Axes, most: int) -> None:
+    """Few dates across, the year told once."""
+    places = AutoDateLocator(maxticks=most)  # type: ignore[no-untyped-call]
+    ax.xaxis.set_major_locator(places)
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(places))  # type: ignore[no-untyped-call]
+
+
 def _interval(found: Json) -> str:
     if found["lo"] is None:
-        return f"(no interval: {found['reason']})"
+        return f"(no interval: {found['reason'].replace('_', ' ')})"
     return f"({found['lo']:+.4f} to {found['hi']:+.4f})"
 
 
 def _page(evaluation: Json, images: Mapping[str, tuple[str, bytes]]) -> str:
     name = html.escape(evaluation["name"])
-    notes = [key.replace("_", " ") for key in ("simulated", "survivors_only") if evaluation[key]]
+    notes = [text for key, text in _NOTES.items() if evaluation[key]]
     figures = "\n".join(
         f'<figure><figcaption>{html.escape(title)}</figcaption><img alt="{html.escape(title)}" '
         f'src="data:image/png;base64,{base64.b64encode(image).decode()}"></figure>'
@@ -238,6 +258,7 @@ def _page(evaluation: Json, images: Mapping[str, tuple[str, bytes]]) -> str:
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{name}</title>\n'
         "<style>body{font-family:sans-serif;max-width:60rem;margin:2rem auto}"
         "img{max-width:100%}figcaption{font-weight:bold}</style></head>\n"
-        f"<body><h1>{name}</h1><p>Test sessions only. {', '.join(notes)}</p>\n{figures}\n"
+        f"<body><h1>{name}</h1><p><b>{' '.join(notes)}</b> The loss is of training, all else of "
+        f"test sessions.</p>\n{figures}\n"
         "</body></html>\n"
     )

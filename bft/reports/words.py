@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from bft.reports.night import Night, value
-from bft.reports.shown import MINUS, UNKNOWN, frac, number, pct, short, usd
+from bft.reports.shown import MINUS, UNKNOWN, frac, known, number, pct, short, usd
 
 _NAMES = re.compile(
     r"\b(?:SMA|EMA)[ -]?(?:20|50|200)\b|\b(?:RSI|ADX|ATR|CCI)[ -]?14\b"
@@ -30,6 +30,7 @@ _SPELLED = re.compile(
 
 def facts(night: Night, symbol: str) -> dict[str, str]:
     """What is known of a symbol at asof, each cell as the report shows it; unknown is left out."""
+    ratio = value(night.now, symbol, "pe_ratio")
     cells = {
         "name": value(night.universe, symbol, "name"),
         "close": usd(value(night.now, symbol, "adjusted_close")),
@@ -42,7 +43,8 @@ def facts(night: Night, symbol: str) -> dict[str, str]:
         "rsi_14": number(value(night.now, symbol, "rsi_14"), 1),
         "adx_14": number(value(night.now, symbol, "adx_14"), 1),
         "flag_delta": number(value(night.now, symbol, "bull_bear_delta"), 0, sign=True),
-        "pe_ratio": number(value(night.now, symbol, "pe_ratio"), 1),
+        "pe_ratio": number(ratio if known(ratio) and ratio > 0 else None, 1),
+        "trailing_earnings": "a loss" if known(ratio) and ratio < 0 else None,
         "forward_pe": number(value(night.now, symbol, "forward_pe"), 1),
     }
     for days in (3, 10, 30):

@@ -129,10 +129,11 @@ class TrainingLog:
 
     def _about(self, spec: Json) -> str:
         tags = self._plan.tags
+        folds = f"{len(spec['folds'])} fold{'s' if len(spec['folds']) > 1 else ''}"
         kind = "**Simulated data.** " if tags["simulated"] == "true" else ""
         return (
             f"{kind}{spec['name']} ({spec['type']}), profile {tags['profile']}, seed "
-            f"{tags['seed']}, {len(spec['folds'])} folds on gold of {spec['asof']} "
+            f"{tags['seed']}, {folds} on gold of {spec['asof']} "
             f"(`{spec['gold_digest'][:12]}`)."
         )
 

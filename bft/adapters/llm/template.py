@@ -10,6 +10,7 @@ PATTERNS = (
     "and {from_52_week_low} from its 52-week low.",
     "RSI 14 reads {rsi_14}, ADX 14 {adx_14}; the flags sum to {flag_delta}.",
     "The price is {pe_ratio} times trailing earnings.",
+    "Trailing earnings are {trailing_earnings}, so there is no P/E ratio.",
     "Expected return: 3-day forecast {forecast_3_day}, 10-day forecast {forecast_10_day}, "
     "30-day forecast {forecast_30_day}.",
 )

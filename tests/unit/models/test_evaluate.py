@@ -212,7 +212,7 @@ def test_plots_and_page_have_equal_bytes_and_no_script(tmp_path) -> None:
     assert "coverage.png" not in names  # a classifier has no interval
     page = (tmp_path / "a" / "index.html").read_text()
     assert "<script" not in page
-    assert "simulated" in page
+    assert "Simulated data: no market did this." in page
     assert b"tIME" not in (tmp_path / "a" / "loss.png").read_bytes()
 
 

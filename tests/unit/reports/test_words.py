@@ -1,9 +1,11 @@
 """Every figure of a sentence must stand in the table, character by character."""
 
+import pyarrow as pa
 import pytest
+from market import ASOF, Market
 
 from bft.adapters.llm.template import Template
-from bft.reports.night import Night
+from bft.reports.night import Night, open_night
 from bft.reports.words import checked, facts, traced
 
 CELLS = {
@@ -69,3 +71,15 @@ def test_template_sentences_all_pass_the_check(night: Night) -> None:
 def test_facts_leave_out_what_is_unknown(night: Night) -> None:
     assert "pe_ratio" in facts(night, "ALFA")
     assert "pe_ratio" not in facts(night, "SPY")
+
+
+def test_loss_is_told_as_one_and_not_as_a_negative_multiple(market: Market) -> None:
+    """Red: `The price is -11.3 times trailing earnings.`"""
+    column = market.gold.schema.get_field_index("pe_ratio")
+    ratios = pa.array([-11.3] * market.gold.num_rows, market.gold.schema.field(column).type)
+    gold = market.gold.set_column(column, market.gold.schema.field(column), ratios)
+    cells = facts(open_night(market.tables() | {"gold": gold}, asof=ASOF), "ALFA")
+    said = Template().summarize("ALFA", cells)
+    assert "Trailing earnings are a loss, so there is no P/E ratio." in said
+    assert "11.3" not in " ".join(said)
+    assert checked("ALFA", said, cells) == (said, 0)
