@@ -20,6 +20,15 @@ SLOTS = tuple(time(h, m) for h in range(9, 16) for m in (5, 20, 35, 50) if (h, m
 SCAN_ENDS, CLOSE_STARTS = timedelta(minutes=8), timedelta(minutes=12)  # before the close
 SETTLED = timedelta(minutes=10)  # after the close
 
+IN_WORDS = {
+    "done": "done already",
+    "holiday": "no session on that day",
+    "too_early": "too early",
+    "too_late": "too late",
+    "half_day": "too late, a half day",
+}
+"""Reasons not to run, for people."""
+
 Done = Callable[[date, str], bool]
 """Did the workflow succeed for that asof and slot?"""
 
