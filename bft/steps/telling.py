@@ -301,6 +301,13 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT")
 
 
+def _validate(line: Json) -> str:
+    """The verdict, and where the page is; checks of `--only` write none."""
+    counts = ", ".join(f"{count} {name}" for name, count in line["counts"].items() if count)
+    page = f"; {line['page']}" if line["page"] else ""
+    return wrapped(f"data quality: {line['head']}") + f"\nfindings: {counts}{page}"
+
+
 def _kill(line: Json) -> str:
     """Whether orders that open may leave, since when and by whom, and how to open again."""
     generation, since = line["generation"], ""
@@ -371,4 +378,5 @@ TELLERS: dict[str, Callable[[Json], str]] = {
     "ledger": _ledger,
     "kill": _kill,
     "close": _close,
+    "validate": _validate,
 }
