@@ -52,19 +52,20 @@ def train(line: Json) -> str:
 def _folds(models: Sequence[Json]) -> str:
     """First and last day of each fold's blocks."""
     rows = [row for model in models for row in _of_model(model)]
-    heads = ("model", "k", "trained on", "stopped by", "tested on")
+    heads = ("model", "trained on", "stopped by", "tested on")
     count = f"{len(models)} model{'' if len(models) == 1 else 's'}"
     title = f"a dry run, nothing is trained; {count}, first and last day of each block:"
-    return f"{title}\n{table(heads, rows, right=('k',))}"
+    return f"{title}\n{table(heads, rows)}"
 
 
 def _of_model(model: Json) -> Iterator[tuple[object, ...]]:
     folds = model["folds"]
     for fold in folds[-FOLDS_SHOWN:]:
         spans = (_span(fold[block]) for block in ("train", "valid", "test"))
-        yield (model["name"], fold["k"], *spans)
+        number_of = f" {fold['k']}" if len(folds) > 1 else ""
+        yield (f"{model['name']}{number_of}", *spans)
     if len(folds) > FOLDS_SHOWN:
-        yield (model["name"], "", f"{len(folds) - FOLDS_SHOWN} earlier: --json", "", "")
+        yield (model["name"], f"{len(folds) - FOLDS_SHOWN} earlier: --json", "", "")
 
 
 def _span(days: Any) -> str:

@@ -53,7 +53,7 @@ def test_dry_run_of_a_training_is_a_table_of_folds() -> None:
     assert max(map(len, rows)) <= 80
     assert rows[0] == ("a dry run, nothing is trained; 2 models, first and last day of each block:")
     assert rows[2].split() == (
-        "buck_10d 0 2023-11-21 2025-01-27 2025-02-03 2025-04-02 2025-04-09 2025-06-24".split()
+        "buck_10d 2023-11-21 2025-01-27 2025-02-03 2025-04-02 2025-04-09 2025-06-24".split()
     )
     assert [row.split()[1] for row in rows[3:8]] == ["40", "41", "42", "43", "44"]
     assert rows[8].split() == ["reg_3d", "40", "earlier:", "--json"]
