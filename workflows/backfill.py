@@ -57,6 +57,7 @@ score = step(
     limits=("4h", 10_800),
     inputs=("last",),
     lock="bft-tables",
+    says=("--param forecasts=true is given", "--param forecasts=true was not given"),
 )
 
 last = {"last": output("plan", "last")}

@@ -101,9 +101,13 @@ def step(  # noqa: PLR0913  the columns of the specification's node tables
     inputs: Sequence[str] = ("asof",),
     outputs: Sequence[str] = (),
     lock: str | m.Synchronization | None = None,
+    says: tuple[str, str] | None = None,
     waive: str | None = None,
 ) -> Container:
-    """One command line in a pod; `limits` are (timeout with Pending, seconds of running)."""
+    """One command line in a pod; `limits` are (timeout with Pending, seconds of running).
+
+    `says` are the words for its task's condition, see `condition`.
+    """
     first = RETRIES.get(retries, ()) if isinstance(retries, str) else retries
     labels = {"bft.dev/node": name, "bft.dev/class": effect, "bft.dev/pod": pod}
     if "asof" in inputs:
@@ -117,13 +121,18 @@ def step(  # noqa: PLR0913  the columns of the specification's node tables
             Parameter(name=key, value_from=m.ValueFrom(path=f"/bft/out/{key}")) for key in outputs
         ],
         labels=labels,
-        annotations={"bft.dev/waive": waive} if waive else None,
+        annotations=({"bft.dev/waive": waive} if waive else {}) | condition(says) or None,
         retry_strategy=retry(*first) if first else None,
         env=[Env(name="BFT_RETRY_WAIT_S", value=str(first[1]))] if first else [],
         timeout=limits[0],
         active_deadline_seconds=limits[1],
         synchronization=mutex,
     )
+
+
+def condition(says: tuple[str, str] | None) -> dict[str, str]:
+    """How people are told of a task's condition: it runs if (...), it was skipped as (...)."""
+    return dict(zip(("bft.dev/runs-if", "bft.dev/skipped-as"), says or (), strict=False))
 
 
 @register_pre_build_hook
@@ -243,6 +252,7 @@ def guard(workflow: str) -> Container:
 def guarded(workflow: str, body: DAG) -> list[Container | DAG]:
     """The guard, then everything else inside one `when`."""
     first = guard(workflow)
+    body.annotations = condition(("it is due", "it is not due"))
     asked = {p.name: output("guard", p.name) for p in body.inputs}
     when = output("guard", "run") + " == true"
     inner = task(body, depends=done("guard"), when=when, arguments=asked)

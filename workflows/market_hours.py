@@ -37,6 +37,7 @@ execute = step(
     limits=("4m", 180),
     inputs=("asof", "slot"),
     lock="bft-orders",
+    says=("the scan has signals to send", "the scan has nothing to send"),
 )
 
 quarter = DAG(

@@ -22,6 +22,8 @@ DEADLINE = f"--deadline {given('deadline')}"
 BOOK = f"--positions {given('positions')} --trading {given('mode')}"
 HOW = f"--profile {given('model-profile')} --compute {given('compute')}"
 
+LACKING = ("a model is missing", "no model is missing")
+
 build = step(
     "build",
     chain(f"pull {AR} --source {given('source')}", f"gold {AR}", f"validate {AR}", f"models {AR}"),
@@ -40,6 +42,7 @@ train = step(
     pod="train",
     limits=("8h", 21_600),
     inputs=("asof", "model"),
+    says=LACKING,
 )
 gate = step(
     "gate-missing",
@@ -49,11 +52,14 @@ gate = step(
     pod="score",
     limits=("1h", 1800),
     outputs=("verdict",),
+    says=LACKING,
 )
 ONCE = {"effect": "once", "retries": "N", "pod": "score"}
 moves = {**ONCE, "limits": ("10m", 120), "lock": "bft-tables"}
-promote = step("promote-missing", f"promote {AR} --reason first-set", **moves)
-adopt = step("adopt", f"promote {AR} --from-mlflow", **moves)
+passed = ("the gate passes the new models", "the gate did not pass the new models")
+promote = step("promote-missing", f"promote {AR} --reason first-set", says=passed, **moves)
+asked = ("an alias was moved in MLflow", "no alias was moved in MLflow")
+adopt = step("adopt", f"promote {AR} --from-mlflow", says=asked, **moves)
 score = step(
     "score",
     chain(f"predict {AR} {DEADLINE} --shadow", f"gate {AR} --live"),
@@ -65,7 +71,8 @@ score = step(
     lock="bft-tables",
 )
 back = f"rollback {AR} --if-breached --reason live-gate"
-demote = step("demote", back, **ONCE, limits=("5m", 60))
+broken = ("the live gate is breached", "the live gate is not breached")
+demote = step("demote", back, **ONCE, limits=("5m", 60), says=broken)
 rescore = step(
     "rescore",
     f"predict {AR} {DEADLINE}",

@@ -3,20 +3,18 @@
 from collections.abc import Iterable
 from datetime import date
 
-import numpy as np
 import pandas as pd
 
 from bft.domain import sessions
 from bft.domain.delivery import Skips
 from bft.domain.errors import DataError
+from bft.features import odd_rows
+from bft.features.odd_rows import LINE, WRITTEN
 from bft.features.repair import out_of_order
 
 REFUSALS = ("bad_close", "bad_volume")
 """Why a bar is not stored, as the skips name it."""
-LINE, WRITTEN = "line", "close_written"
-"""Columns of where a bar stands in its file, and of a close that is no number, as written."""
 FIRST_DAY = date(1962, 1, 2)
-HIGHEST_CLOSE_USD = 1e7
 REFUSED_FRAC, NO_SESSION_FRAC = 0.05, 0.01
 
 
@@ -52,7 +50,8 @@ def _placed(rows: pd.DataFrame, file: str, columns: Iterable[str] = ()) -> list[
     newest = rows.sort_values("date", ascending=False, kind="stable").head(20)
     keys = keys_of(newest)
     values = [
-        " ".join(f"{name}={_cell(row, name)}" for name in columns) for _, row in newest.iterrows()
+        " ".join(f"{name}={odd_rows.cell(row, name)}" for name in columns)
+        for row in odd_rows.each(newest)
     ]
     lines = newest[LINE] if LINE in newest else [None] * len(newest)
     places = ["" if line is None else f"{file}:{line}: " for line in lines]
@@ -62,23 +61,14 @@ def _placed(rows: pd.DataFrame, file: str, columns: Iterable[str] = ()) -> list[
     ]
 
 
-def _cell(row: pd.Series, name: str) -> str:
-    """A value in words; a close that is no number as it is written in the file."""
-    written = row.get(WRITTEN) if name == "close" else None
-    return repr(written) if isinstance(written, str) else f"{row[name]:.12g}"
-
-
 def _on_sessions(bars: pd.DataFrame, *, asof: date, skips: Skips, file: str) -> pd.DataFrame:
     days = bars["date"]
     early, late = days < pd.Timestamp(FIRST_DAY), days > pd.Timestamp(asof)
     span = pd.DatetimeIndex(sessions.sessions(FIRST_DAY, asof))
     closed = ~days.isin(span) & ~early & ~late
     if closed.sum() > NO_SESSION_FRAC * max(1, (~early & ~late).sum()):
-        raise DataError(
-            f"bars: {closed.sum()} of {len(bars)} rows lie on days when the exchange (XNYS) was "
-            f"closed, more than the {NO_SESSION_FRAC:.0%} that are left out and counted; among "
-            f"them {', '.join(_placed(bars[closed], file)[:3])}; give New York exchange dates"
-        )
+        fault = odd_rows.no_sessions(closed)
+        raise DataError(odd_rows.told([fault], bars, file=file, most_frac=NO_SESSION_FRAC))
     for reason, rows in (("before_1962", early), ("no_session", closed)):
         skips.add(reason, _placed(bars[rows], file), count=int(rows.sum()))
     skips.add("after_asof", keys_of(bars[late]), count=int(late.sum()))
@@ -86,21 +76,15 @@ def _on_sessions(bars: pd.DataFrame, *, asof: date, skips: Skips, file: str) -> 
 
 
 def _valued(bars: pd.DataFrame, *, skips: Skips, file: str) -> pd.DataFrame:
-    close, volume = bars["close"], bars["volume"]
-    bad_close = ~(np.isfinite(close) & (close > 0) & (close <= HIGHEST_CLOSE_USD))
-    whole = volume.isna() | ((volume - volume.round()).abs() <= 1e-6)
-    bad_volume = ~bad_close & ((volume < 0) | ~whole)
-    refused = bad_close | bad_volume
-    if refused.sum() > REFUSED_FRAC * len(bars):
-        raise DataError(
-            f"bars: {refused.sum()} of {len(bars)} rows refused (close null, <= 0, text or > 1e7; "
-            f"volume negative or fractional), among them "
-            f"{', '.join(_placed(bars[refused], file, ('close', 'volume'))[:3])}; mend the source"
-        )
-    bad = zip(REFUSALS, (bad_close, bad_volume), ("close", "volume"), strict=True)
-    for reason, rows, column in bad:
+    faults = odd_rows.value_faults(bars)
+    if sum(fault.count for fault in faults) > REFUSED_FRAC * len(bars):
+        raise DataError(odd_rows.told(faults, bars, file=file, most_frac=REFUSED_FRAC))
+    refused = pd.Series(data=False, index=bars.index)
+    for reason, column in zip(REFUSALS, ("close", "volume"), strict=True):
+        rows = odd_rows.in_column(faults, column, bars)
         skips.add(reason, _placed(bars[rows], file, (column,)), count=int(rows.sum()))
-    bars = bars[~refused].assign(volume=volume[~refused].round())
+        refused |= rows
+    bars = bars[~refused].assign(volume=bars.loc[~refused, "volume"].round())
     prices = (bars[name].to_numpy(float) for name in ("open", "high", "low", "close"))
     odd = out_of_order(*prices)
     names = _placed(bars[odd], file, ("open", "high", "low", "close"))
@@ -124,10 +108,7 @@ def _distinct(bars: pd.DataFrame, *, bulk: bool, skips: Skips, file: str) -> pd.
     bars = bars[~merged]
     clash = bars[bars.duplicated(["symbol", "date"])].drop_duplicates(["symbol", "date"])
     if len(clash) and bulk:
-        raise DataError(
-            f"bars: rows differ for {len(clash)} symbol and date, first "
-            f"{_placed(clash.head(5), file)}; keep one row of each"
-        )
+        raise DataError(odd_rows.clashes(bars, clash, file=file))
     names = sorted(clash["symbol"].unique())
     skips.add("conflicting_rows", names)
     return bars[~bars["symbol"].isin(names)].reset_index(drop=True)

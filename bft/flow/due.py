@@ -20,6 +20,15 @@ SLOTS = tuple(time(h, m) for h in range(9, 16) for m in (5, 20, 35, 50) if (h, m
 SCAN_ENDS, CLOSE_STARTS = timedelta(minutes=8), timedelta(minutes=12)  # before the close
 SETTLED = timedelta(minutes=10)  # after the close
 
+IN_WORDS = {
+    "done": "done already",
+    "holiday": "no session on that day",
+    "too_early": "too early",
+    "too_late": "too late",
+    "half_day": "too late, a half day",
+}
+"""Reasons not to run, for people."""
+
 Done = Callable[[date, str], bool]
 """Did the workflow succeed for that asof and slot?"""
 
@@ -80,11 +89,13 @@ def window(workflow: str, asof: date) -> str:
     return f"{first:%H:%M} to {last:%H:%M} on {day}{half}"
 
 
-def check_span(workflow: str, values: Mapping[str, str]) -> None:
+def check_span(workflow: str, values: Mapping[str, str], *, now: datetime) -> None:
     """Check the dates of a backfill, before anything of it runs.
 
     Raises:
-        UsageError: one is absent or no ISO date, or the first lies after the last.
+        UsageError: one is absent or no ISO date, or the first lies after the last; else as
+            `days_to_fill`.
+        ConfigError: as `days_to_fill`.
     """
     if workflow != "backfill":
         return
@@ -93,6 +104,7 @@ def check_span(workflow: str, values: Mapping[str, str]) -> None:
     first, last = (_date(values[name]) for name in ("from", "to"))
     if first > last:
         raise UsageError(f"bft run backfill: --param from={first} is after --param to={last}")
+    days_to_fill(first, last, now=now)
 
 
 def _date(text: str) -> date:
@@ -103,7 +115,7 @@ def _date(text: str) -> date:
 
 
 def days_to_fill(first: date, last: date, *, now: datetime) -> Sequence[date]:
-    """Sessions of a backfill, ascending.
+    """Sessions of a backfill, ascending; its faults speak of `bft run backfill --param`.
 
     Raises:
         UsageError: none, or some not closed yet.
@@ -111,15 +123,21 @@ def days_to_fill(first: date, last: date, *, now: datetime) -> Sequence[date]:
     """
     newest = sessions.last_closed(now)
     if last > newest:
-        raise UsageError(f"--to {last} is after the last closed session; use --to {newest}")
+        raise UsageError(
+            f"--param to={last} is after the last closed session; give --param to={newest}"
+        )
     days = sessions.sessions(first, last)
     if not days:
-        raise UsageError(f"no session from {first} to {last}")
+        raise UsageError(
+            f"no session from {first} to {last}; give --param from= and to= that hold one, such "
+            f"as {sessions.on_or_before(first)}"
+        )
     if len(days) > MOST_DAYS:
-        cut, after = days[MOST_DAYS - 1], days[MOST_DAYS]
+        parts = [days[at : at + MOST_DAYS] for at in range(0, len(days), MOST_DAYS)]
+        told = [f"--param from={part[0]} --param to={part[-1]}" for part in parts]
         raise ConfigError(
             f"{len(days)} sessions from {first} to {last}, {MOST_DAYS} are the most of one run; "
-            f"split: --from {first} --to {cut}, then --from {after} --to {last}"
+            f"split it: {', then '.join(told)}"
         )
     return days
 

@@ -72,23 +72,28 @@ def depends_on(text: str) -> list[str]:
     return list(dict.fromkeys(name.partition(".")[0] for name in names_in(parse_depends(text))))
 
 
-def holds(text: str, results: Mapping[str, Mapping[str, bool]]) -> bool:
+def holds(depends: str | Tree, results: Mapping[str, Mapping[str, bool]]) -> bool:
     """Evaluate a `depends`; a bare name means Succeeded, Skipped or Daemoned."""
+    tree = parse_depends(depends) if isinstance(depends, str) else depends
 
     def value(name: str) -> bool:
         task, _, state = name.partition(".")
         wanted = (state,) if state else ("Succeeded", "Skipped", "Daemoned")
         return any(results[task].get(word, False) for word in wanted)
 
-    return _truth(evaluate(parse_depends(text), value), text)
+    return _truth(evaluate(tree, value), str(depends))
 
 
 def should_run(when: str) -> bool:
     """Evaluate a `when` whose tags are substituted; unquoted words are text."""
     if not when:
         return True
-    tree = _Parser(when, _WHEN, words={}, relations=("in",)).parse()
-    return _truth(evaluate(tree, lambda name: _CONSTANTS.get(name, name)), when)
+    return _truth(evaluate(parse_when(when), lambda name: _CONSTANTS.get(name, name)), when)
+
+
+def parse_when(when: str) -> Tree:
+    """Tree of a `when`."""
+    return _Parser(when, _WHEN, words={}, relations=("in",)).parse()
 
 
 def should_retry(expression: str, last: Mapping[str, str]) -> bool:

@@ -88,10 +88,11 @@ def ready(task: Task, results: Mapping[str, Result]) -> bool | None:
         return None
     if not parents:
         return True
-    return holds(task.depends, {name: _states(results[name]) for name in parents})
+    return holds(task.depends, {name: states(results[name]) for name in parents})
 
 
-def _states(result: Result) -> dict[str, bool]:
+def states(result: Result) -> dict[str, bool]:
+    """Which states of a `depends` a finished node is in."""
     members = result.members or ()
     return {
         "Succeeded": result.phase is Phase.SUCCEEDED,

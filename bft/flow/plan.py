@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from bft.domain.errors import BftError
 from bft.domain.runs import Json
-from bft.flow import graph
+from bft.flow import graph, wording
 from bft.flow.container import found_finished, outputs_of_line
 from bft.flow.context import Options, Values, join
+from bft.flow.due import IN_WORDS
 from bft.flow.expression import (
     ExpressionError,
     depends_on,
@@ -87,29 +88,31 @@ class Plan:
 
     def _dag(self, path: str, template: Template, values: Values) -> Result | None:
         results: dict[str, Result] = {}
-        unknown: set[str] = set()
+        idle: dict[str, Result] = {}  # what an unfinished node comes to if it need not run
         for task in graph.wanted(template):
-            parents = depends_on(task.depends)
-            may = graph.ready(task, results)
-            if may is False:
+            node, after = join(path, task.name), [p for p in depends_on(task.depends) if p in idle]
+            if graph.ready(task, results) is False:
                 results[task.name] = Result(phase=Phase.OMITTED)
-                self._say(join(path, task.name), "omitted", "depends not met")
+                self._say(node, "omitted", wording.omitted(task.depends, results))
                 continue
-            after = [p for p in parents if p in unknown]
-            well = {name: Result(phase=Phase.SUCCEEDED) for name in after}
-            if graph.ready(task, {**results, **well}) is False:  # it is there for a failure
-                self._say(join(path, task.name), "open", f"if {task.depends}")
-                unknown.add(task.name)
+            if _hinges(task, results, {name: idle[name] for name in after}):
+                self._say(node, "open", wording.waits_for(task.depends))
+                idle[task.name] = Result(phase=Phase.OMITTED)
                 continue
             scope = dict(values)
             for name, result in results.items():
                 scope |= graph.output_values(name, result)
             found = self._task(path, task, scope, after=after)
             if found is None:
-                unknown.add(task.name)
+                idle[task.name] = self._idle(node, task)
             else:
                 results[task.name] = found
-        return None if unknown else Result(phase=graph.dag_phase(template, results))
+        return None if idle else Result(phase=graph.dag_phase(template, results))
+
+    def _idle(self, node: str, task: Task) -> Result:
+        last = self.nodes[-1]
+        may = last.node == node and last.state == "open" and (task.when or task.loop)
+        return Result(phase=Phase.SKIPPED if may else Phase.SUCCEEDED)
 
     def _task(
         self, path: str, task: Task, values: Values, *, after: list[str] | None = None
@@ -118,7 +121,7 @@ class Plan:
         when = substitute(task.when, values)
         open_tags = [tag for tag in tags_in(when) if tag.startswith(("tasks.", "steps."))]
         if open_tags:
-            self._say(node, "open", f"when {_words(when)}")
+            self._say(node, "open", wording.waits_for_value(task, self._of(task)))
             return None
         try:
             if task.loop is None:
@@ -134,11 +137,11 @@ class Plan:
         loop = task.loop or Loop()
         source = str(loop.param or loop.count or "")
         if tags_in(substitute(source, values)):
-            self._say(node, "open", f"one node for each of {_words(source)}")
+            self._say(node, "open", wording.waits_for_value(task, self._of(task)))
             return None
         items = graph.items_of(loop, when, values)
         if not items:
-            self._say(node, "skipped", "no items")
+            self._say(node, "skipped", wording.empty(task, self._of(task)))
             return Result(phase=Phase.SKIPPED)
         members = [
             self._member(name, task, values | item_values(item), after)
@@ -152,16 +155,18 @@ class Plan:
     def _member(
         self, node: str, task: Task, values: Values, after: list[str] | None
     ) -> Result | None:
-        when = substitute(task.when, values)
-        if not should_run(when):
-            self._say(node, "skipped", f"when {when}: no")
+        template = self._of(task)
+        if not should_run(substitute(task.when, values)):
+            self._say(node, "skipped", wording.skipped(task, template, values))
             return Result(phase=Phase.SKIPPED)
         arguments = {name: substitute(text, values) for name, text in task.arguments.items()}
-        if after and self._workflow.templates[task.template].kind == "container":
-            template = self._workflow.templates[task.template]
+        if after and template.kind == "container":
             self._stale(node, template, arguments, f"after {', '.join(after)}")
             return None
-        return self._template(node, self._workflow.templates[task.template], arguments)
+        return self._template(node, template, arguments)
+
+    def _of(self, task: Task) -> Template:
+        return self._workflow.templates[task.template]
 
     def _container(self, path: str, template: Template, values: Values) -> Result | None:
         container = template.container
@@ -188,7 +193,8 @@ class Plan:
         if line is None:
             self._say(path, "error", "the guard does not answer", args=args)
             return None
-        self._say(path, "judged", str(line.get("reason")), args=args)
+        reason = str(line.get("reason"))
+        self._say(path, "judged", IN_WORDS.get(reason, reason), args=args)
         outputs = outputs_of_line(template, line)
         return Result(phase=Phase.SUCCEEDED, outputs=outputs or {})
 
@@ -230,7 +236,11 @@ class Plan:
         )
 
 
-def _words(text: str) -> str:
-    """A text whose open tags read `missing of build`."""
-    named = {tag: tag.split(".") for tag in tags_in(text)}
-    return substitute(text, {t: f"{p[-1]} of {p[1]}" for t, p in named.items() if len(p) > 2})
+def _hinges(task: Task, results: Mapping[str, Result], idle: Mapping[str, Result]) -> bool:
+    """Whether a node is there for a failure, or for a parent that may not run itself."""
+    well = {name: Result(phase=Phase.SUCCEEDED) for name in idle}
+    if graph.ready(task, {**results, **well}) is False:
+        return True
+    if task.when or task.loop:  # which says more
+        return False
+    return graph.ready(task, {**results, **idle}) is False

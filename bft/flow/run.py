@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bft.domain.errors import ConfigError
-from bft.flow import graph, locks
+from bft.flow import graph, locks, wording
 from bft.flow.container import Job, run_container
 from bft.flow.context import Context, Crew, Options, Stop, Values, join, stopped
 from bft.flow.expression import (
@@ -190,7 +190,7 @@ class Engine:
                     crew.start(task.name, self._task, path, task, values | _upstream(results))
                     continue
                 moved = True
-                omitted = Result(phase=Phase.OMITTED, reason="depends not met")
+                omitted = Result(phase=Phase.OMITTED, reason=wording.omitted(task.depends, results))
                 results[task.name] = self.run.over(join(path, task.name), omitted)
 
     def _dag_result(
@@ -233,7 +233,8 @@ class Engine:
         except ExpressionError as fault:
             return self.run.over(node, error(str(fault)))
         if not items:
-            return self.run.over(node, Result(phase=Phase.SKIPPED, reason="no items"))
+            reason = wording.empty(task, self.run.workflow.templates[task.template])
+            return self.run.over(node, Result(phase=Phase.SKIPPED, reason=reason))
         crew, names = Crew(self.run.stop), []
         for name, item in graph.expanded(node, items):
             crew.start(name, self._member, name, task, values | item_values(item))
@@ -254,14 +255,15 @@ class Engine:
         return self.run.over(node, result, leaf=False)
 
     def _member(self, node: str, task: Task, values: Values) -> Result:
-        when = substitute(task.when, values)
+        template = self.run.workflow.templates[task.template]
         try:
-            if not should_run(when):
-                return self.run.over(node, Result(phase=Phase.SKIPPED, reason=f"when {when}: no"))
+            if not should_run(substitute(task.when, values)):
+                reason = wording.skipped(task, template, values)
+                return self.run.over(node, Result(phase=Phase.SKIPPED, reason=reason))
             arguments = {name: fill(text, values) for name, text in task.arguments.items()}
         except ExpressionError as fault:
             return self.run.over(node, error(str(fault)))
-        return self._template(node, self.run.workflow.templates[task.template], arguments)
+        return self._template(node, template, arguments)
 
     def _suspend(self, path: str, template: Template, values: Values) -> Result:
         run, done = self.run, self.run.options.finished.get(path)

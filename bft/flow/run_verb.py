@@ -156,7 +156,7 @@ def _asked(ports: Ports, args: argparse.Namespace, root: Path) -> Asked:
     plain = sources.dated(ports, args, workflow, plain) | plain
     plain |= sources.trained_by(ports, args, workflow, given)
     values = parameters.resolve(workflow, plain, given.maps, absent_ok=("root",))
-    due.check_span(name, values)
+    due.check_span(name, values, now=ports.clock.now())
     if args.at and values.get("mode") == "live":
         raise RefusedError("--at pretends another time and is for paper only; mode is live")
     run_id = f"{name}-{created:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"

@@ -100,7 +100,10 @@ class Locks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """One kind of work; which of container, tasks, steps or duration counts says `kind`."""
+    """One kind of work; which of container, tasks, steps or duration counts says `kind`.
+
+    `runs_if` and `skipped_as` are its author's words for the condition of its task.
+    """
 
     name: str
     kind: Kind
@@ -119,6 +122,8 @@ class Template:
     locks: Locks = Locks()
     parallelism: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    runs_if: str = ""
+    skipped_as: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,8 @@ def template(body: Mapping[str, Any], where: str) -> Template:
     keys(inputs, {"parameters"}, f"{where}.inputs")
     keys(outputs, {"parameters", "artifacts"}, f"{where}.outputs")
     artifacts = outputs.get("artifacts") or ()
+    about = body.get("metadata") or {}
+    told = about.get("annotations") or {}
     return Template(
         name=body["name"],
         kind=found[0],
@@ -60,7 +62,9 @@ def template(body: Mapping[str, Any], where: str) -> Template:
         deadline=_text(body.get("activeDeadlineSeconds")),
         locks=locks(body.get("synchronization"), f"{where}.synchronization"),
         parallelism=body.get("parallelism"),
-        labels=(body.get("metadata") or {}).get("labels") or {},
+        labels=about.get("labels") or {},
+        runs_if=str(told.get("bft.dev/runs-if") or ""),
+        skipped_as=str(told.get("bft.dev/skipped-as") or ""),
         **_BODY[found[0]](body[found[0]] or {}, f"{where}.{found[0]}"),
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bft.domain.forecast import HORIZONS_DAYS
+from bft.domain.quality import held_words
 from bft.domain.runs import Json
 from bft.reports import svg
 from bft.reports.night import Night, fund_of, value
@@ -193,8 +194,9 @@ def verdict_of(night: Night) -> str:
     if "fail" in seen:
         return "data failed its checks"
     if "quarantine" in seen:
-        count = night.quality[night.quality["severity"] == "quarantine"]["symbol"].nunique()
-        return f"data passed, {plural(count, 'symbol')} quarantined"
+        held = night.quality[night.quality["severity"] == "quarantine"]
+        reasons = held.groupby("symbol")["message"].agg("; ".join).to_dict()
+        return f"data passed, {held_words(reasons)}"
     return "data passed with warnings" if "warn" in seen else "data passed all checks"
 
 

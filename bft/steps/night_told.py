@@ -8,10 +8,10 @@ from pathlib import Path
 from bft.domain.delivery import DROPPED
 from bft.domain.runs import Json
 from bft.ports import Store
+from bft.steps.columns import wrapped
 from bft.steps.failures import REASON, failed_steps
 from bft.steps.held_back import held_back, newest_gate
 from bft.steps.record import doubted, pull_of
-from bft.steps.telling import wrapped
 
 PAGES = (
     ("report", "reports/{0}/day.html"),

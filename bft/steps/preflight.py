@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from bft.domain import origin, sessions
 from bft.domain.advice import learned_anew
-from bft.domain.delivery import Skips, Want
+from bft.domain.delivery import Answer, Skips, Want
 from bft.domain.errors import DataError, UnfitError
 from bft.domain.forecast import MODEL_NAMES
 from bft.domain.gold import INPUTS
 from bft.domain.runs import Json
 from bft.domain.symbols import renamed
 from bft.ports import Ports, RunRequest
-from bft.steps import pull, record, registry, source_change
+from bft.steps import preflight_rows, pull, record, registry, source_change
 
 if TYPE_CHECKING:
     from bft.features.gaps import Gaps
@@ -40,7 +40,8 @@ FITTING = ("realdata", "short")
 class History:
     """Days with a bar of each symbol up to asof and its newest, both ends of all, the columns.
 
-    `gaps` are the sessions between them that lack; `after` is the first day beyond asof with a bar.
+    `gaps` are the sessions between them that lack; `after` is the first day beyond asof with a bar;
+    `answer` is what the file gave.
     """
 
     asof: date
@@ -52,6 +53,7 @@ class History:
     last: date
     after: date | None
     columns: tuple[str, ...]
+    answer: Answer
 
     @property
     def words(self) -> str:
@@ -87,8 +89,8 @@ def look(
     Raises:
         ConfigError: an unknown profile, key or value; a source that is none, lacks its key, is a
             simulator that does not listen, or a file of other symbols than the root's.
-        DataError: the file does not reach asof, or holds too few sessions, rows or kinds of facts
-            to train.
+        DataError: the file holds rows that cannot be stored (too many, or two of one day that
+            differ), does not reach asof, or has too few sessions, rows or kinds of facts to train.
         UnfitError: so it is, and another profile would do.
     """
     source, profile = asked.source, asked.profile
@@ -109,8 +111,9 @@ def look(
     if profile is None or source.partition(":")[0] != "files" or (trained and not new):
         return told
     held = history(ports, source, asked.asof, seen)
+    odd = preflight_rows.odd(held.answer, source, asked.asof)
     source_change.check(ports.store, source, held.rows, fresh=asked.fresh)
-    judge = _Judge(ports=ports, held=held, asked=asked, profiles_dir=profiles_dir)
+    judge = _Judge(ports=ports, held=held, asked=asked, profiles_dir=profiles_dir, odd=odd)
     if held.last < asked.asof:
         raise judge.too_old({} if trained else wanted)
     if new:
@@ -159,8 +162,8 @@ def _read(ports: Ports, source: str, asof: date) -> History:
     from bft.features.gaps import gaps_in
 
     wants = [Want(topic="bars")]
-    answers = ports.source(source).fetch(wants, asof=asof, fresh=False, tick=lambda *_: None)
-    (whole,) = (answer.tables["bars"] for answer in answers)
+    (answer,) = ports.source(source).fetch(wants, asof=asof, fresh=False, tick=lambda *_: None)
+    whole = answer.tables["bars"]
     bars = whole.select(["symbol", "date"]).filter(pc.less_equal(whole["date"], asof))
     beyond = whole["date"].filter(pc.greater(whole["date"], asof))
     if not bars.num_rows:
@@ -179,6 +182,7 @@ def _read(ports: Ports, source: str, asof: date) -> History:
         last=span["max"],
         after=pc.min(beyond).as_py(),
         columns=tuple(whole.column_names),
+        answer=answer,
     )
 
 
@@ -251,12 +255,13 @@ def _is_pulled(ports: Ports, asked: RunRequest) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Judge:
-    """Of a file up to the session that was asked for: what it is fit for."""
+    """Of a file up to the session that was asked for: what it is fit for; `odd` rows, in words."""
 
     ports: Ports
     held: History
     asked: RunRequest
     profiles_dir: str
+    odd: str
 
     def suffices(self, wanted: Mapping[str, Json]) -> tuple[str, ...]:
         """What there is and what the profile needs; `wanted` is what it says of each model."""
@@ -269,8 +274,9 @@ class _Judge:
                 raise DataError(f"{told} {why}")
             instead = f"{asked.again} --asof {asked.asof} --profile {name}"
             raise UnfitError(f"{told} {why}; or take --profile {name}: {instead}", instead=instead)
+        odd = (f"rows: {self.odd}",) if self.odd else ()
         gaps = (f"gaps: {held.gaps.words}",) if held.gaps.words else ()
-        return (f"{told} needs {_most_needed(held, wanted)}", *gaps, *_no_market(held))
+        return (f"{told} needs {_most_needed(held, wanted)}", *odd, *gaps, *_no_market(held))
 
     def too_old(self, wanted: Mapping[str, Json]) -> DataError:
         """The fault of prices that lack the session; nothing is `wanted`: none is trained."""

@@ -5,15 +5,15 @@ Source: house style, section 8: stdout is one JSON line for programs, a summary 
 
 import json
 import re
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bft.domain.alerts import FLATTENS
 from bft.domain.runs import Json
+from bft.steps import telling_made
+from bft.steps.columns import WIDTH, number, table, wrapped
 from bft.steps.held_back import rule_text
 
-WIDTH = 80
 TELL_THEMSELVES = frozenset(
     {"run", "status", "why", "execute", "workflow", "chain", "serve", "resume", "resolve"}
 )
@@ -29,38 +29,6 @@ def told(verb: str, line: Json) -> str:
         return ""
     text = TELLERS.get(verb, _values)(line)
     return f"{text}\n{_foot(line)}" if text else _foot(line)
-
-
-def table(
-    heads: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()
-) -> str:
-    """Rows below their heads, columns as wide as needed; those named in `right` end flush."""
-    cells = [list(heads), *([str(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(heads))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if head in right else cell.ljust(width)
-            for cell, width, head in zip(row, widths, heads, strict=True)
-        ).rstrip()
-        for row in cells
-    )
-
-
-def wrapped(text: str, *, indent: str = "") -> str:
-    """A paragraph of at most 80 columns; words longer than that, as paths, stay whole."""
-    return textwrap.fill(
-        text,
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent + "  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def number(value: Any, form: str = "+.4f") -> str:
-    """A measured number, or a dash where it is unknown."""
-    return "-" if value is None else format(value, form)
 
 
 def _models(line: Json) -> str:
@@ -301,6 +269,13 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT")
 
 
+def _validate(line: Json) -> str:
+    """The verdict, and where the page is; checks of `--only` write none."""
+    counts = ", ".join(f"{count} {name}" for name, count in line["counts"].items() if count)
+    page = f"; {line['page']}" if line["page"] else ""
+    return wrapped(f"data quality: {line['head']}") + f"\nfindings: {counts}{page}"
+
+
 def _kill(line: Json) -> str:
     """Whether orders that open may leave, since when and by whom, and how to open again."""
     generation, since = line["generation"], ""
@@ -371,4 +346,7 @@ TELLERS: dict[str, Callable[[Json], str]] = {
     "ledger": _ledger,
     "kill": _kill,
     "close": _close,
+    "validate": _validate,
+    "gold": telling_made.gold,
+    "train": telling_made.train,
 }

@@ -59,7 +59,7 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     found = verdict(findings)
     objects = {} if args.only else _store(store, asof, findings, found)
     return Summary(
-        values=_values(findings, found),
+        values={**_values(found), "page": next((k for k in objects if k.endswith(".md")), None)},
         rows=len(findings),
         objects=objects,
         exit_code=DataError.exit_code if found.failed else 0,
@@ -158,13 +158,14 @@ def _table(asof: "date", findings: "Sequence[Finding]") -> "pa.Table":
     )
 
 
-def _values(findings: "Sequence[Finding]", found: "Verdict") -> dict[str, object]:
-    failed = sorted({f.check for f in findings if f.severity == "fail"})
+def _values(found: "Verdict") -> dict[str, object]:
     return {
         "verdict": "fail" if found.failed else "pass",
+        "head": found.head,
         "counts": found.counts,
-        "failed": failed,
+        "failed": list(found.failures),
         "quarantined": list(found.quarantined),
+        "reasons": found.reasons,
     }
 
 
@@ -198,9 +199,12 @@ STEP = Step(
     writes=("quality",),
     outputs={
         "verdict": "pass or fail",
+        "head": "the verdict in words: whether it passed, who is held back and why",
         "counts": "findings by severity",
         "failed": "checks that failed",
         "quarantined": "symbols without forecast, signal or order at asof",
+        "reasons": "why, by quarantined symbol",
+        "page": "the page in the root; none of `--only`",
     },
     settings=("history_start",),
     code=("features", "steps.validate", "steps.gold_tables"),

@@ -8,7 +8,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from bft.domain.encoding import utc_told
-from bft.steps.telling import outcome_of, wrapped
+from bft.steps.columns import wrapped
+from bft.steps.telling import outcome_of
 
 Row = Mapping[str, Any]
 MOST, SHOWN = 15, 3

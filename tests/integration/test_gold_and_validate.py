@@ -314,7 +314,8 @@ def test_gate_of_a_quiet_night_passes_and_is_recorded(ports: FakePorts) -> None:
     run(pulled(ports), NIGHT)
     done = judge(ports, NIGHT)
     assert (done.exit_code, done.values["verdict"]) == (0, "pass")
-    assert done.values["quarantined"] == []
+    assert (done.values["head"], done.values["quarantined"]) == ("passed", [])
+    assert done.values["page"] == f"reports/quality_{NIGHT}.md"
     rows = ports.store.read("quality", asof=NIGHT).to_pylist()
     assert {row["check"] for row in rows} == {f"Q{n:02d}" for n in range(1, 25)}
     assert {row["severity"] for row in rows} == {"pass", "info", "warn"}

@@ -53,6 +53,37 @@ def test_file_that_suffices_says_what_there_is_and_is_needed(tmp_path: Path) -> 
     assert not (tmp_path / "root").exists()
 
 
+@pytest.mark.parametrize(
+    ("found", "instead", "told"),
+    [
+        (",90\n", ",90.5\n", "column volume: a fraction of a share in 8,860 of 8,860 rows, first"),
+        (",10,90\n", ",0,90\n", "column close: a price of 0 or less in 8,860 of 8,860 rows, first"),
+        ("AA,2018-02-07,10", "AA,2018-02-06,9", r"AA 2018-02-06 \(line 443: open 10, line 444: op"),
+    ],
+)
+def test_rows_that_cannot_be_stored_are_found_before_anything_runs(
+    tmp_path: Path, found: str, instead: str, told: str
+) -> None:
+    """Red: the run began, and its pull failed with four possible faults in one sentence."""
+    source = written(tmp_path, days=443, names=TWENTY)
+    source.path.write_text(source.path.read_text().replace(found, instead))
+    with pytest.raises(DataError, match=told):
+        look(tmp_path, source)
+
+
+def test_rows_that_are_left_out_or_sorted_are_told_with_the_first(tmp_path: Path) -> None:
+    source = written(tmp_path, days=443, names=TWENTY)
+    head, *rows = source.path.read_text().splitlines()
+    turned = [head, *reversed(rows), "AA,2018-02-07,10,11,9,10,90", "AA,2018-02-01,1,1,1,1,0.5"]
+    source.path.write_text("\n".join(turned))
+    told = look(tmp_path, source)[1]
+    assert told == (
+        "rows: 1 without a usable volume, left out (bars.csv:8863: AA 2018-02-01 volume=0.5); "
+        "1 repeated, merged (bars.csv:8862: AA 2018-02-07); "
+        "8,840 out of order, sorted (bars.csv:3: AT 2018-02-06)"
+    )
+
+
 def test_one_session_too_few_is_refused_with_dates(tmp_path: Path) -> None:
     words = "needs 443 sessions, 2016-05-06 to 2018-02-07: load them"
     with pytest.raises(DataError, match=f"442 sessions.*{words}$"):

@@ -306,6 +306,13 @@ def _answer(want: Want, grid: Grid, table: str, columns: Mapping[str, pa.Array])
         names = [f"{grid.path.name}:{grid.line(n)}: {grid.columns[raw][n]}" for n in first]
         refused.add(reason, names, count=len(absent))
     good = pc.and_(pc.is_valid(symbols), pc.is_valid(columns[day]))
+    if table == "bars" and not pc.any(good).as_py():
+        if pc.any(pc.is_valid(symbols)).as_py():
+            raise DataError(f"{grid.path}: no row has both a symbol and a date; mend them")
+        raise DataError(
+            f"{grid.cell(0, 'symbol')}: {grid.columns['symbol'][0]} is no symbol such as KO or "
+            f"BRK-B, nor is any of the {grid.rows:,} rows; mend them"
+        )
     return _made(want, grid, {table: rows.filter(good)}, refused)
 
 

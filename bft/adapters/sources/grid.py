@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -20,6 +21,8 @@ from bft.domain.sessions import NEW_YORK
 
 _DELIMITERS = {";": "a semicolon (;)", "\t": "a tab", "|": "a bar (|)"}
 """What separates columns where a comma should."""
+AN_INSTANT = "2018-02-07T16:00:00-05:00"
+_NAMED_ZONE = re.compile(r"\s*\d{4}-\d\d-\d\d[T ][\d:.]+\s*([A-Za-z][\w/+-]*)\s*$")
 _COMMA = r"^\s*[+-]?[\d.]*\d,\d+\s*$"
 
 
@@ -42,6 +45,11 @@ class Grid:
         """Line (CSV, below its header) or row (Parquet) of a row, for messages."""
         return row + 2 if self.path.suffix == ".csv" else row + 1
 
+    def cell(self, row: int, name: str) -> str:
+        """Where a cell is, for messages."""
+        word = "line" if self.path.suffix == ".csv" else "row"
+        return f"{self.path} {word} {self.line(row)}, column {name}"
+
 
 def read_grid(
     path: Path, *, known: Sequence[str], aliases: Mapping[str, str], required: Sequence[str]
@@ -61,17 +69,22 @@ def read_grid(
         word = header.strip().lower().replace(" ", "_")
         name = aliases.get(word, word)
         if name in columns:
-            raise DataError(f"{path}: two columns mean {name}; columns: {there}")
+            raise DataError(f"{path}: two columns mean {name}; keep one; columns: {there}")
         if name in known:
             columns[name] = _flat(table.column(place))
         else:
             ignored.append(header)
     if absent := [name for name in required if name not in columns]:
-        raise DataError(f"{path} misses column {', '.join(absent)}; columns: {there}")
+        raise DataError(
+            f"{path} misses column {', '.join(absent)}; add it, or rename the one that holds it; "
+            f"columns: {there}"
+        )
     if blank := [name for name in required if len(columns[name]) and _empty(columns[name])]:
-        raise DataError(f"{path} has only nulls in column {', '.join(blank)}; columns: {there}")
+        raise DataError(
+            f"{path} has only nulls in column {', '.join(blank)}; fill it; columns: {there}"
+        )
     if not table.num_rows:
-        raise DataError(f"{path} holds no rows; columns: {there}")
+        raise DataError(f"{path} holds no rows below its header; export it again, with them")
     return Grid(
         path=path,
         columns=columns,
@@ -149,10 +162,12 @@ def _bytes(path: Path) -> bytes:
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; give a CSV or Parquet file") from error
     if not data.strip():
-        raise DataError(f"{path} is empty")
+        raise DataError(f"{path} is empty; export it again, with a header and rows")
     kind = "Parquet" if data[:4] == b"PAR1" else "text" if b"\0" not in data[:4096] else "binary"
     if (path.suffix == ".parquet") != (kind == "Parquet") or kind == "binary":
-        raise DataError(f"{path} holds {kind}, not what {path.suffix} says")
+        named = {"Parquet": "name it .parquet", "text": "name it .csv if it is one"}
+        instead = named.get(kind, "export it as CSV or Parquet")
+        raise DataError(f"{path} holds {kind}, not what {path.suffix} says; {instead}")
     return data
 
 
@@ -169,7 +184,7 @@ def _csv(path: Path, data: bytes) -> pa.Table:
             convert_options=convert,
         )
     except pa.ArrowInvalid as error:
-        raise DataError(f"{path}: {error}; columns: {header}") from error
+        raise DataError(f"{path}: {error}; mend that line; columns: {', '.join(header)}") from error
 
 
 def _commas(path: Path, first: str, header: Sequence[str]) -> None:
@@ -188,7 +203,9 @@ def _parquet(path: Path, data: bytes) -> pa.Table:
     try:
         return pq.read_table(arrow_reader(data))
     except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path}: unreadable Parquet: {error}") from error
+        raise DataError(
+            f"{path} is damaged or cut off, no whole Parquet file; copy or export it again: {error}"
+        ) from error
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Array:
@@ -212,15 +229,19 @@ def _cast(grid: Grid, name: str, column: pa.Array) -> pa.Array:
     try:
         return pc.cast(column, pa.float64())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"{grid.path} column {name} holds {column.type}: {error}") from error
+        raise DataError(
+            f"{grid.path} column {name} holds {column.type}, not numbers; convert it ({error})"
+        ) from error
 
 
 def _refuse_text(grid: Grid, name: str, text: pa.Array, where: pa.Array) -> None:
     row = pc.index(where, value=True).as_py()
-    raise DataError(
-        f"{grid.path} line {grid.line(row)}, column {name}: {text[row].as_py()!r} is no number "
-        f"such as 12.5; columns: {list(grid.seen)}"
-    )
+    word = text[row].as_py()
+    if re.match(_COMMA, word):
+        told = f"{word!r} is no number; write it with a point, {word.strip().replace(',', '.')}"
+    else:
+        told = f"{word!r} is no number such as 12.5; mend it, or leave it empty if it is unknown"
+    raise DataError(f"{grid.cell(row, name)}: {told}")
 
 
 def _day(grid: Grid, name: str, value: Any) -> date | None:
@@ -230,13 +251,16 @@ def _day(grid: Grid, name: str, value: Any) -> date | None:
             return moment.astimezone(NEW_YORK).date()
         if moment.time() == time(0):
             return moment.date()
+        told = (
+            f"{value!s} has no time zone, so its day in New York is a guess; write that day, "
+            f"{moment.date()}, or the offset too, {moment.isoformat()}-05:00"
+        )
     elif isinstance(moment, date) or moment is None:
         return moment
+    else:
+        told = _no_time(value, "2018-02-07")
     row = pc.index(grid.columns[name], value).as_py()
-    raise DataError(
-        f"{grid.path} line {grid.line(row)}, column {name}: {value!s} is neither an ISO date nor "
-        f"a timestamp with a zone, such as 2018-02-07 or 2018-02-07T16:00:00-05:00"
-    )
+    raise DataError(f"{grid.cell(row, name)}: {told}")
 
 
 def _instant(grid: Grid, name: str, value: Any) -> datetime | None:
@@ -244,10 +268,15 @@ def _instant(grid: Grid, name: str, value: Any) -> datetime | None:
     if moment is None or (isinstance(moment, datetime) and moment.tzinfo is not None):
         return moment
     row = pc.index(grid.columns[name], value).as_py()
-    raise DataError(
-        f"{grid.path} line {grid.line(row)}, column {name}: {value!s} is no timestamp with a "
-        f"zone, such as 2018-02-07T10:05:00-05:00"
-    )
+    told = _no_time(value, AN_INSTANT)
+    raise DataError(f"{grid.cell(row, name)}: {told}")
+
+
+def _no_time(value: Any, example: str) -> str:
+    """What is wrong with a cell that is no ISO date, or a time whose zone is but a name."""
+    if zone := _NAMED_ZONE.match(str(value)):
+        return f"{value!s}: the zone {zone[1]} may mean several; write the offset: {AN_INSTANT}"
+    return f"{value!s} is no ISO date (year-month-day); write it as {example}"
 
 
 def _moment(value: Any) -> Any:

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from bft.domain.quality import held_words
 from bft.features.quality import actions, bars, columns, facts, rebuilt
 from bft.features.quality.evidence import Evidence
 from bft.features.quality.findings import Finding, Severity
 
 QUARANTINED_FAIL_FRAC = 0.05
+ALL = "all"
+"""The check that too many symbols are quarantined, by whichever checks."""
 CHECKS: dict[str, tuple[str, Callable[[Evidence], list[Finding]]]] = {
     "Q01": ("schema, keys and sessions", bars.schema_and_keys),
     "Q02": ("active symbols with a row", bars.coverage),
@@ -38,11 +41,32 @@ CHECKS: dict[str, tuple[str, Callable[[Evidence], list[Finding]]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What the gate says: `failed` stops the night, `quarantined` symbols get no signal."""
+    """What the gate says: `failed` checks stop the night, quarantined symbols get no signal.
 
-    failed: bool
+    `reasons` says of each quarantined symbol why.
+    """
+
+    failures: tuple[str, ...]
     counts: dict[str, int]
-    quarantined: tuple[str, ...]
+    reasons: dict[str, str]
+
+    @property
+    def failed(self) -> bool:
+        """Whether the night stops."""
+        return bool(self.failures)
+
+    @property
+    def quarantined(self) -> tuple[str, ...]:
+        """Symbols without a signal, sorted."""
+        return tuple(self.reasons)
+
+    @property
+    def head(self) -> str:
+        """The verdict in a line: whether it passed, whom it holds back and why."""
+        names = ("too many quarantined" if name == ALL else name for name in self.failures)
+        state = f"failed ({', '.join(names)})" if self.failed else "passed"
+        held = held_words(self.reasons)
+        return f"{state}, {held}" if held else state
 
 
 def run_checks(
@@ -64,8 +88,13 @@ def run_checks(
 def verdict(findings: Sequence[Finding]) -> Verdict:
     """Count findings by severity."""
     counts = {str(level): sum(f.severity is level for f in findings) for level in Severity}
-    held = {f.symbol for f in findings if f.severity is Severity.QUARANTINE}
-    return Verdict(failed=counts[Severity.FAIL] > 0, counts=counts, quarantined=tuple(sorted(held)))
+    failures = sorted({f.check for f in findings if f.severity is Severity.FAIL})
+    held: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.severity is Severity.QUARANTINE:
+            held.setdefault(finding.symbol, []).append(finding.message)
+    reasons = {symbol: "; ".join(held[symbol]) for symbol in sorted(held)}
+    return Verdict(failures=tuple(failures), counts=counts, reasons=reasons)
 
 
 def _strict(finding: Finding) -> Finding:
@@ -81,7 +110,7 @@ def _too_many_quarantined(findings: Sequence[Finding], active: int) -> list[Find
     message = f"{len(held)} of {active} active symbols quarantined: {', '.join(held[:10])}"
     return [
         Finding(
-            check="all",
+            check=ALL,
             severity=Severity.FAIL,
             value=value,
             threshold=QUARANTINED_FAIL_FRAC,

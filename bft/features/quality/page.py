@@ -42,11 +42,10 @@ def report(
     `skipped`: rows by reason that the pull of the night refused, merged or put in order; `names`
     has the first ones of some reasons.
     """
-    state = "failed" if found.failed else "passed"
     counts = ", ".join(f"{count} {name}" for name, count in found.counts.items())
     held = ", ".join(found.quarantined) or "none"
     lines = [
-        f"# Data quality of {asof}: {state}",
+        f"# Data quality of {asof}: {found.head}",
         "",
         f"{counts}. Quarantined symbols: {held}.",
         "",

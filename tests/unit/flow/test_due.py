@@ -189,13 +189,14 @@ def test_backfill_lists_sessions_and_says_how_to_split() -> None:
     now = at("2026-01-05T18:30")
     days = days_to_fill(date(2025, 12, 31), date(2026, 1, 5), now=now)
     assert [str(day) for day in days] == ["2025-12-31", "2026-01-02", "2026-01-05"]
-    with pytest.raises(
-        ConfigError, match=r"--from 2024-01-02 --to 2025-01-14, then --from 2025-01-15"
-    ):
+    split = (
+        "--param from=2024-01-02 --param to=2025-01-14, then --param from=2025-01-15 --param to="
+    )
+    with pytest.raises(ConfigError, match=f"split it: {split}2026-01-05$"):
         days_to_fill(date(2024, 1, 2), date(2026, 1, 5), now=now)
-    with pytest.raises(UsageError, match="no session"):
+    with pytest.raises(UsageError, match=r"no session .* such as 2026-01-02$"):
         days_to_fill(date(2026, 1, 3), date(2026, 1, 4), now=now)
-    with pytest.raises(UsageError, match="use --to 2026-01-05"):
+    with pytest.raises(UsageError, match="give --param to=2026-01-05"):
         days_to_fill(date(2026, 1, 5), date(2026, 1, 6), now=now)
 
 
