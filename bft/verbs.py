@@ -20,7 +20,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "kill": ("bft.steps.kill", "stop opening at once; --flatten closes all"),
     "resume": ("bft.steps.resume", "end a halt; without its id, list them"),
     "resolve": ("bft.steps.resolve", "settle an unknown order by evidence; or list them"),
-    "why": ("bft.steps.why", "the story of an order, signal, fill or denial"),
+    "why": ("bft.steps.why", "why there is (no) signal, order, fill or denial"),
     "audit": ("bft.steps.audit", "audit of the trade log: OK, WARN, FAIL"),
     "token": ("bft.steps.token", "issue a token for the executor's API"),
     "serve": ("bft.steps.serve", "start a server: executor, gateway-sim, market-sim, mlflow"),
