@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from bft.domain.advice import as_typed, rooted
 from bft.domain.errors import BftError, UnavailableError, UsageError
-from bft.verbs import VERBS
+from bft.verbs import VERBS, help_text
 
 if TYPE_CHECKING:
     from datetime import date
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         _attach()
     if not words or words[0] in {"-h", "--help"}:
-        sys.stdout.write(_help())
+        sys.stdout.write(help_text())
         return 0
     if words[0] == "--version":
         from importlib.metadata import version
@@ -88,7 +88,7 @@ def _run(words: list[str]) -> int:
 
     settings = wiring.settings()
     ports = wiring.wire(settings, root=args.root, commands=CommandLine(), json_only=args.json)
-    prepare(ports, step, args)
+    closed = prepare(ports, step, args)
     started = time.monotonic()
     try:
         _settle_before_retry()
@@ -102,6 +102,7 @@ def _run(words: list[str]) -> int:
     except OSError as error:
         raise wiring.fault_of_root(error, args.root or settings.root) or error from error
     line = _line(words[0], args, summary, seconds=time.monotonic() - started)
+    line |= {"last_closed": str(closed)} if closed else {}
     _outputs(step, line)
     _remember(ports, words, summary.exit_code, line, started)
     _settle(ports, words[0], args, line, summary.exit_code)
@@ -146,14 +147,17 @@ def _settle(ports: "Ports", verb: str, args: argparse.Namespace, line: "Json", c
         failures.settle(ports.store, verb, args, line, code=code, in_run=in_run)
 
 
-def prepare(ports: "Ports", step: "Step", args: argparse.Namespace) -> None:
+def prepare(ports: "Ports", step: "Step", args: argparse.Namespace) -> "date | None":
     """Put the root's source and settings on `args`; fill in and check `--asof`.
+
+    Returns the last closed session where the call names no day and is as of an older one.
 
     Raises:
         UsageError: asof is no closed session.
     """
     from bft import wiring
-    from bft.domain import origin, sessions
+    from bft.domain import origin
+    from bft.steps import reading
 
     settings = wiring.settings()
     if "source" in step.settings and args.source is None:
@@ -162,9 +166,7 @@ def prepare(ports: "Ports", step: "Step", args: argparse.Namespace) -> None:
     for name in step.settings:
         if getattr(args, name, None) is None:
             setattr(args, name, getattr(settings, name))
-    if "asof" in args:
-        now = ports.clock.now()
-        args.asof = sessions.check_asof(args.asof or sessions.last_closed(now), now=now)
+    return reading.fill_day(ports, step, args) if "asof" in args else None
 
 
 def load(verb: str) -> "Step":
@@ -380,19 +382,6 @@ def _root_of(words: list[str]) -> str | None:
         if word == "--root" and place + 1 < len(words):
             return words[place + 1]
     return None
-
-
-def _help() -> str:
-    lines = [
-        "usage: bft VERB [--asof DATE] [--root ROOT] [...]",
-        "",
-        "A nightly run from market data to a ranked portfolio, on a laptop or a cluster.",
-        "Orders are paper unless unlocked. Every verb has --help and --describe.",
-        "",
-    ]
-    lines += [f"  {verb:<12} {text}" for verb, (_, text) in VERBS.items()]
-    lines += ["", "exit codes: 0 done, 2 usage, 65 bad data, 75 try again, 77 refused, 78 settings"]
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "kill": ("bft.steps.kill", "stop opening at once; --flatten closes all"),
     "resume": ("bft.steps.resume", "end a halt; without its id, list them"),
     "resolve": ("bft.steps.resolve", "settle an unknown order by evidence; or list them"),
-    "why": ("bft.steps.why", "the story of an order, signal, fill or denial"),
+    "why": ("bft.steps.why", "why there is (no) signal, order, fill or denial"),
     "audit": ("bft.steps.audit", "audit of the trade log: OK, WARN, FAIL"),
     "token": ("bft.steps.token", "issue a token for the executor's API"),
     "serve": ("bft.steps.serve", "start a server: executor, gateway-sim, market-sim, mlflow"),
@@ -30,3 +30,17 @@ VERBS: dict[str, tuple[str, str]] = {
     "report": ("bft.steps.report", "day report, site JSON, model cards"),
 }
 """verb -> (module that holds STEP, one line of help); one line registers a verb."""
+
+
+def help_text() -> str:
+    """What `bft --help` prints."""
+    lines = [
+        "usage: bft VERB [--asof DATE] [--root ROOT] [...]",
+        "",
+        "A nightly run from market data to a ranked portfolio, on a laptop or a cluster.",
+        "Orders are paper unless unlocked. Every verb has --help and --describe.",
+        "",
+    ]
+    lines += [f"  {verb:<12} {text}" for verb, (_, text) in VERBS.items()]
+    lines += ["", "exit codes: 0 done, 2 usage, 65 bad data, 75 try again, 77 refused, 78 settings"]
+    return "\n".join(lines) + "\n"

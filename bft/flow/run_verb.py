@@ -114,8 +114,7 @@ def run(
         )
     root = Path(ports.store.root)
     asked = _asked(ports, args, root)
-    earlier = dict(asked.before.head["values"]) if asked.before else {}
-    again = sources.again(args, asked.workflow, earlier)
+    again = sources.again(args, asked.workflow, asked.values if asked.before else {})
     finished = asked.before.finished() if asked.before else ()
     values = sources.looked_at(asked.workflow, asked.values, only=args.only, finished=finished)
     told = sources.told(ports, values, created=asked.created, again=again, fresh=args.fresh)
@@ -184,7 +183,7 @@ def _again(workflow: Workflow, before: RunRecord, args: argparse.Namespace) -> A
         workflow=workflow,
         run=before.run,
         created=datetime.fromisoformat(before.head["created"]),
-        values=dict(before.head["values"]) | {"root": args.root},
+        values=sources.placed(before.head) | {"root": args.root},
         limits=before.head.get("limits", {}) | given.maps,
         before=before,
     )
@@ -310,6 +309,7 @@ def _begin(journal: Journal, asked: Asked) -> None:
         pid=os.getpid(),
         created=asked.created.isoformat(),
         digest=asked.workflow.digest,
+        folder=str(Path.cwd()),  # what a relative source or profile is relative to
         values={key: text for key, text in asked.values.items() if key != "root"},
         limits=asked.limits,
     )

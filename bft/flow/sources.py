@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 from bft.domain import origin, sessions
 from bft.domain.errors import ConfigError, UsageError
@@ -12,6 +13,7 @@ from bft.flow.context import last_name
 from bft.flow.due import NIGHTS
 from bft.flow.parameters import Given
 from bft.flow.spec import Workflow
+from bft.flow.state import runs
 from bft.ports import Ports, RunRequest
 
 MAP = "bft-workflow"
@@ -34,8 +36,32 @@ def chosen(
     if named and held:
         root = args.root or "./data"
         held.check(simulated=origin.is_simulated(named), spec=named, root=root)
-    spec = named or (held.spec(Path.cwd()) if held else args.usual_source)
+    usual = next(p.default or p.value for p in workflow.parameters if p.name == "source")
+    before = "" if held else tried(ports).get("source")
+    before = "" if before == usual else before  # then the environment's own counts
+    spec = named or (held.spec(Path.cwd()) if held else before or args.usual_source)
     return {"source": spec} if spec else {}
+
+
+def tried(ports: Ports) -> dict[str, str]:
+    """What the newest run with a source was given, and `run`, its id; nothing without one.
+
+    A root whose first night failed before its pull remembers no source; its runs do.
+    """
+    found = [] if "://" in ports.store.root else runs(Path(ports.store.root))
+    given = [one for one in found if one.head.get("values", {}).get("source")]
+    return placed(given[-1].head) | {"run": given[-1].run} if given else {}
+
+
+def placed(head: Mapping[str, Any]) -> dict[str, str]:
+    """Values of an earlier run, of its first line, as a call from this folder must give them."""
+    values, folder = dict(head.get("values", {})), head.get("folder")
+    if folder and values.get("source"):
+        made = origin.origin_of(values["source"], Path(folder), simulated=False)
+        values["source"] = made.spec(Path.cwd())
+    if folder and values.get(PROFILE):
+        values[PROFILE] = origin.training_of(values[PROFILE], Path(folder)).spec(Path.cwd())
+    return values
 
 
 def dated(
@@ -44,13 +70,17 @@ def dated(
     """The parameter `asof` of a night for which none is named; none: the guard judges the clock.
 
     A simulator's days are not the calendar's: its root stays at the newest day it was pulled for,
-    which is found finished without the simulator, until a later one is named.
+    which is found finished without the simulator, until a later one is named. Before its first
+    pull it is the day that was tried.
     """
     simulated = origin.is_simulated(plain.get("source", ""))
     if not simulated or args.at or workflow.name not in NIGHTS:
         return {}
     day = origin.pulled_to(ports.store)
-    return {"asof": str(day)} if day else {}
+    before = tried(ports)
+    same = before.get("source") == plain["source"]
+    text = str(day) if day else before.get("asof") if same else ""
+    return {"asof": text} if text else {}
 
 
 def trained_by(
@@ -155,9 +185,13 @@ def told(
             root = values.get("root", ports.store.root)
             raise ConfigError(f"root {root} holds nothing yet; {error}") from error
         raise
+    before = {} if origin.remembered(ports.store) else tried(ports)
+    same = before.get("source") == spec
+    since = (f"the source that run {before['run']} was given",) if same else ()
     if origin.is_simulated(spec):
-        return (f"source: {spec}, SIMULATED prices{_next(ports, day)}", *found)
-    return found if any(spec in line for line in found) else (f"source: {spec}", *found)
+        return (f"source: {spec}, SIMULATED prices{_next(ports, day)}", *since, *found)
+    own = () if any(spec in line for line in found) else (f"source: {spec}",)
+    return (*own, *since, *found)
 
 
 def _session(values: Mapping[str, str], created: datetime) -> date:

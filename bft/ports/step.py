@@ -139,8 +139,9 @@ class Step:
     `code` lists the packages whose source is part of the marker key. `inputs` returns the digests
     a re-run compares, None for one that is asked anew each time; or None: never cached. `done` is
     the line of a `once` step that would change nothing, or None: a re-run workflow need not start
-    it. `parts` are smaller calls whose work a finished call included, with what each would say: of
-    the same inputs, they are found finished as well.
+    it. `reads_newest` tells whether a call only tells of a night: without a day it is as of the
+    newest one the root holds (ADR 0093). `parts` are smaller calls whose work a finished call
+    included, with what each would say: of the same inputs, they are found finished as well.
     """
 
     effect: Effect
@@ -150,6 +151,7 @@ class Step:
     inputs: Callable[[Ports, argparse.Namespace], Inputs | None] = lambda _p, _a: None
     done: Callable[[Ports, argparse.Namespace], Json | None] = lambda _p, _a: None
     parts: Callable[[argparse.Namespace, Summary], Parts] = lambda _a, _s: ()
+    reads_newest: Callable[[argparse.Namespace], bool] = lambda _a: False
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)

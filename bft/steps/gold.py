@@ -15,7 +15,7 @@ from bft.domain import sessions
 from bft.domain.runs import Json
 from bft.ports import Manifest, Ports, Step, Store, Summary, Tick
 from bft.steps import gold_layout, gold_tables, record
-from bft.steps.arguments import add_asof
+from bft.steps.arguments import CLOSED, NEWEST, add_asof
 from bft.steps.gold_export import add_export, export
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ NAMES_SHOWN = 20
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    add_asof(parser)
+    add_asof(parser, default=f"{CLOSED}; with --export {NEWEST}")
     parser.add_argument("--full", action="store_true", help="build every day again")
     parser.add_argument(
         "--legacy",
@@ -193,6 +193,7 @@ STEP = Step(
     summary="Build the gold table: one row per symbol and session, as known at its close.",
     arguments=_arguments,
     run=_run,
+    reads_newest=lambda args: args.export is not None,
     inputs=_inputs,
     reads=gold_tables.READS,
     writes=("gold", "gold_targets"),

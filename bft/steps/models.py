@@ -14,14 +14,14 @@ from bft.models import audit
 from bft.models.model_set import EXPIRES_DAYS, Entry, ModelSet, age_days, read_set
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps import registry
-from bft.steps.arguments import add_asof
+from bft.steps.arguments import NEWEST, add_asof
 from bft.steps.held_back import held_back, newest_gate, verdicts
 from bft.steps.record import digest_of, execute, run_instant
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `bft models`."""
-    add_asof(parser)
+    add_asof(parser, default=NEWEST)
     parser.add_argument("show", nargs="*", metavar="show NAME", help="the card of a model")
     parser.add_argument("--version", help="of the model shown (the one in production)")
     parser.add_argument("--alias", default="production", help="production or previous")
@@ -221,6 +221,7 @@ STEP = Step(
     summary="what is in production, what is missing, what was asked for in MLflow",
     arguments=arguments,
     run=run,
+    reads_newest=lambda _a: True,
     inputs=inputs,
     reads=("sets", "models", "model_pointer", "audit"),
     writes=("exports",),

@@ -10,7 +10,7 @@ from bft.domain.errors import DataError, UsageError
 from bft.domain.numbers import AT_LEAST_0, COUNT, COUNT_OR_0, FINITE, MONEY
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps import failures
-from bft.steps.arguments import add_asof
+from bft.steps.arguments import NEWEST, add_asof
 from bft.steps.book import Terms
 from bft.steps.lacking import need
 from bft.steps.lists import csv_rows, file_digest, symbols_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `bft rank`."""
-    add_asof(parser)
+    add_asof(parser, default=NEWEST)
     add = parser.add_argument
     add("--from", dest="origin", choices=["signals", "universe"], default="signals")
     add("--top-n", type=COUNT_OR_0, default=5, help="picks tagged execute")
@@ -274,6 +274,7 @@ STEP = Step(
     summary="Rank the signals of asof (or the universe) into sized picks.",
     arguments=arguments,
     run=run,
+    reads_newest=lambda _a: True,
     inputs=inputs,
     reads=(*READS, "signals"),
     writes=("picks",),

@@ -1,17 +1,51 @@
-"""What `screen` and `report` read alike: gold on the asof basis, and where the night came from."""
+"""What verbs that tell of a night read alike: its day, gold on the asof basis, its source."""
 
+import argparse
 from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from bft.domain import origin
-from bft.ports import Ports, Store
+from bft.domain import origin, sessions
+from bft.ports import Ports, Step, Store
 from bft.steps.record import pull_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+FAILURES, BOOKS = "failures/", "ledger/days/"
 BASIS_COLUMNS = ("symbol", "date", "adj_factor", "split_factor", "row_flags")
+
+
+def fill_day(ports: Ports, step: Step, args: argparse.Namespace) -> date | None:
+    """Put a call's day on `args` where it names none, and check it.
+
+    Returns the last closed session where the day was filled in and is another.
+
+    Raises:
+        UsageError: asof is no closed session.
+    """
+    now = ports.clock.now()
+    closed = sessions.last_closed(now)
+    if args.asof is not None:
+        sessions.check_asof(args.asof, now=now)
+        return None
+    args.asof = newest_day(ports.store, closed=closed) if step.reads_newest(args) else closed
+    return None if args.asof == closed else closed
+
+
+def newest_day(store: Store, *, closed: date) -> date:
+    """Newest day up to `closed` that the root holds anything of; `closed` where it holds none.
+
+    A night counts that failed, and a day that only has its books: what is told of either names
+    the day, so that a night which is lacking does not look like the one before it (ADR 0093).
+    """
+    gold, pulled = store.manifest("gold", asof=closed), origin.pulled_to(store)
+    noted = {key.removeprefix(FAILURES).partition("/")[0] for key in store.keys(FAILURES)}
+    noted |= {key.removeprefix(BOOKS).removesuffix(".json") for key in store.keys(BOOKS)}
+    days = [date.fromisoformat(text) for text in noted]
+    days += [gold.asof] if gold else []
+    days += [pulled] if pulled else []
+    return max((day for day in days if day <= closed), default=closed)
 
 
 def gold_asof(

@@ -13,7 +13,7 @@ from bft.domain.gold import COLUMNS as GOLD_COLUMNS
 from bft.domain.gold import LOOKAHEAD
 from bft.domain.runs import Json
 from bft.ports import Ports, Step, Store, Summary, Tick
-from bft.steps.arguments import add_asof
+from bft.steps.arguments import NEWEST, add_asof
 from bft.steps.failures import NODES, failed_steps, failures_digest
 from bft.steps.held_back import held_back, newest_gate
 from bft.steps.lacking import need
@@ -40,7 +40,7 @@ BOOK, DAY_KEY = "ledger/book.json", "ledger/days/{}.json"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `bft report`."""
-    add_asof(parser)
+    add_asof(parser, default=NEWEST)
     add = parser.add_argument
     add("--day", action="store_true", help="day report as HTML and Markdown (the default)")
     add("--site", action="store_true", help="the day report and the site's JSON files")
@@ -274,6 +274,7 @@ STEP = Step(
     summary="Day report (HTML, Markdown), site JSON, model cards.",
     arguments=arguments,
     run=run,
+    reads_newest=lambda args: not args.failed,
     inputs=inputs,
     reads=READS,
     writes=("reports/<asof>", "site", "reports/models_<asof>", "failures/<asof>"),

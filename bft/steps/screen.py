@@ -13,7 +13,7 @@ from bft.domain.gold import FLAGS
 from bft.domain.numbers import COUNT, COUNT_OR_0
 from bft.domain.symbols import read_list, symbol_of
 from bft.ports import Ports, Step, Store, Summary, Tick
-from bft.steps.arguments import add_asof
+from bft.steps.arguments import NEWEST, add_asof
 from bft.steps.failures import failed_steps, failures_digest
 from bft.steps.lacking import need
 from bft.steps.reading import gold_asof, source_of
@@ -40,7 +40,7 @@ DAYS_BEFORE = 10
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `bft screen`."""
-    add_asof(parser)
+    add_asof(parser, default=NEWEST)
     add = parser.add_argument
     add("--symbols", help="only these, with commas")
     add("--watchlist", help="symbol file: only its symbols")
@@ -225,6 +225,7 @@ STEP = Step(
     summary="Ten flags per symbol: those that turned, as CSV, charts and PDF.",
     arguments=arguments,
     run=run,
+    reads_newest=lambda _a: True,
     inputs=inputs,
     reads=READS,
     writes=("reports/<asof>/screener_*", "reports/<asof>/overnight_*"),

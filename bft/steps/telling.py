@@ -20,7 +20,9 @@ TELL_THEMSELVES = frozenset(
 """Verbs that write for people while they work."""
 UNCOUNTED = frozenset({"kill", "close"})
 """Verbs whose effect is no number of rows."""
-HEAD = frozenset({"verb", "asof", "rows", "skipped", "seconds", "run_id", "cached", "error"})
+HEAD = frozenset(
+    {"verb", "asof", "last_closed", "rows", "skipped", "seconds", "run_id", "cached", "error"}
+)
 
 
 def told(verb: str, line: Json) -> str:
@@ -51,7 +53,8 @@ def _models(line: Json) -> str:
         for r in line["models"]
     ]
     heads = ("model", "version", "age, days", "RankIC", "origin")
-    parts = [title, table(heads, rows, right=("version", "age, days", "RankIC")) if rows else ""]
+    parts = [wrapped(title)]
+    parts += [table(heads, rows, right=("version", "age, days", "RankIC"))] if rows else []
     lacking = ", ".join(line["missing"]) or "none"
     parts += [wrapped(f"missing (not in the set, files gone, or too old today): {lacking}")]
     parts += [line["note"]] if line.get("note") else []  # its command is copied as one line
@@ -65,7 +68,7 @@ def _held(rows: Sequence[Mapping[str, Any]], *, paper_only: bool) -> list[str]:
     if not rows:
         # A first set passes on working alone (models specification, 8.2, bootstrap).
         asked = "; the gate asked that they work, not that they beat ridge" if paper_only else ""
-        return [f"held back by the gate: none{asked}"]
+        return [wrapped(f"held back by the gate: none{asked}")]
     said = [f"{r['name']}: {'; '.join(r['why'])}; {r['instead']}" for r in rows]
     return ["held back by the gate:", *(wrapped(text, indent="  ") for text in said)]
 
@@ -336,7 +339,16 @@ def _foot(line: Json) -> str:
     none = line["verb"] in UNCOUNTED or "journal_rows" in line
     rows = "" if none else f": {_count(line.get('rows', 0), 'row')}"
     text = f"{line['verb']}{day}{rows}{took}"
-    return wrapped(text + ("" if skipped == "none" else f"; skipped: {skipped}"))
+    foot = wrapped(text + ("" if skipped == "none" else f"; skipped: {skipped}"))
+    return "\n".join([foot, *_older(line)])
+
+
+def _older(line: Json) -> list[str]:
+    """That a call which named no day was answered of another than the last closed session."""
+    if not line.get("last_closed"):
+        return []
+    told = f"{line['asof']} is this root's newest day; the last closed session is "
+    return [told + line["last_closed"]]
 
 
 TELLERS: dict[str, Callable[[Json], str]] = {

@@ -161,14 +161,41 @@ def _entries(
     for n in np.flatnonzero((fired.direction[-1] != 0) & ~incomplete).tolist():
         symbol, confidence = view.symbols[n], float(fired.confidence[-1, n])
         cell = _Cell(n, int(fired.direction[-1, n]), confidence, float(fired.strength[-1, n]))
-        why = view.blocked.get(symbol) or _no_stop(view, strategy, n)
-        if why is None:
-            why, cell = _confirmed(view, strategy, cell, cost_frac.get(symbol, np.inf))
+        why, cell = _judged(view, strategy, cell, cost_frac.get(symbol, np.inf))
         if why is None:
             found.append(_signal(view, strategy, cell, SignalKind.ENTRY, decided_at))
         else:
             skipped[why] += 1
     return found
+
+
+def _judged(
+    view: View, strategy: Strategy, cell: _Cell, cost_frac: float
+) -> tuple[str | None, _Cell]:
+    """Why a cell that fired opens nothing (None: it does), and the cell after its forecast."""
+    why = view.blocked.get(view.symbols[cell.n]) or _no_stop(view, strategy, cell.n)
+    return (why, cell) if why else _confirmed(view, strategy, cell, cost_frac)
+
+
+def why_none(
+    view: View, strategies: Sequence[Strategy], symbol: str, *, cost_frac: float
+) -> dict[str, str]:
+    """By strategy, why a symbol of the view has no entry on its last row.
+
+    `rule_not_met`, or what `Scan.skipped` counts; strategies that do open one are left out.
+    """
+    n = view.symbols.index(symbol)
+    found = ((strategy.id, _why_none(view, strategy, n, cost_frac)) for strategy in strategies)
+    return {name: why for name, why in found if why}
+
+
+def _why_none(view: View, strategy: Strategy, n: int, cost_frac: float) -> str | None:
+    if strategy.needs.forecast and view.symbols[n] in view.forecast_status:
+        return view.forecast_status[view.symbols[n]]
+    if _incomplete(view, strategy)[n]:
+        return "nan_input"
+    sign = int(strategy.entry(view.columns).direction[-1, n])
+    return _judged(view, strategy, _Cell(n, sign), cost_frac)[0] if sign else "rule_not_met"
 
 
 def _exits(

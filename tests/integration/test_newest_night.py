@@ -19,7 +19,10 @@ from bft.domain import origin, sessions
 from bft.domain.errors import StaleDataError
 from bft.ports import Step
 from bft.steps import gate, lacking, promote, report
+from bft.steps.reading import fill_day, newest_day
+from bft.wiring import SystemClock
 
+CLOSED = str(sessions.last_closed(SystemClock().now()))
 LAST, ASOF = date(2018, 2, 7), date(2018, 2, 9)
 SPAN = sessions.sessions(date(2017, 1, 3), LAST)
 
@@ -49,15 +52,47 @@ def test_each_verb_without_a_day_names_its_command_as_of_the_newest(
     named = shlex.join(["bft", "pull", "--root", root, *source, "--asof", str(LAST)])
     assert (code, told.endswith(f"load newer prices, or run: {named}  [65]\n")) == (65, True)
     assert bft(*shlex.split(named)[1:])[0] == 0
-    for verb in ("pull", "gold", "validate", "scan", "rank", "report"):
+    for verb in ("pull", "gold", "validate", "scan"):
         code, _, told = bft(verb, "--root", root)
         command = told.rpartition("run: ")[2].removesuffix("  [65]\n")
         assert (code, command) == (65, f"bft {verb} --root '{root}' --asof {LAST}"), told
         assert "files:prices.csv ends 2018-02-07" in told
         assert bft(*shlex.split(command)[1:])[0] == 0
-    for verb in ("screen", "predict"):
-        code, _, told = bft(verb, "--root", root)
-        assert (code, f"run: bft {verb} --root '{root}' --asof {LAST}" in told) == (65, True)
+    code, _, told = bft("predict", "--root", root)
+    assert (code, f"run: bft predict --root '{root}' --asof {LAST}" in told) == (65, True)
+    for words in (("rank",), ("report",), ("screen", "--skip-pdf"), ("models",)):
+        code, line, told = bft(*words, "--root", root)
+        assert (code, line["asof"], line["last_closed"]) == (0, str(LAST), CLOSED), told
+    code, line, told = bft("gold", "--export", f"csv:{tmp_path / 'out'}", "--root", root)
+    assert (code, line["asof"], line["exported"]) == (0, str(LAST), 1), told
+
+
+def test_newest_day_is_that_of_the_last_night_also_of_a_failed_one(ports: FakePorts) -> None:
+    """Red: a verb that only tells took the clock's day; a failed night must not hide."""
+    today = date(2018, 2, 14)
+    assert newest_day(ports.store, closed=today) == today
+    hold(ports, "gold", LAST)
+    assert newest_day(ports.store, closed=today) == LAST
+    ports.store.put("lineage/pull/2018-02-08.json", b"{}")
+    assert newest_day(ports.store, closed=today) == date(2018, 2, 8)
+    ports.store.put("ledger/days/2018-02-09.json", b"{}")
+    assert newest_day(ports.store, closed=today) == date(2018, 2, 9)
+    ports.store.put("failures/2018-02-12/pull.json", b"{}")
+    assert newest_day(ports.store, closed=today) == date(2018, 2, 12)
+    assert newest_day(ports.store, closed=date(2018, 2, 8)) == date(2018, 2, 8)
+
+
+def test_day_that_is_named_and_one_that_marks_a_failure_are_the_calls_own(ports: FakePorts) -> None:
+    hold(ports, "gold", LAST)
+    closed = sessions.last_closed(ports.clock.now())
+    for words, day, older in (
+        (("--site",), LAST, closed),
+        (("--failed",), closed, None),
+        (("--asof", str(SPAN[-2])), SPAN[-2], None),
+    ):
+        args = arguments(report.STEP, *words)
+        assert fill_day(ports, report.STEP, args) == older
+        assert args.asof == day
 
 
 def test_root_without_gold_of_any_day_names_the_night_its_file_reaches(

@@ -106,10 +106,12 @@ def test_every_view_tells_the_same_story(day: Running) -> None:
     assert len(story["decisions"][0]["body"]["rules"]) == 32
     assert [e["price_usd"] for e in story["executions"]] == ["100"]
     assert "verdict pass" in err
-    for words in (("aapl",), (order["id"][:8],)):
-        _, found, err = day.bft("why", *words, "--root", day.root)
+    night_lines = 4  # what the root itself knows, asked by a symbol
+    for name, more in (("aapl", night_lines), (order["id"][:8], 0)):
+        _, found, err = day.bft("why", name, "--root", day.root)
         assert found["why"]["signal"] == story["signal"]
-        assert len(err.splitlines()) <= 15
+        assert len(err.splitlines()) <= 15 + more
+        assert ("AAPL, night of 2026-01-02: 1 signal\n" in err) == bool(more)
         assert "BUY 49 at 100\n" in err
         assert "size: asked as many as risk lets, sent 49, filled 49" in err
         assert "stop 49 at 93: ACKED" in err

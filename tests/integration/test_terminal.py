@@ -57,6 +57,13 @@ def test_terminal_gets_text_alone_and_json_on_demand(root: Path) -> None:
     assert json.loads(line)["verb"] == "models"
 
 
+def test_call_without_a_day_says_which_it_told_of(root: Path) -> None:
+    """Red: `models` of a root that ends in January was told as of the clock's day."""
+    text = on_terminal(*WORDS[:-2], "--root", str(root))
+    assert f"\n{DAY} is this root's newest day; the last closed session is " in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_pipe_gets_one_json_line_and_no_text(root: Path) -> None:
     words = (*WORDS, "--root", str(root))
     done = subprocess.run(words, capture_output=True, text=True, check=True)

@@ -37,7 +37,7 @@ class Other:
 
 def call(root: Path, api: Other, step: Step, *words: str) -> Any:
     args = arguments(step, *words, api_url="", json=False, root=None, state_dir="")
-    if step is execute.STEP:
+    if step is execute.STEP or step is why.STEP:
         args.asof = NIGHT
     return step.run(make_ports(root, api=api), args, no_tick)
 
@@ -51,7 +51,7 @@ def call(root: Path, api: Other, step: Step, *words: str) -> Any:
         (close.STEP, ("--reconcile",)),
         (resume.STEP, ("manual:1",)),
         (resolve.STEP, ()),
-        (why.STEP, ("AAPL",)),
+        (why.STEP, ("order-1",)),
         (audit.STEP, ()),
         (kill.STEP, ("--clear", "1")),
     ],
