@@ -103,8 +103,8 @@ def quote(case: Case) -> Finding:
     if found is None:
         return missing("quote")
     problem = _quote_problem(case, found)
-    if problem:
-        return blocked(problem)
+    if problem is not None:
+        return problem
     if case.touch.mid is None:
         return missing("bid or ask")
     age_s = (case.context.at - found.at).total_seconds()
@@ -160,17 +160,21 @@ def _intraday(case: Case) -> Finding:
     return PASSED
 
 
-def _quote_problem(case: Case, found: Quote) -> str:
+def _quote_problem(case: Case, found: Quote) -> Finding | None:
     if found.frozen or found.delayed:
-        return "quote frozen" if found.frozen else "quote delayed"
+        return blocked("quote frozen" if found.frozen else "quote delayed")
     sides = (found.bid_usd, found.ask_usd)
-    if any(side is not None and side.is_finite() and side <= 0 for side in sides):
-        return "bid or ask not above zero"
+    low = [side for side in sides if side is not None and side.is_finite() and side <= 0]
+    if low:
+        return blocked("bid or ask not above zero", min(low), 0)
     bid, ask, mid = case.touch.bid, case.touch.ask, case.touch.mid
     if bid is not None and ask is not None and bid > ask:
-        return "quote crossed"
+        return blocked("quote crossed", bid, ask)
     close = positive(case.context.symbol.last_close_usd)
     if case.order.instrument.is_option or mid is None or close is None:
-        return ""
-    far = abs(mid / close - 1) > FAR_FROM_CLOSE_FRAC
-    return "quote more than 40 % from the last close" if far else ""
+        return None
+    away = abs(mid / close - 1)
+    if away <= FAR_FROM_CLOSE_FRAC:
+        return None
+    note = f"quote {money_text(mid)} more than 40 % from the last close {money_text(close)}"
+    return blocked(note, away, FAR_FROM_CLOSE_FRAC)

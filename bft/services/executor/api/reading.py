@@ -22,6 +22,7 @@ from bft.ledger.daily import Result, by_day, results, summed
 from bft.ledger.records import Lot, Position, Trade
 from bft.services.executor.api import fields as f
 from bft.services.executor.api.auth import Reads
+from bft.services.executor.api.denying import Denials, denied, unread
 from bft.services.executor.api.documents import errors
 from bft.services.executor.api.holding import ExitView, exits_of
 from bft.services.executor.api.problems import unknown
@@ -235,12 +236,14 @@ async def get_executions(
     return await table(service_of(request), "executions", since, limit)
 
 
-@router.get("/v1/denials", response_model=Rows, responses=errors())
+@router.get("/v1/denials", response_model=Denials, responses=errors())
 async def get_denials(
     request: Request, _: Reads, since: Since = None, limit: Limit = 100
 ) -> JSONResponse:
-    """Denied orders and signals."""
-    return await table(service_of(request), "denials", since, limit)
+    """Denied orders and signals with rule, value and limit; beside them what was refused unread."""
+    service = service_of(request)
+    rows = await denied(service, since=since, limit=limit)
+    return JSONResponse({"rows": rows, "refused_requests": await unread(service, since=since)})
 
 
 @router.get("/v1/events", response_model=Rows, responses=errors())
