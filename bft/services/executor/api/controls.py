@@ -59,12 +59,7 @@ class ConfigBody(BaseModel):
     model_config = Strict
     max_trades_per_day: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     daily_loss_cap_usd: f.Price = None
-    session_windows: (
-        Annotated[str, Field(max_length=500)]
-        | Annotated[list[str | dict[str, str]], Field(max_length=50)]
-        | dict[str, str]
-        | None
-    ) = None
+    session_windows: f.Windows = None
     ignore_session: bool | None = None
     require_model_gate: bool | None = None
 
