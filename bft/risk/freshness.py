@@ -5,10 +5,9 @@ Source: executor specification, section 4; strategies specification, sections 5 
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 
 from bft.domain import sessions, xnys
-from bft.domain.broker import Quote
+from bft.domain.broker import FAR_FRAC, Quote
 from bft.domain.encoding import money_text
 from bft.domain.trading import Instrument
 from bft.domain.trading_days import trading_day
@@ -22,7 +21,6 @@ FIRST, LAST = date.fromisoformat(xnys.FIRST), date.fromisoformat(xnys.LAST)
 SKEW_S, SKEW_SAMPLES = 2.0, 3
 BAR_AGE_S, SIGNAL_AGE_S, AHEAD_S = 120.0, 300.0, 5.0
 SESSIONS_AHEAD = 10
-FAR_FROM_CLOSE_FRAC = Decimal("0.40")
 
 
 def session(case: Case) -> Finding:
@@ -174,7 +172,7 @@ def _quote_problem(case: Case, found: Quote) -> Finding | None:
     if case.order.instrument.is_option or mid is None or close is None:
         return None
     away = abs(mid / close - 1)
-    if away <= FAR_FROM_CLOSE_FRAC:
+    if away <= FAR_FRAC:
         return None
     note = f"quote {money_text(mid)} more than 40 % from the last close {money_text(close)}"
-    return blocked(note, away, FAR_FROM_CLOSE_FRAC)
+    return blocked(note, away, FAR_FRAC)

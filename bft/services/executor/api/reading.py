@@ -54,6 +54,9 @@ class PositionView(BaseModel):
     average_cost: str
     multiplier: str
     mark: str | None
+    mark_from: str | None = Field(
+        description="quote, or close: the last one known; null: no price, paper counts it at cost"
+    )
     unrealised_usd: str | None
     protected_quantity: int
     exits: list[ExitView]
@@ -179,7 +182,7 @@ def closing_by_contract(service: Service) -> dict[int, list[Intent]]:
 
 def position_view(service: Service, held: Position, closing: Sequence[Intent]) -> dict[str, Any]:
     """A position with its price now; `closing` are its stops and exits."""
-    price = price_of(service, held)
+    price, source = priced(service, held)
     gain = gain_of(held, price)
     return {
         "symbol": held.symbol,
@@ -188,6 +191,7 @@ def position_view(service: Service, held: Position, closing: Sequence[Intent]) -
         "average_cost": money_text(held.average_cost_usd),
         "multiplier": money_text(held.multiplier),
         "mark": money(price),
+        "mark_from": source,
         "unrealised_usd": amount(gain),
         "protected_quantity": protected_qty(closing),
         "exits": exits_of(service, held),
@@ -200,11 +204,13 @@ def position_view(service: Service, held: Position, closing: Sequence[Intent]) -
     }
 
 
-def price_of(service: Service, held: Position) -> Decimal | None:
-    """The quote's mark, else that of the last close."""
+def priced(service: Service, held: Position) -> tuple[Decimal | None, str | None]:
+    """The quote's mark, else the last close that book or night know; and which of them."""
     quote = service.desk.quote(held.contract)
-    price = quote.mark_usd if quote else None
-    return price or held.mark_usd
+    if quote is not None and quote.mark_usd:
+        return quote.mark_usd, "quote"
+    close = service.desk.close_usd(held.contract) or held.mark_usd
+    return (close, "close") if close else (None, None)
 
 
 def gain_of(held: Position, price: Decimal | None) -> Decimal | None:
@@ -356,7 +362,7 @@ def unrealised(service: Service) -> Decimal | None:
     """Gain of what is held against its cost; None where a price is missing."""
     total = Decimal(0)
     for held in service.desk.state.positions.values():
-        gain = gain_of(held, price_of(service, held))
+        gain = gain_of(held, priced(service, held)[0])
         if gain is None:
             return None
         total += gain

@@ -23,6 +23,7 @@ from bft.services.executor.page.limits import used
 
 SHOWN_ORDERS, SHOWN_DENIALS, SHOWN_EVENTS = 20, 12, 15
 UNREAD_FOR = timedelta(days=1)
+_MARKS = {"quote": "", "close": " last close", None: " no quote"}
 _KINDS = {"STK": "stock", "OPT": "option", "FUT": "future"}
 Row = dict[str, Any]
 
@@ -94,7 +95,7 @@ def _position(row: Row) -> Row:
         **row,
         "quantity": number(float(row["quantity"]), 0, sign=True),
         "average_cost": usd(_float(row["average_cost"])),
-        "mark": usd(_float(row["mark"])),
+        "mark": usd(_float(row["mark"])) + _MARKS[row["mark_from"]],
         "gain": _signed(_float(row["unrealised_usd"])),
         "kind": _KINDS.get(row["sec_type"], row["sec_type"]),
         "gap": gap,
