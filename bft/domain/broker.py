@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from bft.domain.orders import Contract, Execution, OrderType, Side, TimeInForce
 
+FAR_FRAC = Decimal("0.40")  # from the last close; a quote beyond is none (strategies, bad input)
 WIDE_FRAC = Decimal("0.10")  # of the mid; no profile enters at a wider spread
 
 

@@ -97,6 +97,15 @@ class Book(Protocol):
             DataError: no such table or column.
         """
 
+    def count(
+        self,
+        table: str,
+        *,
+        where: Mapping[str, object] | None = None,
+        since: datetime | None = None,
+    ) -> int:
+        """How many rows `rows` would find."""
+
     def distinct(
         self, table: str, column: str, *, where: Mapping[str, object] | None = None
     ) -> list[Any]:

@@ -23,6 +23,11 @@ from bft.domain.orders import Contract, Execution
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from decimal import Decimal
+
+
+def no_close(_: Contract) -> None:
+    """No close of any contract is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +38,14 @@ class BrokerHooks:
     `next_epoch` counts and stores a new connection. `id_floor` is the highest order id ever
     stored for this client id, plus one: no id below it is used again. `id_acknowledged` is the
     highest one that the broker acknowledged: one that counts from below it has lost its count.
+    `close_usd` is the last close of a contract that the night knows, None where it knows none.
     """
 
     report: Callable[[Report], None]
     next_epoch: Callable[[], int]
     id_floor: Callable[[], int]
     id_acknowledged: Callable[[], int]
+    close_usd: Callable[[Contract], Decimal | None] = no_close
 
 
 class Broker(Protocol):

@@ -5,10 +5,9 @@ Source: executor specification, section 4; strategies specification, sections 5 
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 
 from bft.domain import sessions, xnys
-from bft.domain.broker import Quote
+from bft.domain.broker import FAR_FRAC, Quote
 from bft.domain.encoding import money_text
 from bft.domain.trading import Instrument
 from bft.domain.trading_days import trading_day
@@ -22,7 +21,6 @@ FIRST, LAST = date.fromisoformat(xnys.FIRST), date.fromisoformat(xnys.LAST)
 SKEW_S, SKEW_SAMPLES = 2.0, 3
 BAR_AGE_S, SIGNAL_AGE_S, AHEAD_S = 120.0, 300.0, 5.0
 SESSIONS_AHEAD = 10
-FAR_FROM_CLOSE_FRAC = Decimal("0.40")
 
 
 def session(case: Case) -> Finding:
@@ -103,8 +101,8 @@ def quote(case: Case) -> Finding:
     if found is None:
         return missing("quote")
     problem = _quote_problem(case, found)
-    if problem:
-        return blocked(problem)
+    if problem is not None:
+        return problem
     if case.touch.mid is None:
         return missing("bid or ask")
     age_s = (case.context.at - found.at).total_seconds()
@@ -160,17 +158,21 @@ def _intraday(case: Case) -> Finding:
     return PASSED
 
 
-def _quote_problem(case: Case, found: Quote) -> str:
+def _quote_problem(case: Case, found: Quote) -> Finding | None:
     if found.frozen or found.delayed:
-        return "quote frozen" if found.frozen else "quote delayed"
+        return blocked("quote frozen" if found.frozen else "quote delayed")
     sides = (found.bid_usd, found.ask_usd)
-    if any(side is not None and side.is_finite() and side <= 0 for side in sides):
-        return "bid or ask not above zero"
+    low = [side for side in sides if side is not None and side.is_finite() and side <= 0]
+    if low:
+        return blocked("bid or ask not above zero", min(low), 0)
     bid, ask, mid = case.touch.bid, case.touch.ask, case.touch.mid
     if bid is not None and ask is not None and bid > ask:
-        return "quote crossed"
+        return blocked("quote crossed", bid, ask)
     close = positive(case.context.symbol.last_close_usd)
     if case.order.instrument.is_option or mid is None or close is None:
-        return ""
-    far = abs(mid / close - 1) > FAR_FROM_CLOSE_FRAC
-    return "quote more than 40 % from the last close" if far else ""
+        return None
+    away = abs(mid / close - 1)
+    if away <= FAR_FRAC:
+        return None
+    note = f"quote {money_text(mid)} more than 40 % from the last close {money_text(close)}"
+    return blocked(note, away, FAR_FRAC)

@@ -21,6 +21,7 @@ from bft.steps.asking import about, add_api, add_mode, answer, connect
 from bft.steps.close_foreseen import Key, foreseen, meant, pending, still
 
 LOOK_S = 0.5
+GONE = 404
 OPTION = "OPT"
 CLOSING_STATES = ("RECONCILING", "ARMED", "DRAINING")
 DAY_KEY = "ledger/days/{}.json"
@@ -64,9 +65,12 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     _check_qty(args, sum(units.values()))
     shown = _shown(held, units)
     values = {**about(health), **_session(args), "positions": shown, "dry_run": args.dry_run}
+    values["not_held"] = absent = _absent(api, args, body, held)
     closing = foreseen(bodies, held, pending(api)) if args.dry_run else _closed(api, bodies)
     if not closing and not args.due and not args.all:
         raise UsageError(_nothing(args, held, pending(api), leaves=bool(units)))
+    if absent and not args.json:
+        sys.stderr.write(f"no position and no pending entry of {', '.join(absent)}\n")
     if args.dry_run:
         return Summary(values={**values, "closing": closing, "left": len(shown)}, rows=len(closing))
     _say_why_not(health, quiet=args.json or not closing)
@@ -197,8 +201,21 @@ def _by_position(held: Sequence[Held]) -> list[dict[str, Any]]:
     ]
 
 
+def _absent(
+    api: ExecutorApi, args: argparse.Namespace, body: Mapping[str, Any], held: Sequence[Held]
+) -> list[str]:
+    """Those of several named symbols of which there is nothing."""
+    if len(args.symbol or ()) < 2:
+        return []  # nothing of all that is named is a fault of its own
+    live = pending(api)
+    alone = ((symbol, {**body, "symbols": [symbol]}) for symbol in body["symbols"])
+    return [symbol for symbol, one in alone if not foreseen([one], held, live)]
+
+
 def _closed(api: ExecutorApi, bodies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    answers = [answer(api.ask("POST", "/v1/close", body=body)) for body in bodies]
+    """What leaves now; a position that was gone before its turn came is none."""
+    replies = (api.ask("POST", "/v1/close", body=body) for body in bodies)
+    answers = [answer(reply) for reply in replies if reply.status != GONE]
     return [item for one in answers for item in one["closing"]]
 
 
@@ -285,6 +302,7 @@ STEP = Step(
     outputs={
         "mode": "paper or live, as the executor says",
         "positions": "what was meant",
+        "not_held": "named symbols of which there is neither position nor pending entry",
         "closing": "orders that close, entries that are cancelled",
         "left": "positions still there",
         "reconciliation": "the newest comparison of book and broker",

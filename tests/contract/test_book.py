@@ -176,6 +176,8 @@ def test_rows_are_filtered_and_ordered(book: SqlBook) -> None:
     assert len(book.rows("intents", where={"state": "RESERVED", "ended_at": None})) == 4
     assert len(book.rows("intents", where={"signal_id": ["s1", "s2", "x"]})) == 2
     assert len(book.rows("trades", where={"created_at": AtLeast("2030")})) == 0
+    assert (book.count("intents"), book.count("intents", since=after(2))) == (4, 2)
+    assert book.count("intents", where={"signal_id": AtLeast("s1")}) == 3
     assert book.distinct("intents", "signal_id", where={"leg": "entry"}) == ["s0", "s1", "s2", "s3"]
     with pytest.raises(DataError, match="no table 'pears'"):
         book.rows("pears")

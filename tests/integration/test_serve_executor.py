@@ -76,7 +76,7 @@ def test_request_that_is_no_http_is_refused_as_any_other(tmp_path: Path) -> None
             message = told.pop("message")
             assert message.startswith("the request cannot be read: Invalid ")
             assert why in message
-            empty = {"rule": None, "details": None, "decision": None}
+            empty = {"rule": None, "value": None, "limit": None, "details": None, "decision": None}
             assert told == {"error": "validation", **empty}
         assert httpx.get(f"{one.url}/v1/health").status_code == 200
 

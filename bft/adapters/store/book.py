@@ -87,9 +87,7 @@ class SqlBook:
     ) -> list[dict[str, Any]]:
         """Rows of a table; see `Book`."""
         found, spec = table_of(table), TABLES[table]
-        query = sa.select(found).where(*conditions(found, where))
-        if since is not None:
-            query = query.where(found.c[spec.instant] >= _text(since))
+        query = sa.select(found).where(*conditions(found, where, since=since))
         keys = [found.c[name] for name in spec.key]
         if newest_first:
             query = query.order_by(found.c[spec.instant].desc(), *(key.desc() for key in keys))
@@ -98,6 +96,20 @@ class SqlBook:
         with self._database.reading() as connection:
             result = connection.execute(query.limit(limit)).mappings()
             return [dict(row) for row in result]
+
+    def count(
+        self,
+        table: str,
+        *,
+        where: Mapping[str, object] | None = None,
+        since: datetime | None = None,
+    ) -> int:
+        """How many rows `rows` would find."""
+        found = table_of(table)
+        query = sa.select(sa.func.count()).select_from(found)
+        query = query.where(*conditions(found, where, since=since))
+        with self._database.reading() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def distinct(
         self, table: str, column: str, *, where: Mapping[str, object] | None = None

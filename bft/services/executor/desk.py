@@ -286,6 +286,17 @@ class Desk:
         """Newest quote of a contract."""
         return self.broker.quote(contract)
 
+    def close_usd(self, contract: Contract) -> Decimal | None:
+        """Last close of gold; None of options, whose close there would be the underlying's.
+
+        Nor is it told once a split has taken effect since: it is a price of other units.
+        """
+        row = self.reference.symbols.get(contract.symbol)
+        if row is None or row.bar is None or contract.sec_type == "OPT":
+            return None
+        split = self.reference.action_open(contract.symbol, self.trading_day)
+        return None if split else row.bar.close_usd
+
 
 def _claimed(item: Entry) -> Claim:
     """The row of an idempotency key, in the transaction of what it protects."""

@@ -278,6 +278,7 @@ class Executor:
             next_epoch=self._next_epoch,
             id_floor=self._id_floor,
             id_acknowledged=self._id_acknowledged,
+            close_usd=self.desk.close_usd,
         )
 
     def _next_epoch(self) -> int:

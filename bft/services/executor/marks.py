@@ -16,7 +16,7 @@ from bft.services.executor.desk import Desk
 
 QUOTE_AGE_S = 60  # so old the quote of a held symbol is stale; some profiles let older ones pass
 LINE_S = 60  # a line that was not known to live for so long is dead
-QUIET_S = 900  # nor is a line, however alive it looks, that told nothing for so long
+QUIET_S = 180  # nor is a line, however alive it looks, that told nothing for so long
 AHEAD_S = 2  # by so much clocks may differ
 
 

@@ -28,12 +28,16 @@ Key = tuple[Session, int]
 
 @dataclass(slots=True, kw_only=True)
 class Ticker:
-    """A stream of ticks; `said` are the values sent last, by (message, tick type)."""
+    """A stream of ticks; `said` are the values sent last, by (message, tick type).
+
+    A `dead` one sends nothing any more, and nobody is told.
+    """
 
     contract: Contract
     asked: int
     kind: int
     generic: str
+    dead: bool = False
     said: dict[tuple[object, object], object] = field(default_factory=dict)
 
 
@@ -78,11 +82,20 @@ class DataDesk:
         found = {t.contract.con_id: t.contract for t in self.tickers.values()}
         return list((found | {b.contract.con_id: b.contract for b in self.books.values()}).values())
 
+    def kill_lines(self, symbol: str) -> None:
+        """Have the subscriptions of a symbol, or all, send nothing more; a new request does."""
+        for ticker in self.tickers.values():
+            ticker.dead |= symbol in {"", ticker.contract.symbol}
+
     def retype(self, contract: Contract) -> None:
         """Tell subscribers the market data type that now holds; their ticks come anew."""
         for (session, req_id), ticker in self.tickers.items():
             kind = self.gateway.data_faults.kind(contract, ticker.asked)
-            if ticker.contract.con_id == contract.con_id and kind != ticker.kind:
+            if (
+                ticker.contract.con_id == contract.con_id
+                and kind != ticker.kind
+                and not ticker.dead
+            ):
                 ticker.kind = kind
                 ticker.said.clear()
                 session.send((58, 1, req_id, kind), About(contract.symbol))
@@ -116,6 +129,7 @@ class DataDesk:
         session.send((81, req_id, least_increment(found[0]), "9c0001", 3))
         session.send((58, 1, req_id, kind))
         quote = self.gateway.refresh(found[0])
+        quote = self.gateway.data_faults.first(found[0], quote) if quote else None
         if snapshot:
             self._send_ticks((session, req_id), ticker, quote)
             session.send((57, 1, req_id))
@@ -161,7 +175,7 @@ class DataDesk:
             return
         quote = shown
         for key, ticker in self.tickers.items():
-            if ticker.contract.con_id == contract.con_id:
+            if ticker.contract.con_id == contract.con_id and not ticker.dead:
                 self._send_ticks(key, ticker, quote)
         for key, book in self.books.items():
             if book.contract.con_id == contract.con_id:

@@ -363,3 +363,23 @@ def test_no_profile_sells_options_to_open() -> None:
     given = with_(option_context(), profile__short_allowed=True)
     made = evaluate(option_order(side=Side.SELL), given)
     assert (made.reason, made.detail[:15]) == ("validation", "selling to open")
+
+
+@pytest.mark.parametrize(
+    ("contexts", "value", "limit", "note"),
+    [
+        ({"quote": quoted(STOCK, "0", "50.01")}, D(0), 0, "bid or ask not above zero"),
+        ({"quote": quoted(STOCK, "50.02", "50.01")}, D("50.02"), D("50.01"), "quote crossed"),
+        (
+            {"symbol__last_close_usd": D("25")},  # 50 / 25 - 1
+            D(1),
+            D("0.40"),
+            "quote 50 more than 40 % from the last close 25",
+        ),
+    ],
+)
+def test_unusable_quote_is_told_with_its_numbers(
+    contexts: dict[str, Any], value: D, limit: D, note: str
+) -> None:
+    told = decided({}, contexts).rules[11]
+    assert (told.verdict, told.value, told.limit, told.note) == (Verdict.BLOCK, value, limit, note)

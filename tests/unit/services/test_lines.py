@@ -15,7 +15,7 @@ from bft.services.executor.marks import stale, worth_now_usd
 NQ = Contract(con_id=7, symbol="NQ", sec_type="FUT", multiplier=usd(20), local_symbol="NQH6")
 OPENED = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)  # 09:30 New York
 GLOBEX = datetime(2026, 1, 4, 23, 0, tzinfo=UTC)  # 17:00 Chicago, the Sunday before
-OLD = "quote of AAPL 300 s old, at most 60"
+OLD = "quote of AAPL 170 s old, at most 60"
 
 
 def held(*, at: datetime = AT, contract: Contract = AAPL) -> Case:
@@ -25,7 +25,7 @@ def held(*, at: datetime = AT, contract: Contract = AAPL) -> Case:
 
 
 def quiet(
-    made: Case, *, age_s: float = 300, silent_s: float = 5, contract: Contract = AAPL
+    made: Case, *, age_s: float = 170, silent_s: float = 5, contract: Contract = AAPL
 ) -> Case:
     """A quote so old on a line that was known to live so long ago."""
     now, price = made.clock.at, usd(90)
@@ -38,12 +38,12 @@ def quiet(
     return made
 
 
-def test_quote_of_a_living_line_is_a_price_of_now_for_a_quarter_of_an_hour() -> None:
-    made = quiet(held(at=OPENED + timedelta(hours=2)), age_s=900)
+def test_quote_of_a_living_line_is_a_price_of_now_for_three_minutes() -> None:
+    made = quiet(held(at=OPENED + timedelta(hours=2)), age_s=180)
     assert stale(made.desk, AAPL) == ""
     assert worth_now_usd(made.desk, AAPL) == 90
-    made = quiet(held(at=OPENED + timedelta(hours=2)), age_s=901)
-    assert stale(made.desk, AAPL).endswith("at most 60: a line is believed for 900 s")
+    made = quiet(held(at=OPENED + timedelta(hours=2)), age_s=181)
+    assert stale(made.desk, AAPL).endswith("at most 60: a line is believed for 180 s")
     assert worth_now_usd(made.desk, AAPL) is None
 
 
@@ -79,8 +79,8 @@ def test_young_quote_counts_whatever_its_line() -> None:
 def test_quote_of_before_the_open_is_none_of_now_on_any_line(
     contract: Contract, opened: datetime, told_s: int, *, alive: bool
 ) -> None:
-    made = held(at=opened + timedelta(minutes=10), contract=contract)
-    quiet(made, age_s=600 - told_s, contract=contract)
+    made = held(at=opened + timedelta(minutes=2), contract=contract)
+    quiet(made, age_s=120 - told_s, contract=contract)
     found = stale(made.desk, contract)
     assert (found == "") is alive
     assert alive or found.endswith("nothing of it since the open")

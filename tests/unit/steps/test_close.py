@@ -303,3 +303,23 @@ def test_differences_are_told_with_both_numbers(tmp_path: Path) -> None:
     assert found.error == (
         "book and broker differ: AAPL: book 705, broker 0; see bft status and bft ledger"
     )
+
+
+def test_symbols_that_are_not_held_are_told_beside_those_that_leave(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = told(tmp_path, Api(position("AAPL", 10)), "--symbol", "aapl", "zzzz")
+    assert (made.values["not_held"], made.exit_code) == (["ZZZZ"], 0)
+    assert "no position and no pending entry of ZZZZ\n" in capsys.readouterr().err
+
+
+def test_position_that_is_gone_before_its_turn_keeps_no_other(tmp_path: Path) -> None:
+    class Late(Api):
+        def ask(self, method: str, path: str, *, body: Any = None, **more: Any) -> Reply:
+            if path == "/v1/close" and body["symbols"] == ["AAPL"]:
+                return Reply(status=404, body={"message": "AAPL: no position"})
+            return super().ask(method, path, body=body, **more)
+
+    api = Late(position("AAPL", 10, due=True), position("MSFT", 5, due=True))
+    run(tmp_path, api, "--due")
+    assert [body["symbols"] for body in api.bodies] == [["MSFT"]]

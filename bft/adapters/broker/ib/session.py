@@ -38,6 +38,7 @@ IN_USE_EVERY_S, IN_USE_FOR_S = 5.0, 60.0
 LIST_S = 10.0  # patience with positions, orders, executions
 ACCOUNT_S, ACCOUNT_EVERY_PROBES = 3.0, 3  # without figures closing must still be possible
 TIMETABLE_EVERY_S = 15.0
+RENEW_EVERY_S = 1.0  # at most one quiet line
 _RETOLD = frozenset({SessionState.DOWN})  # another reason is news
 _SETTLED = frozenset({SessionState.RECONCILING, SessionState.ARMED, SessionState.DRAINING})
 _FED = frozenset({SessionState.SYNCING, *_SETTLED})  # states in which quotes come
@@ -145,6 +146,7 @@ class Session:
         self.link = None
         self._end("sync")
         self._end("probe")
+        self._end("renew")
         self.feed.detach()
 
     def _impatient(self, link: Link) -> None:
@@ -202,6 +204,7 @@ class Session:
         link.ask_data_type()
         self.feed.attach(link)
         self._run("probe", self._probe(link))
+        self._run("renew", self._renew_lines())
         rolled = told <= known  # ids that were reserved and never sent leave a gap: no rollback
         text = f"id_rollback: next id {told}, though {known} was acknowledged; {floor} is used"
         reason = text if rolled else "connected"
@@ -342,6 +345,13 @@ class Session:
                 link.close("half-open socket")
                 return
             await asyncio.sleep(PROBE_EVERY_S - (loop.time() - began_s))
+
+    async def _renew_lines(self) -> None:
+        """Ask anew for quiet lines, while quotes come at all."""
+        while True:
+            await asyncio.sleep(RENEW_EVERY_S)
+            if not self._unfed():
+                self.feed.renew_one()
 
     async def _timetable(self) -> None:
         """Watch the restart window and the weekly login."""

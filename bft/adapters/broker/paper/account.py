@@ -100,7 +100,7 @@ class PaperAccount:
         )
 
     def equity_usd(self) -> Decimal:
-        """Cash and positions at their marks; what was never quoted counts at its price."""
+        """Cash and positions at their marks; what has none counts at its price."""
         return self.cash_usd + sum((h.value_usd(self._mark(h)) for h in self.holdings), ZERO)
 
     def available_usd(self) -> Decimal:

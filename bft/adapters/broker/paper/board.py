@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 
 from bft.adapters.broker.paper.contracts import con_id_of
 from bft.adapters.broker.paper.matching import Bar
@@ -36,7 +37,7 @@ class Board:
     def of_price(self, price: Price, known: Iterable[Contract], at: datetime) -> Quote:
         """Show a price."""
         quote = Quote(
-            contract=self._contract(price.key, known),
+            contract=self.contract_of(price.key, known),
             at=at,
             bid_usd=price.bid_usd,
             ask_usd=price.ask_usd,
@@ -49,7 +50,7 @@ class Board:
     def of_bar(self, bar: Bar, known: Iterable[Contract], *, opens: bool) -> Quote:
         """Show a bar's first or last price."""
         price, at = (bar.open_usd, bar.start) if opens else (bar.close_usd, bar.end)
-        contract = self._contract(bar.key, known)
+        contract = self.contract_of(bar.key, known)
         quote = Quote(contract=contract, at=at, bid_usd=price, ask_usd=price, last_usd=price)
         return self._show(bar.key, quote)
 
@@ -59,7 +60,13 @@ class Board:
             self._report(QuoteReport(quote=replace(quote, contract=self.watched[key])))
         return quote
 
-    def _contract(self, key: str, known: Iterable[Contract]) -> Contract:
+    def mark_usd(self, key: str) -> Decimal | None:
+        """What the newest quote of a key is worth."""
+        quote = self._quotes.get(key)
+        return quote.mark_usd if quote else None
+
+    def contract_of(self, key: str, known: Iterable[Contract]) -> Contract:
+        """The contract that goes by a key; a stock where nobody watches or holds another."""
         same = (contract for contract in known if key_of(contract) == key)
         unknown = Contract(con_id=con_id_of(key), symbol=key)
         return self.watched.get(key) or next(same, unknown)

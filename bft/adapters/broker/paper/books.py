@@ -1,6 +1,7 @@
 """What the paper exchange knows, what it has to say, and what must be on disk before it does."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,9 +10,10 @@ from typing import Any
 from bft.adapters.broker.paper.account import PaperAccount, Trade
 from bft.adapters.broker.paper.checks import Refusal
 from bft.adapters.broker.paper.log import Row
-from bft.adapters.broker.paper.orders import Status, Working
+from bft.adapters.broker.paper.orders import Status, Working, key_of
 from bft.domain.broker import (
     AccountReport,
+    AccountValues,
     ErrorKind,
     ErrorReport,
     ExecutionReport,
@@ -23,7 +25,8 @@ from bft.domain.broker import (
 )
 from bft.domain.encoding import decode, encode
 from bft.domain.errors import DataError
-from bft.domain.orders import Execution, FillSource
+from bft.domain.orders import Contract, Execution, FillSource
+from bft.ports.broker import no_close
 
 KEPT = timedelta(days=7)  # how long completed orders and executions are told, as at the gateway
 
@@ -40,6 +43,7 @@ class Books:
         self.done: dict[int, Working] = {}
         self.executions: dict[str, Execution] = {}
         self.epoch = 0
+        self.close_usd: Callable[[Contract], Decimal | None] = no_close
         self.reports: list[Report] = []
         self._rows: dict[tuple[str, str], Any] = {}
         text = f"{seed}|{account.created_at.isoformat()}"
@@ -111,6 +115,22 @@ class Books:
         position = self.account.position(placed.contract)
         self.reports.append(PositionReport(position=position, epoch=self.epoch))
         self.reports.append(AccountReport(values=self.account.values(at), epoch=self.epoch))
+
+    def values(self, at: datetime) -> AccountValues:
+        """Figures of the account; what was not quoted yet counts at its last close, else at cost.
+
+        Marks are not stored: after a restart all that is held has none.
+        """
+        for held in self.account.holdings:
+            key, close = key_of(held.contract), self.close_usd(held.contract)
+            if close is not None:
+                self.account.marks.setdefault(key, close)
+        return self.account.values(at)
+
+    def contracts(self) -> list[Contract]:
+        """Contracts of open orders and of what is held."""
+        orders = [order.placed.contract for order in self.open.values()]
+        return [*orders, *(held.contract for held in self.account.holdings)]
 
     def error(self, placed: PlacedOrder, kind: ErrorKind, code: int, text: str) -> None:
         """Say a code about an order."""

@@ -21,7 +21,8 @@ from bft.adapters.broker.paper.contracts import resolved
 from bft.adapters.broker.paper.exchange import Exchange
 from bft.adapters.broker.paper.hours import opened
 from bft.adapters.broker.paper.orders import key_of
-from bft.adapters.broker.paper.prices import Price, Prices, checked
+from bft.adapters.broker.paper.prices import Price, Prices
+from bft.adapters.broker.paper.sanity import Sanity
 from bft.adapters.broker.paper.wire import Wire
 from bft.domain.broker import (
     AccountReport,
@@ -127,7 +128,7 @@ class Paper:
         self._prices.begin(self._clock.now())
         self._enter(SessionState.SYNCING, "")
         loop = asyncio.get_running_loop()
-        self._task = loop.create_task(self._prices.run(self._keys, self._push))
+        self._task = loop.create_task(self._prices.run(self._keys, self._polled))
         self._heartbeat()
         self._wake()
         self._synced()
@@ -150,11 +151,12 @@ class Paper:
     def _load(self) -> None:
         rows, account = self._stored()
         books = Books(account, seed=self._settings.seed, client_id=self.client_id)
-        books.epoch = self._epoch
+        books.epoch, books.close_usd = self._epoch, self._hooks.close_usd
         books.load(rows)
         books.forget(self._clock.now())
         self._log.replace(books.rows())
         self._exchange = Exchange(books, self._fee)
+        self._sanity = Sanity(self._board, books, self._hooks)
 
     def _enter(self, state: SessionState, reason: str) -> None:
         self._state = state
@@ -163,9 +165,8 @@ class Paper:
     def _lost(self, error: BftError) -> None:
         """Forget what is not on disk and try again: the file alone is the account."""
         self._down(str(error))
-        wait_s = RETRY_S[min(self._failures, len(RETRY_S) - 1)]
+        self._later("connect", RETRY_S[min(self._failures, len(RETRY_S) - 1)], self._connect)
         self._failures += 1
-        self._later("connect", wait_s, self._connect)
 
     def _down(self, reason: str) -> None:
         self._wire.cut()
@@ -190,8 +191,7 @@ class Paper:
     def reserve_ids(self, count: int) -> list[int]:
         """Order ids above the floor, above all accepted and above all reserved before."""
         books = self._books(may=self._state.may_close, what="order ids")
-        floor = self._hooks.id_floor()
-        first = max(self._next_id, floor, books.account.last_order_id + 1)
+        first = max(self._next_id, self._hooks.id_floor(), books.account.last_order_id + 1)
         self._next_id = first + count
         return list(range(first, self._next_id))
 
@@ -203,21 +203,18 @@ class Paper:
             legs = self._pending.setdefault(root, [])
             legs.append(placed)
             if placed.transmit:
-                self._send(partial(self._accept, self._pending.pop(root)))
+                taken, quoted = self._pending.pop(root), self._prices.quoted
+                self._send(partial(self._exchange.accept, taken, quoted=quoted))
 
     def amend(self, order: PlacedOrder) -> None:
         """Send new terms of a live order."""
         self._books(may=self._state.may_close, what="amendments")
-        quoted = self._prices.quoted
-        self._send(lambda at: self._exchange.amend(order, at, quoted=quoted))
+        self._send(partial(self._exchange.amend, order, quoted=self._prices.quoted))
 
     def cancel(self, order_id: int) -> None:
         """Send a cancel."""
         self._books(may=self._state.may_cancel, what="cancels")
         self._send(lambda at: self._exchange.cancel(order_id, at))
-
-    def _accept(self, legs: list[PlacedOrder], at: datetime) -> None:
-        self._exchange.accept(legs, at, quoted=self._prices.quoted)
 
     def _send(self, act: Callable[[datetime], None]) -> None:
         self._wire.send(lambda: self._do(act))
@@ -276,7 +273,7 @@ class Paper:
         """Figures as of now, or None while there is no session."""
         if self._state is SessionState.DOWN:
             return None
-        return self._exchange.books.account.values(self._clock.now())
+        return self._exchange.books.values(self._clock.now())
 
     # prices ------------------------------------------------------------------------------
 
@@ -306,15 +303,16 @@ class Paper:
         bid_usd: Decimal | None = None,
         ask_usd: Decimal | None = None,
         size: int | None = None,
+        confirmed: bool = False,
     ) -> None:
         """Take a price from outside; it may fill orders. Without bid and ask it is both.
 
         `symbol` as prices go by: a stock's, a future's code, an option's OCC symbol. `size` bounds
-        what either side may fill before the next tick.
+        what either side may fill before the next tick. `confirmed`: it is real, however far off.
 
         Raises:
             RefusedError: prices come from another source.
-            DataError: a number is not above zero.
+            DataError: a number is not above zero, or too far from all known of the contract.
             UnavailableError: no session.
         """
         if self.source != "tick":
@@ -328,10 +326,14 @@ class Paper:
             bid_size=size,
             ask_size=size,
         )
-        self._push(checked(price))
+        self._push(self._sanity.sound(price, self._clock.now(), confirmed=confirmed))
+
+    def _polled(self, price: Price) -> None:
+        if not self._sanity.doubt_polled(price, self._clock.now()):
+            self._push(price)
 
     def _push(self, price: Price) -> None:
-        quote = self._board.of_price(price, self._contracts(), self._clock.now())
+        quote = self._board.of_price(price, self._exchange.books.contracts(), self._clock.now())
         began = opened(quote.contract, quote.at)
         if price.traded_at is not None and began is not None and price.traded_at < began:
             return  # the source still tells the session before
@@ -339,16 +341,14 @@ class Paper:
         self._flush()
 
     def _bar(self, bar: Bar, *, opens: bool) -> None:
-        quote = self._board.of_bar(bar, self._contracts(), opens=opens)
+        quote = self._board.of_bar(bar, self._exchange.books.contracts(), opens=opens)
         (self._exchange.bar_opens if opens else self._exchange.bar_ends)(bar, quote)
 
-    def _contracts(self) -> list[Contract]:
-        books = self._exchange.books
-        orders = [order.placed.contract for order in books.open.values()]
-        return [*orders, *(held.contract for held in books.account.holdings)]
-
     def _keys(self) -> set[str]:
-        return {*self._board.watched, *(key_of(contract) for contract in self._contracts())}
+        return {
+            *self._board.watched,
+            *(key_of(contract) for contract in self._exchange.books.contracts()),
+        }
 
     # time --------------------------------------------------------------------------------
 
@@ -361,7 +361,7 @@ class Paper:
         self._flush()
 
     def _heartbeat(self) -> None:
-        values = self._exchange.books.account.values(self._clock.now())
+        values = self._exchange.books.values(self._clock.now())
         self._hooks.report(AccountReport(values=values, epoch=self._epoch))
         self._later("account", ACCOUNT_EVERY_S, self._heartbeat)
 

@@ -29,11 +29,11 @@ from bft.services.executor.api import (
 )
 from bft.services.executor.api.auth import Subject
 from bft.services.executor.api.documents import document
-from bft.services.executor.api.json_body import said
 from bft.services.executor.api.placing import Placing
 from bft.services.executor.api.problems import Problem, error_body, problem_of
 from bft.services.executor.api.routing import serve_routes
 from bft.services.executor.api.service import Service
+from bft.services.executor.api.wording import sentence, worded
 from bft.services.executor.page import page
 
 log = structlog.get_logger()
@@ -128,10 +128,8 @@ async def _fault(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _shape(request: Request, error: Exception) -> JSONResponse:
-    errors = error.errors() if isinstance(error, RequestValidationError) else []
-    wrong = [{"field": ".".join(map(str, e["loc"])), "message": said(e["msg"])} for e in errors]
-    first = wrong[0] if wrong else {"field": "request", "message": "malformed"}
-    text = f"{first['field']}: {first['message']}"
+    wrong = worded(error.errors() if isinstance(error, RequestValidationError) else [])
+    text = sentence(wrong[0]) if wrong else "request: malformed"
     return answer(request, Problem(422, Reason.VALIDATION, text, details=wrong))
 
 

@@ -39,8 +39,9 @@ class Ticked(Protocol):
         bid_usd: Decimal | None = None,
         ask_usd: Decimal | None = None,
         size: int | None = None,
+        confirmed: bool = False,
     ) -> None:
-        """Take a price."""
+        """Take a price; one that is far off only when it is confirmed."""
 
 
 class BrokerHealth(BaseModel):
@@ -73,6 +74,11 @@ class TickBody(BaseModel):
     ask: f.Price = Field(None, description="USD; left out: the price")
     size: Annotated[int, Field(ge=1, le=99_999_999)] | None = Field(
         None, description="units that either side fills before the next tick; left out: any"
+    )
+    confirm: bool = Field(
+        default=False,
+        description="the price is real, though it lies more than 40 % from the newest price and "
+        "from the last close; without it such a price is refused (400), and nothing fills",
     )
 
 
@@ -148,7 +154,14 @@ async def post_tick(request: Request, subject: Trades, mode: Mode = None) -> JSO
         raise Problem(409, Reason.OTHER, text)
     broker = cast("Ticked", service.desk.broker)
     try:
-        broker.tick(symbol, body.price, bid_usd=body.bid, ask_usd=body.ask, size=body.size)
+        broker.tick(
+            symbol,
+            body.price,
+            bid_usd=body.bid,
+            ask_usd=body.ask,
+            size=body.size,
+            confirmed=body.confirm,
+        )
     except RefusedError as error:
         raise Problem(409, Reason.OTHER, str(error)) from error
     return JSONResponse({"status": "taken", "symbol": symbol})

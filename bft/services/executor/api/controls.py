@@ -18,6 +18,7 @@ from bft.risk.overrides import overridden
 from bft.risk.profiles import Profile
 from bft.risk.windows import Hours
 from bft.services.executor.api import fields as f
+from bft.services.executor.api import naming
 from bft.services.executor.api.auth import Admins, Reads, Trades
 from bft.services.executor.api.documents import body_of, errors
 from bft.services.executor.api.idempotency import hash_of
@@ -27,7 +28,7 @@ from bft.services.executor.api.placing import check_mode
 from bft.services.executor.api.problems import Problem, shape
 from bft.services.executor.api.service import Service, service_of
 from bft.services.executor.api.symbols import symbol_named
-from bft.services.executor.closing import Selection
+from bft.services.executor.closing import Closed, Selection
 from bft.services.executor.doubts import awaited
 
 router = APIRouter(tags=["controls"])
@@ -58,12 +59,7 @@ class ConfigBody(BaseModel):
     model_config = Strict
     max_trades_per_day: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     daily_loss_cap_usd: f.Price = None
-    session_windows: (
-        Annotated[str, Field(max_length=500)]
-        | Annotated[list[str | dict[str, str]], Field(max_length=50)]
-        | dict[str, str]
-        | None
-    ) = None
+    session_windows: f.Windows = None
     ignore_session: bool | None = None
     require_model_gate: bool | None = None
 
@@ -95,6 +91,9 @@ class Closing(BaseModel):
     """What leaves; the positions end when executions say so."""
 
     closing: list[ClosingItem]
+    not_held: list[str] = Field(
+        description="named symbols of which there is neither a position nor a pending entry"
+    )
 
 
 class Reconciliation(BaseModel):
@@ -205,7 +204,7 @@ def _windows(hours: Hours) -> list[str]:
     status_code=202,
     response_model=Closing,
     openapi_extra=body_of(CloseBody),
-    responses=errors(409, 413, 415),
+    responses=errors(404, 409, 413, 415),
 )
 async def post_close(request: Request, subject: Trades, mode: Mode = None) -> JSONResponse:
     """Have positions leave and cancel entries that still work; again doubles nothing.
@@ -213,6 +212,8 @@ async def post_close(request: Request, subject: Trades, mode: Mode = None) -> JS
     With `quantity` so many units leave, oldest entries first; the rest stays under its stop and
     target, and entries go on. More than is held closes all (`bft close --qty` refuses that). The
     same again within 10 s is refused, later it is more of them.
+    Where nothing of what is named is there: 404, which says what is held. Of several symbols those
+    that are there leave; the others are told as `not_held`. `all` of nothing is an empty answer.
     """
     service = service_of(request)
     check_mode(service, mode)
@@ -229,20 +230,26 @@ async def post_close(request: Request, subject: Trades, mode: Mode = None) -> JS
     )
     if body.quantity is not None:
         _check_part(service, body, subject.name)
-    with service.desk.together():
-        closing = service.executor.closing
-        closed = (
-            closing.close(selection)
-            if body.quantity is None
-            else closing.close_part(selection, body.quantity)
-        )
+    absent = naming.unheld(service, selection, part=body.quantity is not None)
+    closed = _closed(service, selection, body.quantity)
     if body.quantity is not None and not closed:
         service.executor.facts.forget_twin(subject.name, hash_of(body.model_dump()))
+    if not closed and (absent == selection.symbols) and not body.all:
+        raise naming.nothing_of(service, selection, part=body.quantity is not None)
     await service.stored()
     told = [
         {"symbol": c.symbol, "quantity": c.qty, "entry": c.entry, "what": c.what} for c in closed
     ]
-    return JSONResponse({"closing": told}, 202)
+    return JSONResponse({"closing": told, "not_held": absent}, 202)
+
+
+def _closed(service: Service, selection: Selection, quantity: int | None) -> list[Closed]:
+    """Have all of a selection leave, or so many units."""
+    with service.desk.together():
+        closing = service.executor.closing
+        if quantity is None:
+            return closing.close(selection)
+        return closing.close_part(selection, quantity)
 
 
 def _check_part(service: Service, body: CloseBody, name: str) -> None:

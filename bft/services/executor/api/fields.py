@@ -8,13 +8,15 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, StringConstraints, WithJsonSchema
+from pydantic import BeforeValidator, StringConstraints, WithJsonSchema, WrapValidator
 
 from bft.services.executor.api.json_body import plain
 
 LARGEST = Decimal(1_000_000_000)
 DIGITS = 40
 FREE_BYTES = 16 * 1024
+MOST_WINDOWS, WINDOWS_CHARS = 50, 500
+_WINDOWS = 'as "09:35-11:00", a list of such, or {"start": "09:35", "end": "11:00"}'
 _NUMBER_TEXT = r"^-?[0-9]{1,12}(\.[0-9]{1,12})?$"
 
 
@@ -96,6 +98,18 @@ def day(value: Any) -> date | None:
     return found
 
 
+def windows(value: Any) -> Any:
+    """Session windows in a form that they may be written in; what they say is read later."""
+    many = value if isinstance(value, list) else [] if value is None else [value]
+    for one in many:
+        texts = list(one.values()) if isinstance(one, dict) else [one]
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError(_WINDOWS)
+    if len(many) > MOST_WINDOWS or (isinstance(value, str) and len(value) > WINDOWS_CHARS):
+        raise ValueError(f"at most {MOST_WINDOWS} windows, {WINDOWS_CHARS} characters")
+    return value
+
+
 def upper(value: Any) -> Any:
     """A word in capitals, whatever case it came in."""
     return value.strip().upper() if isinstance(value, str) else value
@@ -157,6 +171,25 @@ Percent = Annotated[
                 {"type": "null"},
             ],
             "description": "percent: 7 means 7 %; the sign is ignored",
+        }
+    ),
+]
+_WINDOW: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "string"}}
+Windows = Annotated[
+    str | list[str | dict[str, str]] | dict[str, str] | None,
+    WrapValidator(lambda value, _: windows(value)),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "maxLength": WINDOWS_CHARS},
+                {
+                    "type": "array",
+                    "maxItems": MOST_WINDOWS,
+                    "items": {"anyOf": [{"type": "string"}, _WINDOW]},
+                },
+                _WINDOW,
+                {"type": "null"},
+            ]
         }
     ),
 ]

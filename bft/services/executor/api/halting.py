@@ -12,6 +12,7 @@ from bft.domain.orders import IntentState, Reason
 from bft.ledger import entries
 from bft.ledger.records import Halt
 from bft.services.executor import doubts
+from bft.services.executor.api import naming
 from bft.services.executor.api.auth import Admins, Reads, Trades
 from bft.services.executor.api.documents import body_of, errors
 from bft.services.executor.api.json_body import read, read_optional
@@ -84,6 +85,12 @@ class HaltView(BaseModel):
     cleared_by: str | None
     cleared_at: datetime | None
     note: str
+
+
+class HaltMade(HaltView):
+    """A halt that holds from now on; `warning` where nobody has met its symbol or strategy."""
+
+    warning: str | None
 
 
 class Halts(BaseModel):
@@ -161,40 +168,50 @@ async def get_halts(request: Request, _: Reads) -> JSONResponse:
 @router.post(
     "/v1/halt",
     status_code=201,
-    response_model=HaltView,
+    response_model=HaltMade,
     openapi_extra=body_of(HaltBody),
     responses=errors(write=True),
 )
 async def post_halt(request: Request, subject: Admins) -> JSONResponse:
-    """Refuse entries in a scope until an admin resumes."""
+    """Refuse entries in a scope until an admin resumes.
+
+    A symbol that is not held, or a strategy that has sent nothing yet, is halted all the same: it
+    may be the next to be bought. `warning` then says so, in case it is a slip of the pen. Only a
+    key that no order can bear (no form of a symbol, another account or profile) is refused.
+    """
     service = service_of(request)
     service.writes.count(subject.name)
     body = await read(request, HaltBody)
+    key = _key(service, body)
     halt = Halt(
-        halt_id=f"manual:{body.scope}:{_key(service, body)}:{service.now.isoformat()}",
+        halt_id=f"manual:{body.scope}:{key}:{service.now.isoformat()}",
         scope=body.scope,
-        key=_key(service, body),
+        key=key,
         rule="manual",
         reason=body.reason,
         set_by=subject.name,
         set_at=service.now,
     )
     await service.desk.note(entries.halt(halt))
-    return JSONResponse(encode(halt), 201)
+    warning = naming.halt_warning(service, halt.scope, key)
+    return JSONResponse({**encode(halt), "warning": warning}, 201)
 
 
 def _key(service: Service, body: HaltBody) -> str:
-    """What is halted; account and profile have only one."""
+    """What is halted; account and profile have only one (of `a+b` each name is the whole)."""
     own = {"account": service.desk.account, "profile": service.desk.profile.name}
     if body.scope in own:
-        if body.key not in {None, own[body.scope]}:
-            raise shape(f"key: this server's {body.scope} is another; leave it out")
+        named = own[body.scope].split("+") if body.scope == "profile" else []
+        if body.key not in {None, own[body.scope], *named}:
+            told = f"...{own['account'][-3:]}" if body.scope == "account" else own["profile"]
+            raise shape(
+                f"key {body.key!r}: {body.scope} of this server is {told}; give that, or leave key "
+                "out. Nothing was halted"
+            )
         return own[body.scope]
     if body.key is None:
-        raise shape(f"key: which {body.scope}")
-    if body.scope == "strategy":
-        return body.key
-    return symbol_named(body.key)
+        raise shape(f"key: which {body.scope}; nothing was halted")
+    return body.key if body.scope == "strategy" else symbol_named(body.key)
 
 
 @router.post(

@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from bft.domain.orders import Reason
 from bft.services.executor.api.problems import Problem, shape
+from bft.services.executor.api.wording import sentence, worded
 
 BODY_BYTES = 256 * 1024
 DEPTH = 32  # objects and lists in one another; what reads them further calls itself
@@ -79,28 +80,8 @@ def validated(model: type[M], value: Any) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        wrong = [
-            {
-                "field": ".".join(map(str, item["loc"])),
-                "message": _SAID.get(item["type"]) or said(item["msg"]),
-            }
-            for item in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
-        first = wrong[0]
-        raise shape(f"{first['field'] or 'body'}: {first['message']}", details=wrong) from error
-
-
-_SAID = {
-    "model_type": "a JSON object, as {...}",
-    "extra_forbidden": "no such field; docs/api.md lists those there are",
-    "missing": "must be there",
-}
-"""Words of ours for a kind of error whose library text names classes or leaves what to do open."""
-
-
-def said(message: str) -> str:
-    """What a model says is wrong, without the library's word before our own."""
-    return message.removeprefix("Value error, ")
+        wrong = worded(error.errors(include_url=False))
+        raise shape(sentence(wrong[0]), details=wrong) from error
 
 
 async def read(request: Request, model: type[M]) -> M:

@@ -19,12 +19,12 @@ from bft.domain.orders import (
     OrderType,
     Reason,
     Side,
-    Verdict,
 )
 from bft.domain.trading import SignalKind
 from bft.ledger import entries
 from bft.ledger.records import Trade
 from bft.ledger.state import KEPT
+from bft.services.executor.api.denying import denial
 from bft.services.executor.api.idempotency import Answer, Asking, hash_of, key_of
 from bft.services.executor.api.metrics import label, model_labels
 from bft.services.executor.api.order_body import OrderBody
@@ -308,27 +308,6 @@ def check_mode(service: Service, mode: str | None) -> None:
     if mode is not None and mode.lower() != service.desk.route.mode:
         text = f"X-BFT-Mode says {mode[:16]}, this server is {service.desk.route.mode}"
         raise Problem(403, Reason.MODE, text)
-
-
-def denial(opened: Opened) -> Answer:
-    """What a denied order is told: the first rule that failed, and all that did."""
-    decision = opened.decision
-    failed = [rule for rule in decision.rules if rule.verdict is not Verdict.PASS]
-    first = failed[0] if failed else None
-    body: dict[str, Any] = {
-        "error": (decision.reason or Reason.OTHER).value,
-        "message": decision.detail or "denied",
-        "rule": first.number if first else None,
-        "details": [
-            {"rule": r.number, "name": r.rule, "verdict": r.verdict.value, "note": r.note}
-            for r in failed
-        ],
-        "decision": opened.decision_id,
-    }
-    code = decision.http_code
-    kept = not decision.transient and code < 500 and code != 429
-    headers = {"Retry-After": "1"} if code == 429 else {}
-    return Answer(status=code, body=body, kept=kept, headers=headers)
 
 
 def claim_entry(claim: KeyClaim, now: Any, intent_id: str | None) -> Any:

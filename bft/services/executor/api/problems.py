@@ -25,6 +25,8 @@ class ErrorBody(BaseModel):
     error: str = Field(description="reason, one of a closed set")
     message: str
     rule: int | None = None
+    value: Any = Field(default=None, description="what that rule saw; null: not a number, unknown")
+    limit: Any = Field(default=None, description="what it held it against")
     details: Any = None
     request_id: str
     decision: str | None = Field(default=None, description="id for /v1/why")
@@ -80,6 +82,8 @@ def error_body(problem: Problem, *, request_id: str, decision: str | None = None
         "error": problem.reason.value,
         "message": problem.message,
         "rule": None,
+        "value": None,
+        "limit": None,
         "details": problem.details,
         "request_id": request_id,
         "decision": decision,

@@ -22,6 +22,7 @@ from bft.ledger.daily import Result, by_day, results, summed
 from bft.ledger.records import Lot, Position, Trade
 from bft.services.executor.api import fields as f
 from bft.services.executor.api.auth import Reads
+from bft.services.executor.api.denying import Denials, denied, unread
 from bft.services.executor.api.documents import errors
 from bft.services.executor.api.holding import ExitView, exits_of
 from bft.services.executor.api.problems import unknown
@@ -53,6 +54,9 @@ class PositionView(BaseModel):
     average_cost: str
     multiplier: str
     mark: str | None
+    mark_from: str | None = Field(
+        description="quote, or close: the last one known; null: no price, paper counts it at cost"
+    )
     unrealised_usd: str | None
     protected_quantity: int
     exits: list[ExitView]
@@ -178,7 +182,7 @@ def closing_by_contract(service: Service) -> dict[int, list[Intent]]:
 
 def position_view(service: Service, held: Position, closing: Sequence[Intent]) -> dict[str, Any]:
     """A position with its price now; `closing` are its stops and exits."""
-    price = price_of(service, held)
+    price, source = priced(service, held)
     gain = gain_of(held, price)
     return {
         "symbol": held.symbol,
@@ -187,6 +191,7 @@ def position_view(service: Service, held: Position, closing: Sequence[Intent]) -
         "average_cost": money_text(held.average_cost_usd),
         "multiplier": money_text(held.multiplier),
         "mark": money(price),
+        "mark_from": source,
         "unrealised_usd": amount(gain),
         "protected_quantity": protected_qty(closing),
         "exits": exits_of(service, held),
@@ -199,11 +204,13 @@ def position_view(service: Service, held: Position, closing: Sequence[Intent]) -
     }
 
 
-def price_of(service: Service, held: Position) -> Decimal | None:
-    """The quote's mark, else that of the last close."""
+def priced(service: Service, held: Position) -> tuple[Decimal | None, str | None]:
+    """The quote's mark, else the last close that book or night know; and which of them."""
     quote = service.desk.quote(held.contract)
-    price = quote.mark_usd if quote else None
-    return price or held.mark_usd
+    if quote is not None and quote.mark_usd:
+        return quote.mark_usd, "quote"
+    close = service.desk.close_usd(held.contract) or held.mark_usd
+    return (close, "close") if close else (None, None)
 
 
 def gain_of(held: Position, price: Decimal | None) -> Decimal | None:
@@ -235,12 +242,14 @@ async def get_executions(
     return await table(service_of(request), "executions", since, limit)
 
 
-@router.get("/v1/denials", response_model=Rows, responses=errors())
+@router.get("/v1/denials", response_model=Denials, responses=errors())
 async def get_denials(
     request: Request, _: Reads, since: Since = None, limit: Limit = 100
 ) -> JSONResponse:
-    """Denied orders and signals."""
-    return await table(service_of(request), "denials", since, limit)
+    """Denied orders and signals with rule, value and limit; beside them what was refused unread."""
+    service = service_of(request)
+    rows = await denied(service, since=since, limit=limit)
+    return JSONResponse({"rows": rows, "refused_requests": await unread(service, since=since)})
 
 
 @router.get("/v1/events", response_model=Rows, responses=errors())
@@ -353,7 +362,7 @@ def unrealised(service: Service) -> Decimal | None:
     """Gain of what is held against its cost; None where a price is missing."""
     total = Decimal(0)
     for held in service.desk.state.positions.values():
-        gain = gain_of(held, price_of(service, held))
+        gain = gain_of(held, priced(service, held)[0])
         if gain is None:
             return None
         total += gain

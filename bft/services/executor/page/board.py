@@ -4,7 +4,7 @@ Source: executor specification, section 1.1 (live page), 4, 6 and 9.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bft.domain.orders import IntentState, Leg, Verdict
@@ -13,6 +13,7 @@ from bft.ledger.daily import summed
 from bft.reports.shown import UNKNOWN, number, usd
 from bft.services.executor.api import health
 from bft.services.executor.api.auth import Subject
+from bft.services.executor.api.denying import OF_ORDERS, unread
 from bft.services.executor.api.halting import kill_view
 from bft.services.executor.api.reading import positions_of, results_today
 from bft.services.executor.api.service import Service
@@ -21,6 +22,8 @@ from bft.services.executor.day_change import open_entry_fees_usd
 from bft.services.executor.page.limits import used
 
 SHOWN_ORDERS, SHOWN_DENIALS, SHOWN_EVENTS = 20, 12, 15
+UNREAD_FOR = timedelta(days=1)
+_MARKS = {"quote": "", "close": " last close", None: " no quote"}
 _KINDS = {"STK": "stock", "OPT": "option", "FUT": "future"}
 Row = dict[str, Any]
 
@@ -92,7 +95,7 @@ def _position(row: Row) -> Row:
         **row,
         "quantity": number(float(row["quantity"]), 0, sign=True),
         "average_cost": usd(_float(row["average_cost"])),
-        "mark": usd(_float(row["mark"])),
+        "mark": usd(_float(row["mark"])) + _MARKS[row["mark_from"]],
         "gain": _signed(_float(row["unrealised_usd"])),
         "kind": _KINDS.get(row["sec_type"], row["sec_type"]),
         "gap": gap,
@@ -146,12 +149,23 @@ def _orders(service: Service) -> list[Row]:
 
 
 async def _denials(service: Service) -> list[Row]:
-    """The newest denials, each with the rules that failed and their numbers."""
-    rows = await service.rows("denials", limit=SHOWN_DENIALS, newest_first=True)
+    """The newest denials, each with the rules that failed and their numbers; unread ones last."""
+    where = OF_ORDERS
+    rows = await service.rows("denials", where=where, limit=SHOWN_DENIALS, newest_first=True)
     names = [row["decision_id"] for row in rows]
     decisions = await service.rows("decisions", where={"decision_id": names}) if names else []
     bodies = {row["decision_id"]: row["body"] for row in decisions}
-    return [_denial(row, bodies.get(row["decision_id"], {})) for row in rows]
+    told = [_denial(row, bodies.get(row["decision_id"], {})) for row in rows]
+    return [*told, *_unread(await unread(service, since=service.now - UNREAD_FOR))]
+
+
+def _unread(found: Mapping[str, Any]) -> list[Row]:
+    """One line for all requests that were refused before risk saw them."""
+    if not found["rows"]:
+        return []
+    newest = found["rows"][0]
+    many = f"the newest of {found['count']:,} in 24 h: " if found["count"] > 1 else ""
+    return [_denial({**newest, "detail": f"{many}{newest['detail']}"}, {})]
 
 
 def _denial(row: Mapping[str, Any], body: Mapping[str, Any]) -> Row:

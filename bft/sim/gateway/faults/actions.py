@@ -47,6 +47,7 @@ class Actions:
             "split": lambda p: corporate.split(gateway, p["symbol"], Decimal(str(p["ratio"]))),
             "rename": lambda p: corporate.rename(gateway, p["symbol"], p["to"]),
             "assign": lambda p: corporate.assign(gateway, p["symbol"]),
+            "dead_line": lambda p: gateway.board.data.kill_lines(p.get("symbol", "")),
             "expire": lambda p: corporate.expire(gateway, p["symbol"]),
         }
 

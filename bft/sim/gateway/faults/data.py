@@ -56,6 +56,10 @@ class DataFaults:
             quote = replace(quote, bid=quote.ask + quote.ask - quote.bid, ask=quote.bid)
         return quote
 
+    def first(self, contract: Contract, quote: Quote) -> Quote | None:
+        """The quote a new subscription begins with: that which was frozen is told once."""
+        return quote if self.is_on("frozen", contract) else self.shown(contract, quote)
+
     def kind(self, contract: Contract, asked: int) -> int:
         """Market data type of a ticker."""
         for word, kind in _KINDS.items():

@@ -69,6 +69,7 @@ split action symbol!:text ratio!:number
 rename action symbol!:text to!:text
 assign action symbol!:text
 expire action symbol!:text
+dead_line action symbol:text
 stale action symbol:text s:number
 frozen action symbol:text s:number
 zero action symbol:text s:number

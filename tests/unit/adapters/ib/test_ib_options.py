@@ -89,7 +89,7 @@ def test_delta_moves_with_the_underlying_and_carries_its_instant(tmp_path: Path)
     async def story(desk: Desk) -> None:
         contract, _ = await watched(desk, option())
         before = figures(desk, contract)
-        await asyncio.sleep(300)
+        await asyncio.sleep(40)
         assert figures(desk, contract).model_at == before.model_at
         await desk.price(108, "108.02")
         after = figures(desk, contract)

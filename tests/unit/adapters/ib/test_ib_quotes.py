@@ -173,7 +173,7 @@ def test_prices_of_an_ended_subscription_are_not_made_fresh_by_the_next(
         contract, number = await watched(desk)
         desk.fault("drop", when={"msg": "tickPrice", "times": 99})
         desk.fault("drop", when={"msg": "tickSize", "times": 99})
-        await asyncio.sleep(3600)
+        await asyncio.sleep(40)
         if how == "1101":
             desk.fault("code", code=1100)
             desk.fault("code", code=1101)
@@ -184,7 +184,7 @@ def test_prices_of_an_ended_subscription_are_not_made_fresh_by_the_next(
         await asyncio.sleep(1)
         ((_, again),) = desk.venue.sim.board.data.tickers
         assert again != number
-        assert desk.broker.quote(contract) is None, "what it showed an hour ago is not known now"
+        assert desk.broker.quote(contract) is None, "what it showed before is not known now"
         desk.venue.sim.faults.lift()
         desk.venue.say(1, 6, again, BID, "99.5", 3, 0)
         await settle()
@@ -198,7 +198,7 @@ def test_flags_alone_make_no_price_fresh(tmp_path: Path, flag: Any) -> None:
     async def story(desk: Desk) -> None:
         contract, number = await watched(desk)
         before = quote(desk, contract)
-        await asyncio.sleep(60)
+        await asyncio.sleep(40)
         desk.venue.say(*(number if field is None else field for field in flag))
         await settle()
         assert quote(desk, contract).at == before.at

@@ -130,7 +130,8 @@ def test_part_that_is_named_leaves_and_the_rest_stays_protected(tmp_path: Path) 
     async def then(api: Api) -> None:
         for _ in range(2):  # a part of nothing does nothing: no twin
             none = await api.ask("POST", "/v1/close", {"quantity": 3, "symbols": ["AAPL"]})
-            assert (none.status_code, none.json()) == (202, {"closing": []})
+            assert none.status_code == 404
+            assert none.json()["message"] == "AAPL: no position; held: nothing"
         await api.order()
         await api.world.wait(lambda: api.world.protected() == api.world.qty() == 10)
         for body in ({"quantity": 3}, {"quantity": 0, "symbols": ["AAPL"]}):

@@ -151,8 +151,9 @@ def test_what_is_refused_unread_is_on_record(tmp_path: Path) -> None:
         assert codes == [415, 422, 422, 422, 403, 409]
         await api.ask("POST", "/v1/orders", signal(), role="viewer")  # an event, no denial
         await api.world.executor.desk.writer.flush()
-        rows = (await api.ask("GET", "/v1/denials")).json()["rows"]
-        kept = {row["decision_id"]: row for row in rows if not row["symbol"]}
+        apart = (await api.ask("GET", "/v1/denials")).json()["refused_requests"]
+        kept = {row["decision_id"]: row for row in apart["rows"]}
+        assert apart["count"] == len(kept)
         named = [answer.json()["decision"] for answer in made] + [batch[0]["decision"]]
         assert [kept[name]["http_code"] for name in named] == codes
         assert len(kept) == len(codes)
@@ -347,7 +348,7 @@ def test_what_is_kept_of_a_refusal_is_short(tmp_path: Path) -> None:
         made = await api.order(**{"x" * 200_000: 1})
         assert made.status_code == 422
         await api.service.stored()
-        (row,) = (await api.ask("GET", "/v1/denials")).json()["rows"]
+        (row,) = (await api.ask("GET", "/v1/denials")).json()["refused_requests"]["rows"]
         assert len(row["detail"]) <= 500
 
     armed(tmp_path, then)

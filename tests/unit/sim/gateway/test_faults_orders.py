@@ -1,7 +1,9 @@
 """Fault words of orders, holdings and market data, seen from the real client."""
 
 import asyncio
+from math import isnan
 
+import pytest
 from fault_scripts import buy, live, ready, script
 from gateways import AAPL, Stage, play, settle, stock
 from ib_async import LimitOrder, MarketOrder, Option
@@ -228,6 +230,43 @@ def test_data_faults_change_what_is_shown_not_what_fills() -> None:
         stage.tick(100, 100.02)
         await settle()
         assert trade.fills
+
+    play(body)
+
+
+def test_dead_line_sends_nothing_more_and_another_request_does() -> None:
+    async def body(stage: Stage) -> None:
+        ib = await ready(stage)
+        ticker, other = ib.reqMktData(AAPL), ib.reqMktData(stock("MSFT"))
+        await settle()
+        codes = len(ib.codes)
+        stage.sim.fault("dead_line", symbol="AAPL")
+        stage.tick(90, 90.02)
+        stage.tick(50, 50.02, symbol="MSFT")
+        await settle()
+        assert (ticker.bid, ticker.marketDataType, other.bid) == (100, 1, 50)
+        assert len(ib.codes) == codes, "nobody is told"
+        ib.cancelMktData(AAPL)
+        again = ib.reqMktData(AAPL)
+        await settle()
+        assert again.bid == 90
+        stage.tick(80, 80.02)
+        await settle()
+        assert again.bid == 80
+
+    play(body)
+
+
+@pytest.mark.parametrize(("word", "bid"), [("stale", None), ("zero", 0), ("frozen", 100)])
+def test_new_subscription_is_shown_what_the_fault_in_force_shows(
+    word: str, bid: float | None
+) -> None:
+    async def body(stage: Stage) -> None:
+        ib = await ready(stage)
+        stage.sim.fault(word, symbol="AAPL", s=10)
+        ticker = ib.reqMktData(AAPL)
+        await settle()
+        assert ticker.bid == bid or (bid is None and isnan(ticker.bid))
 
     play(body)
 
