@@ -21,7 +21,6 @@ from bft.services.executor.covers import Cover, parted
 from bft.services.executor.desk import Desk
 from bft.services.executor.guard import Guard
 from bft.services.executor.leaving import Leave, Leaving
-from bft.services.executor.surplus import campaign
 
 NOBODY = "manual"  # the strategy of units that no entry of ours opened
 
@@ -231,7 +230,7 @@ class Closing:
 
     def _campaign(self, position: Position) -> Sequence[LineEvent]:
         line = self._desk.state.lines.get((position.account, position.con_id))
-        return campaign(line) if line else ()
+        return line.campaign() if line else ()
 
     def _kept(self, position: Position, bare: int) -> int:
         """Units of these that nobody has asked to leave: others' later ones are not meant."""
