@@ -157,7 +157,7 @@ class Executor:
 
     def _settle(self) -> None:
         desk = self.desk
-        cut_off = [i for i in desk.state.live_intents() if i.state is IntentState.CANCEL_PENDING]
+        cut_off = [i for i in desk.state.live_intents() if self._shall_end(i)]
         made = recovered(desk)
         halt = restored(desk, self._parts.book)
         if halt is not None:
@@ -181,6 +181,12 @@ class Executor:
                 self.cancelling.cancel(intent, why="restart")
         if self._torn:
             desk.alert("JournalBroken", desk.account, self._torn)
+
+    def _shall_end(self, intent: Intent) -> bool:
+        """Whether the last process meant to cancel it: a cancel left, or somebody closed it."""
+        cover = self.guard.covers.get(intent.intent_id)
+        closed = cover is not None and cover.unwanted is not None
+        return closed or intent.state is IntentState.CANCEL_PENDING
 
     async def stop(self) -> None:
         """Stop opening, finish what is being written, leave protection resting, end."""

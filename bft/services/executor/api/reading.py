@@ -45,6 +45,7 @@ class PositionView(BaseModel):
     """A position; money is decimal text, `protected_quantity` lies under live stops or is leaving.
 
     `name` is the contract as orders name it, `underlying` the company's or the root.
+    `leaving_quantity`: units that no entry holds, that somebody closed and that are still there.
     """
 
     symbol: str
@@ -55,6 +56,7 @@ class PositionView(BaseModel):
     mark: str | None
     unrealised_usd: str | None
     protected_quantity: int
+    leaving_quantity: int
     exits: list[ExitView]
     opened_at: datetime
     underlying: str
@@ -189,6 +191,7 @@ def position_view(service: Service, held: Position, closing: Sequence[Intent]) -
         "mark": money(price),
         "unrealised_usd": amount(gain),
         "protected_quantity": protected_qty(closing),
+        "leaving_quantity": service.executor.closing.leaving_qty(held),
         "exits": exits_of(service, held),
         "underlying": held.contract.symbol,
         "opened_at": held.opened_at.isoformat(),
