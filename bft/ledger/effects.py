@@ -195,7 +195,7 @@ def _put_position(state: BookState, changes: Changes, key: LineKey, line: Line) 
         average_cost_usd=average_cost(lots) or ZERO,
         cost_usd=sum((lot.direction * lot.cost_left_usd for lot in lots), ZERO),
         multiplier=line.contract.multiplier,
-        opened_at=min(event.at for event in _campaign(line)),
+        opened_at=min(event.at for event in line.campaign()),
         mark_usd=old.mark_usd if old else None,
         marked_at=old.marked_at if old else None,
     )
@@ -204,18 +204,10 @@ def _put_position(state: BookState, changes: Changes, key: LineKey, line: Line) 
         changes.put("positions", position)
 
 
-def _campaign(line: Line) -> Iterable[LineEvent]:
-    """Events since the line was last flat."""
-    start = len(line.events) - 1
-    while start and not line.flat[start]:
-        start -= 1
-    return line.events[start:]
-
-
 def _open_lots(state: BookState, line: Line) -> Iterable[Lot]:
     if line.flat_now:
         return ()
-    names = (event.event_id for event in _campaign(line))
+    names = (event.event_id for event in line.campaign())
     return [state.lots[name] for name in names if name in state.lots]
 
 

@@ -75,6 +75,13 @@ class Line:
         line._name()
         return line
 
+    def campaign(self) -> list[LineEvent]:
+        """Events since the last moment at which nothing was held."""
+        start = max(0, len(self.events) - 1)
+        while start and not self.flat[start]:
+            start -= 1
+        return self.events[start:]
+
     def forget(self, count: int) -> list[LineEvent]:
         """Let go of the first events; nothing is held after them."""
         gone = self.events[:count]

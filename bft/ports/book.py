@@ -41,12 +41,16 @@ class Answered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """Who may open on an account; `token` grows with every new holder."""
+    """Who may open on an account; `token` grows with every new holder.
+
+    `locked`: a lock that ends with its process holds it, whatever `expires_at` says.
+    """
 
     name: str
     holder: str
     token: int
     expires_at: datetime
+    locked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,9 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 from bft.domain.errors import UnavailableError, UsageError
@@ -19,11 +18,10 @@ from bft.ports import ExecutorApi, Ports, Step, Summary, Tick
 from bft.steps.arguments import day
 from bft.steps.asking import about, add_api, add_mode, answer, connect
 from bft.steps.close_foreseen import Key, foreseen, meant, pending, still
+from bft.steps.close_wait import CLOSING_STATES, LOOK_S, Asked, Waiting, positions
 
-LOOK_S = 0.5
 GONE = 404
 OPTION = "OPT"
-CLOSING_STATES = ("RECONCILING", "ARMED", "DRAINING")
 DAY_KEY = "ledger/days/{}.json"
 Held = Mapping[str, Any]
 
@@ -48,18 +46,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
-    """Ask for the closing orders, and wait until the positions are gone.
+    """Ask for the closing orders, and wait until what they name is gone; 75 where it is not.
 
     Raises:
         RefusedError: another mode, or `--confirm` is not the account.
-        UnavailableError: no executor, its broker is away, or a position is still there.
+        UnavailableError: no executor.
         UsageError: nothing is named, or too much.
     """
     body = _wanted(args)
     api, health = connect(ports, args)
     if args.reconcile:
         return _reconcile(ports, api, args, health)
-    held = _positions(api)
+    held = positions(api)
     bodies = _by_position(held) if args.due else [body]
     units = meant(bodies, held)
     _check_qty(args, sum(units.values()))
@@ -77,23 +75,13 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     if not args.json:
         for item in closing:
             sys.stderr.write(f"{item['what']:<12}  {item['quantity']} {item['symbol']}\n")
-    begun = () if args.qty else (item["entry"] for item in closing if item["entry"])
-    keys = {*units, *begun}
-    kept = sum(units.values()) - args.qty if args.qty else 0
-    late = {item["entry"] for item in closing if item["what"] == "cancel entry"} - set(units)
-    again = partial(_closed, api, bodies)
-    left = _wait(api, keys, (args.wait if closing else 0.0, max(0, kept)), tick, (late, again))
-    error = None
-    if left:
-        names = ", ".join(sorted({row["symbol"] for row in left}))
-        many = sum(still(keys, row) for row in left) - kept
-        error = f"still open after {args.wait:g} s: {many} of {names}"
-        error += "; the executor goes on, see bft status"
+    asked = Asked.of(closing, () if args.qty else units)
+    left = Waiting(api, tick).until(asked, args.wait if closing else 0.0)
     return Summary(
-        values={**values, "closing": closing, "left": len(left)},
+        values={**values, "closing": closing, "left": len(left.units) + len(left.entries)},
         rows=len(closing),
         exit_code=75 if left else 0,
-        error=error,
+        error=left.told() if left else None,
     )
 
 
@@ -182,11 +170,6 @@ def _session(args: argparse.Namespace) -> dict[str, str]:
     return {"asof": str(asked)} if asked else {}
 
 
-def _positions(api: ExecutorApi) -> list[Held]:
-    found: list[Held] = answer(api.ask("GET", "/v1/positions"))["positions"]
-    return found
-
-
 def _by_position(held: Sequence[Held]) -> list[dict[str, Any]]:
     """One body for each contract and strategy that is due; what else is held stays."""
     due = {
@@ -217,34 +200,6 @@ def _closed(api: ExecutorApi, bodies: Sequence[Mapping[str, Any]]) -> list[dict[
     replies = (api.ask("POST", "/v1/close", body=body) for body in bodies)
     answers = [answer(reply) for reply in replies if reply.status != GONE]
     return [item for one in answers for item in one["closing"]]
-
-
-def _wait(
-    api: ExecutorApi,
-    keys: Collection[Key],
-    until: tuple[float, int],
-    tick: Tick,
-    crossed: tuple[set[Key], Callable[[], object]],
-) -> list[Held]:
-    """Positions with units of these when the time is up; `until`: seconds, units that stay.
-
-    `crossed`: entries to be cancelled, and what to do again where one filled before.
-    """
-    (wait_s, kept), (late, again), first = until, crossed, 0
-    end = time.monotonic() + wait_s
-    while True:
-        left = [row for row in _positions(api) if still(keys, row)]
-        if sum(still(keys, row) for row in left) <= kept:
-            left = []
-        first = max(first, len(left))
-        tick(first - len(left), first, "closed")
-        filled = {key for key in late if any(still({key}, row) for row in left)}
-        if filled:
-            late -= filled
-            again()
-        if not left or time.monotonic() >= end:
-            return left
-        time.sleep(LOOK_S)
 
 
 def _reconcile(
@@ -282,7 +237,7 @@ def _keep_day(
     if session is None:
         return {}
     values["pnl"] = answer(api.ask("GET", "/v1/pnl/daily"))
-    values["positions"] = _positions(api)
+    values["positions"] = positions(api)
     key = DAY_KEY.format(session)
     text = json.dumps(values, indent=1, sort_keys=True) + "\n"
     return {key: ports.store.put(key, text.encode())}
@@ -304,10 +259,10 @@ STEP = Step(
         "positions": "what was meant",
         "not_held": "named symbols of which there is neither position nor pending entry",
         "closing": "orders that close, entries that are cancelled",
-        "left": "positions still there",
+        "left": "symbols and entries of it still there",
         "reconciliation": "the newest comparison of book and broker",
         "day": "what the day report will read",
     },
     settings=("api_url",),
-    code=("steps.close", "steps.close_foreseen"),
+    code=("steps.close", "steps.close_foreseen", "steps.close_wait"),
 )

@@ -36,17 +36,17 @@ def meant(bodies: Sequence[Row], held: Iterable[Row]) -> dict[Key, int]:
     return {
         key: units
         for row in held
-        for key, strategy, units in _shares(row)
+        for key, strategy, units in shares(row)
         if any(_takes(body, row, strategy) for body in bodies)
     }
 
 
 def still(keys: Collection[Key], row: Row) -> int:
     """Units of a position that are some of these."""
-    return sum(units for key, _, units in _shares(row) if key in keys)
+    return sum(units for key, _, units in shares(row) if key in keys)
 
 
-def _shares(row: Row) -> Iterator[tuple[Key, str, int]]:
+def shares(row: Row) -> Iterator[tuple[Key, str, int]]:
     """Whose the units of a position are: key, strategy, how many."""
     for exit_ in row["exits"]:
         yield exit_["entry"], exit_["strategy_id"], exit_["quantity"]
@@ -77,9 +77,9 @@ def _named(order: Row) -> Row:
 
 def _units(body: Row, held: Sequence[Row]) -> Iterator[dict[str, Any]]:
     """Units of each entry that are meant, then those that no entry holds."""
-    shares = [(row, *share) for row in held for share in _shares(row)]
-    shares.sort(key=lambda share: isinstance(share[1], int))  # those of no entry come last
-    for row, key, strategy, units in shares:
+    found = [(row, *share) for row in held for share in shares(row)]
+    found.sort(key=lambda share: isinstance(share[1], int))  # those of no entry come last
+    for row, key, strategy, units in found:
         if _takes(body, row, strategy):
             yield _item(row["symbol"], units, key if isinstance(key, str) else None)
 

@@ -4,6 +4,7 @@ Source: executor specification, section 3.
 """
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -29,9 +30,10 @@ class BookLeases:
         """Take a free or expired lease, or a dead holder's; token + 1."""
         dead = self._take_lock(name) or holder_dead
         try:
-            return self._take_row(
-                name, Lease(name=name, holder=holder, token=0, expires_at=until), now=now, dead=dead
+            wanted = Lease(
+                name=name, holder=holder, token=0, expires_at=until, locked=name in self._locks
             )
+            return self._take_row(name, wanted, now=now, dead=dead)
         except BaseException:
             self._drop_lock(name)
             raise
@@ -51,7 +53,7 @@ class BookLeases:
                 connection.execute(sa.update(LEASES).where(LEASES.c.name == name).values(values))
             else:
                 connection.execute(sa.insert(LEASES).values(name=name, **values))
-        return Lease(name=name, holder=wanted.holder, token=token, expires_at=wanted.expires_at)
+        return replace(wanted, token=token)
 
     def check(self, driver: Driver, lease: Lease, *, now: datetime) -> None:
         """Fence a commit: the token must be the row's, and not expired.
@@ -72,7 +74,7 @@ class BookLeases:
         """Hold it longer; while its file lock is held, a disk that is full loses nothing."""
         with suppress(*([UnavailableError] if lease.name in self._locks else [])):
             self._renew(lease, until)
-        return Lease(name=lease.name, holder=lease.holder, token=lease.token, expires_at=until)
+        return replace(lease, expires_at=until)
 
     def _renew(self, lease: Lease, until: datetime) -> None:
         renewed = sa.update(LEASES).where(*_mine(lease)).values(expires_at=_text(until))

@@ -7,14 +7,14 @@ nothing, the shares' at its strike. Source: executor specification, section 6 an
 from collections.abc import Iterator
 from decimal import Decimal
 
-from bft.domain.orders import Leg, Side
+from bft.domain.orders import Side
 from bft.domain.trading_days import trading_day
 from bft.ledger.lots import Line, LineEvent
+from bft.ledger.ownership import ASSIGNED, ownership, units
 from bft.ledger.records import Position
 from bft.ledger.state import BookState
 from bft.services.executor.desk import Desk
 from bft.services.executor.leaving import Leave
-from bft.services.executor.surplus import campaign, foreign_qty
 
 
 def uncovered(desk: Desk) -> Iterator[Leave]:
@@ -32,26 +32,27 @@ def _uncovered_qty(state: BookState, position: Position) -> int:
     What an entry of ours sold short is no assignment: its bracket holds it. What others bought
     back themselves is not short any more.
     """
-    place = (position.account, position.con_id)
-    line = state.lines.get(place)
+    line = state.lines.get((position.account, position.con_id))
     if line is None:
         return 0
     strikes = _assigned_strikes(state, position)
-    sold = sum(-e.qty for e in campaign(line) if _is_assignment(e, strikes))
-    bought_back = sum(event.qty for event in campaign(line) if _bought_back(event, state))
+    sold = -units(line, lambda event: _is_assignment(event, strikes))
+    whose = ownership(line, state.intents)
     calls = sum(p.qty * p.multiplier for p in state.positions.values() if _covers(p, position))
-    others = foreign_qty(state, *place) + bought_back
-    return int(min(-position.qty, -others, sold - bought_back) - calls)
+    short = min(-position.qty, -whose.foreign_qty, sold - whose.bought_back_qty)
+    return int(short - calls)
 
 
 def _assigned_strikes(state: BookState, position: Position) -> set[tuple[object, Decimal]]:
     """Instants and strikes at which options of the symbol ended for nothing."""
     return {
-        (event.at, line.contract.strike_usd)
+        (event.at, strike_usd)
         for line in state.lines.values()
-        if _is_option_of(line, position) and line.contract.strike_usd is not None
+        if _is_option_of(line, position)
         for event in line.events
         if event.price_usd == 0 and event.qty > 0
+        # as of then: a split has moved the strike since
+        if (strike_usd := line.contracts[event.event_id].strike_usd) is not None
     }
 
 
@@ -63,12 +64,6 @@ def _is_option_of(line: Line, position: Position) -> bool:
 
 def _is_assignment(event: LineEvent, strikes: set[tuple[object, Decimal]]) -> bool:
     return event.qty < 0 and (event.at, event.price_usd) in strikes
-
-
-def _bought_back(event: LineEvent, state: BookState) -> bool:
-    """A fill of an exit of ours that belongs to no bracket."""
-    intent = state.intents.get(event.trade_id or "")
-    return intent is not None and intent.leg is Leg.EXIT and intent.parent_id is None
 
 
 def _covers(held: Position, short: Position) -> bool:
@@ -84,5 +79,5 @@ def _closing(desk: Desk, position: Position, qty: int) -> Leave:
         contract=position.contract,
         side=Side.BUY,
         qty=qty,
-        reason="assignment",
+        reason=ASSIGNED,
     )

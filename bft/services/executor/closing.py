@@ -21,7 +21,6 @@ from bft.services.executor.covers import Cover, parted
 from bft.services.executor.desk import Desk
 from bft.services.executor.guard import Guard
 from bft.services.executor.leaving import Leave, Leaving
-from bft.services.executor.surplus import campaign
 
 NOBODY = "manual"  # the strategy of units that no entry of ours opened
 
@@ -60,12 +59,17 @@ ALL = Selection(everything=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
-    """One thing that is being closed: `entry` None for units that no bracket holds."""
+    """One thing that is being closed: `entry` None for units that no bracket holds.
+
+    `stays_qty` units of it, of this bracket or of no bracket, nobody has asked to leave.
+    """
 
     symbol: str
+    con_id: int
     qty: int
     entry: str | None
     what: str
+    stays_qty: int = 0
 
 
 class Closing:
@@ -75,12 +79,16 @@ class Closing:
         self._desk, self._cancelling = desk, cancelling
         self._guard, self._leaving = guard, leaving
 
+    def leaving_qty(self, position: Position) -> int:
+        """Units that no bracket holds and that shall leave, and have not yet."""
+        bare = abs(self._bare_qty(position))
+        return bare - self._kept(position, bare)
+
     def turn(self) -> None:
         """Go on with units that no bracket holds until they are gone."""
         for key, wish in list(self._desk.state.bare_closes.items()):
             position = self._desk.state.positions.get(key)
-            bare = abs(self._bare_qty(position)) if position else 0
-            left = bare - self._kept(position, bare) if position else 0
+            left = self.leaving_qty(position) if position else 0
             if position is not None and left > 0:
                 self._leave_bare(position, left, wish.reason)
             else:
@@ -102,7 +110,7 @@ class Closing:
         """
         done = [
             *self._covers(selection, reason),
-            *self._entries(selection),
+            *self._entries(selection, reason),
             *self._bare(selection, reason=reason, held_at=held_at),
         ]
         self._guard.poke()
@@ -167,21 +175,25 @@ class Closing:
                 self._guard.put(part)
                 self._guard.leave_part(part)
             if less:
-                yield _closed(cover, less, "exit")
+                stays = cover.open_qty - cover.part_qty - less
+                yield _closed(cover, less, stays_qty=stays)
 
     def _covers(self, selection: Selection, reason: exits.Reason) -> Iterable[Closed]:
         for cover in list(self._guard.covers.values()):
             if selection.takes(cover.contract, cover.strategy_id) and cover.open_qty:
                 self._guard.schedule(cover, reason)
-                yield _closed(cover, cover.open_qty, "exit")
+                yield _closed(cover, cover.open_qty)
 
-    def _entries(self, selection: Selection) -> Iterable[Closed]:
+    def _entries(self, selection: Selection, reason: exits.Reason) -> Iterable[Closed]:
+        """Cancels of entries; what fills before the cancel leaves, too."""
         for intent in list(self._desk.state.live_intents()):
             taken = selection.takes(intent.contract, intent.strategy_id)
             if intent.leg is Leg.ENTRY and taken:
+                self._guard.unwanted(intent.intent_id, reason)
                 self._cancelling.cancel(intent, why="close")
                 yield Closed(
                     symbol=intent.contract.symbol,
+                    con_id=intent.contract.con_id,
                     qty=intent.remaining_qty,
                     entry=intent.intent_id,
                     what="cancel entry",
@@ -212,7 +224,14 @@ class Closing:
             qty = None if qty is None else qty - less
             self._wish(position, kept - less, reason, bare=bare)
             self._leave_bare(position, bare - kept + less, reason)
-            yield Closed(symbol=contract.symbol, qty=less, entry=None, what="exit")
+            yield Closed(
+                symbol=contract.symbol,
+                con_id=contract.con_id,
+                qty=less,
+                entry=None,
+                what="exit",
+                stays_qty=kept - less,
+            )
 
     def _bought_after(self, position: Position, at: datetime | None) -> int:
         """Units that others bought after an instant, and did not sell again.
@@ -231,7 +250,7 @@ class Closing:
 
     def _campaign(self, position: Position) -> Sequence[LineEvent]:
         line = self._desk.state.lines.get((position.account, position.con_id))
-        return campaign(line) if line else ()
+        return line.campaign() if line else ()
 
     def _kept(self, position: Position, bare: int) -> int:
         """Units of these that nobody has asked to leave: others' later ones are not meant."""
@@ -293,5 +312,13 @@ def matured(cover: Cover, order: OrderRequest) -> bool:
     return max(cover.state.held_days, completed) >= cover.policy.min_hold_days
 
 
-def _closed(cover: Cover, qty: int, what: str) -> Closed:
-    return Closed(symbol=cover.contract.symbol, qty=qty, entry=cover.entry, what=what)
+def _closed(cover: Cover, qty: int, *, stays_qty: int = 0) -> Closed:
+    contract = cover.contract
+    return Closed(
+        symbol=contract.symbol,
+        con_id=contract.con_id,
+        qty=qty,
+        entry=cover.entry,
+        what="exit",
+        stays_qty=stays_qty,
+    )

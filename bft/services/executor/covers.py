@@ -49,6 +49,7 @@ class Cover:
 
     `state` is None before the first fill. `entry_qty`, `entry_cost_usd` and `exit_qty` are what
     was counted so far; `cut_qty` was sold or bought back by others. `part` leaves, the rest stays.
+    `unwanted`: somebody closed it before it filled; what fills all the same leaves for that.
     """
 
     entry: str
@@ -69,6 +70,7 @@ class Cover:
     exit_qty: int = 0
     cut_qty: int = 0
     part: Part | None = None
+    unwanted: exits.Reason | None = None
 
     @property
     def part_qty(self) -> int:
@@ -165,6 +167,7 @@ def _entered(cover: Cover, entry: Intent, fills: list[Execution]) -> Cover:
     state = cover.state
     if state is None:
         state = exits.opened(_fill(cover, qty, cost / qty, fills[0]), cover.policy, cover.atr_usd)
+        state = exits.schedule(state, cover.unwanted) if cover.unwanted else state
     elif more > 0:
         price = (cost - cover.entry_cost_usd) / more
         state = exits.added(state, qty=Decimal(more), price_usd=max(price, Decimal("0.000001")))

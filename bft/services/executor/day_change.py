@@ -16,7 +16,6 @@ from bft.ledger.state import BookState
 from bft.services.executor.contracts import name_of
 from bft.services.executor.desk import Desk
 from bft.services.executor.marks import stale
-from bft.services.executor.surplus import campaign
 
 Price = Callable[[Contract], Decimal | None]
 
@@ -123,5 +122,5 @@ def _change(desk: Desk, position: Position, price_of: Price) -> Decimal | None:
 
 def _open_lots(state: BookState, position: Position) -> Iterable[Lot]:
     line = state.lines[position.account, position.con_id]
-    found = (state.lots.get(event.event_id) for event in campaign(line))
+    found = (state.lots.get(event.event_id) for event in line.campaign())
     return (lot for lot in found if lot is not None and lot.open_qty)

@@ -22,13 +22,13 @@ from bft.ledger.fold import apply
 from bft.ledger.state import BookState
 from bft.ports import Broker, Claim, Clock, Page
 from bft.risk.profiles import Profile
-from bft.services.executor.agreement import Difference, Word, differences
+from bft.services.executor.agreement import Difference, Word, differences, pending_splits
 from bft.services.executor.alerts import Alert, Passage, Severity, Throttle
 from bft.services.executor.clocks import Skew
 from bft.services.executor.contracts import name_of
 from bft.services.executor.live_lock import Route, lock_problem
 from bft.services.executor.marker import SendMarker
-from bft.services.executor.reference import Reference
+from bft.services.executor.reference import Reference, Split
 from bft.services.executor.writer import Writer
 
 HEARTBEAT_S = 10.0  # an older beat of the monitor blocks entries
@@ -97,8 +97,19 @@ class Desk:
         return self.clock.now()
 
     def differences(self) -> list[Difference]:
-        """By what book and broker differ now, as far as the broker's newest word tells."""
-        return list(differences(self.words, self.state, self.account))
+        """By what book and broker differ now, as far as the broker's newest word tells.
+
+        What a split explains exactly that the next look takes over is no difference.
+        """
+        return list(differences(self.words, self.state, self.account, self.pending_splits))
+
+    def pending_splits(self, con_id: int) -> list[Split]:
+        """Confirmed splits of a held contract that the book does not have yet."""
+        held = self.state.positions.get((self.account, con_id))
+        if held is None:
+            return []
+        made, today = self.state.adjustments, self.now.date()
+        return pending_splits(self.reference.splits, held, made, today)
 
     @property
     def trading_day(self) -> date:

@@ -16,7 +16,7 @@ from bft.domain.errors import BftError, RefusedError, UnavailableError
 from bft.domain.orders import Execution, Intent, IntentState, Leg
 from bft.ledger import entries
 from bft.ledger.load import load
-from bft.ports import BrokerHooks, Lease
+from bft.ports import BrokerHooks
 from bft.risk.overrides import overridden
 from bft.services.executor import kill_sources
 from bft.services.executor.adoption import Adoption
@@ -44,10 +44,10 @@ from bft.services.executor.reconcile import Reconciler
 from bft.services.executor.recovery import recovered, restored, whole
 from bft.services.executor.sending import Sender
 from bft.services.executor.splits import Splits
+from bft.services.executor.tenure import Tenure, acquire
 from bft.services.executor.watching import Watching
 from bft.services.executor.writer import Writer
 
-LEASE_TTL_S, LEASE_RENEW_S = 15.0, 5.0
 REFERENCE_S, SKEW_S, OUTBOX_S, RESERVE_S = 30.0, 15.0, 1.0, 30.0
 OUTBOX_IDLE_S = 60.0  # what an earlier process left is looked for so often
 STOP_S, PRUNE_S = 8.0, 6 * 3600.0
@@ -69,7 +69,7 @@ class Executor:
         self._parts = parts
         parts.folder.mkdir(parents=True, exist_ok=True)
         check_owner(parts.book, parts.route)
-        lease = _acquire(parts)
+        lease = acquire(parts)
         last, self._torn = whole(parts.book, at=parts.clock.now())
         try:
             check_day(last, now=parts.clock.now())
@@ -79,7 +79,7 @@ class Executor:
         state = load(parts.book, at=last.entry.at if last else None)
         process = Process(boot_id=parts.boot_id, lease_token=lease.token)
         writer = Writer(parts.book, clock=parts.clock, folder=parts.folder, offload=parts.offload)
-        writer.lease, writer.on_lease_lost = lease, self._lease_lost
+        writer.lease = lease
         self.desk = Desk(
             route=parts.route,
             folder=parts.folder,
@@ -94,6 +94,8 @@ class Executor:
             restart_at=parts.restart_at,
             restricted=parts.restricted,
         )
+        self.tenure = Tenure(self.desk, parts, self._end)
+        writer.on_lease_lost = self.tenure.lost
         self._assemble()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._night_read = asyncio.Event()
@@ -141,7 +143,7 @@ class Executor:
             (self.reconciler.watch(), "reconcile"),
             (kill_sources.watch(self.sources, self._pulled), "kill sources"),
             (self._every(1.0, self._second), "second"),
-            (self._renew(), "lease"),
+            (self.tenure.renew(), "lease"),
             (self._every(RESERVE_S, desk.writer.mend), "reserve"),
             (self._every_async(REFERENCE_S, self.refresh), "reference"),
             (self._every_async(REFERENCE_S, self.options.refresh), "option chains"),
@@ -155,7 +157,7 @@ class Executor:
 
     def _settle(self) -> None:
         desk = self.desk
-        cut_off = [i for i in desk.state.live_intents() if i.state is IntentState.CANCEL_PENDING]
+        cut_off = [i for i in desk.state.live_intents() if self._shall_end(i)]
         made = recovered(desk)
         halt = restored(desk, self._parts.book)
         if halt is not None:
@@ -180,6 +182,12 @@ class Executor:
         if self._torn:
             desk.alert("JournalBroken", desk.account, self._torn)
 
+    def _shall_end(self, intent: Intent) -> bool:
+        """Whether the last process meant to cancel it: a cancel left, or somebody closed it."""
+        cover = self.guard.covers.get(intent.intent_id)
+        closed = cover is not None and cover.unwanted is not None
+        return closed or intent.state is IntentState.CANCEL_PENDING
+
     async def stop(self) -> None:
         """Stop opening, finish what is being written, leave protection resting, end."""
         desk = self.desk
@@ -189,10 +197,7 @@ class Executor:
         await desk.end_tasks()
         await desk.broker.stop()
         await self._flush()  # what the end of the session left to note
-        if desk.writer.lease is not None:
-            lease, desk.writer.lease = desk.writer.lease, None
-            with contextlib.suppress(BftError):
-                await self._parts.offload(lambda: self._parts.book.release(lease))
+        await self.tenure.end()
         desk.marker.close()
 
     async def _flush(self) -> None:
@@ -351,32 +356,6 @@ class Executor:
         if not waiting:
             self._emptied, self._look_at = written, self.desk.timer() + OUTBOX_IDLE_S
 
-    async def _renew(self) -> None:
-        book, clock = self._parts.book, self._parts.clock
-        while (lease := self.desk.writer.lease) is not None:
-            await asyncio.sleep(LEASE_RENEW_S)
-            try:
-                renewed = partial(book.renew, lease, ttl_s=LEASE_TTL_S, now=clock.now())
-                held = await self._parts.offload(renewed)
-                self.desk.writer.lease = held if self.desk.writer.lease is not None else None
-            except RefusedError as error:
-                self._lease_lost(str(error))
-            except UnavailableError as error:
-                if clock.now() >= lease.expires_at:
-                    self._lease_lost(str(error))
-
-    def _lease_lost(self, why: str) -> None:
-        """Open nothing from this tick on; close the session when the lease would have ended."""
-        if self.desk.writer.lease is None:
-            return
-        self.desk.writer.lease = None
-        self.desk.writer.end(RefusedError(f"{why}; nothing is written any more"))
-        self.desk.closing_down = True
-        lost = {"name": "LeaseLost", "severity": "page", "key": self.desk.account, "text": why}
-        send = partial(self._parts.notifier.notify, *mail(lost))  # no journal takes it any more
-        self.desk.spawn(self._aside(send), "lease lost")
-        asyncio.get_running_loop().call_later(LEASE_TTL_S, self._end, f"lease lost: {why}")
-
     def _end(self, why: str) -> None:
         if not self.ended.done():
             self.ended.set_result(why)
@@ -393,8 +372,3 @@ class Executor:
             except BftError as error:
                 self.desk.event("ERROR", "WARNING", "loop", str(error))
             await asyncio.sleep(period_s)
-
-
-def _acquire(parts: Parts) -> Lease:
-    name = f"executor:{parts.route.account}"
-    return parts.book.acquire(name, holder=parts.holder, ttl_s=LEASE_TTL_S, now=parts.clock.now())

@@ -318,6 +318,12 @@ class Guard:
             self.put(replace(cover, state=exits.schedule(cover.state, reason)))
             self.poke()
 
+    def unwanted(self, entry_id: str, reason: exits.Reason) -> None:
+        """Have what an entry may still fill leave at once; stored as `schedule` is."""
+        cover = self.covers.get(entry_id)
+        if cover is not None and cover.state is None and cover.unwanted is None:
+            self.put(replace(cover, unwanted=reason))
+
     def leave(self, cover: Cover, reason: exits.Reason | str, *, pressing: bool = False) -> None:
         """Close all of a cover; `pressing` as in `Leave`."""
         wanted = self._leave(cover, cover.open_qty, reason)

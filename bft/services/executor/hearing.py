@@ -223,7 +223,7 @@ class Hearing:
         return "it is cancelled"
 
     def _cancel_at_broker(self, order_id: int | None) -> None:
-        if order_id and self._desk.broker.state.may_cancel:
+        if order_id and self._desk.broker.state.may_cancel and self._desk.lease_held:
             self._desk.broker.cancel(order_id)
 
     def _unknown(self, order: BrokerOrder) -> None:

@@ -54,7 +54,8 @@ class Sender:
         """Change quantity and price of a live leg; reports tell the outcome.
 
         `remaining` is meant beside what `intent` had filled: what fills while leave is awaited
-        makes no order larger. An entry is changed only while entries may leave.
+        makes no order larger. An entry is changed only while entries may leave, nothing once the
+        lease is lost: its new holder guards, by what it knows.
 
         Raises:
             UnavailableError: the session does not allow it.
@@ -65,6 +66,8 @@ class Sender:
         if current.state not in AMENDABLE or current.order_id is None or qty <= current.filled_qty:
             return
         opens = current.leg is Leg.ENTRY
+        if not self._desk.lease_held:
+            return
         if opens and (self._desk.may_open() or self._desk.halted(current)):
             return
         stop = price_usd if current.leg is Leg.STOP else current.stop_price_usd
@@ -73,7 +76,11 @@ class Sender:
         self._desk.broker.amend(placed(changed, 0, transmit=True))
 
     async def cancel(self, intent: Intent, *, why: str) -> None:
-        """Cancel an order; one that was never sent lapses at once."""
+        """Cancel an order; one that was never sent lapses at once.
+
+        Once the lease is lost only entries are cancelled: an exit that should follow a cancelled
+        one could not be committed any more.
+        """
         desk = self._desk
         if self._now(intent).state is not IntentState.RESERVED:
             await desk.broker.send_token(Priority.CANCEL)
@@ -82,6 +89,8 @@ class Sender:
             desk.note(entries.lapsed(desk.now, intent_ids=[current.intent_id], reason=why))
             return
         if current.state.terminal or current.order_id is None:
+            return
+        if not desk.lease_held and current.leg is not Leg.ENTRY:
             return
         desk.broker.cancel(current.order_id)
         if current.state in {IntentState.ACKED, IntentState.PARTIAL}:
@@ -127,6 +136,8 @@ class Sender:
             return "the session changed while the order was committed"
         if any(self._now(leg).state is not IntentState.RESERVED for leg in legs):
             return "cancelled before it was sent"
+        if not desk.lease_held:
+            return "lease lost"
         if not any(leg.leg is Leg.ENTRY for leg in legs):
             return None if desk.broker.state.may_close else f"session {desk.broker.state}"
         if took_s > LEASE_SURE_S:

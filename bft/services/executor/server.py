@@ -42,7 +42,7 @@ from bft.services.executor.api.service import About, Service
 from bft.services.executor.api.unreadable import HttpProtocol
 from bft.services.executor.chain_night import ChainNight
 from bft.services.executor.clocks import ShiftedClock, clock_for
-from bft.services.executor.executor import LEASE_TTL_S, Executor
+from bft.services.executor.executor import Executor
 from bft.services.executor.live_lock import check_route
 from bft.services.executor.marker import machine_boot_id
 from bft.services.executor.night import Night
@@ -50,6 +50,7 @@ from bft.services.executor.parts import Parts
 from bft.services.executor.peer_clock import READER_ID, peer_time
 from bft.services.executor.restart import parse_time
 from bft.services.executor.settings import check_bind, check_files, folder_of, profile_of, route_of
+from bft.services.executor.tenure import TTL_S
 from bft.settings import Settings, token_secrets
 from bft.wiring.brokers import broker_of
 
@@ -287,7 +288,7 @@ class _Server(uvicorn.Server):
 async def _leased(parts: Parts, *, patient: bool) -> Executor:
     """The executor once it holds the lease; with PostgreSQL one lifetime of it is waited for."""
     loop = asyncio.get_running_loop()
-    until = loop.time() + (LEASE_TTL_S + 1 if patient else 0)
+    until = loop.time() + (TTL_S + 1 if patient else 0)
     while True:
         try:
             return Executor(parts, timer=loop.time)

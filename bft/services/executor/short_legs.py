@@ -12,11 +12,11 @@ from decimal import Decimal
 from bft.domain.orders import Contract, Side
 from bft.domain.trading_days import trading_day
 from bft.ledger.lots import Line, LineEvent
+from bft.ledger.ownership import SHORT_LEG, ownership, ratio_since, units
 from bft.ledger.records import Position
 from bft.ledger.state import BookState
 from bft.services.executor.desk import Desk
 from bft.services.executor.leaving import Leave
-from bft.services.executor.surplus import campaign, foreign_qty
 
 TURN_S = 0.01  # a timer set for a limit fires a little after it
 GRACE_S = 0.9  # the fills of a combination's legs arrive one after the other
@@ -62,16 +62,16 @@ def _meant_covered(desk: Desk, position: Position) -> Decimal:
 
     Where we sold more than we bought it was of what others held: no short option is opened by us.
     """
-    state, place = desk.state, (position.account, position.con_id)
-    line = state.lines.get(place)
+    state = desk.state
+    line = state.lines.get((position.account, position.con_id))
     if line is None:
         return Decimal(0)
     combined = {f"manual:{perm_id}" for perm_id in desk.combos} | _shared(state, position)
-    sold = [event for event in campaign(line) if event.qty < 0]
-    of_combos = sum((-e.qty for e in sold if e.trade_id in combined), Decimal(0))
-    lost = _expired_beside(state, position, sold[0]) if sold else Decimal(0)
-    bought_back = max(Decimal(0), position.qty - foreign_qty(state, *place))
-    return of_combos + lost - bought_back
+    sold = [event for event in line.campaign() if event.qty < 0]
+    of_combos = -units(line, lambda e: e.qty < 0 and e.trade_id in combined)
+    lost = _expired_beside(state, position, sold[0], line) if sold else Decimal(0)
+    whose = ownership(line, state.intents)
+    return of_combos + lost - whose.bought_back_qty - max(Decimal(0), whose.own_qty)
 
 
 def _beside(state: BookState, position: Position) -> Iterator[Line]:
@@ -88,11 +88,14 @@ def _shared(state: BookState, position: Position) -> set[str]:
     return {event.trade_id for line in _beside(state, position) for event in line.events}
 
 
-def _expired_beside(state: BookState, position: Position, first: LineEvent) -> Decimal:
-    """Long options of the same right that ended for nothing since the short one was sold."""
+def _expired_beside(state: BookState, position: Position, first: LineEvent, short: Line) -> Decimal:
+    """Long options of the same right that ended for nothing since the short one was sold.
+
+    In today's units of the short one.
+    """
     return sum(
         (
-            -event.qty
+            -event.qty * ratio_since(short, event.at)
             for line in _beside(state, position)
             if _same_right(line.contract, position.contract)
             for event in line.events
@@ -128,6 +131,6 @@ def _closing(desk: Desk, position: Position, qty: int) -> Leave:
         contract=position.contract,
         side=Side.BUY,
         qty=qty,
-        reason="uncovered leg",
+        reason=SHORT_LEG,
         pressing=True,
     )

@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Protocol
 
 from bft.domain.orders import Contract
-from bft.domain.trading_days import trading_day
 from bft.ledger import entries
 from bft.ledger.records import Adjustment
+from bft.services.executor.agreement import split_name
 from bft.services.executor.covers import Cover, rescaled
 from bft.services.executor.desk import Desk
 
@@ -32,20 +32,13 @@ class Splits:
 
     def explains(self, contract: Contract, *, book: Decimal, broker: Decimal) -> bool:
         """Apply a confirmed split whose ratio fits; tell whether there was one."""
-        desk, today = self._desk, self._desk.now.date()
-        held = desk.state.positions.get((desk.account, contract.con_id))
-        if held is None:
+        pending = self._desk.pending_splits(contract.con_id)
+        fitting = (split for split in pending if book * split.ratio == broker)
+        split = next(fitting, None)
+        if split is None:
             return False
-        since = trading_day(held.opened_at)
-        for split in self._desk.reference.splits:
-            name = f"split:{contract.con_id}:{split.ex_date}"
-            # what was bought on the ex-date or later is in new units already
-            fits = split.symbol == contract.symbol and since < split.ex_date <= today
-            if not fits or name in desk.state.adjustments or book * split.ratio != broker:
-                continue
-            self._apply(contract, split.ratio, name)
-            return True
-        return False
+        self._apply(contract, split.ratio, split_name(contract.con_id, split))
+        return True
 
     def _apply(self, contract: Contract, ratio: Decimal, name: str) -> None:
         now = self._desk.now

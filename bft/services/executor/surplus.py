@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from bft.domain.orders import Contract, Intent, IntentState, Leg, Side
 from bft.domain.trading_days import trading_day
-from bft.ledger.lots import Line, LineEvent
+from bft.ledger.ownership import OVERFILL, ownership, ratio_since
 from bft.ledger.state import BookState
 from bft.services.executor.covers import Cover, from_bracket
 from bft.services.executor.desk import Desk
@@ -55,7 +55,8 @@ def excess(
         account, con_id = position.account, position.con_id
         if only is not None and con_id not in only:
             continue
-        extra = int(own_qty(desk.state, account, con_id)) - held.get(con_id, 0)
+        own = ownership(desk.state.lines.get((account, con_id)), desk.state.intents).own_qty
+        extra = int(own) - held.get(con_id, 0)
         if extra:
             extra -= _absorbed(desk.state, account, con_id)
         left = int(position.qty)
@@ -64,68 +65,33 @@ def excess(
 
 
 def surplus(state: BookState, account: str, covers: Iterable[Cover]) -> Iterator[tuple[Cover, int]]:
-    """Covers, oldest first, with the units of theirs that somebody else closed."""
+    """Covers, oldest first, with the units of theirs that are not held any more.
+
+    Whoever closed them, and whatever others held or bought beside: no stop may sell them.
+    """
     by_con_id: dict[int, list[Cover]] = {}
     for cover in covers:
         by_con_id.setdefault(cover.contract.con_id, []).append(cover)
     for con_id, mine in by_con_id.items():
         missing = sum(c.sign * c.open_qty for c in mine) - int(state.position_qty(account, con_id))
-        foreign = foreign_qty(state, account, con_id)
         for cover in sorted(mine, key=lambda c: (c.opened_at, c.entry)):
             less = min(cover.open_qty, missing * cover.sign)
-            if less > 0 and (foreign * cover.sign < 0 or not foreign):
+            if less > 0:
                 missing -= less * cover.sign
                 yield cover, less
 
 
-def foreign_qty(state: BookState, account: str, con_id: int) -> Decimal:
-    """Signed units that others bought and sold since nothing was held."""
-    line, total = state.lines.get((account, con_id)), Decimal(0)
-    for event in campaign(line) if line else ():
-        if event.ratio is not None:
-            total *= event.ratio
-        elif event.trade_id not in state.intents:
-            total += event.qty
-    return total
-
-
-def own_qty(state: BookState, account: str, con_id: int) -> Decimal:
-    """Signed units of our own doing since nothing was held.
-
-    An exit of no bracket that closed what others held took theirs: it made no units of ours.
-    """
-    line, own, foreign = state.lines.get((account, con_id)), Decimal(0), Decimal(0)
-    for event in campaign(line) if line else ():
-        if event.ratio is not None:
-            own, foreign = own * event.ratio, foreign * event.ratio
-        elif (intent := state.intents.get(event.trade_id)) is None:
-            foreign += event.qty
-        else:
-            bare = intent.leg is Leg.EXIT and intent.parent_id is None
-            beyond = event.qty + _closable(own, event.qty)
-            theirs = -_closable(foreign, beyond) if bare else Decimal(0)
-            own, foreign = own + event.qty - theirs, foreign + theirs
-    return own
-
-
-def _closable(held: Decimal, qty: Decimal) -> Decimal:
-    """What of signed units held an order of signed `qty` closes, with the sign of what is held."""
-    return min(held, -qty, key=abs) if held * qty < 0 else Decimal(0)
-
-
-def campaign(line: Line) -> list[LineEvent]:
-    """Events since the last moment at which nothing was held."""
-    start = max((n for n, flat in enumerate(line.flat) if flat), default=0)
-    return line.events[start:]
-
-
 def _absorbed(state: BookState, account: str, con_id: int) -> int:
     """Signed units of covers that ended since nothing was held, which others had closed."""
-    line = state.lines.get((account, con_id))
-    entries = {event.trade_id for event in campaign(line)} if line else set()
-    ended = (b for b in state.brackets.values() if b.closed_at is not None and b.entry in entries)
-    covers = [from_bracket(bracket) for bracket in ended]
-    return sum(cover.sign * cover.cut_qty for cover in covers)
+    line, total = state.lines.get((account, con_id)), Decimal(0)
+    if line is None:
+        return 0
+    entries = {event.trade_id for event in line.campaign()}
+    for bracket in state.brackets.values():
+        if bracket.closed_at is not None and bracket.entry in entries:
+            cover = from_bracket(bracket)
+            total += cover.sign * cover.cut_qty * ratio_since(line, bracket.closed_at)
+    return int(total)
 
 
 def _held(covers: Iterable[Cover]) -> dict[int, int]:
@@ -143,5 +109,5 @@ def _closing(desk: Desk, contract: Contract, extra: int) -> Leave:
         contract=contract,
         side=Side.SELL if extra > 0 else Side.BUY,
         qty=abs(extra),
-        reason="overfill",
+        reason=OVERFILL,
     )

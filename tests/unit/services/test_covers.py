@@ -14,6 +14,7 @@ from bft import exits
 from bft.domain.orders import IntentState
 from bft.domain.trading import Direction, ExitPolicy
 from bft.ledger.lots import Line, LineEvent
+from bft.ledger.ownership import Ownership, ownership
 from bft.services.executor.covers import (
     Cover,
     counted,
@@ -22,7 +23,7 @@ from bft.services.executor.covers import (
     rescaled,
     to_bracket,
 )
-from bft.services.executor.surplus import foreign_qty, orphans, surplus
+from bft.services.executor.surplus import orphans, surplus
 
 ENTRY, TARGET, STOP = bracket_orders()
 
@@ -154,7 +155,6 @@ OURS, THEIRS = ENTRY.intent_id, "manual:1"
 @given(st.integers(1, 160))
 def test_units_others_sold_are_missing_from_our_cover(sold: int) -> None:
     state = book((OURS, 100), (THEIRS, -sold), position=100 - sold)
-    assert foreign_qty(state, ACCOUNT, AAPL.con_id) == -sold
     found = list(surplus(state, ACCOUNT, [held()]))
     assert [less for _, less in found] == [min(sold, 100)]
 
@@ -166,7 +166,8 @@ def test_units_others_bought_are_theirs() -> None:
 
 def test_what_others_did_before_nothing_was_held_is_forgotten() -> None:
     state = book((THEIRS, 50), (THEIRS, -50), (OURS, 100), position=100)
-    assert foreign_qty(state, ACCOUNT, AAPL.con_id) == 0
+    line = state.lines[ACCOUNT, AAPL.con_id]
+    assert ownership(line, state.intents) == Ownership(own_qty=Decimal(100))
 
 
 def test_only_legs_whose_entry_and_cover_are_gone_are_orphans() -> None:

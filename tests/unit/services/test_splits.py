@@ -1,5 +1,6 @@
 """A difference of book and broker that a split explains, and those that it does not."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,6 +10,7 @@ from books import AAPL, ACCOUNT, AT
 from desk_cases import bought, case
 from executors import usd
 
+from bft.services.executor.agreement import Word
 from bft.services.executor.guard import Guard
 from bft.services.executor.reference import Reference, Split
 from bft.services.executor.splits import Splits
@@ -76,3 +78,40 @@ def test_other_differences_are_not_explained(given: dict[str, Any], broker: obje
     held, _, splits = world(**given)
     assert not explains(splits, broker)
     assert held.told("split") == []
+
+
+@pytest.mark.parametrize(
+    ("said", "books", "ratio", "told"),
+    [
+        (400, (100, 100), 4, []),
+        (10, (100,), "0.1", []),
+        (420, (105, 100), 4, []),  # 5 left the old book while the broker was asked
+        (399, (100, 100), 4, [(100, 399)]),
+        (100, (100, 100), 4, []),  # the broker has it not yet either
+        (0, (100, 100), 4, [(100, 0)]),
+    ],
+)
+def test_what_a_pending_split_explains_exactly_is_told_as_no_difference(
+    said: int, books: tuple[int, ...], ratio: object, told: list[tuple[int, int]]
+) -> None:
+    """From the broker's word on until the next look books it, up to 30 s: it paged nobody's fault.
+
+    After that the book is in new units, and an old word of the broker's differs as any other.
+    """
+    held, _, splits = world(ratio=ratio)
+    qtys = tuple(usd(qty) for qty in books)
+    word = Word(contract=AAPL, qty=usd(said), at=held.clock.at, books=qtys)
+    held.desk.words[AAPL.con_id] = word
+    assert [(d.book, d.broker) for d in held.desk.differences()] == told
+    if said == 400:
+        assert explains(splits, 400)
+        assert held.desk.differences() == []
+        held.desk.words[AAPL.con_id] = replace(word, qty=usd(1600), books=(usd(400),))
+        assert [d.broker for d in held.desk.differences()] == [1600]
+
+
+def test_split_of_tomorrow_explains_no_difference() -> None:
+    held, _, _ = world(ex_date=TUESDAY + timedelta(days=1))
+    word = Word(contract=AAPL, qty=usd(400), at=held.clock.at, books=(usd(100),))
+    held.desk.words[AAPL.con_id] = word
+    assert [d.qty for d in held.desk.differences()] == [300]

@@ -23,6 +23,7 @@ def position(name: str, quantity: int, *, due: bool = False, strategy: str = "S1
         "quantity": str(quantity),
         "con_id": hash(name),
         "sec_type": "OPT" if option else "STK",
+        "leaving_quantity": 0,
         "exits": [
             {
                 "strategy_id": strategy,
@@ -46,6 +47,11 @@ def order(name: str, left: int, *, strategy: str = "S1", status: str = "SUBMITTE
         "quantity": left + 2,
         "filled_quantity": 2,
     }
+
+
+def item(row: Any, entry: str | None, qty: int, *, stays: int = 0) -> Any:
+    named = {"symbol": row["symbol"], "con_id": row["con_id"], "entry": entry}
+    return named | {"quantity": qty, "what": "exit", "stays": stays}
 
 
 class Api:
@@ -73,11 +79,23 @@ class Api:
             return Reply(status=200, body={"orders": list(self.orders)})
         if path == "/v1/close":
             self.bodies.append(body)
-            item = {"symbol": "AAPL", "quantity": 1, "entry": None, "what": "exit"}
-            return Reply(status=202, body={"closing": [item] if self.held else []})
+            return Reply(status=202, body={"closing": self.closing(body)})
         if self.bodies:
             self._sell()
         return Reply(status=200, body={"positions": list(self.held)})
+
+    def closing(self, body: Any) -> list[Any]:
+        """Units of each entry, then those of none; so many of them where a part is asked for."""
+        left, items = body.get("quantity", 10**9), []
+        for row in self.held:
+            loose = abs(int(row["quantity"])) - sum(e["quantity"] for e in row["exits"])
+            units = [(e["entry"], e["strategy_id"], e["quantity"]) for e in row["exits"]]
+            for entry, strategy, qty in [*units, (None, "manual", loose)]:
+                less = min(left, qty) if body.get("strategy", strategy) == strategy else 0
+                left -= less
+                if less:
+                    items.append(item(row, entry, less, stays=qty - less))
+        return items
 
     def _sell(self) -> None:
         for row in list(self.held):
@@ -121,7 +139,7 @@ def shared(first: int, second: int, others: int) -> list[Any]:
     row = position("AAPL", first)
     row["exits"] += position("AAPL", second, strategy="S2")["exits"]
     row["exits"] = [exit_ for exit_ in row["exits"] if exit_["quantity"]]
-    return [row | {"quantity": str(first + second + others)}]
+    return [row | {"quantity": str(first + second + others), "leaving_quantity": others}]
 
 
 class Becomes(Api):
@@ -161,25 +179,35 @@ def test_waits_for_just_what_was_asked(
 
 
 class FillsFirst(Api):
-    """An entry fills before its cancel; only a close asked after that sells it."""
+    """An entry fills before its cancel; the executor sells it by itself."""
+
+    looks = 0
 
     def ask(self, method: str, path: str, *, body: Any = None, **words: Any) -> Reply:
-        if path != "/v1/close":
-            return super().ask(method, path, body=body, **words)
-        self.bodies.append(body)
-        item = {"symbol": "AAPL", "quantity": 3, "entry": "e-S1-AAPL", "what": "cancel entry"}
-        return Reply(status=202, body={"closing": [item]})
+        if path == "/v1/positions" and self.bodies:
+            self.looks += 1
+            self.orders = [order("AAPL", 3)] if self.looks == 1 else []
+            self.held = [position("AAPL", 3)] if self.looks == 2 else []
+        return super().ask(method, path, body=body, **words)
+
+    def closing(self, body: Any) -> list[Any]:
+        del body
+        ends = item(position("AAPL", 3), "o-AAPL", 3)
+        return [ends | {"what": "cancel entry"}]
 
     def _sell(self) -> None:
-        self.held = [position("AAPL", 3)] if len(self.bodies) == 1 else []
+        return None
 
 
-def test_entry_that_fills_before_its_cancel_is_closed_too(tmp_path: Path) -> None:
-    """Red: the end was 75, the executor was said to go on, and the position stayed."""
+def test_entry_is_waited_for_until_it_has_ended(tmp_path: Path) -> None:
+    """Red: the end was 0 while its cancel was on the way, and it might have filled."""
     api = FillsFirst()
     done = run(tmp_path, api, "--symbol", "AAPL", "--wait", "5")
-    assert api.bodies == [{"symbols": ["AAPL"]}] * 2
+    assert api.bodies == [{"symbols": ["AAPL"]}], "what is meant is fixed when it is asked for"
     assert (done.exit_code, done.values["left"]) == (0, 0)
+    soon = run(tmp_path, FillsFirst(), "--symbol", "AAPL")
+    assert (soon.exit_code, soon.values["left"]) == (75, 1)
+    assert "1 entry not cancelled yet" in (soon.error or "")
 
 
 def test_shown_are_the_units_that_are_meant(tmp_path: Path) -> None:

@@ -79,12 +79,17 @@ class CloseBody(BaseModel):
 
 
 class ClosingItem(BaseModel):
-    """One thing that is being closed; `entry` null: no bracket holds it."""
+    """One thing that is being closed; `entry` null: no bracket holds it.
+
+    `stays`: units of that entry, or of no entry, that nobody has asked to leave.
+    """
 
     symbol: str
+    con_id: int
     quantity: int
     entry: str | None
     what: str
+    stays: int
 
 
 class Closing(BaseModel):
@@ -209,6 +214,7 @@ def _windows(hours: Hours) -> list[str]:
 async def post_close(request: Request, subject: Trades, mode: Mode = None) -> JSONResponse:
     """Have positions leave and cancel entries that still work; again doubles nothing.
 
+    What a cancelled entry fills before its cancel leaves too. What others buy later stays.
     With `quantity` so many units leave, oldest entries first; the rest stays under its stop and
     target, and entries go on. More than is held closes all (`bft close --qty` refuses that). The
     same again within 10 s is refused, later it is more of them.
@@ -238,7 +244,15 @@ async def post_close(request: Request, subject: Trades, mode: Mode = None) -> JS
         raise naming.nothing_of(service, selection, part=body.quantity is not None)
     await service.stored()
     told = [
-        {"symbol": c.symbol, "quantity": c.qty, "entry": c.entry, "what": c.what} for c in closed
+        {
+            "symbol": c.symbol,
+            "con_id": c.con_id,
+            "quantity": c.qty,
+            "entry": c.entry,
+            "what": c.what,
+            "stays": c.stays_qty,
+        }
+        for c in closed
     ]
     return JSONResponse({"closing": told, "not_held": absent}, 202)
 

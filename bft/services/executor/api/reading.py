@@ -46,6 +46,7 @@ class PositionView(BaseModel):
     """A position; money is decimal text, `protected_quantity` lies under live stops or is leaving.
 
     `name` is the contract as orders name it, `underlying` the company's or the root.
+    `leaving_quantity`: units that no entry holds, that somebody closed and that are still there.
     """
 
     symbol: str
@@ -59,6 +60,7 @@ class PositionView(BaseModel):
     )
     unrealised_usd: str | None
     protected_quantity: int
+    leaving_quantity: int
     exits: list[ExitView]
     opened_at: datetime
     underlying: str
@@ -194,6 +196,7 @@ def position_view(service: Service, held: Position, closing: Sequence[Intent]) -
         "mark_from": source,
         "unrealised_usd": amount(gain),
         "protected_quantity": protected_qty(closing),
+        "leaving_quantity": service.executor.closing.leaving_qty(held),
         "exits": exits_of(service, held),
         "underlying": held.contract.symbol,
         "opened_at": held.opened_at.isoformat(),
