@@ -38,6 +38,7 @@ from bft.services.executor.live_lock import check_route, lock_problem, peer_prob
 from bft.services.executor.marker import Process, SendMarker
 from bft.services.executor.opening import Opening
 from bft.services.executor.option_facts import OptionDesk
+from bft.services.executor.outbox import Outbox
 from bft.services.executor.parts import Parts
 from bft.services.executor.peer_clock import sample
 from bft.services.executor.reconcile import Reconciler
@@ -49,8 +50,8 @@ from bft.services.executor.writer import Writer
 
 LEASE_TTL_S, LEASE_RENEW_S = 15.0, 5.0
 REFERENCE_S, SKEW_S, OUTBOX_S, RESERVE_S = 30.0, 15.0, 1.0, 30.0
-OUTBOX_IDLE_S = 60.0  # what an earlier process left is looked for so often
 STOP_S, PRUNE_S = 8.0, 6 * 3600.0
+ARM_AGAIN_S = 1.0
 
 
 class Executor:
@@ -97,7 +98,6 @@ class Executor:
         self._assemble()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._night_read = asyncio.Event()
-        self._emptied, self._look_at = -1, 0.0  # notes written when the outbox was last empty
         self.desk.fatal = writer.on_bug = self._end
 
     def _assemble(self) -> None:
@@ -146,7 +146,7 @@ class Executor:
             (self._every_async(REFERENCE_S, self.refresh), "reference"),
             (self._every_async(REFERENCE_S, self.options.refresh), "option chains"),
             (self._every_async(SKEW_S, partial(sample, desk)), "clock"),
-            (self._every_async(OUTBOX_S, self._deliver), "outbox"),
+            (self._every_async(OUTBOX_S, Outbox(desk, self._parts).deliver), "outbox"),
             (self._every_async(PRUNE_S, self._prune), "prune"),
         ]
         for work, name in loops:
@@ -240,8 +240,10 @@ class Executor:
             await self._night_read.wait()  # else rule 7 would deny for good what is only unread
             await self.reconciler.arm()
             self.equity.turn()
-        except UnavailableError as error:
-            self.desk.broker.resync(str(error))
+        except BftError as error:  # a refused question too: nothing else asks it again
+            await asyncio.sleep(ARM_AGAIN_S)  # it may come at once, and again: no tight loop
+            if self.desk.broker.state is SessionState.RECONCILING:
+                self.desk.broker.resync(str(error))
 
     def _follow_held(self) -> None:
         """Hear quotes of all that is held or may fill, whoever bought it and in which life."""
@@ -334,21 +336,6 @@ class Executor:
 
     async def _aside(self, work: Callable[[], object]) -> None:
         await (self._parts.aside or self._parts.offload)(work)
-
-    async def _deliver(self) -> None:
-        book, notifier, now = self._parts.book, self._parts.notifier, self.desk.now
-        written = self.desk.writer.notes
-        if written == self._emptied and self.desk.timer() < self._look_at:
-            return
-        waiting = await self._parts.offload(lambda: book.pending_outbox(limit=10))
-        for told in waiting:
-            try:
-                await self._aside(partial(notifier.notify, *mail(told)))
-            except UnavailableError:
-                return
-            await self._parts.offload(partial(book.delivered, [told["id"]], at=now))
-        if not waiting:
-            self._emptied, self._look_at = written, self.desk.timer() + OUTBOX_IDLE_S
 
     async def _renew(self) -> None:
         book, clock = self._parts.book, self._parts.clock
