@@ -115,7 +115,7 @@ def _applies(halt: Halt, case: Case, names: set[str]) -> bool:
     if halt.scope == "account":
         return True
     if halt.scope == "profile":
-        return halt.key in case.profile.name.split("+")
+        return case.profile.shares(halt.key)
     if halt.scope == "strategy":
         return halt.key == case.order.strategy_id
     return halt.scope != "symbol" or halt.key in names

@@ -184,9 +184,11 @@ async def post_halt(request: Request, subject: Admins) -> JSONResponse:
 
 
 def _key(service: Service, body: HaltBody) -> str:
-    """What is halted; account and profile have only one."""
+    """What is halted; the account is one, and of several profiles each may be named alone."""
     own = {"account": service.desk.account, "profile": service.desk.profile.name}
     if body.scope in own:
+        if body.scope == "profile" and body.key in own["profile"].split("+"):
+            return body.key
         if body.key not in {None, own[body.scope]}:
             raise shape(f"key: this server's {body.scope} is another; leave it out")
         return own[body.scope]
