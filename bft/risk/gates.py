@@ -115,8 +115,7 @@ def _applies(halt: Halt, case: Case, names: set[str]) -> bool:
     if halt.scope == "account":
         return True
     if halt.scope == "profile":
-        whole = case.profile.name
-        return halt.key == whole or halt.key in whole.split("+")
+        return case.profile.shares(halt.key)
     if halt.scope == "strategy":
         return halt.key == case.order.strategy_id
     return halt.scope != "symbol" or halt.key in names

@@ -117,6 +117,14 @@ class Profile:
         """Cap of one position for a strategy type."""
         return dict(self.position_frac_by_type).get(strategy_type, self.position_frac)
 
+    def shares(self, names: str) -> bool:
+        """Whether one of the profiles `a+b` is one of those this profile was made of.
+
+        A halt of one of them, or of a combination with it, is in force: the next start may combine
+        others (executor specification, section 12, F19).
+        """
+        return not set(self.name.split("+")).isdisjoint(names.split("+"))
+
 
 EQUITIES = Profile(
     name="equities",

@@ -19,6 +19,7 @@ from bft.domain.trading import Instrument
 from bft.domain.trading_days import trading_day
 from bft.ledger import entries
 from bft.ledger.fold import apply
+from bft.ledger.records import Halt
 from bft.ledger.state import BookState
 from bft.ports import Broker, Claim, Clock, Page
 from bft.risk.profiles import Profile
@@ -256,16 +257,24 @@ class Desk:
         self.lock_broken = self.lock_broken or lock_problem(self.route, now=self.now)
         return self.lock_broken
 
+    def halts_all(self, halt: Halt) -> bool:
+        """Whether a halt refuses every entry: that of the account, or of a profile in use."""
+        if halt.scope == "profile":
+            return self.profile.shares(halt.key)
+        return halt.scope == "account" and halt.key == self.account
+
     def halted(self, intent: Intent) -> str | None:
         """The halt that forbids this opening order, or None."""
         places = {
-            ("account", self.account),
-            ("profile", self.profile.name),
             ("strategy", intent.strategy_id),
             ("symbol", intent.contract.symbol),
             ("symbol", name_of(intent.contract)),
         }
-        held = (h for h in self.state.active_halts(self.now) if (h.scope, h.key) in places)
+        held = (
+            halt
+            for halt in self.state.active_halts(self.now)
+            if (halt.scope, halt.key) in places or self.halts_all(halt)
+        )
         found = next(held, None)
         if found is None and intent.contract.symbol in self.disputed:
             return f"book and broker differ in {intent.contract.symbol}"

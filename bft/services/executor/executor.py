@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from bft.domain.broker import QuoteReport, SessionReport, SessionState
-from bft.domain.errors import BftError, RefusedError, UnavailableError
+from bft.domain.errors import BftError, RefusedError
 from bft.domain.orders import Execution, Intent, IntentState, Leg
 from bft.ledger import entries
 from bft.ledger.load import load
@@ -20,7 +20,6 @@ from bft.ports import BrokerHooks
 from bft.risk.overrides import overridden
 from bft.services.executor import kill_sources
 from bft.services.executor.adoption import Adoption
-from bft.services.executor.alerts import mail
 from bft.services.executor.belonging import check_day, check_owner, owner
 from bft.services.executor.cancelling import Cancelling
 from bft.services.executor.clocks import Skew
@@ -38,6 +37,7 @@ from bft.services.executor.live_lock import check_route, lock_problem, peer_prob
 from bft.services.executor.marker import Process, SendMarker
 from bft.services.executor.opening import Opening
 from bft.services.executor.option_facts import OptionDesk
+from bft.services.executor.outbox import Outbox
 from bft.services.executor.parts import Parts
 from bft.services.executor.peer_clock import sample
 from bft.services.executor.reconcile import Reconciler
@@ -49,8 +49,8 @@ from bft.services.executor.watching import Watching
 from bft.services.executor.writer import Writer
 
 REFERENCE_S, SKEW_S, OUTBOX_S, RESERVE_S = 30.0, 15.0, 1.0, 30.0
-OUTBOX_IDLE_S = 60.0  # what an earlier process left is looked for so often
 STOP_S, PRUNE_S = 8.0, 6 * 3600.0
+ARM_AGAIN_S = 1.0
 
 
 class Executor:
@@ -99,7 +99,6 @@ class Executor:
         self._assemble()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._night_read = asyncio.Event()
-        self._emptied, self._look_at = -1, 0.0  # notes written when the outbox was last empty
         self.desk.fatal = writer.on_bug = self._end
 
     def _assemble(self) -> None:
@@ -148,7 +147,7 @@ class Executor:
             (self._every_async(REFERENCE_S, self.refresh), "reference"),
             (self._every_async(REFERENCE_S, self.options.refresh), "option chains"),
             (self._every_async(SKEW_S, partial(sample, desk)), "clock"),
-            (self._every_async(OUTBOX_S, self._deliver), "outbox"),
+            (self._every_async(OUTBOX_S, Outbox(desk, self._parts).deliver), "outbox"),
             (self._every_async(PRUNE_S, self._prune), "prune"),
         ]
         for work, name in loops:
@@ -245,8 +244,10 @@ class Executor:
             await self._night_read.wait()  # else rule 7 would deny for good what is only unread
             await self.reconciler.arm()
             self.equity.turn()
-        except UnavailableError as error:
-            self.desk.broker.resync(str(error))
+        except BftError as error:  # a refused question too: nothing else asks it again
+            await asyncio.sleep(ARM_AGAIN_S)  # it may come at once, and again: no tight loop
+            if self.desk.broker.state is SessionState.RECONCILING:
+                self.desk.broker.resync(str(error))
 
     def _follow_held(self) -> None:
         """Hear quotes of all that is held or may fill, whoever bought it and in which life."""
@@ -340,21 +341,6 @@ class Executor:
 
     async def _aside(self, work: Callable[[], object]) -> None:
         await (self._parts.aside or self._parts.offload)(work)
-
-    async def _deliver(self) -> None:
-        book, notifier, now = self._parts.book, self._parts.notifier, self.desk.now
-        written = self.desk.writer.notes
-        if written == self._emptied and self.desk.timer() < self._look_at:
-            return
-        waiting = await self._parts.offload(lambda: book.pending_outbox(limit=10))
-        for told in waiting:
-            try:
-                await self._aside(partial(notifier.notify, *mail(told)))
-            except UnavailableError:
-                return
-            await self._parts.offload(partial(book.delivered, [told["id"]], at=now))
-        if not waiting:
-            self._emptied, self._look_at = written, self.desk.timer() + OUTBOX_IDLE_S
 
     def _end(self, why: str) -> None:
         if not self.ended.done():

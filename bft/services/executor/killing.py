@@ -5,6 +5,7 @@ Source: executor specification, section 9.
 """
 
 import asyncio
+from contextlib import suppress
 
 from bft import exits
 from bft.domain.alerts import FLATTENS
@@ -16,7 +17,8 @@ from bft.services.executor.desk import Desk
 from bft.services.executor.kill_sources import KillSources
 from bft.services.executor.sending import Sender
 
-REPEAT_S = 2.0
+REPEAT_S, LOOK_S = 2.0, 1.0  # a look finds what was adopted since the last one
+_FLATTEN = "flatten"
 
 
 class Killing:
@@ -25,6 +27,8 @@ class Killing:
     def __init__(self, desk: Desk, sender: Sender, closing: Closing, sources: KillSources) -> None:
         self._desk, self._sender, self._closing, self._sources = desk, sender, closing, sources
         self._cancelling: asyncio.Task[None] | None = None
+        self._latched = asyncio.Event()  # wakes the loop: what opened since the last clear
+        self._asked: dict[str, float] = {}  # when what was asked for last, by the desk's timer
 
     def latch(self, source: str, *, by: str, reason: str = "", flatten: bool = False) -> None:
         """Let no opening order pass from this tick on; a repeat changes nothing."""
@@ -40,6 +44,7 @@ class Killing:
 
     def resume(self) -> None:
         """Go on cancelling, also in a new process that finds the switch latched."""
+        self._latched.set()
         if self._desk.killed and (self._cancelling is None or self._cancelling.done()):
             self._cancelling = self._desk.spawn(self._cancel_all(), "kill")
 
@@ -62,6 +67,7 @@ class Killing:
             )
         self._desk.note(entries.unkill(self._desk.now, by=by, generation=generation))
         self._desk.killed = False
+        self._asked.clear()
 
     def _tell(self, source: str, text: str) -> None:
         """Page; that it closes all is told at once too where it was latched without that."""
@@ -78,17 +84,28 @@ class Killing:
                 self._desk.alert("StateNotWritable", "kill", str(error))
 
     async def _cancel_all(self) -> None:
-        """Cancel every opening order that is or may be live, until all are over."""
+        """Cancel every opening order that is or may be live, for as long as the switch is latched.
+
+        Also when none is left: one that an older state did not hold may be adopted at any time.
+        """
         while self._desk.killed:
-            flatten = self._desk.state.kill.flatten
-            if flatten and self._desk.broker.state.may_close:
+            self._latched.clear()
+            session = self._desk.broker.state
+            if self._desk.state.kill.flatten and session.may_close and self._due(_FLATTEN):
                 self._closing.flatten(exits.Reason.RISK)
-            live = self._openings()
-            if live and self._desk.broker.state.may_cancel:
+            if session.may_cancel:
+                live = [intent for intent in self._openings() if self._due(intent.intent_id)]
                 await asyncio.gather(*(self._cancel(intent) for intent in live))
-            if not live and not flatten:
-                return
-            await asyncio.sleep(REPEAT_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._latched.wait(), LOOK_S)
+
+    def _due(self, name: str) -> bool:
+        """Whether it is time to ask, again or for the first time; it is taken as asked for."""
+        now = self._desk.timer()
+        if now - self._asked.get(name, float("-inf")) < REPEAT_S - LOOK_S / 2:
+            return False
+        self._asked[name] = now
+        return True
 
     def _openings(self) -> list[Intent]:
         return [

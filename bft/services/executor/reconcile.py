@@ -16,7 +16,7 @@ import structlog
 from bft.domain import sessions
 from bft.domain.broker import BrokerOrder, ExecutionReport, SessionState, Snapshot
 from bft.domain.encoding import encode
-from bft.domain.errors import UnavailableError
+from bft.domain.errors import BftError, UnavailableError
 from bft.domain.orders import REF_PREFIX, Execution, FillSource, Intent, IntentState, TimeInForce
 from bft.domain.runs import Json
 from bft.ledger import entries
@@ -83,7 +83,7 @@ class Reconciler:
     async def _timed(self, *, full: bool) -> None:
         try:
             await self.run(full=full, why="timer")
-        except UnavailableError:
+        except BftError:
             self.query(executions=full)
 
     def query(self, *, executions: bool = False) -> None:
@@ -106,7 +106,7 @@ class Reconciler:
                 continue
             try:
                 await self.run(full=full or any(self._unknown()), why="query")
-            except UnavailableError as error:
+            except BftError as error:
                 log.warning("executor.look_failed", error=str(error))
                 self._query_executions, self._asked = self._query_executions or full, True
                 await asyncio.sleep(AGAIN_S)

@@ -20,6 +20,11 @@ NEVER_TERMINAL = [
 RESTING = {"limit_price_usd": usd("100.50")}
 
 
+def struck(scene: WireScene) -> int:
+    """How often a fault of the gateway did its work."""
+    return sum('"what": "fault"' in line for line in scene.sim.tape)
+
+
 @pytest.mark.parametrize("code", NEVER_TERMINAL)
 def test_f10_message_ends_no_order(tmp_path: Path, code: int) -> None:
     async def story(scene: WireScene) -> None:
@@ -117,6 +122,46 @@ def test_f10_lost_acknowledgements_are_asked_for(tmp_path: Path) -> None:
         await scene.sleep(9)
         scene.sim.faults.lift()
         await scene.wait(lambda: scene.qty() == guarded(scene) == 49, within_s=34)
+
+    wired(tmp_path, story)
+
+
+@pytest.mark.parametrize("code", [200, 321])
+@pytest.mark.parametrize("nth", [1, 2])  # of the list that ends SYNCING, of the look that arms
+def test_f10_refused_question_wedges_no_session(tmp_path: Path, nth: int, code: int) -> None:
+    async def story(scene: WireScene) -> None:
+        await bought(scene)
+        scene.fault("pacing", code=code, when={"msg": "reqExecutions", "nth": nth})
+        scene.cut()
+        await scene.wait(lambda: not scene.executor.desk.reconciled, within_s=2)
+        await scene.rearmed(within_s=10)  # section 16
+
+    wired(tmp_path, story)
+
+
+def test_f10_question_refused_again_and_again_is_asked_once_a_second(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        refused = {"msg": "reqExecutions", "times": 400}
+        scene.fault("pacing", code=321, when=refused)
+        scene.cut()
+        await scene.sleep(30)
+        assert scene.broker.state is SessionState.SYNCING
+        assert 20 <= struck(scene) <= 30
+        events = scene.executor.desk.state.events
+        told = [event for event in events if event.name == "session" and "321" in event.message]
+        assert len(told) == 1  # news once
+        scene.sim.faults.lift()
+        await scene.rearmed(within_s=3)
+
+    wired(tmp_path, story)
+
+
+def test_f10_refused_look_is_repeated(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        await bought(scene)
+        scene.fault("pacing", code=321, when={"msg": "reqExecutions", "times": 2})
+        scene.executor.query(executions=True)
+        await scene.wait(lambda: struck(scene) == 2, within_s=5)
 
     wired(tmp_path, story)
 

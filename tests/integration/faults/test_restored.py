@@ -180,3 +180,29 @@ def test_fill_of_a_lost_order_is_protected_though_looks_fail(tmp_path: Path, fai
         await settled(scene)
 
     wired(tmp_path, story, calm=False)
+
+
+def test_entry_taken_back_under_a_latched_kill_switch_is_cancelled(tmp_path: Path) -> None:
+    """The restored state is killed and knows nothing of an entry that works at the gateway."""
+
+    async def story(scene: WireScene) -> None:
+        scene.executor.killing.latch("api", by="ada")
+        await scene.executor.desk.writer.flush()
+        await scene.crash()
+        kept = (scene.folder / "state.db").read_bytes()
+        await scene.start()
+        await scene.rearmed()
+        scene.price("AAPL", "100.00")
+        kill = scene.executor.desk.state.kill
+        scene.executor.killing.clear(by="ada", generation=kill.generation)
+        await scene.submit(signal(limit_price_usd=usd("99.00")))
+        await scene.wait(lambda: scene.entry().state is IntentState.ACKED, within_s=5)
+        await restored(scene, kept)
+        assert scene.executor.desk.killed
+        await scene.wait(lambda: scene.entry().state is IntentState.CANCELLED, within_s=5)
+        assert scene.at_broker(scene.entry()) == []
+        scene.price("AAPL", "98.90")
+        await scene.sleep(5)
+        assert scene.qty() == 0
+
+    wired(tmp_path, story, calm=False)

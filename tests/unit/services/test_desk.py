@@ -110,6 +110,26 @@ def test_fence_holds_for_a_contract_by_its_own_name_and_its_root(key: str, *, fe
     assert bool(desk.halted(intent(contract=call))) is fenced
 
 
+@pytest.mark.parametrize(
+    ("key", "fenced"),
+    [("equities+paper-small", True), ("paper-small", False), ("options+equities", True)],
+)
+def test_fence_holds_for_a_profile_of_a_combination(key: str, *, fenced: bool) -> None:
+    """What a server with several profiles halted holds under the one it runs now (F19)."""
+    halt = Halt(
+        halt_id="h",
+        scope="profile",
+        key=key,
+        rule="manual",
+        reason="news",
+        set_by="ada",
+        set_at=AT,
+    )
+    desk = case(entries.halt(halt)).desk
+    assert bool(desk.halted(intent())) is fenced
+    assert desk.halts_all(halt) is fenced
+
+
 def test_warnings_hold_no_page_back() -> None:
     held = case()
     for number in range(60):

@@ -68,14 +68,17 @@ def working(signal: str, **given: Any) -> list[Entry]:
 
 
 def test_latch_is_in_memory_and_in_the_journal_at_once(tmp_path: Path) -> None:
-    switch = Switch(tmp_path)
-    switch.killing.latch("api", by="ada", reason="enough")
-    assert switch.case.desk.may_open() == "kill switch"
-    (told,) = switch.case.told("kill")
-    assert told.body == {"source": "api", "by": "ada", "reason": "enough", "flatten": False}
-    switch.killing.latch("api", by="bob")
-    assert len(switch.case.told("kill")) == 1
-    assert switch.case.alerts() == ["KillLatched"]
+    async def story() -> None:
+        switch = Switch(tmp_path)
+        switch.killing.latch("api", by="ada", reason="enough")
+        assert switch.case.desk.may_open() == "kill switch"
+        (told,) = switch.case.told("kill")
+        assert told.body == {"source": "api", "by": "ada", "reason": "enough", "flatten": False}
+        switch.killing.latch("api", by="bob")
+        assert len(switch.case.told("kill")) == 1
+        assert switch.case.alerts() == ["KillLatched"]
+
+    run(story())
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -109,8 +112,41 @@ def test_every_possibly_live_entry_is_cancelled_until_it_is_over(tmp_path: Path)
         await asyncio.sleep(0.1)
         wanted = ["entry AAPL kill", f"entry {CALL.symbol} kill"]
         assert switch.sender.cancelled == wanted
+        switch.case.wait(seconds=2)
         await asyncio.sleep(2)
         assert switch.sender.cancelled == wanted * 2
+
+    run(story())
+
+
+def test_entry_adopted_while_the_switch_is_latched_is_cancelled_within_a_second(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        switch = Switch(tmp_path)
+        switch.killing.latch("api", by="ada")
+        await asyncio.sleep(5)
+        switch.case.desk.note(*working("s1"))
+        await asyncio.sleep(1.1)
+        assert switch.sender.cancelled == ["entry AAPL kill"]
+
+    run(story())
+
+
+def test_switch_pulled_again_cancels_at_once(tmp_path: Path) -> None:
+    """Also what opened between the clear and the second pull, while the loop was asleep."""
+
+    async def story() -> None:
+        switch = Switch(tmp_path, *working("s0"))
+        switch.killing.latch("api", by="ada")
+        await asyncio.sleep(0.1)
+        switch.killing.clear(by="ada", generation=1)
+        switch.case.desk.note(*working("s1", order_id=20, contract=CALL))
+        await asyncio.sleep(0.1)
+        assert switch.sender.cancelled == ["entry AAPL kill"]
+        switch.killing.latch("api", by="ada")
+        await asyncio.sleep(0.05)
+        assert f"entry {CALL.symbol} kill" in switch.sender.cancelled
 
     run(story())
 
@@ -134,30 +170,36 @@ def test_flatten_of_an_earlier_process_closes_covers_and_units_without_one(tmp_p
 
 @pytest.mark.parametrize("source", ["file", "configmap", "garbage", "signal"])
 def test_every_source_must_be_clear(tmp_path: Path, source: str) -> None:
-    switch = Switch(tmp_path)
-    (tmp_path / "map").mkdir()
-    place = tmp_path / ("KILL" if source == "file" else "map/KILL")
-    if source == "signal":
-        switch.sources.signalled = True
-    else:
-        place.write_bytes(b"\xff\xfe" if source == "garbage" else b"now")
-    switch.killing.latch(str(switch.sources.pulled()), by="x")
-    with pytest.raises(RefusedError, match="generation"):
-        switch.killing.clear(by="ada", generation=2)
-    if source != "signal":
-        with pytest.raises(RefusedError, match="still says kill"):
-            switch.killing.clear(by="ada", generation=1)
-        place.write_text("") if source != "file" else place.unlink()
-    switch.killing.clear(by="ada", generation=1)
-    assert not switch.case.desk.killed
-    assert not switch.kill.latched
+    async def story() -> None:
+        switch = Switch(tmp_path)
+        (tmp_path / "map").mkdir()
+        place = tmp_path / ("KILL" if source == "file" else "map/KILL")
+        if source == "signal":
+            switch.sources.signalled = True
+        else:
+            place.write_bytes(b"\xff\xfe" if source == "garbage" else b"now")
+        switch.killing.latch(str(switch.sources.pulled()), by="x")
+        with pytest.raises(RefusedError, match="generation"):
+            switch.killing.clear(by="ada", generation=2)
+        if source != "signal":
+            with pytest.raises(RefusedError, match="still says kill"):
+                switch.killing.clear(by="ada", generation=1)
+            place.write_text("") if source != "file" else place.unlink()
+        switch.killing.clear(by="ada", generation=1)
+        assert not switch.case.desk.killed
+        assert not switch.kill.latched
+
+    run(story())
 
 
 def test_clearing_with_another_generation_changes_nothing(tmp_path: Path) -> None:
-    switch = Switch(tmp_path)
-    switch.sources.signalled = True
-    switch.killing.latch("signal", by="x")
-    with pytest.raises(RefusedError):
-        switch.killing.clear(by="ada", generation=0)
-    assert switch.case.desk.killed
-    assert switch.sources.pulled() == "signal"
+    async def story() -> None:
+        switch = Switch(tmp_path)
+        switch.sources.signalled = True
+        switch.killing.latch("signal", by="x")
+        with pytest.raises(RefusedError):
+            switch.killing.clear(by="ada", generation=0)
+        assert switch.case.desk.killed
+        assert switch.sources.pulled() == "signal"
+
+    run(story())

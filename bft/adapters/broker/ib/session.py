@@ -36,6 +36,7 @@ HANDSHAKE_S = 20.0
 PROBE_EVERY_S, PROBE_S, PROBES = 10.0, 5.0, 2
 IN_USE_EVERY_S, IN_USE_FOR_S = 5.0, 60.0
 LIST_S = 10.0  # patience with positions, orders, executions
+SYNC_AGAIN_S = 1.0
 ACCOUNT_S, ACCOUNT_EVERY_PROBES = 3.0, 3  # without figures closing must still be possible
 TIMETABLE_EVERY_S = 15.0
 RENEW_EVERY_S = 1.0  # at most one quiet line
@@ -280,6 +281,7 @@ class Session:
 
     async def _sync(self, link: Link) -> None:
         """Ask for everything until all end markers are in."""
+        told = ""
         while True:
             try:
                 await link.ask_account()
@@ -290,11 +292,13 @@ class Session:
                     link.ask_completed(LIST_S),
                     link.ask_executions(LIST_S),
                 )
-            except UnavailableError as error:
+            except BftError as error:  # a refused question too: nothing else asks it again
                 if link.closed.done():
                     return
-                self._enter(SessionState.SYNCING, str(error))
-                await asyncio.sleep(1.0)
+                if told != str(error):
+                    told = str(error)
+                    self._enter(SessionState.SYNCING, told)
+                await asyncio.sleep(SYNC_AGAIN_S)
                 continue
             self._failures = 0
             self._login.alive_at = self._clock.now()

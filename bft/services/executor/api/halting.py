@@ -198,11 +198,12 @@ async def post_halt(request: Request, subject: Admins) -> JSONResponse:
 
 
 def _key(service: Service, body: HaltBody) -> str:
-    """What is halted; account and profile have only one (of `a+b` each name is the whole)."""
+    """What is halted; the account is one, and of several profiles each may be named alone."""
     own = {"account": service.desk.account, "profile": service.desk.profile.name}
     if body.scope in own:
-        named = own[body.scope].split("+") if body.scope == "profile" else []
-        if body.key not in {None, own[body.scope], *named}:
+        if body.scope == "profile" and body.key in own["profile"].split("+"):
+            return body.key
+        if body.key not in {None, own[body.scope]}:
             told = f"...{own['account'][-3:]}" if body.scope == "account" else own["profile"]
             raise shape(
                 f"key {body.key!r}: {body.scope} of this server is {told}; give that, or leave key "

@@ -95,11 +95,10 @@ def reasons(service: Service, checked: Mapping[str, bool]) -> list[str]:
     fence = desk.may_open()
     if fence:
         found.append(fence)
-    broad = ("account", desk.account), ("profile", desk.profile.name)
     found += [
         f"halt {halt.halt_id}: {halt.reason}"
         for halt in desk.state.active_halts(service.now)
-        if (halt.scope, halt.key) in broad
+        if desk.halts_all(halt)
     ]
     if not entries_open(desk.profile, service.now):
         opens = entries_from(desk.profile, service.now, close_decided=True)
