@@ -49,14 +49,9 @@ def build_gold(tables: Tables, *, since: date | None = None) -> pa.Table:
     return gold_rows(tables, since=since).table()
 
 
-def gold_rows(
-    tables: Tables, *, since: date | None = None, symbols: frozenset[str] | None = None
-) -> Rows:
-    """The same rows before they are a table, to be cut into partitions; `symbols`: of those only.
-
-    The others still make the market's and their sector's return.
-    """
-    return rows_of(list(bars_by_symbol(tables["bars"])), Known(tables), since=since, of=symbols)
+def gold_rows(tables: Tables, *, since: date | None = None) -> Rows:
+    """The same rows before they are a table, to be cut into partitions."""
+    return rows_of(list(bars_by_symbol(tables["bars"])), Known(tables), since=since)
 
 
 def rows_of(
@@ -66,7 +61,10 @@ def rows_of(
     since: date | None = None,
     of: frozenset[str] | None = None,
 ) -> Rows:
-    """Rows of bars in symbol order, whose facts are `known`; `of`: of those symbols only."""
+    """Rows of bars in symbol order, whose facts are `known`; `of`: of those symbols only.
+
+    The others still make the market's and their sector's return.
+    """
     first = day_number(since) if since else 0
     cuts = [
         int(np.searchsorted(bars.day, first)) if of is None or bars.symbol in of else len(bars)
@@ -81,16 +79,21 @@ def rows_of(
     for a in range(0, len(listed), BLOCK_SYMBOLS):
         some = slice(a, a + BLOCK_SYMBOLS)
         closes += _block_rows(rows, int(at[a]), listed[some], cuts[some], known)
-    _context_rows(rows, at, listed, cuts, closes)
+    _context_rows(rows, at, listed, cuts, closes, known)
     _calendar_rows(rows, known.tables["macro"])
     return rows
 
 
 @dataclass(frozen=True)
 class Known:
-    """Facts by symbol, sorted out on first use."""
+    """Facts by symbol, sorted out on first use.
+
+    `called`: tables that tell the labels where `tables` are cut at a past day, for labels are
+    today's on every row.
+    """
 
     tables: Tables
+    called: Tables | None = None
 
     @cached_property
     def actions(self) -> Mapping[str, factors.Actions]:
@@ -129,7 +132,8 @@ class Known:
     @cached_property
     def labels(self) -> Mapping[str, labels.Label]:
         """What symbols are called now."""
-        return labels.labels_by_symbol(self.tables["fundamentals"], self.tables["universe"])
+        tables = self.called or self.tables
+        return labels.labels_by_symbol(tables["fundamentals"], tables["universe"])
 
     @cached_property
     def first_action(self) -> int | None:
@@ -248,7 +252,12 @@ def _label_rows(rows: Rows, a: int, bars: Bars, cut: int, label: labels.Label) -
 
 
 def _context_rows(
-    rows: Rows, at: Ints, listed: Sequence[Bars], cuts: list[int], closes: list[Floats]
+    rows: Rows,
+    at: Ints,
+    listed: Sequence[Bars],
+    cuts: list[int],
+    closes: list[Floats],
+    known: Known,
 ) -> None:
     """Write beta, and flag the rows whose market or sector return is a proxy."""
     first, tails = _tails(listed, cuts)
@@ -277,12 +286,28 @@ def _context_rows(
             for bars, cut, tail in zip(listed, cuts, tails, strict=True)
         ]
     )
-    codes, known = rows.words("sector")
-    sector = np.full(len(chosen), -1)
-    sector[chosen] = codes
-    _, proxy = context.sector_returns(returns, sector, known)
+    _, proxy = context.sector_returns(returns, *_sectors(listed, tails, known))
     found = by_proxy[returns.slot[chosen]] | proxy[chosen]
     rows.put("row_flags", 0, rows.get("row_flags") | MARKET_PROXY * found)
+
+
+def _sectors(
+    listed: Sequence[Bars], tails: list[int], known: Known
+) -> tuple[Ints, tuple[str, ...]]:
+    """Sector of every row of the tails as a place in the names, -1 where unknown.
+
+    Members without a row of their own count too: who stands in for a fund must not depend on whose
+    rows are asked for.
+    """
+    names: dict[str, int] = {}
+    codes = []
+    for bars, tail in zip(listed, tails, strict=True):
+        code = np.full(len(bars) - tail, -1)
+        label = known.labels.get(bars.symbol, labels.Label())
+        for part, sector in label.sectors(bars.day[tail:]):
+            code[part] = -1 if sector is None else names.setdefault(sector, len(names))
+        codes.append(code)
+    return np.concatenate(codes), tuple(names)
 
 
 def _tails(listed: Sequence[Bars], cuts: list[int]) -> tuple[int, list[int]]:

@@ -128,13 +128,16 @@ def _rebased(found: "Mapping[str, pa.Table]", tables: "Mapping[str, pa.Table]") 
 
 
 def _relabelled(store: Store, before: date, tables: "Mapping[str, pa.Table]") -> bool:
-    """Whether a symbol that had rows before is called otherwise now."""
+    """Whether a symbol that had rows before is called otherwise now, or bears another name."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     from bft.features.labels import Label, labels_by_symbol
+    from bft.features.renames import known_renames
 
     known = gold_tables.known_facts(store, before, ("fundamentals", "universe"))
+    if known_renames(known["universe"]) != known_renames(tables["universe"]):
+        return True
     was = labels_by_symbol(known["fundamentals"], known["universe"])
     now = labels_by_symbol(tables["fundamentals"], tables["universe"])
     odd = {s for s in {*was, *now} if was.get(s, Label()) != now.get(s, Label())}

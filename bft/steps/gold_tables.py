@@ -40,25 +40,32 @@ def known_tables(store: Store, asof: date, *, history_start: str) -> dict[str, "
     `history_start` cuts the bars of vendors; files count from their first bar.
     """
     from bft.features.facts import as_known
+    from bft.features.renames import known_renames, under_new_names
 
     day = reading(store, asof)
     columns = [name for name in market.BARS.names if name != "known_at"]
     bars = _since(store.read("bars", asof=day, columns=columns), date.fromisoformat(history_start))
-    actions = store.read("actions", asof=day)
+    facts = known_facts(store, asof, tuple(name for name in READS if name != "bars"))
+    renames = known_renames(facts["universe"])
+    bars = under_new_names(bars, market.BARS, renames)
+    actions = under_new_names(store.read("actions", asof=day), market.ACTIONS, renames)
     refused = as_known(actions, market.ACTIONS, asof=asof, status="refused")
-    return {
-        "bars": as_known(bars, market.BARS, asof=asof),
-        "refused_actions": refused,
-        **known_facts(store, asof, tuple(name for name in READS if name != "bars")),
-    }
+    return {"bars": as_known(bars, market.BARS, asof=asof), "refused_actions": refused, **facts}
 
 
 def known_facts(store: Store, asof: date, names: tuple[str, ...]) -> dict[str, "pa.Table"]:
-    """Accepted rows of some raw tables as known at asof."""
+    """Accepted rows of some raw tables as known at asof, under the names known then."""
     from bft.features.facts import as_known
+    from bft.features.renames import known_renames, under_new_names
 
     day = reading(store, asof)
-    return {name: as_known(store.read(name, asof=day), SCHEMAS[name], asof=asof) for name in names}
+    listed = as_known(store.read("universe", asof=day), market.UNIVERSE, asof=asof)
+    renames = known_renames(listed)
+    found = {"universe": listed}
+    for name in (name for name in names if name != "universe"):
+        rows = under_new_names(store.read(name, asof=day), SCHEMAS[name], renames)
+        found[name] = as_known(rows, SCHEMAS[name], asof=asof)
+    return {name: found[name] for name in names}
 
 
 def check_current(ports: Ports, bars: "pa.Table", asof: date, *, verb: str) -> None:

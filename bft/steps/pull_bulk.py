@@ -156,7 +156,7 @@ def _traded(
     silent = [s for s in universe.symbols if s not in newest and s in (only or known)]
     night.skips.add("no_bars", silent)
     rows = universe_frame(universe, newest, notes=notes)
-    pull_tables.take_universe(night, rows)
+    pull_tables.take_universe(night, rows, universe.renames)
     return covered(universe, newest, night.asof)
 
 

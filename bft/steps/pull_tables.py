@@ -1,11 +1,12 @@
 """Delivered facts to rows worth storing, one function per table."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import pandas as pd
 
 from bft.domain import market
+from bft.domain.symbols import Rename
 from bft.features import arrivals, corporate, intake, known
 from bft.features.arrivals import Arrivals
 from bft.steps.pull_night import Night
@@ -127,12 +128,11 @@ def take_earnings(night: Night, earnings: pd.DataFrame) -> None:
     night.keep(market.EARNINGS, found, known_at=known_at, backfilled=backfilled)
 
 
-def take_universe(night: Night, universe: pd.DataFrame) -> None:
-    """Store members; one that has left the list gets its end."""
+def take_universe(night: Night, universe: pd.DataFrame, renames: Sequence[Rename]) -> None:
+    """Store members; one that has left the list, or goes by another name, gets its end."""
     values = ("to", "name", "sector", "industry", "renamed_from", "is_etf", "watch")
     stored = night.stored(market.UNIVERSE)
-    if not night.partial:
-        universe = pd.concat([universe, _left(night, stored, universe)], ignore_index=True)
+    universe = pd.concat([universe, _ended(night, stored, universe, renames)], ignore_index=True)
     found = arrivals.arrivals(stored, universe, key=market.UNIVERSE.key, values=values)
     since = found.rows["from"]
     known_at = known.close_of(since).where(since.notna(), pd.Timestamp(known.CONFIGURED))
@@ -140,10 +140,31 @@ def take_universe(night: Night, universe: pd.DataFrame) -> None:
     night.keep(market.UNIVERSE, found, known_at=known_at, backfilled=backfilled)
 
 
-def _left(night: Night, stored: pd.DataFrame, universe: pd.DataFrame) -> pd.DataFrame:
-    last = stored.sort_values("revision").drop_duplicates(["symbol", "from"], keep="last")
-    gone = last[~last["symbol"].isin(universe["symbol"]) & last["to"].isna()]
-    return gone[universe.columns].assign(to=pd.Timestamp(night.asof)).astype(universe.dtypes)
+def _ended(
+    night: Night, stored: pd.DataFrame, universe: pd.DataFrame, renames: Sequence[Rename]
+) -> pd.DataFrame:
+    """Stored entries that end: on the day of a rename, else today, if the whole list lacks them.
+
+    A renamed symbol has an entry without a day besides, from and to the day of the rename: its own
+    entries may have ended before.
+    """
+    entry, there, kind = ["symbol", "from"], set(universe["symbol"]), universe["to"].dtype
+    last = stored.sort_values("revision", kind="stable").drop_duplicates(entry, keep="last")
+    last = last[universe.columns].astype(universe.dtypes)
+    last = last[~last[entry].apply(tuple, axis=1).isin(universe[entry].apply(tuple, axis=1))]
+    known_names = set(stored["symbol"])
+    days = {
+        r.old: pd.Timestamp(r.on)
+        for r in renames
+        if r.on <= night.asof and r.new in there and r.old in known_names
+    }
+    renamed = last["symbol"].map(days).astype(kind)
+    left = last["to"].isna() & ~last["symbol"].isin(there) & (not night.partial)
+    end = renamed.fillna(pd.Timestamp(night.asof)).astype(kind)
+    gone = (renamed.notna() & (last["to"].isna() | (last["to"] > renamed))) | left
+    marks = pd.DataFrame({"symbol": list(days), "from": list(days.values())})
+    marks = marks.assign(to=marks["from"], is_etf=False).reindex(columns=universe.columns)
+    return pd.concat([last[gone].assign(to=end[gone]), marks.astype(universe.dtypes)])
 
 
 def _keep_market(

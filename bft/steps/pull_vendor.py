@@ -66,7 +66,8 @@ def collect(
     plan = plan_of(night, universe, symbols, topics=topics, full=args.full, calendar=calendar)
     bars = _bars(asking, plan)
     _facts(asking, plan, bars)
-    pull_tables.take_universe(night, universe_frame(universe, universe.symbols, notes=notes))
+    listed_now = universe_frame(universe, universe.symbols, notes=notes)
+    pull_tables.take_universe(night, listed_now, universe.renames)
     if listed is not None and "listings" in topics:
         pull_facts.take_listings(night, listed[listed["symbol"].isin(universe.symbols)])
     if calendar is not None:

@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from bft.domain import sessions
 from bft.domain.gold import COLUMNS
-from bft.features.build import gold_rows
+from bft.features.bars import bars_by_symbol
+from bft.features.build import Known, rows_of
 from bft.features.facts import Tables
 from bft.features.quality.evidence import Evidence
 from bft.features.quality.findings import Finding, Severity, one
@@ -31,7 +32,9 @@ def rebuilt_rows(ev: Evidence) -> list[Finding]:
     found = []
     for text in days_drawn:
         day = date.fromisoformat(text)
-        again = gold_rows(cut(ev.tables, day), since=day, symbols=frozenset(symbols)).table()
+        known = Known(cut(ev.tables, day), called=ev.tables)
+        bars = list(bars_by_symbol(known.tables["bars"]))
+        again = rows_of(bars, known, since=day, of=frozenset(symbols)).table()
         stored = ev.gold.filter(
             pc.and_(pc.equal(ev.gold["date"], day), pc.is_in(ev.gold["symbol"], pa.array(symbols)))
         )
@@ -50,8 +53,8 @@ def store_agrees(ev: Evidence) -> list[Finding]:
 def cut(tables: Tables, day: date) -> dict[str, pa.Table]:
     """Tables without what was not known at the close of `day`.
 
-    Actions stay: they touch no earlier row, but later ones tell the share basis of figures. So do
-    labels, which are today's on every row.
+    Actions stay: they touch no earlier row, but later ones tell the share basis of figures. The
+    universe stays: its labels are today's on every row.
     """
     close = pa.scalar(sessions.close_at(day), type=pa.timestamp("us", tz="UTC"))
     kept = {"actions", "refused_actions", "universe"}
