@@ -179,6 +179,7 @@ def _positions(night: Night, account: Json | None) -> Json:
     return {
         "title": plural(len(held), "open position"),
         "rows": [_position(night, row) for row in held],
+        "simulated": bool(account["simulated"]),
     }
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bft.domain import sessions
+from bft.domain import origin, sessions
 from bft.domain.errors import DataError
 from bft.domain.market import QUALITY
 from bft.ports import Ports, Step, Store, Summary, Tick
@@ -126,7 +126,9 @@ def _store(
 
     key = f"reports/quality_{asof}.md"
     skipped, names = _pulled(store, asof)
-    text = report(asof, findings, found, skipped=skipped, names=names)
+    held = origin.remembered(store)
+    simulated = held is not None and held.simulated
+    text = report(asof, findings, found, skipped=skipped, names=names, simulated=simulated)
     partition = f"asof={asof}"
     rows = {partition: _table(asof, findings)}
     manifest = store.publish("quality", asof=asof, partitions=rows)

@@ -347,6 +347,8 @@ def test_gate_names_the_pull_that_asks_again(ports: FakePorts, spec: str, fresh:
     run(pulled(ports, lost), NIGHT)
     ports.store.put("source.json", json.dumps({"source": spec, "simulated": bool(fresh)}).encode())
     assert f"then: bft pull --asof {NIGHT}{fresh} && bft gold" in str(judge(ports, NIGHT).error)
+    told = ": failed, simulated data\n" if fresh else ": failed\n"
+    assert told in ports.store.get(f"reports/quality_{NIGHT}.md").decode()
 
 
 def test_gate_names_absent_gold_altered_objects_and_other_inputs(ports: FakePorts) -> None:

@@ -34,7 +34,7 @@ def night(browser: Browser) -> Night:
 def page(night: Night, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A day report with each of its parts but the book."""
     around = Around(
-        source="sim",
+        source="files:/a/rather/long/path/of/prices/of_many_stocks_daily_2013_2018.parquet",
         version="1.2.3",
         sentences=dict.fromkeys(sorted(night.now.index)[:9], SAID),
         skipped={"gold": {"short_history": 1234}},

@@ -36,6 +36,7 @@ def report(
     *,
     skipped: Mapping[str, int],
     names: Mapping[str, Sequence[str]],
+    simulated: bool,
 ) -> str:
     """One page: verdict, quarantined symbols, what each check found, what the pull made of rows.
 
@@ -45,7 +46,7 @@ def report(
     counts = ", ".join(f"{count} {name}" for name, count in found.counts.items())
     held = ", ".join(found.quarantined) or "none"
     lines = [
-        f"# Data quality of {asof}: {found.head}",
+        f"# Data quality of {asof}: {found.head}{', simulated data' if simulated else ''}",
         "",
         f"{counts}. Quarantined symbols: {held}.",
         "",

@@ -1,6 +1,7 @@
 """The day report: escaped, stamped, honest about what is absent."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pyarrow as pa
@@ -97,6 +98,25 @@ def test_paper_only_and_counts_of_symbols_say_what_they_mean(market: Market) -> 
     assert "Paper only: no skill shown yet." in html
     assert re.search(r"\d+ stocks, \d+ funds?; \d+ missing", html)
     assert re.search(r"of \d+ with a close before", html)
+
+
+def test_orders_of_a_simulated_broker_are_labelled_on_real_prices(night: Night) -> None:
+    """Red: fills that no market made stood on a page of real prices like any other."""
+    position = {"symbol": "ALFA", "con_id": 1, "sec_type": "STK", "quantity": "49"}
+    held = {"average_cost": "64.5", "unrealised_usd": "51.94", "exits": []}
+    account = {"positions": [position | held], "simulated": True, "mode": "paper", "account": "PER"}
+    account["pnl"] = dict.fromkeys(
+        ("unrealised_change_usd", "day_start_equity_usd", "equity_usd"), "1"
+    )
+    account["reconciliation"] = {}
+    tables = ("trades", "executions", "lots", "denials", "lapsed")
+    around = replace(AROUND, account=account, book={name: [] for name in tables})
+    html, markdown = (page.decode() for page in day(replace(night, simulated=False), around))
+    assert "<h2>Open positions · simulated broker</h2>" in html
+    assert "## Open positions (simulated broker)" in markdown
+    assert "<h2>Market</h2>" in html
+    html = day(night, around)[0].decode()
+    assert "<h2>Open positions · simulated</h2>" in html
 
 
 class _Balance(HTMLParser):
