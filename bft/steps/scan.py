@@ -6,6 +6,7 @@ Writes one partition of signals and a CSV; a re-run writes the same bytes.
 
 import argparse
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -123,10 +124,11 @@ def _close(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
 
 def said(view: "View", scan: "Scan", strategies: Sequence[Any], rows: "Sequence[Ranked]") -> Json:
     """What the JSON line says of a scan, whatever its mode."""
+    unusable = Counter(view.forecast_status.values())
     idle = {
-        s.id: "no_forecast"
+        s.id: unusable.most_common(1)[0][0]
         for s in strategies
-        if s.needs.forecast and len(view.forecast_status) == len(view.symbols)
+        if s.needs.forecast and unusable.total() == len(view.symbols)
     }
     tags = sorted(row.tag for row in rows)
     on, ids = [s.id for s in strategies], [row.signal.strategy_id for row in rows]

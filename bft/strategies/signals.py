@@ -150,9 +150,10 @@ def _entries(
     cost_frac: Mapping[str, float],
     skipped: Counter[str],
 ) -> list[Signal]:
-    if strategy.needs.forecast and len(view.forecast_status) == len(view.symbols):
-        skipped["no_forecast"] += len(view.symbols)
-        return []
+    if strategy.needs.forecast:
+        skipped.update(view.forecast_status.values())
+        if len(view.forecast_status) == len(view.symbols):
+            return []
     fired = strategy.entry(view.columns)
     incomplete, young = _incomplete(view, strategy)
     skipped["short_history"] += int(young.sum())

@@ -172,6 +172,28 @@ def test_absent_forecasts_skip_and_are_counted() -> None:
         ({"status": "short_history"}, "no_forecast"),
     ],
 )
+def test_symbol_without_a_usable_forecast_is_counted_by_its_reason(
+    changes: dict[str, Any], reason: str
+) -> None:
+    """One of two symbols was counted nowhere; where all lacked one, always as no_forecast."""
+    gold = table("gold", [*gold_rows("ABC"), *gold_rows("XYZ")])
+    rows = [forecast("ABC", **FAVOURED), forecast("XYZ", **changes)]
+    if "asof" in changes:
+        rows = [forecast("ABC", **changes), forecast("XYZ", **changes)]
+    view = view_of(gold, table("forecasts", rows), asof=ASOF, lookback=2, quarantined=())
+    found = scan(view, STRATEGIES["ml_prediction"])
+    assert found.skipped[reason] == (2 if "asof" in changes else 1)
+    assert [s.symbol for s in found.signals] == ([] if "asof" in changes else ["ABC"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"asof": sessions.shift(ASOF, -1)}, "stale_forecast"),
+        ({"model_age_days_max": 91}, "stale_model"),
+        ({"status": "short_history"}, "no_forecast"),
+    ],
+)
 def test_veto_drops_what_has_no_usable_forecast(changes: dict[str, Any], reason: str) -> None:
     strategy = enabled("bollinger", ["bollinger.ml_confirm=veto"])[0]
     found = scan(make_view(FIRES["bollinger"][0], changes), strategy)
