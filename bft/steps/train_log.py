@@ -10,37 +10,11 @@ from bft.domain.runs import Event, Json, Metric, Task
 from bft.models.model_set import digest_of
 from bft.ports import Ports, Tick
 from bft.steps.training import Plan
+from bft.steps.training_eta import Eta
 
-MEAN_ALPHA = 0.3  # moving mean of epoch times
 KEPT = {"best_valid_loss": "valid_loss", "best_epoch": "best_epoch"}
 """Metric -> key of a fold's record: the epoch whose weights were kept, not the last one."""
 _ENDED = {"done", "failed"}
-
-
-class Eta:
-    """Time left: epochs left x epoch time over unfinished models, shared by the slots."""
-
-    def __init__(self, epochs: dict[str, int], *, slots: int) -> None:
-        self._left, self._slots = dict(epochs), max(1, slots)
-        self._epoch_s: dict[str, float] = {}
-
-    def over(self, key: str) -> None:
-        """Count a model as finished."""
-        self._left[key] = 0
-
-    def note(self, event: Event) -> float | None:
-        """Seconds left after an event; None before any epoch was timed."""
-        if event.state in _ENDED:
-            self.over(event.key)
-        elif event.epoch_s is not None:
-            self._left[event.key] = max(0, event.epochs - event.epoch)
-            before = self._epoch_s.get(event.key, event.epoch_s)
-            self._epoch_s[event.key] = before + MEAN_ALPHA * (event.epoch_s - before)
-        if not self._epoch_s:
-            return None
-        typical = sum(self._epoch_s.values()) / len(self._epoch_s)
-        left = (n * self._epoch_s.get(key, typical) for key, n in self._left.items())
-        return sum(left) / self._slots
 
 
 class TrainingLog:
@@ -51,7 +25,11 @@ class TrainingLog:
         self._tasks = {task.key: task for task in plan.tasks.values()}
         self.key = digest_of(sorted(self._tasks))[:32]
         self._eta = Eta(
-            {k: t.spec["profile"]["epochs"] for k, t in self._tasks.items()}, slots=slots
+            {
+                k: (t.spec["profile"]["epochs"], len(t.spec["folds"]))
+                for k, t in self._tasks.items()
+            },
+            slots=slots,
         )
         self._open: dict[str, list[str]] = {}
         self._lines: list[str] = []

@@ -9,7 +9,7 @@ from bft.steps.training import Plan
 
 def test_models_that_an_earlier_call_finished_count(ports: FakePorts) -> None:
     """Red: a resumed training began with `models 0/3`, and could not reach 3."""
-    spec = {"profile": {"epochs": 4}, "name": "reg_3d"}
+    spec = {"profile": {"epochs": 4}, "name": "reg_3d", "folds": [{}]}
     tasks = {key: Task(key=key, call="m:f", spec=spec) for key in ("a", "b", "c")}
     told: list[tuple[int, int, str]] = []
     plan = Plan(tasks=tasks, tags={}, study=False)
