@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from bft.domain.advice import as_typed, rooted
+from bft.domain.advice import again, rooted
 from bft.domain.errors import BftError, UnavailableError, UsageError
 from bft.verbs import VERBS, help_text
 
@@ -87,7 +87,7 @@ def _run(words: list[str]) -> int:
     from bft.steps import record
 
     settings = wiring.settings()
-    ports = wiring.wire(settings, root=args.root, commands=CommandLine(), json_only=args.json)
+    ports = wiring.wire(settings, root=args.root, commands=CommandLine(words), json_only=args.json)
     closed = prepare(ports, step, args)
     started = time.monotonic()
     try:
@@ -95,7 +95,7 @@ def _run(words: list[str]) -> int:
         with wiring.progress(words[0], quiet=args.json) as tick:
             summary = record.execute(ports, words[0], step, args, tick)
     except BftError as error:
-        told: Json = {"error": rooted(as_typed(str(error), words), args.root)}
+        told: Json = {"error": rooted(str(error), args.root)}
         _remember(ports, words, error.exit_code, told, started)
         _settle(ports, words[0], args, told, error.exit_code)
         raise
@@ -235,11 +235,16 @@ def describe(verb: str, step: "Step") -> "Json":
 
 
 class CommandLine:
-    """The Commands port: what `flow` asks of the command line."""
+    """The Commands port: what steps and `flow` ask of the command line, of its own call too."""
 
-    def __init__(self) -> None:
+    def __init__(self, words: Sequence[str] = ()) -> None:
+        self._words = tuple(words)
         self._wired: dict[str, Ports] = {}
         self._seen: dict[str, History] = {}
+
+    def again(self, day: "date | None") -> str:
+        """See `advice.again`."""
+        return again(self._words, day)
 
     def describe(self, verb: str) -> "Json":
         """See `describe`."""
@@ -365,7 +370,7 @@ def _failed(error: BftError, words: list[str], code: int | None = None) -> int:
     code = code or error.exit_code
     if "--debug" in words:
         traceback.print_exc()
-    told = rooted(as_typed(str(error), words), _root_of(words))
+    told = rooted(str(error), _root_of(words))
     # A runner shows the cause of a failed node from its line.
     if "--json" in words or os.environ.get("BFT_RUN_ID"):  # noqa: TID251  set by the runner
         _print({"verb": words[0], "error": told, "exit_code": code})

@@ -9,6 +9,7 @@ from typing import Any
 
 from bft.adapters.store.folder import FolderObjects
 from bft.adapters.store.tables import TableStore
+from bft.cli import CommandLine
 
 NOW = datetime(2026, 1, 5, 23, 30, tzinfo=UTC)
 
@@ -30,7 +31,7 @@ class FakePorts:
     compute: Any = None
     summarizer: Any = None
     notifier: Any = None
-    commands: Any = None
+    commands: Any = field(default_factory=lambda: CommandLine(("VERB",)))
     book: Any = None
     api: Any = None
     sources: Mapping[str, Any] = field(default_factory=dict)

@@ -28,32 +28,20 @@ def rooted(text: str, root: str | None) -> str:
     return _COMMAND.sub(lambda found: f"{found[0]} --root {named}", text)
 
 
-def as_typed(text: str, words: Sequence[str]) -> str:
-    """The text with the call's own words where it advises the same verb as of another day.
+def again(words: Sequence[str], day: object) -> str:
+    """A call as of another day: `bft report --site` as `bft report --site --asof DAY`.
 
-    `bft report --asof DAY` in what `bft report --site` says becomes `bft report --site --asof DAY`:
-    a reader who copies it gets what was asked for. A command with options stays as it is, but for
-    a source that the call named too. The root is left to `rooted`. A run says itself what stays of
-    it (`flow/sources.py`): `--only NODE` is answered with the whole night.
+    A reader who copies it gets what was asked for. The root is left to `rooted`, and how it is told
+    (`--json`, `--debug`) is left away. What stays of a run depends on what it goes on with, which
+    `flow/sources.py` knows.
     """
-    if words[0] == "run":
-        return text
-    source = r" --source (?:'[^']*'|\S+)" if any(w.startswith("--source") for w in words) else ""
-    options = rf"(?: [^\s;-][^\s;]*)?(?:{source})? --asof"
-    own = re.compile(rf"\bbft {re.escape(words[0])}\b{options} (\d{{4}}-\d\d-\d\d)(?=$|;)")
-    kept = shlex.join(["bft", *_undated(words)])
-    return own.sub(lambda found: f"{kept} --asof {found[1]}", text)
-
-
-def _undated(words: Sequence[str]) -> list[str]:
-    """A call's words without its day and root, and without what decides how it is told."""
-    kept, skip = [], False
+    kept, skip = ["bft"], False
     for word in words:
         name = word.partition("=")[0]
         if not skip and name not in {"--asof", "--root", "--json", "--debug"}:
             kept.append(word)
         skip = word in {"--asof", "--root"}
-    return kept
+    return f"{shlex.join(kept)} --asof {day}"
 
 
 def before_clear(source: str | None, root: str) -> str | None:

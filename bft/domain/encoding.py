@@ -9,7 +9,7 @@ import types
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import Enum
 from functools import cache
 from operator import attrgetter
@@ -27,6 +27,14 @@ def money_text(value: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
+
+
+def number_text(value: object) -> str:
+    """A size or price of an answer without trailing zeros; whatever is no number as it is."""
+    try:
+        return money_text(Decimal(str(value)))
+    except InvalidOperation:
+        return str(value)
 
 
 def instant_text(at: datetime) -> str:

@@ -81,10 +81,12 @@ class Origin:
             "another --root for it, or leave --source away to go on with what the root holds"
         )
 
-    @property
-    def simulator(self) -> str:
-        """The command that serves the prices of this root, where they were asked for."""
-        return listening(self.world or SIMULATOR, self.source.partition(":")[2])
+    def simulator(self, usual: str = "") -> str:
+        """The command that serves the prices of this root, where they are asked for.
+
+        `usual` is the address of a source that names none (`BFT_SIM_URL`).
+        """
+        return listening(self.world or SIMULATOR, self.source.partition(":")[2] or usual)
 
     def check_world(self, told: str, *, root: str) -> None:
         """Refuse a simulator whose prices are others from the first day on.
@@ -96,7 +98,7 @@ class Origin:
             return
         raise ConfigError(
             f"root {root} holds the prices of `{self.world}`, and the simulator that answers is "
-            f"`{told}`: stop it and start `{self.simulator} --today DAY`, or give another --root"
+            f"`{told}`: stop it and start `{self.simulator()} --today DAY`, or give another --root"
         )
 
 

@@ -5,18 +5,19 @@ Source: executor specification, section 10.
 
 import shlex
 import sys
+import textwrap
 from datetime import datetime
 from typing import Any
 
 from bft.domain.advice import before_clear, rooted
 from bft.domain.alerts import FLATTENS, OVER_AFTER, RETOLD, runbook
-from bft.domain.encoding import utc_told
+from bft.domain.encoding import number_text, utc_told
 from bft.domain.errors import RefusedError, UnavailableError
 from bft.domain.roots import elsewhere
 from bft.domain.runs import Json
 from bft.ports import ExecutorApi
 
-LOOK_S = 5.0
+LOOK_S, WIDTH = 5.0, 80
 ENTRIES, ORDERS, ARMED = "entries", "orders", "ARMED"
 CONNECTED = ("RECONCILING", "ARMED", "DRAINING")
 """Broker sessions in which stops are seen; in others they are told as they last were."""
@@ -178,14 +179,29 @@ def say(told: Json) -> None:
         f"{told['session_state']}, {opening}\n"
     )
     if "partial" in told:
-        write(f"  more with a token: {told['partial']}\n")
+        write("  not shown: positions, orders, halts, alerts\n")
+        write(_folded(told["partial"]) + "\n")
         return
     seen = "" if told["session_state"] in CONNECTED else ", as last seen"
     for row in told["positions"]:
         sign = ("protected" if row["protected"] else "NOT PROTECTED") + seen
-        stops = ", ".join(str(stop) for stop in row["stops"]) or "none"
-        write(f"  {row['symbol']:<8} {row['quantity']:>8}  stop {stops}  {sign}\n")
+        stops = ", ".join(number_text(stop) for stop in row["stops"]) or "none"
+        qty = number_text(row["quantity"])
+        write(f"  {row['symbol']:<8} {qty:>8}  stop {stops}  {sign}\n")
     _say_trouble(told)
+
+
+def _folded(text: str) -> str:
+    """A long sentence below its head, as a terminal of 80 columns shows it."""
+    pad = "    "
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=pad,
+        subsequent_indent=pad,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _say_held(told: Json) -> None:

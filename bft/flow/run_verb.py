@@ -117,7 +117,7 @@ def run(
     again = sources.again(args, asked.workflow, asked.values if asked.before else {})
     finished = asked.before.finished() if asked.before else ()
     values = sources.looked_at(asked.workflow, asked.values, only=args.only, finished=finished)
-    told = sources.told(ports, values, created=asked.created, again=again, fresh=args.fresh)
+    told = sources.told(ports, values, args, created=asked.created, again=again)
     if not args.json:
         sys.stderr.write("".join(f"{rooted(line, args.root)}\n" for line in told))
     if args.dry_run:
@@ -387,5 +387,5 @@ STEP = Step(
         "source": "whose prices it asked for",
         "next": "the command to go on with",
     },
-    settings=("root", "workflows_dir", "usual_source"),
+    settings=("root", "workflows_dir", "usual_source", "sim_url"),
 )

@@ -161,7 +161,12 @@ def _given(workflow: Workflow, key: str) -> set[str]:
 
 
 def told(
-    ports: Ports, values: Mapping[str, str], *, created: datetime, again: str, fresh: bool = False
+    ports: Ports,
+    values: Mapping[str, str],
+    args: argparse.Namespace,
+    *,
+    created: datetime,
+    again: str,
 ) -> tuple[str, ...]:
     """Lines for people: what the prices of a run are, and whether they suffice to train.
 
@@ -169,7 +174,7 @@ def told(
 
     Raises:
         ConfigError: an unknown profile, key or value; a source that is none, or lacks its key, or
-            whose symbols are not the root's (unless `fresh`).
+            whose symbols are not the root's (unless `--fresh`).
         DataError: too little to train, or the prices end before the run's session.
         UsageError: the session is no date.
     """
@@ -177,7 +182,7 @@ def told(
         return ()
     spec, profile, day = values["source"], values.get(PROFILE), values.get("asof")
     asof = _session(values, created)
-    asked = RunRequest(source=spec, profile=profile, asof=asof, again=again, fresh=fresh)
+    asked = RunRequest(source=spec, profile=profile, asof=asof, again=again, fresh=args.fresh)
     try:
         found = ports.commands.preflight(ports.store.root, asked)
     except ConfigError as error:
@@ -189,7 +194,11 @@ def told(
     same = before.get("source") == spec
     since = (f"the source that run {before['run']} was given",) if same else ()
     if origin.is_simulated(spec):
-        return (f"source: {spec}, SIMULATED prices{_next(ports, day)}", *since, *found)
+        return (
+            f"source: {spec}, SIMULATED prices{_next(ports, day, args.sim_url)}",
+            *since,
+            *found,
+        )
     own = () if any(spec in line for line in found) else (f"source: {spec}",)
     return (*own, *since, *found)
 
@@ -205,11 +214,11 @@ def _session(values: Mapping[str, str], created: datetime) -> date:
         ) from error
 
 
-def _next(ports: Ports, day: str | None) -> str:
+def _next(ports: Ports, day: str | None, usual: str) -> str:
     """What simulated prices there are, and what to do for others."""
     held = origin.remembered(ports.store)
     if not held:
         return "; your own: --source files:PATH"
     newest = str(origin.pulled_to(ports.store))
-    later = f" up to {day}; a later day: {held.simulator} --today DAY, then --asof DAY"
+    later = f" up to {day}; a later day: {held.simulator(usual)} --today DAY, then --asof DAY"
     return later if day == newest else ""

@@ -69,7 +69,7 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
         by += _models(ports, training)
         sys.stderr.write(f"root {args.root or './data'}: {holds}{by}\n")
         _say(found[-SHOWN:], missing, after, now)
-        sys.stderr.write(_ended(held, end, args.root))
+        sys.stderr.write(_ended(held, end, args))
         executor.say(told)
     if args.check:
         executor.check(told, args.check)
@@ -114,15 +114,15 @@ def _end(ports: Ports, held: origin.Origin | None, last: date) -> date | None:
     return None
 
 
-def _ended(held: origin.Origin | None, end: date | None, root: str | None) -> str:
+def _ended(held: origin.Origin | None, end: date | None, args: argparse.Namespace) -> str:
     """What to do for a day after the last one."""
     if held is None or end is None:
         return ""
     if held.simulated:
-        later = rooted("bft run nightly --asof DAY", root)
+        later = rooted("bft run nightly --asof DAY", args.root)
         return (
-            f"simulated prices were pulled up to {end}; a later day: {held.simulator} "
-            f"--today DAY, then {later}\n"
+            f"simulated prices were pulled up to {end}; a later day:\n"
+            f"  {held.simulator(args.sim_url)} --today DAY\n  {later}\n"
         )
     return f"{held.source} ends {end}\n"
 
@@ -253,5 +253,5 @@ STEP = Step(
         "source_end": "the last session with prices of a file, or pulled of a simulator",
         "executor": "mode, account, session, positions, protection, halts, kill; or why none told",
     },
-    settings=("api_url", "workflows_dir", "usual_source"),
+    settings=("api_url", "workflows_dir", "usual_source", "sim_url"),
 )

@@ -58,7 +58,10 @@ class RunRequest:
 
 
 class Commands(Protocol):
-    """The command line as seen by `flow`: it parses, describes and looks up markers."""
+    """The command line as steps and `flow` see it: it parses, describes and looks up markers."""
+
+    def again(self, day: date | None) -> str:
+        """The call itself as of another day, as its reader must type it; without its root."""
 
     def describe(self, verb: str) -> Json:
         """What `bft VERB --describe` prints. Raises UsageError for an unknown verb."""

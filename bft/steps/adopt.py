@@ -40,7 +40,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     found = registry.requests(ports)
     if not found:
         return Summary(values={"status": "not_promoted", "reasons": ["no request in MLflow"]})
-    need(ports, "gold", args.asof, verb="promote")  # a wrong day refuses no request
+    need(ports, "gold", args.asof)  # a wrong day refuses no request
     asked = [_version(ports, name, version) for name, version in sorted(found.items())]
     mine = argparse.Namespace(**vars(args) | {"actor": ACTOR, "approve": False})
     mine.reason = next((v.tags[REASON] for v in asked if v.tags.get(REASON)), args.reason)

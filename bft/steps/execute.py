@@ -54,7 +54,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     """
     rows = _rows(ports, args)
     failed = () if args.signals else failed_steps(ports.store, args.asof, before="screen")
-    chosen = _Chosen.of(rows, failed, asof=args.asof)
+    chosen = _Chosen.of(rows, failed, ports=ports, asof=args.asof)
     if args.dry_run or not rows:
         mode = mode_of(args)
         return _nothing_sent(args, chosen, {"mode": mode, "dry_run": args.dry_run})
@@ -88,7 +88,9 @@ class _Chosen:
     refused: str | None = None  # why entries that were to be sent are not
 
     @classmethod
-    def of(cls, rows: Sequence[Row], failed: Sequence[FailedStep], *, asof: date) -> "_Chosen":
+    def of(
+        cls, rows: Sequence[Row], failed: Sequence[FailedStep], *, ports: Ports, asof: date
+    ) -> "_Chosen":
         """Of a failed night no entry is sent; exits and drops are."""
         sent = [row for row in rows if row.sent]
         left = [row for row in rows if not row.sent]
@@ -100,15 +102,15 @@ class _Chosen:
             entries=[] if failed else entries,
             drops=[row for row in left if row.tag == DROP],
             skipped=skipped + Counter({REASON: held_back}),
-            refused=_refused(held_back, failed, asof) if held_back else None,
+            refused=_refused(ports, held_back, failed, asof) if held_back else None,
         )
 
 
-def _refused(entries: int, failed: Sequence[FailedStep], asof: date) -> str:
+def _refused(ports: Ports, entries: int, failed: Sequence[FailedStep], asof: date) -> str:
     told = "; ".join(one.told for one in failed)
     return (
         f"{entries} entries are not sent, the night failed: {told}; mend it, "
-        f"then: bft run nightly --asof {asof} && bft execute --asof {asof}; exits are sent"
+        f"then: bft run nightly --asof {asof} && {ports.commands.again(asof)}; exits are sent"
     )
 
 

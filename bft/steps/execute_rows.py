@@ -74,7 +74,7 @@ def stored_rows(ports: Ports, asof: date, slot: str) -> list[Row]:
 
 def _absent(ports: Ports, asof: date, slot: str) -> DataError:
     if slot == CLOSE:
-        return lacking.absent(ports, "signals", asof, verb="execute")
+        return lacking.absent(ports, "signals", asof)
     run = f"bft scan --asof {asof} --mode intraday --quotes"
     return DataError(f"signals {asof} slot {slot} are absent; run: {run}")
 

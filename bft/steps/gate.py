@@ -122,7 +122,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         DataError: nothing was trained.
         ConfigError: an unknown gates file, key, metric or kind.
     """
-    need(ports, "gold", args.asof, verb="gate")
+    need(ports, "gold", args.asof)
     if args.live:
         from bft.steps import live_gate
 

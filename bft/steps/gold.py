@@ -53,8 +53,8 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     store, asof = ports.store, args.asof
     tick(0, 4, "reading")
     tables = gold_tables.known_tables(store, asof, history_start=args.history_start)
-    gold_tables.check_history(store, tables["bars"], asof)
-    gold_tables.check_current(ports, tables["bars"], asof, verb="gold")
+    gold_tables.check_history(ports, tables["bars"], asof)
+    gold_tables.check_current(ports, tables["bars"], asof)
     found = Change(since=None, because="asked for")
     with store.exclusive():  # what the session before is continued from must stay as it is
         if not args.full and args.name is None:

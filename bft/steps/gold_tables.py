@@ -68,7 +68,7 @@ def known_facts(store: Store, asof: date, names: tuple[str, ...]) -> dict[str, "
     return {name: found[name] for name in names}
 
 
-def check_current(ports: Ports, bars: "pa.Table", asof: date, *, verb: str) -> None:
+def check_current(ports: Ports, bars: "pa.Table", asof: date) -> None:
     """Check that the newest bar is of asof.
 
     Raises:
@@ -80,14 +80,14 @@ def check_current(ports: Ports, bars: "pa.Table", asof: date, *, verb: str) -> N
     newest = pc.max(bars["date"]).as_py()
     if newest == asof:
         return
-    next_step = instead(ports, "bars", asof, verb=verb)
+    next_step = instead(ports, "bars", asof)
     if newest is None:
         raise DataError(f"no bar is known at {asof}; {next_step}")
     behind = sessions.number(asof) - sessions.number(newest)
     raise StaleDataError(f"bars end {newest}, {behind} sessions before {asof}; {next_step}")
 
 
-def check_history(store: Store, bars: "pa.Table", asof: date) -> None:
+def check_history(ports: Ports, bars: "pa.Table", asof: date) -> None:
     """Check that asof is not before the first bar.
 
     Raises:
@@ -97,11 +97,10 @@ def check_history(store: Store, bars: "pa.Table", asof: date) -> None:
         return
     import pyarrow.compute as pc
 
-    first = pc.min(store.read("bars", columns=["date"])["date"]).as_py()
+    first = pc.min(ports.store.read("bars", columns=["date"])["date"]).as_py()
     if first is not None and first > asof:
-        raise DataError(
-            f"--asof {asof} is before the first bar, of {first}; run: bft gold --asof {first}"
-        )
+        again = ports.commands.again(first)
+        raise DataError(f"--asof {asof} is before the first bar, of {first}; run: {again}")
 
 
 def _since(bars: "pa.Table", first: date) -> "pa.Table":

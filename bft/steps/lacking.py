@@ -13,31 +13,29 @@ from bft.ports import Manifest, Ports
 from bft.steps import registry
 
 
-def need(ports: Ports, table: str, asof: date, *, verb: str) -> Manifest:
-    """The table's manifest of exactly this day; `verb` is that of the call that needs it.
+def need(ports: Ports, table: str, asof: date) -> Manifest:
+    """The table's manifest of exactly this day.
 
     Raises:
         StaleDataError: there is none; names the newest and what to run.
     """
     found = ports.store.manifest(table, asof=asof)
     if found is None or found.asof != asof:
-        raise absent(ports, table, asof, verb=verb)
+        raise absent(ports, table, asof)
     return found
 
 
-def absent(ports: Ports, table: str, asof: date, *, verb: str) -> StaleDataError:
+def absent(ports: Ports, table: str, asof: date) -> StaleDataError:
     """That a table has nothing of a day, the newest it has, and what to run."""
     newest = ports.store.manifest(table)
     have = f"newest: {newest.asof}" if newest else "none of any day"
-    return StaleDataError(
-        f"{table} {asof} is absent ({have}); {instead(ports, table, asof, verb=verb)}"
-    )
+    return StaleDataError(f"{table} {asof} is absent ({have}); {instead(ports, table, asof)}")
 
 
-def instead(ports: Ports, table: str, asof: date, *, verb: str) -> str:
+def instead(ports: Ports, table: str, asof: date) -> str:
     """What to run: what makes the day's rows, where that can be, and the call as of the newest."""
     newest = ports.store.manifest(table)
-    own = f"bft {verb} --asof {newest.asof}" if newest and newest.asof != asof else ""
+    own = ports.commands.again(newest.asof) if newest and newest.asof != asof else ""
     nearest, why = _nearest(ports, asof)
     if nearest is None:
         makes = _maker(ports, table, asof)
@@ -49,11 +47,11 @@ def unjudged(ports: Ports, asof: date) -> StaleDataError:
     """That a day has no gate report, the newest day that has one, and what to run."""
     newest, gold = registry.last_judged(ports.store), ports.store.manifest("gold", asof=asof)
     have = f"newest: {newest}" if newest else "none of any day"
-    own = f"as of the newest: bft promote --asof {newest}" if newest else ""
+    own = f"as of the newest: {ports.commands.again(newest)}" if newest else ""
     makes = f"run: bft gate --asof {asof}" if gold and gold.asof == asof else ""
     told = "; ".join(part for part in (makes, own) if part)
     return StaleDataError(
-        f"no gate report of {asof} ({have}); {told or instead(ports, 'gold', asof, verb='gate')}"
+        f"no gate report of {asof} ({have}); {told or instead(ports, 'gold', asof)}"
     )
 
 

@@ -103,7 +103,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     """
     watch = _Watch()
     if args.walk_forward is None:
-        need(ports, "gold", args.asof, verb="predict")
+        need(ports, "gold", args.asof)
     digest = args.set_digest or ports.state.pointer("production").set_digest
     if digest is None:
         raise DataError(f"no model set is in production; run: {_first_set(ports, args.asof)}")

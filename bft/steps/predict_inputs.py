@@ -100,7 +100,7 @@ def load_market(
     from bft.models.infer import market_of
 
     manifest = ports.store.manifest("gold", asof=asof) if past else None
-    manifest = manifest or need(ports, "gold", asof, verb="predict")
+    manifest = manifest or need(ports, "gold", asof)
     since = sessions.shift(first, -(lookback + inputs.HISTORY_ROWS + SPARE_SESSIONS))
     columns = sorted({*inputs.COLUMNS, *COLUMNS})
     parts = [ref.partition for ref in manifest.objects if _reaches(ref.partition, since)]
@@ -109,9 +109,7 @@ def load_market(
     arrays = from_gold(gold, values, asof=asof, gold_digest=manifest.digest)
     newest = sessions.session(int(arrays.dates.max()))
     if newest != asof and not past:
-        raise StaleDataError(
-            f"gold {asof} ends at {newest}; {instead(ports, 'gold', asof, verb='predict')}"
-        )
+        raise StaleDataError(f"gold {asof} ends at {newest}; {instead(ports, 'gold', asof)}")
     return market_of(arrays), manifest.digest
 
 

@@ -230,6 +230,7 @@ def _night(ports: Ports, source: "Source", args: argparse.Namespace) -> "Night":
         bulk=source.bulk,
         past=source.bulk or (not source.replayed and args.asof < sessions.last_closed(now)),
         partial=is_part("pull", vars(args)),
+        again=ports.commands.again,
         absent=[topic for topic in TOPICS if topic not in {*source.topics, *_DERIVED}],
     )
 

@@ -1,7 +1,6 @@
 """A source that hands over everything at once: files, or an old database."""
 
 import argparse
-import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -10,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from bft.domain import origin, sessions
+from bft.domain import sessions
 from bft.domain.delivery import Answer, Skips, Want
 from bft.domain.errors import DataError
 from bft.domain.market import RAW_TABLES
@@ -219,11 +218,10 @@ def _between_bars(
 
     What was delivered of the day and refused is told by its rows (`pull._outcome`).
     """
-    again = f"run: bft pull{_named(night, args)} --asof"
     if not len(bars):
         first: date | None = delivered["date"].min().date() if len(delivered) else None
         raise DataError(
-            f"no bar at or before {night.asof}; the first is of {first}; {again} {first}"
+            f"no bar at or before {night.asof}; the first is of {first}; run: {night.again(first)}"
         )
     last = bars["date"].max().date()
     there = (delivered["date"] == pd.Timestamp(night.asof)).any()
@@ -232,11 +230,4 @@ def _between_bars(
         after = beyond.min().date() if len(beyond) else None
         told = gaps.end_told(args.source, night.asof, last=last, after=after)
         load = "load that day" if after else "load newer prices"
-        raise DataError(f"{told}; {load}, or {again} {last}")
-
-
-def _named(night: Night, args: argparse.Namespace) -> str:
-    """`--source` as the root must still be told."""
-    held = origin.remembered(night.store)
-    known = held is not None and held.spec(Path.cwd()) == args.source
-    return "" if known else f" --source {shlex.quote(args.source)}"
+        raise DataError(f"{told}; {load}, or run: {night.again(last)}")

@@ -1,6 +1,6 @@
 """What one pull holds on to: its day and instants, what it left out, what it publishes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -27,7 +27,8 @@ class Night:
     `past`: asof was over by the source's clock, so everything counts as backfilled. `partial`:
     only some facts are asked for. `asked`: of a table, the symbols it was asked for; what the
     same day already holds of others stays. `later`: partitions made while they are published, for
-    they would not fit into memory together. `absent`: topics the source lacks.
+    they would not fit into memory together. `absent`: topics the source lacks. `again`: the call as
+    of another day, in words.
     """
 
     store: Store
@@ -38,6 +39,7 @@ class Night:
     bulk: bool
     past: bool
     partial: bool
+    again: Callable[[date | None], str]
     asked: dict[str, Sequence[str]] = field(default_factory=dict)
     skips: Skips = field(default_factory=Skips)
     tables: dict[str, pa.Table] = field(default_factory=dict)

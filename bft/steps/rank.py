@@ -66,7 +66,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
 
     _check_options(args)
     strategies = enabled(args.strategies, args.param)
-    inputs = load(ports, args.asof, strategies, risk_free=args.risk_free, verb="rank")
+    inputs = load(ports, args.asof, strategies, risk_free=args.risk_free)
     if args.include_leveraged:
         inputs = replace(inputs, facts=inputs.facts.assign(leveraged=False))
     failed = failures.failed_steps(ports.store, args.asof, before="rank")
@@ -160,7 +160,7 @@ def _blocked(inputs: Inputs, *, failed: bool) -> dict[str, str]:
 def _stored_signals(ports: Ports, args: argparse.Namespace) -> list[Any]:
     from bft.strategies.tables import signals_of
 
-    need(ports, "signals", args.asof, verb="rank")
+    need(ports, "signals", args.asof)
     part = f"asof={args.asof},slot=close"
     return signals_of(ports.store.read("signals", asof=args.asof, partitions=[part]))
 

@@ -66,10 +66,10 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
             never was and there are no books; `--models` without a production set.
     """
     if args.models:
-        need(ports, "gold", args.asof, verb="report")
+        need(ports, "gold", args.asof)
         return publish_cards(ports, args.asof, getattr(args, "root", None))
     if args.site or not (args.failed or _tried(ports.store, args.asof)):
-        need(ports, "gold", args.asof, verb="report")
+        need(ports, "gold", args.asof)
     withheld = withhold(ports.store, args.asof, args.failed) if args.failed else {}
     on_site = args.site or (args.failed and site_day(ports.store) == args.asof)
     night = _night(ports, args.asof, getattr(args, "root", None))

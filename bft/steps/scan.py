@@ -216,7 +216,6 @@ def load(
     strategies: Sequence[Any],
     *,
     risk_free: float = 0.0,
-    verb: str = "scan",
 ) -> Inputs:
     """Read gold, forecasts and labels as known at asof.
 
@@ -227,7 +226,7 @@ def load(
     from bft.strategies.facts import symbol_facts
     from bft.strategies.view import view_of
 
-    stored = read_stored(ports, asof, strategies, verb=verb)
+    stored = read_stored(ports, asof, strategies)
     view = view_of(
         stored.gold,
         stored.forecasts,
@@ -252,9 +251,7 @@ class Stored:
     quarantined: tuple[str, ...]
 
 
-def read_stored(
-    ports: Ports, asof: date, strategies: Sequence[Any], *, verb: str = "scan"
-) -> Stored:
+def read_stored(ports: Ports, asof: date, strategies: Sequence[Any]) -> Stored:
     """Read what close and intraday scans have in common.
 
     Raises:
@@ -264,7 +261,7 @@ def read_stored(
     from bft.strategies.view import needed_columns
 
     failures.check_data(ports.store, asof)
-    need(ports, "gold", asof, verb=verb)
+    need(ports, "gold", asof)
     columns = sorted({*needed_columns(strategies), *GOLD_COLUMNS})
     since = sessions.shift(asof, 1 - HISTORY_DAYS)
     return Stored(

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from bft.strategies.ranking import Ranked
     from bft.strategies.view import View
 
-VERB = "scan --mode intraday --quotes"
 FIRST_SCAN, LAST_ENTRY = timedelta(minutes=5), timedelta(minutes=10)
 """After the open; before the close, from then on only exits."""
 UNUSABLE = ("no_quote", "stale_quote", "bad_quote", "halted")
@@ -131,7 +130,7 @@ def source_spec(ports: Ports, args: argparse.Namespace) -> str:
     if about:
         return str(about["args"].get("source") or "")
     if held is None:
-        next_step = instead(ports, "gold", args.asof, verb=VERB)
+        next_step = instead(ports, "gold", args.asof)
         raise DataError(f"no pull of {args.asof} names a source; {next_step}; or give --source")
     return held.spec(Path.cwd())
 
@@ -171,9 +170,9 @@ def read_night(ports: Ports, args: argparse.Namespace, strategies: Sequence[Any]
 
     standing = standing_of(ports, args)
     leaving = standing.leaving(strategies, args.param)
-    stored = scan.read_stored(ports, args.asof, [*strategies, *leaving], verb=VERB)
+    stored = scan.read_stored(ports, args.asof, [*strategies, *leaving])
     tables = gold_tables.known_tables(ports.store, args.asof, history_start=args.history_start)
-    gold_tables.check_current(ports, tables["bars"], args.asof, verb=VERB)
+    gold_tables.check_current(ports, tables["bars"], args.asof)
     return Night(
         stored=stored,
         history=history_of(tables, asof=args.asof),

@@ -67,7 +67,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     from bft.reports.pdf import book, without_sectors
     from bft.reports.screen import charted, picks_of, screen, to_csv
 
-    need(ports, "gold", args.asof, verb="screen")
+    need(ports, "gold", args.asof)
     checks, asked = _checks(args.indicators), _asked(args)
     night = _night(ports, args)
     screened = screen(night, symbols=asked, checks=checks, whitelist=_symbols(args.whitelist) or ())

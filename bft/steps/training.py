@@ -83,7 +83,7 @@ def plan(ports: Ports, args: argparse.Namespace, *, created: datetime) -> Plan:
     from bft.dataset.arrays import open_arrays
 
     profiles = {name: profile_of(args, name) for name in names_of(args.name)}
-    manifest = need(ports, "gold", args.asof, verb=f"train {args.name}")
+    manifest = need(ports, "gold", args.asof)
     clock = next(iter(profiles.values()))["clock"]
     folder = _arrays(ports.store, manifest, clock)
     arrays = open_arrays(folder)

@@ -48,7 +48,7 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
 
     store, asof = ports.store, args.asof
     tick(0, 2, "reading")
-    need(ports, "gold", asof, verb="validate")
+    need(ports, "gold", asof)
     broken = _broken(store, asof)
     evidence = None if broken else _evidence(store, args)
     tick(1, 2, "checking")

@@ -137,7 +137,7 @@ def _no_signal(ports: Ports, symbol: str, asof: date) -> Json:
 
     given = _scan_of(ports.store, asof)
     try:
-        lacking.need(ports, "signals", asof, verb="scan")
+        lacking.need(ports, "signals", asof)
         strategies = enabled(given.get("strategies") or "core", given.get("param") or ())
         inputs = watched(load(ports, asof, strategies), given.get("watchlist"))
     except DataError as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from bft.domain.encoding import utc_told
+from bft.domain.encoding import number_text, utc_told
 from bft.steps.columns import wrapped
 from bft.steps.telling import outcome_of
 
@@ -60,7 +60,8 @@ def _older(story: Row) -> Iterator[str]:
     """The order before a denial, and the id that tells its story."""
     row = story.get("older")
     if row:
-        told = f"the order before: {row['leg']} {row['side']} {row['qty']}, {row['state']}"
+        size = number_text(row["qty"])
+        told = f"the order before: {row['leg']} {row['side']} {size}, {row['state']}"
         yield f"{str(row['created_at'])[:19]} {told}: bft why {row['intent_id']}"
 
 
@@ -101,15 +102,17 @@ def _sizes(story: Row) -> Iterator[str]:
         body: Row = next((d["body"] for d in story["decisions"] if d["allowed"]), {})
         asked = body.get("qty_requested") or "as many as risk lets"
         risk = body.get("risk_usd")
-        told = f"size: asked {asked}, sent {row['qty']}, filled {row['filled_qty']}"
+        sent, filled = number_text(row["qty"]), number_text(row["filled_qty"])
+        told = f"size: asked {number_text(asked)}, sent {sent}, filled {filled}"
         told += f"; at most {_plain(risk)} USD at risk" if risk is not None else ""
-        yield f"{told}; {row['order_type']} {row['limit_price_usd'] or ''} {row['state']}"
+        limit = f" {number_text(row['limit_price_usd'])}" if row["limit_price_usd"] else ""
+        yield f"{told}; {row['order_type']}{limit} {row['state']}"
 
 
 def _fills(story: Row) -> Iterator[str]:
     rows = sorted(story["executions"], key=lambda row: str(row["at"]))
     for row in rows[:SHOWN]:
-        told = f"{row['side']} {row['qty']} at {_plain(row['price_usd'])}"
+        told = f"{row['side']} {number_text(row['qty'])} at {_plain(row['price_usd'])}"
         yield f"{utc_told(row['at'], seconds=True)} {told}"
     if len(rows) > SHOWN:
         yield f"  and {len(rows) - SHOWN} fills more"
@@ -118,11 +121,11 @@ def _fills(story: Row) -> Iterator[str]:
 def _exits(story: Row) -> Iterator[str]:
     legs = [row for row in story["intents"] if row["leg"] != "entry"]
     live = [row for row in legs if row["state"] not in ENDED]
-    ended = [row for row in legs if row["state"] in ENDED and int(row["filled_qty"])]
+    ended = [row for row in legs if row["state"] in ENDED and Decimal(str(row["filled_qty"]))]
     shown = (live + ended[::-1])[: SHOWN + 1]
     for row in shown:
         price = row["stop_price_usd"] or row["limit_price_usd"] or "the market"
-        yield f"{row['leg']} {row['qty']} at {price}: {row['state']}"
+        yield f"{row['leg']} {number_text(row['qty'])} at {number_text(price)}: {row['state']}"
     if len(legs) > len(shown):
         yield f"  and {len(legs) - len(shown)} orders more, --full"
     for row in story["trade"][:1]:

@@ -135,7 +135,7 @@ def test_day_that_the_file_lacks_between_two_is_told_as_a_gap(
 
 def told(ports: FakePorts, table: str = "gold", asof: date = ASOF) -> str:
     with pytest.raises(StaleDataError) as caught:
-        lacking.need(ports, table, asof, verb="rank")
+        lacking.need(ports, table, asof)
     return str(caught.value)
 
 
@@ -161,7 +161,7 @@ def test_vendor_may_have_the_day_so_its_night_comes_first(ports: FakePorts) -> N
     hold(ports, "gold", LAST)
     assert told(ports) == (
         "gold 2018-02-09 is absent (newest: 2018-02-07); run: bft run nightly --asof 2018-02-09; "
-        "as of the newest: bft rank --asof 2018-02-07"
+        "as of the newest: bft VERB --asof 2018-02-07"
     )
 
 
@@ -169,17 +169,17 @@ def test_what_the_root_can_make_of_its_own_is_made(ports: FakePorts) -> None:
     remember(ports, "alphavantage")
     hold(ports, "gold", LAST)
     hold(ports, "bars", ASOF)
-    assert "; run: bft gold --asof 2018-02-09; as of the newest: bft rank" in told(ports)
+    assert "; run: bft gold --asof 2018-02-09; as of the newest: bft VERB" in told(ports)
     assert "; run: bft run nightly --asof 2018-02-09" in told(ports, "signals")
     assert told(ports, "signals", LAST).endswith("; run: bft scan --asof 2018-02-07")
-    assert lacking.need(ports, "gold", LAST, verb="rank").asof == LAST
+    assert lacking.need(ports, "gold", LAST).asof == LAST
 
 
 def test_simulator_that_was_pulled_up_to_an_earlier_day_is_not_asked(ports: FakePorts) -> None:
     remember(ports, "sim", simulated=True)
     hold(ports, "bars", LAST)
     hold(ports, "gold", LAST)
-    words = "; simulated prices were pulled up to 2018-02-07; run: bft rank --asof 2018-02-07"
+    words = "; simulated prices were pulled up to 2018-02-07; run: bft VERB --asof 2018-02-07"
     assert told(ports).endswith(words)
 
 
@@ -190,7 +190,7 @@ def test_file_that_reaches_the_day_is_pulled(ports: FakePorts, tmp_path: Path) -
     hold(ports, "gold", SPAN[-2])
     assert "; run: bft run nightly --asof 2018-02-07; as of the newest: " in told(ports, asof=LAST)
     assert (
-        "; files:p.csv ends 2018-02-07, before 2018-02-09; run: bft rank --asof 2018-02-06"
+        "; files:p.csv ends 2018-02-07, before 2018-02-09; run: bft VERB --asof 2018-02-06"
         in told(ports)
     )
 
@@ -218,15 +218,15 @@ def later(ports: FakePorts, step: Step, *words: str) -> str:
 def test_gate_of_a_day_without_gold_is_refused(judged: FakePorts, words: tuple[str, ...]) -> None:
     """Red: it judged by what there was, and left a report of a day that nobody ran."""
     before = list(judged.store.keys("gates/"))
-    assert later(judged, gate.STEP, *words).endswith(f"; run: bft gate --asof {JUDGED}")
+    assert later(judged, gate.STEP, *words).endswith(f"; run: bft VERB --asof {JUDGED}")
     assert list(judged.store.keys("gates/")) == before
-    assert "run: bft report --asof" in later(judged, report.STEP, "--models")
+    assert "run: bft VERB --asof" in later(judged, report.STEP, "--models")
 
 
 def test_promotion_of_a_day_without_a_report_names_the_newest(judged: FakePorts) -> None:
     """Red: it advised to judge a day that has nothing to judge by."""
     assert later(judged, promote.STEP) == (
-        f"no gate report of 2026-01-06 (newest: {JUDGED}); as of the newest: bft promote --asof "
+        f"no gate report of 2026-01-06 (newest: {JUDGED}); as of the newest: bft VERB --asof "
         f"{JUDGED}"
     )
     hold(judged, "gold", date(2026, 1, 6))

@@ -169,7 +169,8 @@ def test_status_of_simulated_prices_ends_where_they_were_pulled_to(tmp_path: Pat
     code, line, told = bft("status", "--root", str(tmp_path / "demo"))
     assert (code, line["asof"], line["missing"], line["next"]) == (0, "2025-06-30", [], "")
     assert (
-        "simulated prices were pulled up to 2025-06-30; a later day: bft serve market-sim" in told
+        "simulated prices were pulled up to 2025-06-30; a later day:\n  bft serve market-sim"
+        in told
     )
 
 

@@ -15,6 +15,7 @@ from commandline import bft
 from fakes import FixedClock, make_ports
 from sims import served
 
+from bft import wiring
 from bft.adapters.sources.alphavantage import AlphaVantage
 from bft.adapters.sources.av_client import Client, Vendor
 from bft.adapters.sources.bucket import Bucket
@@ -81,7 +82,8 @@ def test_advice_for_a_later_day_serves_the_same_world(tmp_path: Path) -> None:
     store.put("runs/done/nightly/2025-06-30.json", b"{}")
     root = ("--root", str(tmp_path / "sim"))
     told = bft("status", *root)[2]
-    assert f"a later day: {WORLD} --today DAY, then bft run nightly --root" in told
+    port = urlsplit(wiring.settings().sim_url).port  # red: the advice left BFT_SIM_URL's port away
+    assert f"later day:\n  {WORLD} --port {port} --today DAY\n  bft run nightly --root" in told
     code, _, told = bft("run", "nightly", "--asof", "2025-07-01", "--dry-run", *root)
     assert (code, f"in another terminal with {WORLD} --port " in told) == (78, True)
 
@@ -141,11 +143,14 @@ def test_interrupted_pull_goes_on_with_answers_of_its_own_world(
 
 def test_advice_names_the_port_that_the_root_asks() -> None:
     """Red: a simulator started as advised listened where nobody asked."""
-    assert Origin(source="sim", simulated=True, world=WORLD).simulator == WORLD
+    assert Origin(source="sim", simulated=True, world=WORLD).simulator() == WORLD
     at = Origin(source="sim:http://127.0.0.1:9100", simulated=True)
-    assert at.simulator == "bft serve market-sim"
+    assert at.simulator() == "bft serve market-sim"
     at = Origin(source="sim:http://127.0.0.1:9207", simulated=True, world=WORLD)
-    assert at.simulator == f"{WORLD} --port 9207"
+    assert at.simulator() == f"{WORLD} --port 9207"
+    own = Origin(source="sim", simulated=True, world=WORLD)
+    assert own.simulator("http://127.0.0.1:9207") == f"{WORLD} --port 9207"
+    assert at.simulator("http://127.0.0.1:9300") == f"{WORLD} --port 9207", "its own address"
     assert urlsplit(Settings().sim_url).port == SIMULATOR_PORT
 
 

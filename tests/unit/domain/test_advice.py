@@ -1,4 +1,4 @@
-from bft.domain.advice import as_typed, rooted
+from bft.domain.advice import again, rooted
 
 
 def test_advised_commands_name_the_root_of_the_call() -> None:
@@ -32,27 +32,8 @@ def test_server_of_a_root_is_started_with_it() -> None:
 
 def test_the_call_itself_as_of_another_day_keeps_its_words() -> None:
     words = ["pull", "--source", "files:p.csv", "--root", "mine", "--topics=bars", "--asof=X"]
-    kept = "run: bft pull --source files:p.csv --topics=bars --asof 2018-02-07"
-    assert as_typed("run: bft pull --source files:p.csv --asof 2018-02-07", words) == kept
-    assert as_typed("run: bft pull --asof 2018-02-07", words) == kept
-    train = ["train", "reg_3d", "--profile", "a b", "--asof", "X", "--json"]
-    told = as_typed("run: bft gold --asof 2018-02-08; newest: bft train --asof 2018-02-07", train)
-    assert told == (
-        "run: bft gold --asof 2018-02-08; newest: bft train reg_3d --profile 'a b' --asof "
-        "2018-02-07"
+    assert again(words, "2018-02-07") == (
+        "bft pull --source files:p.csv --topics=bars --asof 2018-02-07"
     )
-
-
-def test_other_commands_of_the_same_verb_stay() -> None:
-    for text in (
-        "bft gate --asof 2018-02-07 --fresh",
-        "bft gate --asof 2018-02-07 && bft promote --asof 2018-02-07",
-        "bft gate --asof DAY",
-    ):
-        assert as_typed(text, ["gate", "--live"]) == text
-    assert as_typed("see: bft --help", ["a(b"]) == "see: bft --help"
-
-
-def test_run_of_one_node_is_answered_with_the_whole_night() -> None:
-    text = "--only score needs night.build; run: bft run nightly --asof 2025-06-30"
-    assert as_typed(text, ["run", "nightly", "--only", "score"]) == text
+    train = ["train", "reg_3d", "--profile", "a b", "--asof", "X", "--json", "--root=r", "--debug"]
+    assert again(train, "2018-02-07") == "bft train reg_3d --profile 'a b' --asof 2018-02-07"

@@ -188,7 +188,7 @@ def test_signals_that_no_scan_made_name_the_command(tmp_path: Path) -> None:
         ports.store.publish(table, asof=day, partitions={"p": schema(table).empty_table()})
     told = (
         "signals 2026-01-02 is absent (newest: 2025-12-31); run: bft scan --asof 2026-01-02; "
-        "as of the newest: bft execute --asof 2025-12-31"
+        "as of the newest: bft VERB --asof 2025-12-31"
     )
     with pytest.raises(DataError, match=re.escape(told)):
         stored_rows(ports, ASOF, "close")

@@ -238,7 +238,7 @@ def test_deadline_without_a_zone_is_refused() -> None:
 
 def test_gold_that_does_not_end_at_asof_is_stale(ready: tuple[FakePorts, str]) -> None:
     ports, digest = ready
-    with pytest.raises(StaleDataError, match=r"newest: 2025-12-31.*bft predict --asof 2025-12-31"):
+    with pytest.raises(StaleDataError, match=r"newest: 2025-12-31.*bft VERB --asof 2025-12-31"):
         score(ports, digest, asof=date(2026, 1, 2))
 
 

@@ -81,3 +81,11 @@ def leg(name: str, qty: int, state: str) -> dict[str, Any]:
     filled = qty if state == "FILLED" else 0
     told = {"leg": name, "qty": qty, "state": state, "filled_qty": filled}
     return told | {"stop_price_usd": "13", "limit_price_usd": None}
+
+
+def test_sizes_and_prices_have_no_trailing_zeros() -> None:
+    """Red: `stop 100.000000 at 93.500000`, and a size of that kind could not be read at all."""
+    row = leg("stop", 0, "FILLED") | {"qty": "100.000000", "filled_qty": "100.000000"}
+    row |= {"stop_price_usd": "93.500000"}
+    told = [line.strip() for line in brief(story(rule(1), allowed=True) | {"intents": [row]})]
+    assert "stop 100 at 93.5: FILLED" in told
