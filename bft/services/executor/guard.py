@@ -14,6 +14,7 @@ from bft import exits
 from bft.domain import sessions
 from bft.domain.errors import BftError
 from bft.domain.orders import Execution, Intent, Leg, Side
+from bft.domain.trading_days import market_open, trading_day
 from bft.ledger import entries
 from bft.ledger.records import Cooldown
 from bft.services.executor.assignments import uncovered
@@ -288,9 +289,10 @@ class Guard:
         if quote is None or quote.mid_usd is None or quote.frozen or quote.delayed or quote.halted:
             return None
         price = quote.bid_usd if cover.sign > 0 else quote.ask_usd
-        session = now.astimezone(sessions.NEW_YORK).date()
+        sec_type = cover.contract.sec_type
+        session = trading_day(now, sec_type=sec_type)
         fresh = (now - quote.at).total_seconds() <= QUOTE_AGE_S
-        if price is None or not fresh or not sessions.is_open(now):
+        if price is None or not fresh or not market_open(now, sec_type=sec_type):
             return None
         return exits.Bar(
             bar_key=now.isoformat(),

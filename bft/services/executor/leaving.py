@@ -19,7 +19,7 @@ from bft.domain.orders import (
     Side,
     TimeInForce,
 )
-from bft.domain.trading_days import trading_day
+from bft.domain.trading_days import market_open, trading_day
 from bft.risk.prices import entry_on_tick
 from bft.services.executor.brackets import next_attempt
 from bft.services.executor.covers import Cover
@@ -222,7 +222,7 @@ class Leaving:
         """A page where attempt after attempt was refused for 5 min: none of them is that old."""
         works = any(exit_.state in _WORKING for exit_ in flying)
         refused = not works and bool(ended) and ended[-1].state is IntentState.REJECTED
-        if not refused or not sessions.is_open(self._desk.now):
+        if not refused or not market_open(self._desk.now, sec_type=wanted.contract.sec_type):
             self._refused_since.pop(place, None)
             return
         now = self._desk.timer()
@@ -335,7 +335,7 @@ class Leaving:
         """An exit that does not fill: nearer to the market every 10 s, a page after 5 min."""
         began = self._first.setdefault(exit_.intent_id, self._desk.timer())
         waited = self._desk.timer() - began
-        if not sessions.is_open(self._desk.now):
+        if not market_open(self._desk.now, sec_type=exit_.contract.sec_type):
             self._first[exit_.intent_id] = self._desk.timer()
             return
         if waited >= STUCK_S:

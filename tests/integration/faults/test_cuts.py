@@ -189,3 +189,44 @@ def test_option_exit_that_the_close_ends_leaves_at_the_next_open(
         assert held(scene, call) == guarded(scene) == stay
 
     optioned(tmp_path, story, at=CLOSE - timedelta(minutes=12))
+
+
+def test_stuck_exit_of_a_future_is_paged_at_night_but_not_in_the_break(tmp_path: Path) -> None:
+    """Nothing trades at 17:55 by the calendar, nor at 18:01, for a halt: 5 min after that page."""
+
+    async def story(scene: WireScene) -> None:
+        await future(scene)
+        await asleep(scene, CUT + timedelta(minutes=59, seconds=30))
+        scene.fault("halted", s=600)
+        scene.executor.closing.close(FUTURE)
+        await scene.at(CUT + timedelta(minutes=64, seconds=50))
+        assert "ExitStuck" not in scene.alerts()
+        await scene.sleep(20)
+        assert "ExitStuck" in scene.alerts()
+
+    wired(tmp_path, story, profile=FUTURES_NQ, calm=False)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_level_of_a_future_is_watched_at_night(tmp_path: Path, sign: int) -> None:
+    """No trade beyond it sets off the stop, but the touch has lain beyond it for 10 s."""
+
+    async def story(scene: WireScene) -> None:
+        contract = await future(scene, sign)
+        await asleep(scene, CUT + timedelta(minutes=61))
+        beyond = usd(20000 - 25 * sign)
+        for _ in range(13):
+            scene.sim.tick(
+                "MNQH6",
+                bid=beyond,
+                ask=beyond + usd("0.25"),
+                last=usd(20000),
+                bid_size=9,
+                ask_size=9,
+            )
+            await scene.sleep(1)
+        assert (held(scene, contract), remaining(scene, Leg.STOP)) == (0, 0)
+        (exit_,) = scene.intents(Leg.EXIT)
+        assert (exit_.reason, exit_.filled_qty) == ("stop", 5)
+
+    wired(tmp_path, story, profile=FUTURES_NQ)

@@ -7,9 +7,11 @@ from decimal import Decimal
 import pytest
 from books import AAPL, ACCOUNT, AT, CALL, booked, fill, intent
 from desk_cases import Case, case
+from virtual_time import run
 
 from bft.domain.orders import Contract, Leg, Side
 from bft.ledger import entries
+from bft.ledger.records import Adjustment
 from bft.services.executor.short_legs import ShortLegs
 from bft.services.executor.surplus import excess
 
@@ -65,3 +67,27 @@ def test_units_of_others_that_bft_closed_make_none_of_its_own(
 def test_units_sold_beyond_what_others_held_are_closed() -> None:
     (leave,) = excess(closed_for_others(AAPL, 5, 1, -2, ours=-7).desk, [])
     assert (leave.side, leave.qty) == (Side.BUY, 2)
+
+
+def test_short_leg_of_a_combination_is_closed_in_units_of_after_a_split() -> None:
+    """3 sold in a combination without their cover; a 2 for 1 split makes 6 of them."""
+    sold = fill(None, 3, "5", id="s.01", contract=CALL, side=Side.SELL, perm_id=7)
+    made = Adjustment(
+        adjustment_id="split",
+        at=AT + MINUTE,
+        account=ACCOUNT,
+        contract=CALL,
+        by="executor",
+        note="",
+        ratio=Decimal(2),
+    )
+
+    async def main() -> list[int]:
+        desk = case(booked(sold), entries.split(made))
+        desk.desk.combos.add(7)
+        legs = ShortLegs(desk.desk)
+        assert list(legs.uncovered()) == []  # its other legs may still be on their way
+        desk.wait(seconds=1)
+        return [leave.qty for leave in legs.uncovered()]
+
+    assert run(main()) == [6]
