@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from chromium import Browser, Tab, chromium
 from layout import faults
@@ -73,6 +75,16 @@ def test_ranking_shows_each_horizon_at_every_width(tab: Tab, night: Night, name:
     cut = "[...document.querySelectorAll('#ranking .scroll')]"
     if name == "phone":
         assert tab.value(f"{cut}.filter(e => e.scrollWidth > e.clientWidth).length") == 0
+
+
+def test_long_list_to_watch_is_folded(night: Night) -> None:
+    """Red: 118 picks to watch made the page of a telephone 56,000 pixels long."""
+    picks = pd.concat([night.picks] * 20, ignore_index=True)
+    html = day(replace(night, picks=picks), Around(source="sim", version="1"))[0].decode()
+    shown, folded = html.split("more to watch</summary>")
+    each = 'class="why" data-label="Strategy"><span>BUY'
+    assert shown.count(each) == max(15, int((picks["tag"] == "execute").sum()))
+    assert folded.split("</details>")[0].count(each) == len(picks) - shown.count(each)
 
 
 def test_share_of_a_bar_has_its_text_inside_or_none(browser: Browser) -> None:
