@@ -140,7 +140,8 @@ class Step:
     a re-run compares, None for one that is asked anew each time; or None: never cached. `done` is
     the line of a `once` step that would change nothing, or None: a re-run workflow need not start
     it. `parts` are smaller calls whose work a finished call included, with what each would say: of
-    the same inputs, they are found finished as well.
+    the same inputs, they are found finished as well. `whole`: is all it judged still there, byte
+    for byte? Asked of a finished call made again, not by a runner that looks for finished ones.
     """
 
     effect: Effect
@@ -150,6 +151,7 @@ class Step:
     inputs: Callable[[Ports, argparse.Namespace], Inputs | None] = lambda _p, _a: None
     done: Callable[[Ports, argparse.Namespace], Json | None] = lambda _p, _a: None
     parts: Callable[[argparse.Namespace, Summary], Parts] = lambda _a, _s: ()
+    whole: Callable[[Ports, argparse.Namespace], bool] = lambda _p, _a: True
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
