@@ -9,6 +9,7 @@ import json
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 STATES = ("Succeeded", "Failed", "Errored", "Skipped", "Omitted", "Daemoned")
@@ -50,6 +51,7 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {"asInt": int, "asFloat": float, "
 _CONSTANTS = {"true": True, "false": False, "nil": None}
 
 
+@cache
 def parse_depends(text: str) -> Tree:
     """Tree of a `depends`; its names are `task` or `task.State`.
 

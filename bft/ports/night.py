@@ -316,9 +316,6 @@ class Tracker(Protocol):
 class Compute(Protocol):
     """Where training runs. A task's function takes (spec, emit) and returns JSON."""
 
-    def slots(self) -> int:
-        """Tasks that can run at once."""
-
     def prepare(self, module: str) -> None:
         """Start what `run` will need and import `module` there; `run` works without it."""
 

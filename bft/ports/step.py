@@ -145,6 +145,8 @@ class Step:
     it. `reads_newest` tells whether a call only tells of a night: without a day it is as of the
     newest one the root holds (ADR 0093). `parts` are smaller calls whose work a finished call
     included, with what each would say: of the same inputs, they are found finished as well.
+    `whole`: is all it judged still there, byte for byte? Asked of a finished call made again, not
+    by a runner that looks for finished ones.
     """
 
     effect: Effect
@@ -155,6 +157,7 @@ class Step:
     done: Callable[[Ports, argparse.Namespace], Json | None] = lambda _p, _a: None
     parts: Callable[[argparse.Namespace, Summary], Parts] = lambda _a, _s: ()
     reads_newest: Callable[[argparse.Namespace], bool] = lambda _a: False
+    whole: Callable[[Ports, argparse.Namespace], bool] = lambda _p, _a: True
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)

@@ -82,7 +82,7 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     known = {} if args.no_resume else _known(ports, plan)
     tasks = {task.key: task for task in plan.tasks.values()}
     due = [task for task in plan.tasks.values() if task.key not in known]
-    log = TrainingLog(ports, plan, tick, name=args.name, slots=compute.slots())
+    log = TrainingLog(ports, plan, tick, name=args.name)
     log.count(known)
     for task in due:
         log.open(task)

@@ -20,17 +20,12 @@ _ENDED = {"done", "failed"}
 class TrainingLog:
     """One `train` call: a parent run, a child per model, a nested run per fold."""
 
-    def __init__(self, ports: Ports, plan: Plan, tick: Tick, *, name: str, slots: int) -> None:
+    def __init__(self, ports: Ports, plan: Plan, tick: Tick, *, name: str) -> None:
         self._ports, self._plan, self._tick, self._name = ports, plan, tick, name
         self._tasks = {task.key: task for task in plan.tasks.values()}
         self.key = digest_of(sorted(self._tasks))[:32]
-        self._eta = Eta(
-            {
-                k: (t.spec["profile"]["epochs"], len(t.spec["folds"]))
-                for k, t in self._tasks.items()
-            },
-            slots=slots,
-        )
+        most = {k: t.spec["profile"]["epochs"] for k, t in self._tasks.items()}
+        self._eta = Eta({k: (n, len(self._tasks[k].spec["folds"])) for k, n in most.items()})
         self._open: dict[str, list[str]] = {}
         self._lines: list[str] = []
         self._ended: set[str] = set()

@@ -59,9 +59,9 @@ class _Model:
 class Eta:
     """Time left of all models, those that wait for a place included."""
 
-    def __init__(self, most: Mapping[str, tuple[int, int]], *, slots: int) -> None:
-        """`most` has epochs of a fold and folds by model; `slots` run at once before any does."""
-        self._slots = max(1, slots)
+    def __init__(self, most: Mapping[str, tuple[int, int]]) -> None:
+        """`most` has epochs of a fold and folds by model."""
+        self._places = 0  # as many as ever ran at once
         self._models = {key: _Model(epochs=e, folds=f) for key, (e, f) in most.items()}
 
     def over(self, key: str) -> None:
@@ -83,6 +83,7 @@ class Eta:
             self._models[event.key] = _Model(
                 epochs=model.epochs, folds=model.folds, began=began, first=first
             )
+        self._places = max(self._places, sum(one.runs for one in self._models.values()))
         return self._left_s()
 
     def _left_s(self) -> float | None:
@@ -111,7 +112,7 @@ class Eta:
             )
             rest_s = begins_s + model.epochs_left(used_frac) * epoch_s + tail_s
             (lanes if model.runs else waiting_s).append(rest_s)
-        lanes = lanes or [0.0] * self._slots
+        lanes += [0.0] * (self._places - len(lanes))
         heapq.heapify(lanes)
         for rest_s in waiting_s:
             heapq.heapreplace(lanes, lanes[0] + rest_s)

@@ -1,7 +1,8 @@
 """`bft validate`: the quality gate of a night, 24 checks over gold and the facts behind it.
 
 Reads gold and the raw tables. Writes the quality table's partition of asof and
-`reports/quality_<asof>.md`; with `--only` it writes neither. Exit 65 stops the night.
+`reports/quality_<asof>.md`; with `--only` it writes neither. Exit 65 stops the night. A finished
+call that is made again looks at the digests of all objects of gold and raw tables first.
 """
 
 import argparse
@@ -41,6 +42,11 @@ def _inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
         **record.table_digests(ports.store, ("gold", "gold_targets"), args),
         "pull": record.digest_of(_pulled(ports.store, args.asof)),
     }
+
+
+def _whole(ports: Ports, args: argparse.Namespace) -> bool:
+    """Whether every object the night is made of, of whichever day, is as its manifest says."""
+    return not _broken(ports.store, args.asof)
 
 
 def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
@@ -197,6 +203,7 @@ STEP = Step(
     arguments=_arguments,
     run=_run,
     inputs=_inputs,
+    whole=_whole,
     reads=CHECKED,
     writes=("quality",),
     outputs={

@@ -365,6 +365,19 @@ def test_gate_names_absent_gold_altered_objects_and_other_inputs(ports: FakePort
     assert key in str(done.error)
 
 
+def test_gate_asked_again_finds_an_altered_object_of_an_older_day(ports: FakePorts) -> None:
+    """Red: `pass`, finished before, and no later call would ever look at it."""
+    older = sessions.shift(NIGHT, -1)
+    arrive(ports, older, bars=[row for row in FILED if row["date"] < NIGHT], universe=UNIVERSE)
+    arrive(ports, NIGHT, bars=[row for row in FILED if row["date"] == NIGHT])
+    run(ports, NIGHT)
+    assert not judge(ports, NIGHT).exit_code
+    key = f"tables/bars/arrived={older}.parquet"
+    ports.store.put(key, ports.store.get(key) + b"x")
+    for part in (f"Q23: object {key} has digest", f"again: bft pull --asof {older} --fresh"):
+        assert part in str(judge(ports, NIGHT).error)
+
+
 def test_targets_are_known_when_their_session_is(ports: FakePorts) -> None:
     nights(ports, days(FIRST, NIGHT))
     found = []

@@ -34,9 +34,6 @@ class Counting:
     inner: InlineCompute
     ran: int = 0
 
-    def slots(self) -> int:
-        return 1
-
     def prepare(self, module: str) -> None:
         pass
 
@@ -192,9 +189,6 @@ class Told:
 
     value: dict[str, Any]
 
-    def slots(self) -> int:
-        return 1
-
     def prepare(self, module: str) -> None:
         pass
 
@@ -312,9 +306,6 @@ class Away:
 
     def __init__(self, kind: str, *, retryable: bool) -> None:
         self.kind, self.retryable = kind, retryable
-
-    def slots(self) -> int:
-        return 1
 
     def prepare(self, module: str) -> None:
         pass

@@ -15,10 +15,6 @@ class InlineCompute:
     def __init__(self, *, clock: Clock, capacity: Capacity | None = None) -> None:
         self._clock, self._capacity = clock, capacity or machine()
 
-    def slots(self) -> int:
-        """One at a time."""
-        return 1
-
     def prepare(self, module: str) -> None:
         """Nothing to start."""
 

@@ -40,13 +40,9 @@ class PoolCompute:
         self._clock, self._capacity = clock, capacity
         self._idle: list[_Worker] = []
 
-    def slots(self) -> int:
-        """Tasks of one cpu that can run at once."""
-        return min(self._capacity.cpus, self._capacity.tasks)
-
     def prepare(self, module: str) -> None:
         """Start all workers and let them import `module` while the caller does other work."""
-        while len(self._idle) < self.slots():
+        while len(self._idle) < min(self._capacity.cpus, self._capacity.tasks):
             self._idle.append(_start())
         for one in self._idle:
             one.pipe.send(module)

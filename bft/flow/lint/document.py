@@ -81,8 +81,7 @@ def read(path: Path) -> list[Document]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        nodes = list(yaml.compose_all(text, _loader()))
-        bodies = list(yaml.load_all(text, _loader()))
+        pairs = list(_composed(text))
     except FileNotFoundError:
         raise ConfigError(f"no workflow file {path}; run make workflows") from None
     except yaml.YAMLError as error:
@@ -90,9 +89,20 @@ def read(path: Path) -> list[Document]:
     header = text.partition("\n")[0]
     return [
         Document(file=path.name, header=header, body=mapping(body), lines=dict(_lines((), node)))
-        for body, node in zip(bodies, nodes, strict=True)
+        for body, node in pairs
         if body is not None
     ]
+
+
+def _composed(text: str) -> Iterator[tuple[Any, yaml.Node]]:
+    """Each document as values and as nodes, which know their lines; parsed once."""
+    loader = _loader()(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            yield loader.construct_document(node), node
+    finally:
+        loader.dispose()
 
 
 def mapping(value: object) -> dict[str, Any]:

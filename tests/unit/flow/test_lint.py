@@ -1,7 +1,8 @@
 """Each rule catches its fault: the clean file plus one fault gives exactly that id."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -169,11 +170,28 @@ POD_FAULTS: list[tuple[str, str, Callable[[Documents], Any]]] = [
 FAULTS = [*GRAPH_FAULTS, *POD_FAULTS]
 
 
+class Remembered(CommandLine):
+    """The real command line, which is asked once for each verb and each line."""
+
+    describe = staticmethod(cache(CommandLine().describe))
+
+    @staticmethod
+    @cache
+    def refused(words: tuple[str, ...]) -> str | None:
+        return CommandLine().refuse(words)
+
+    def refuse(self, argv: Sequence[str]) -> str | None:
+        return self.refused(tuple(argv))
+
+
+COMMANDS = Remembered()
+
+
 def check(documents: Documents, folder: Path, *, header: bool = True) -> list[Finding]:
     file = folder / "nightly.yaml"
     first = "# Generated from workflows/nightly.py by make workflows. Do not edit.\n"
     file.write_text((first if header else "") + yaml.dump_all(documents, Dumper=yaml.CSafeDumper))
-    return lint([file], commands=CommandLine())
+    return lint([file], commands=COMMANDS)
 
 
 CLEAN = list(yaml.load_all((RENDERED / "nightly.yaml").read_text(), Loader=yaml.CSafeLoader))

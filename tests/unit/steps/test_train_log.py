@@ -13,7 +13,7 @@ def test_models_that_an_earlier_call_finished_count(ports: FakePorts) -> None:
     tasks = {key: Task(key=key, call="m:f", spec=spec) for key in ("a", "b", "c")}
     told: list[tuple[int, int, str]] = []
     plan = Plan(tasks=tasks, tags={}, study=False)
-    log = TrainingLog(ports, plan, lambda *how: told.append(how), name="all", slots=1)
+    log = TrainingLog(ports, plan, lambda *how: told.append(how), name="all")
     log.count(["a", "b"])
     log.on_event(Event(key="c", state="running", at=NOW, epochs=4))
     assert told == [(2, 3, "models 2/3")]

@@ -18,7 +18,7 @@ def epoch(second: float, key: str, number: int, took_s: float, *, fold: int = 0)
 
 
 def test_nothing_is_told_before_every_running_model_has_an_epoch() -> None:
-    eta = Eta(dict.fromkeys("abcd", (4, 1)), slots=2)
+    eta = Eta(dict.fromkeys("abcd", (4, 1)))
     assert [eta.note(at(0, key, "queued")) for key in "abcd"] == [None] * 4
     assert [eta.note(at(0, key, "running")) for key in "ab"] == [None] * 2
     assert eta.note(epoch(3, "a", 1, 2.0)) is None
@@ -28,7 +28,7 @@ def test_nothing_is_told_before_every_running_model_has_an_epoch() -> None:
 
 def test_nothing_is_told_while_starting_is_the_greater_part() -> None:
     """Two epochs of 2 s after 27 s of starting a worker say nothing of seven more models."""
-    eta = Eta(dict.fromkeys("abcd", (2, 1)), slots=1)
+    eta = Eta(dict.fromkeys("abcd", (2, 1)))
     eta.note(at(0, "a", "running"))
     assert eta.note(epoch(29, "a", 1, 2.0)) is None
     assert eta.note(epoch(31, "a", 2, 2.0)) is None
@@ -40,7 +40,7 @@ def test_nothing_is_told_while_starting_is_the_greater_part() -> None:
 
 
 def test_folds_to_come_count() -> None:
-    eta = Eta({"a": (8, 3)}, slots=1)
+    eta = Eta({"a": (8, 3)})
     eta.note(at(0, "a", "running"))
     assert eta.note(epoch(2, "a", 1, 2.0)) == pytest.approx((7 + 2 * 8) * 2.0)
     assert eta.note(epoch(40, "a", 8, 2.0, fold=1)) == pytest.approx(8 * 2.0)
@@ -48,7 +48,7 @@ def test_folds_to_come_count() -> None:
 
 def test_whole_time_of_finished_models_counts_for_the_others() -> None:
     """The first stopped early, at half its epochs, and took 5 s beside them."""
-    eta = Eta(dict.fromkeys("abc", (4, 1)), slots=1)
+    eta = Eta(dict.fromkeys("abc", (4, 1)))
     eta.note(at(0, "a", "running"))
     eta.note(epoch(2, "a", 1, 2.0))
     eta.note(epoch(4, "a", 2, 2.0))
@@ -58,7 +58,7 @@ def test_whole_time_of_finished_models_counts_for_the_others() -> None:
 
 
 def test_models_of_earlier_calls_and_the_end_leave_nothing() -> None:
-    eta = Eta(dict.fromkeys("ab", (2, 1)), slots=1)
+    eta = Eta(dict.fromkeys("ab", (2, 1)))
     eta.over("a")
     eta.note(at(0, "b", "running"))
     assert eta.note(epoch(1, "b", 1, 1.0)) == pytest.approx(1.0)
@@ -66,9 +66,21 @@ def test_models_of_earlier_calls_and_the_end_leave_nothing() -> None:
 
 
 def test_model_that_ran_out_of_memory_starts_anew() -> None:
-    eta = Eta({"a": (3, 1)}, slots=1)
+    eta = Eta({"a": (3, 1)})
     eta.note(at(0, "a", "running"))
     eta.note(epoch(1, "a", 1, 1.0))
     assert eta.note(at(2, "a", "queued")) is None
     assert eta.note(at(3, "a", "running")) is None
     assert eta.note(epoch(4, "a", 1, 1.0)) == pytest.approx(2.0)
+
+
+def test_place_that_became_free_is_taken_by_one_that_waits() -> None:
+    """Between an end and the next start the others were told twice as long."""
+    eta = Eta(dict.fromkeys("abcd", (2, 1)))
+    for key in "ab":
+        eta.note(at(0, key, "running"))
+    for key in "ab":
+        eta.note(epoch(2, key, 1, 2.0))
+    eta.note(epoch(4, "a", 2, 2.0))
+    # b: one epoch of 2 s; c at once, d after b
+    assert eta.note(at(4, "a", "done")) == pytest.approx(2.0 + 4.0)
