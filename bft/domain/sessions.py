@@ -131,16 +131,29 @@ def run_instant(asof: date, *, now: datetime, replayed: bool) -> datetime:
     return now if asof == last_closed(now) and not replayed else evening(asof)
 
 
-def check_asof(day: date, *, now: datetime) -> date:
+def check_past(day: date, *, now: datetime, option: str = "--asof ") -> None:
+    """Refuse a day that New York has not seen yet; `option` is how it was given.
+
+    Raises:
+        UsageError: it is in the future; names the newest session there can be.
+    """
+    today = now.astimezone(NEW_YORK).date()
+    if day > today:
+        newest = f"{option}{last_closed(now)}"
+        raise UsageError(f"{option}{day} is in the future; the newest closed session: {newest}")
+
+
+def check_asof(day: date, *, now: datetime, option: str = "--asof ") -> date:
     """Return `day` if it is a closed session.
 
     Raises:
-        UsageError: a holiday, a weekend, or after the last closed session; names the nearest one.
+        UsageError: in the future, a holiday, a weekend, or not closed yet; names the nearest one.
     """
+    check_past(day, now=now, option=option)
     newest = last_closed(now)
-    if day > newest:
-        raise UsageError(f"--asof {day} is after the last closed session; use --asof {newest}")
     if not is_session(day):
-        nearest = on_or_before(day)
-        raise UsageError(f"--asof {day} is no XNYS session; nearest earlier: --asof {nearest}")
+        nearest = f"{option}{on_or_before(day)}"
+        raise UsageError(f"{option}{day} is no XNYS session; nearest earlier: {nearest}")
+    if day > newest:
+        raise UsageError(f"{option}{day} has not closed yet; use {option}{newest}")
     return day

@@ -48,7 +48,7 @@ def judge(workflow: str, *, at: datetime, day: date | None, now: datetime, done:
     """Judge one workflow at the instant `at`; `day` is an asof somebody asked for.
 
     Raises:
-        UsageError: `day` lies after the last closed session, or no such workflow.
+        UsageError: `day` is in the future or, of a night, not closed yet; no such workflow.
     """
     rules = {
         "nightly": _night,
@@ -59,6 +59,8 @@ def judge(workflow: str, *, at: datetime, day: date | None, now: datetime, done:
     }
     if workflow not in rules:
         raise UsageError(f"no rule for workflow {workflow!r}; known: {', '.join(rules)}")
+    if day is not None:
+        sessions.check_past(day, now=max(at, now))
     if day is not None and not sessions.is_session(day):
         return Verdict(run=False, asof=sessions.on_or_before(day), reason="holiday")
     if workflow in NIGHTS:
@@ -89,14 +91,18 @@ def window(workflow: str, asof: date) -> str:
     return f"{first:%H:%M} to {last:%H:%M} on {day}{half}"
 
 
-def check_span(workflow: str, values: Mapping[str, str], *, now: datetime) -> None:
-    """Check the dates of a backfill, before anything of it runs.
+def check_days(workflow: str, values: Mapping[str, str], *, now: datetime) -> None:
+    """Check the days of a run, before anything of it runs.
 
     Raises:
-        UsageError: one is absent or no ISO date, or the first lies after the last; else as
-            `days_to_fill`.
+        UsageError: one is no ISO date or in the future; of a night its day has not closed yet; of a
+            backfill one is absent, the first lies after the last, or else as `days_to_fill`.
         ConfigError: as `days_to_fill`.
     """
+    if text := values.get("asof"):
+        sessions.check_past(_date(text), now=now)
+        if workflow in NIGHTS and sessions.is_session(_date(text)):
+            sessions.check_asof(_date(text), now=now)
     if workflow != "backfill":
         return
     if not (values["from"] and values["to"]):
@@ -121,11 +127,8 @@ def days_to_fill(first: date, last: date, *, now: datetime) -> Sequence[date]:
         UsageError: none, or some not closed yet.
         ConfigError: more than 260; says how to split.
     """
-    newest = sessions.last_closed(now)
-    if last > newest:
-        raise UsageError(
-            f"--param to={last} is after the last closed session; give --param to={newest}"
-        )
+    if last > sessions.last_closed(now):
+        sessions.check_asof(last, now=now, option="--param to=")
     days = sessions.sessions(first, last)
     if not days:
         raise UsageError(

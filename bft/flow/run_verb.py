@@ -146,6 +146,9 @@ def _asked(ports: Ports, args: argparse.Namespace, root: Path) -> Asked:
         return _again(workflow, before, args)
     created = args.at or ports.clock.now()
     given = parameters.given(args.param, args.params)
+    now = max(created, ports.clock.now())
+    if args.day:
+        sessions.check_past(args.day, now=now)
     if args.day and not sessions.is_session(args.day):
         nearest = sessions.on_or_before(args.day)
         raise UsageError(f"--asof {args.day} is no XNYS session; nearest earlier: --asof {nearest}")
@@ -155,7 +158,7 @@ def _asked(ports: Ports, args: argparse.Namespace, root: Path) -> Asked:
     plain = sources.dated(ports, args, workflow, plain) | plain
     plain |= sources.trained_by(ports, args, workflow, given)
     values = parameters.resolve(workflow, plain, given.maps, absent_ok=("root",))
-    due.check_span(name, values, now=ports.clock.now())
+    due.check_days(name, values, now=now)
     if args.at and values.get("mode") == "live":
         raise RefusedError("--at pretends another time and is for paper only; mode is live")
     run_id = f"{name}-{created:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"

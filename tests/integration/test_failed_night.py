@@ -167,7 +167,8 @@ def test_executor_gets_the_exits_of_a_failed_night_and_no_entry(tmp_path: Path) 
         code, line, _ = run.bft(*words)
     assert code == 65
     assert "1 entries are not sent, the night failed: gate failed (exit code 65)" in line["error"]
-    again = f"bft run nightly --root {root} --asof {NIGHT} && bft execute --root {root} --asof"
-    assert f"mend it, then: {again} {NIGHT}; exits are sent" in line["error"]
+    night = f"bft run nightly --root {root} --asof {NIGHT}"
+    again = f"{night} && bft execute --root {root} --wait 0 --asof {NIGHT}"  # red: without --wait
+    assert f"mend it, then: {again}; exits are sent" in line["error"]
     assert [order["symbol"] for order in line["orders"]] == ["NVDA"]
     assert line["skipped"]["night_failed"] == 1

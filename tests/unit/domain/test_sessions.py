@@ -41,8 +41,13 @@ def test_run_instant_is_the_evening_for_past_and_replayed_days() -> None:
 
 @pytest.mark.parametrize(
     ("day", "says"),
-    [(date(2018, 2, 10), "--asof 2018-02-09"), (date(2030, 1, 2), "last closed session")],
+    [
+        (date(2018, 2, 10), "no XNYS session; nearest earlier: --asof 2018-02-09"),
+        (date(2026, 1, 5), "--asof 2026-01-05 has not closed yet; use --asof 2026-01-02"),
+        (date(2026, 1, 6), "in the future; the newest closed session: --asof 2026-01-02"),
+        (date(2099, 1, 4), "in the future; the newest closed session: --asof 2026-01-02"),
+    ],
 )
 def test_check_asof_names_the_nearest_session(day: date, says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        sessions.check_asof(day, now=datetime(2026, 1, 5, 23, tzinfo=UTC))
+        sessions.check_asof(day, now=datetime(2026, 1, 5, 20, tzinfo=UTC))

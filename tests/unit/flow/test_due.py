@@ -105,7 +105,7 @@ def test_orders_never_act_on_another_day(day: str, reason: str) -> None:
 
 
 def test_session_to_come_is_a_usage_error_naming_the_newest() -> None:
-    with pytest.raises(UsageError, match="use --asof 2026-01-05"):
+    with pytest.raises(UsageError, match="the newest closed session: --asof 2026-01-05"):
         verdict("nightly", "2026-01-05T18:30", day=date(2026, 1, 6))
 
 
@@ -196,7 +196,9 @@ def test_backfill_lists_sessions_and_says_how_to_split() -> None:
         days_to_fill(date(2024, 1, 2), date(2026, 1, 5), now=now)
     with pytest.raises(UsageError, match=r"no session .* such as 2026-01-02$"):
         days_to_fill(date(2026, 1, 3), date(2026, 1, 4), now=now)
-    with pytest.raises(UsageError, match="give --param to=2026-01-05"):
+    with pytest.raises(
+        UsageError, match="in the future; the newest closed session: --param to=2026-01-05"
+    ):
         days_to_fill(date(2026, 1, 5), date(2026, 1, 6), now=now)
 
 
