@@ -187,7 +187,8 @@ class World:
     ) -> None:
         low = usd(bid)
         high = usd(ask) if ask is not None else low + usd("0.02")
-        self.broker.tick(symbol, low, bid_usd=low, ask_usd=high, size=size)
+        told = {"bid_usd": low, "ask_usd": high, "size": size}
+        self.broker.tick(symbol, low, **told, confirmed=True)  # a market may jump
 
     async def submit(self, order: OrderRequest, claim: KeyClaim | None = None) -> Opened:
         return await self.executor.opening.submit(order, TRADER, claim=claim)

@@ -130,10 +130,10 @@ def _nothing_sent(args: argparse.Namespace, chosen: _Chosen, values: dict[str, A
         {"symbol": r.body["symbol"], "side": r.body["side"], "strategy": r.body.get("strategy_id")}
         for r in (*chosen.exits, *chosen.entries)
     ]
+    note = "" if would else _no_signal(args, chosen)
     if not args.json:
-        sys.stderr.write(
-            _told(would) if args.dry_run else f"0 signals, 0 sent: {_no_signal(args)}\n"
-        )
+        sys.stderr.write(_told(would) if args.dry_run else f"0 signals, 0 sent: {note}\n")
+    values["note"] = note
     summary = Summary(
         values={**values, **counts([]), "would_send": would, "would_drop": len(chosen.drops)},
         rows=0,
@@ -142,11 +142,17 @@ def _nothing_sent(args: argparse.Namespace, chosen: _Chosen, values: dict[str, A
     return _with_refusal(summary, chosen.refused)
 
 
-def _no_signal(args: argparse.Namespace) -> str:
-    """A file without a byte is no fault (specification, 15), but may be one that got lost."""
-    if args.signals and not Path(args.signals).stat().st_size:
-        return f"{args.signals} is empty, even without its header line; was it written?"
-    return "there is no signal"
+def _no_signal(args: argparse.Namespace, chosen: _Chosen) -> str:
+    """Why there was nothing to send; a file without a byte is no fault (specification, 15)."""
+    if chosen.skipped:
+        left = ", ".join(f"{count} {reason}" for reason, count in sorted(chosen.skipped.items()))
+        return f"none of the signals is to be sent ({left})"
+    if not args.signals:
+        return f"{args.asof} has no signal, there was nothing to send"
+    if Path(args.signals).stat().st_size:
+        return f"{args.signals} has no row below its header line, there was nothing to send"
+    text = "is empty, even without its header line, there was nothing to send"
+    return f"{args.signals} {text}; was it written?"
 
 
 def _told(would: Sequence[Mapping[str, Any]]) -> str:
@@ -261,6 +267,7 @@ STEP = Step(
         "transient_denied": "denied only for now; a later call may send them",
         "dropped": "pending entries taken back",
         "orders": "each signal with what became of it",
+        "note": "why there was nothing to send",
     },
     settings=("api_url",),
     code=("steps.execute", "steps.execute_file", "steps.execute_rows", "steps.execute_send"),

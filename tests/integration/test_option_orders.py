@@ -209,7 +209,8 @@ def test_a_named_level_on_the_wrong_side_of_the_underlying_is_denied(tmp_path: P
 def test_an_underlying_that_is_silent_is_told(tmp_path: Path) -> None:
     async def story(scene: OptionScene) -> None:
         await held(scene)
-        await scene.sleep(100)
+        scene.sim.fault("stale", symbol="AAPL", s=200)  # asked for anew it says nothing either
+        await scene.sleep(120)
         assert "QuoteStale" in scene.alerts()
         text = " ".join(e.message for e in scene.executor.desk.state.events)
         assert "no quote of AAPL, by which" in text

@@ -149,11 +149,15 @@ def test_dry_run_and_empty_file_write_nothing(day: Running, tmp_path: Path) -> N
         "those sent before are replayed, not doubled",
     ]
     words = ("--signals", tmp_path / "empty.csv", "--asof", NIGHT, "--root", day.root)
-    for text, told in (("", "is empty, even without"), (",".join(FIRST), "there is no signal")):
+    nothing = "there was nothing to send"
+    empty, header = f"is empty, even without its header line, {nothing}; was", "no row below its"
+    for text, told in (("", empty), (",".join(FIRST), header)):
         (tmp_path / "empty.csv").write_text(f"{text}\n" if text else "")
         code, line, err = day.bft("execute", *words)
         assert (code, line["sent"]) == (0, 0)
         assert told in err
+        assert told in line["note"]
+        assert nothing in line["note"]
 
 
 def test_close_needs_the_account_and_ends_flat(day: Running) -> None:
