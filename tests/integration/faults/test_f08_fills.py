@@ -91,7 +91,7 @@ def test_f09_fill_wins_against_the_cancel(tmp_path: Path) -> None:
         await scene.submit(signal(limit_price_usd=usd("100.50")))
         await scene.wait(lambda: scene.entry().state is IntentState.ACKED, within_s=2)
         scene.fault("cancel_race")
-        scene.executor.closing.close(Selection(symbols=("AAPL",)))
+        scene.executor.cancelling.cancel(scene.entry(), why="a person")
         await scene.wait(lambda: scene.entry().state is IntentState.FILLED, within_s=2)
         await covered(scene, 49)
 
@@ -106,7 +106,7 @@ def test_f09_cancel_race_with_a_lost_report(tmp_path: Path, lost: str) -> None:
         await scene.wait(lambda: scene.entry().state is IntentState.ACKED, within_s=2)
         scene.fault("cancel_race")
         scene.fault("drop", when={"msg": lost})
-        scene.executor.closing.close(Selection(symbols=("AAPL",)))
+        scene.executor.cancelling.cancel(scene.entry(), why="a person")
         await covered(scene, 49, within_s=15)
         await scene.wait(lambda: scene.entry().state is IntentState.FILLED, within_s=1)
 
