@@ -37,10 +37,10 @@ class Splits:
         if held is None:
             return False
         since = trading_day(held.opened_at)
-        for split in self._desk.reference.splits:
+        for split in self._desk.reference.splits_of(contract.symbol):
             name = f"split:{contract.con_id}:{split.ex_date}"
             # what was bought on the ex-date or later is in new units already
-            fits = split.symbol == contract.symbol and since < split.ex_date <= today
+            fits = since < split.ex_date <= today
             if not fits or name in desk.state.adjustments or book * split.ratio != broker:
                 continue
             self._apply(contract, split.ratio, name)
