@@ -12,7 +12,7 @@ PAGES = frozenset(
 )
 WARNINGS = frozenset(
     "LoginTomorrow ClockSkew QuoteStale MonitorSlow DayLossNear ForeignOrder NoSignals RejectRate "
-    "BrokerErrors PacingErrors AuthFailures".split()
+    "BrokerErrors PacingErrors AuthFailures OverrideLooser".split()
 )
 
 RETOLD = frozenset(

@@ -92,6 +92,32 @@ def overridden(profile: Profile, overrides: Mapping[str, object], *, live: bool)
     return profile
 
 
+def tightened(
+    profile: Profile, overrides: Mapping[str, object], *, live: bool
+) -> tuple[Profile, Mapping[str, str]]:
+    """`overridden` for what was set under other settings: the tighter of both holds.
+
+    Also tells, by override, why one that is looser than the profile does not hold in live; of
+    session windows the minutes within both remain.
+
+    Raises:
+        ConfigError: unknown name or unusable value.
+    """
+    looser: dict[str, str] = {}
+    for name, value in overrides.items():
+        try:
+            profile = overridden(profile, {name: value}, live=live)
+        except RefusedError as error:
+            looser[name] = str(error)
+            if name == "session_windows":
+                profile = replace(profile, hours=(*profile.hours, _hours(profile, value)))
+    return profile, looser
+
+
+def _hours(profile: Profile, value: object) -> Hours:
+    return Hours(timezone=profile.timezone, windows=parse_windows(value))
+
+
 def _trades(profile: Profile, value: object, live: bool) -> Profile:  # noqa: FBT001  table of functions
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ConfigError(f"max_trades_per_day {value!r}: give a whole number, 0 or more")
@@ -113,7 +139,7 @@ def _loss_cap(profile: Profile, value: object, live: bool) -> Profile:  # noqa: 
 
 
 def _windows(profile: Profile, value: object, live: bool) -> Profile:  # noqa: FBT001  table of functions
-    hours = Hours(timezone=profile.timezone, windows=parse_windows(value))
+    hours = _hours(profile, value)
     if not live:
         return replace(profile, hours=(hours,))
     for bound in profile.hours:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from bft.cli import parse
 from bft.domain.alerts import PAGES, WARNINGS, runbook
 from bft.services.executor.alerts import Severity, mail, severity
+from bft.services.executor.api.controls import ConfigBody
 from bft.services.executor.api.halting import HaltBody, ResumeBody
 from bft.services.executor.api.orders import ResolveBody
 
@@ -24,6 +25,7 @@ SECTIONS = ("What it means", "What bft has done", "First look", "Fix", "Over whe
 BODIES: dict[str, type[BaseModel]] = {
     "/v1/resume": ResumeBody,
     "/v1/halt": HaltBody,
+    "/v1/config": ConfigBody,
     "/v1/orders/{id}/resolve": ResolveBody,
 }
 

@@ -68,7 +68,7 @@ def differences(
 def pending_splits(
     splits: Iterable[Split], held: Position, adjustments: Container[str], today: date
 ) -> list[Split]:
-    """Confirmed splits of a position that took effect by `today` and are not in the book yet.
+    """Which of its symbol's splits took effect by `today` and are not in the book yet.
 
     What was bought on the ex-date or later is in new units already.
     """
@@ -76,9 +76,7 @@ def pending_splits(
     return [
         split
         for split in splits
-        if split.symbol == held.contract.symbol
-        and since < split.ex_date <= today
-        and split_name(held.con_id, split) not in adjustments
+        if since < split.ex_date <= today and split_name(held.con_id, split) not in adjustments
     ]
 
 

@@ -108,6 +108,7 @@ class Closing:
 
         Units of no bracket that others bought after `held_at` stay; None: all of them leave.
         """
+        selection = self._named(selection)
         done = [
             *self._covers(selection, reason),
             *self._entries(selection, reason),
@@ -127,7 +128,7 @@ class Closing:
         Units are those of one contract: a share's symbol takes no option on it, unless options
         are asked for.
         """
-        selection = replace(selection, exact=selection.instrument is None)
+        selection = replace(self._named(selection), exact=selection.instrument is None)
         mine = self._oldest_first(lambda c: selection.takes(c.contract, c.strategy_id))
         done = list(self._parts(mine, qty, exits.Reason.MANUAL))
         rest = qty - sum(closed.qty for closed in done)
@@ -142,9 +143,10 @@ class Closing:
         asks for also takes units that no bracket holds.
         """
         sign, by_hand = -order.side.sign, order.strategy_id == NOBODY
+        named = self._named(Selection(symbols=(order.symbol,), exact=True))
         mine = self._oldest_first(
             lambda c: (
-                name_of(c.contract) == order.symbol
+                name_of(c.contract) in named.symbols
                 and c.sign == sign
                 and (by_hand or (order.strategy_id == c.strategy_id and matured(c, order)))
             )
@@ -154,10 +156,14 @@ class Closing:
         done = list(self._parts(mine, min(order.qty or held, held), reason))
         rest = order.qty - sum(closed.qty for closed in done)
         if by_hand and (rest > 0 or not order.qty):
-            named = Selection(symbols=(order.symbol,), exact=True)
             done += self._bare(named, rest if order.qty else None, side=order.side)
         self._guard.poke()
         return done
+
+    def _named(self, selection: Selection) -> Selection:
+        """The same, under every name that what is named bears or bore."""
+        found = {each for name in selection.symbols for each in self._desk.aliases(name)}
+        return replace(selection, symbols=tuple(sorted(found)))
 
     def _oldest_first(self, meant: Callable[[Cover], bool]) -> list[Cover]:
         found = (c for c in self._guard.covers.values() if c.open_qty and meant(c))

@@ -84,7 +84,7 @@ def unsettled(desk: Desk, position: Position) -> bool:
     contract, today = position.contract, trading_day(desk.now)
     if contract.symbol in desk.disputed:
         return True
-    splits = any(s.symbol == contract.symbol and s.ex_date == today for s in desk.reference.splits)
+    splits = any(s.ex_date == today for s in desk.reference.splits_of(contract.symbol))
     return splits and trading_day(position.opened_at) < today and not _adjusted(desk, contract)
 
 

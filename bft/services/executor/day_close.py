@@ -136,7 +136,7 @@ class DayClose:
         """Gold's bar of a share; it knows no other contract."""
         if contract.sec_type != "STK":
             return None
-        known = self._desk.reference.bars.get(contract.symbol, ())
+        known = self._desk.reference.bars_of(contract.symbol)
         return next((bar for bar in known if bar.session == session), None)
 
     def _missed(

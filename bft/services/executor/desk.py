@@ -13,6 +13,7 @@ import structlog
 
 from bft.domain.broker import Quote, SessionState
 from bft.domain.errors import BftError, DataError, RefusedError
+from bft.domain.instruments import names_of
 from bft.domain.journal import Entry, RowChange
 from bft.domain.orders import Contract, Intent
 from bft.domain.trading import Instrument
@@ -47,7 +48,8 @@ class Desk:
     `timer`, seconds; `heard_on` the day of the newest signal. `broker_qty` is what the newest
     valid snapshot said, by con id, `words` what the broker said since, too; `disputed` symbols in
     which the snapshot, with its executions, and the book differ: nothing opens there until they
-    agree or a person resumes. `combos` are permIds of orders that combine contracts. `fatal` ends
+    agree or a person resumes; `told_names` are symbols of positions as the broker spells them, by
+    con id. `combos` are permIds of orders that combine contracts. `fatal` ends
     the process: what memory holds may not be what the book holds. `took` hears how long things
     take, in seconds: commit, send, reconcile, monitor_loop; `heard_code` each code of the broker.
     """
@@ -76,6 +78,7 @@ class Desk:
     broker_qty: dict[int, Decimal] = field(default_factory=dict)
     words: dict[int, Word] = field(default_factory=dict)
     disputed: frozenset[str] = frozenset()
+    told_names: dict[int, str] = field(default_factory=dict)
     throttle: Throttle = field(default_factory=Throttle)
     poke: Callable[[], None] = lambda: None
     touch: Callable[[int], None] = lambda _con_id: None
@@ -110,7 +113,8 @@ class Desk:
         if held is None:
             return []
         made, today = self.state.adjustments, self.now.date()
-        return pending_splits(self.reference.splits, held, made, today)
+        splits = self.reference.splits_of(held.contract.symbol)
+        return pending_splits(splits, held, made, today)
 
     @property
     def trading_day(self) -> date:
@@ -263,21 +267,32 @@ class Desk:
             return self.profile.shares(halt.key)
         return halt.scope == "account" and halt.key == self.account
 
+    def aliases(self, name: str, contract: Contract | None = None) -> frozenset[str]:
+        """Every name of what `name` is; `contract` is what the broker takes it for, where known."""
+        seen: list[tuple[int, str]] = [*self.told_names.items()]
+        held = [position.contract for position in self.state.positions.values()]
+        held += [intent.contract for intent in self.state.live_intents()]
+        if contract is not None:
+            line = self.state.lines.get((self.account, contract.con_id))
+            held += [contract, line.contract] if line else [contract]
+        seen += ((each.con_id, each.symbol) for each in held)
+        night = self.reference
+        return names_of(name, told=seen, renames=night.renames, listed=night.universe)
+
     def halted(self, intent: Intent) -> str | None:
         """The halt that forbids this opening order, or None."""
-        places = {
-            ("strategy", intent.strategy_id),
-            ("symbol", intent.contract.symbol),
-            ("symbol", name_of(intent.contract)),
-        }
+        contract = intent.contract
+        roots = self.aliases(contract.symbol, contract)
+        symbols = roots | self.aliases(name_of(contract), contract)
+        places = {("strategy", intent.strategy_id), *(("symbol", name) for name in symbols)}
         held = (
             halt
             for halt in self.state.active_halts(self.now)
             if (halt.scope, halt.key) in places or self.halts_all(halt)
         )
         found = next(held, None)
-        if found is None and intent.contract.symbol in self.disputed:
-            return f"book and broker differ in {intent.contract.symbol}"
+        if found is None and not roots.isdisjoint(self.disputed):
+            return f"book and broker differ in {contract.symbol}"
         return f"halt {found.halt_id}: {found.reason}" if found else None
 
     def watch(self, contract: Contract) -> None:

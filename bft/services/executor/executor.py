@@ -17,7 +17,7 @@ from bft.domain.orders import Execution, Intent, IntentState, Leg
 from bft.ledger import entries
 from bft.ledger.load import load
 from bft.ports import BrokerHooks
-from bft.risk.overrides import overridden
+from bft.risk.overrides import tightened
 from bft.services.executor import kill_sources
 from bft.services.executor.adoption import Adoption
 from bft.services.executor.belonging import check_day, check_owner, owner
@@ -80,6 +80,8 @@ class Executor:
         process = Process(boot_id=parts.boot_id, lease_token=lease.token)
         writer = Writer(parts.book, clock=parts.clock, folder=parts.folder, offload=parts.offload)
         writer.lease = lease
+        live = parts.route.mode == "live"
+        profile, self._looser = tightened(parts.profile, state.overrides, live=live)
         self.desk = Desk(
             route=parts.route,
             folder=parts.folder,
@@ -88,7 +90,7 @@ class Executor:
             broker=parts.broker,
             clock=parts.clock,
             marker=SendMarker(parts.folder, process),
-            profile=overridden(parts.profile, state.overrides, live=parts.route.mode == "live"),
+            profile=profile,
             timer=timer,
             skew=Skew(timer=timer),
             restart_at=parts.restart_at,
@@ -178,6 +180,8 @@ class Executor:
         for intent in cut_off:  # legs are the guard's
             if intent.leg is Leg.ENTRY:
                 self.cancelling.cancel(intent, why="restart")
+        for name, why in self._looser.items():
+            desk.alert("OverrideLooser", name, f"{why}: the setting holds, not the override")
         if self._torn:
             desk.alert("JournalBroken", desk.account, self._torn)
 

@@ -16,6 +16,7 @@ from bft.domain.orders import Contract, Identity, Intent, IntentState, Leg, Orde
 from bft.domain.trading import Instrument
 from bft.domain.trading_days import trading_day
 from bft.ledger.limits import losing_run
+from bft.ledger.records import Halt as BookHalt
 from bft.ledger.records import Limits
 from bft.ledger.state import KEPT
 from bft.risk import today
@@ -32,11 +33,12 @@ from bft.risk.context import (
     SessionFacts,
     SymbolFacts,
 )
-from bft.services.executor.contracts import name_of, underlying_of
+from bft.services.executor.contracts import underlying_of
 from bft.services.executor.covers import Cover
 from bft.services.executor.day_change import open_entry_fees_usd, unknown, unrealised_change_usd
 from bft.services.executor.desk import Desk
 from bft.services.executor.marks import quoted_usd, worth_now_usd, worth_usd
+from bft.services.executor.naming import Spelling
 from bft.services.executor.option_facts import OptionDesk
 from bft.services.executor.restart import in_restart_window
 
@@ -78,7 +80,7 @@ class Facts:
             skews_s=desk.skew.samples_s,
             symbol=self._symbol(order, underlying, contract, matches),
             data=self._data(order, underlying),
-            book=self.book(underlying),
+            book=self.book(underlying, contract),
             quote=desk.quote(contract) if contract else None,
             account=desk.broker.account_values(),
             option=self.options.facts(contract),
@@ -126,17 +128,18 @@ class Facts:
 
     def _fences(self, order: OrderRequest, asked: Asked, contract: Contract | None) -> FenceFacts:
         desk = self._desk
+        spelling = Spelling(desk, underlying_of(order), contract)
         halts = desk.state.active_halts(desk.now)
-        unknown = {
+        unsure = {
             intent.contract.symbol
             for intent in desk.state.live_intents()
             if intent.state is IntentState.UNKNOWN
         }
-        unknown |= desk.disputed
+        unknown = map(spelling.symbol, unsure | desk.disputed)
         return FenceFacts(
             kill_latched=desk.killed or desk.state.kill.latched,
-            halts=tuple(Halt(scope=h.scope, key=h.key, reason=h.reason) for h in halts),
-            unknown_symbols=tuple(sorted(unknown)),
+            halts=tuple(_told(halt, spelling) for halt in halts),
+            unknown_symbols=tuple(sorted(set(unknown))),
             roles=asked.roles,
             entry_exists=order.signal_id in desk.state.entry_signals
             or self._adopted(order, contract),
@@ -170,7 +173,7 @@ class Facts:
         return SymbolFacts(
             underlying=underlying,
             in_universe=underlying in desk.reference.universe if known else None,
-            restricted=underlying in desk.restricted,
+            restricted=not desk.restricted.isdisjoint(desk.aliases(underlying, contract)),
             contract=contract,
             contract_matches=matches,
             action_open=action,
@@ -217,20 +220,24 @@ class Facts:
             self._shut_by, self._shut = by, found
         return self._shut
 
-    def book(self, symbol: str) -> BookFacts:
-        """Positions, pending entries, the day's counters; an underlying's for rules 17 and 18."""
-        desk = self._desk
+    def book(self, symbol: str, contract: Contract | None = None) -> BookFacts:
+        """Positions, pending entries, the day's counters; an underlying's for rules 17 and 18.
+
+        What an instrument was called before counts under the name it is ordered by now.
+        """
+        desk, spelling = self._desk, Spelling(self._desk, symbol, contract)
         day = desk.trading_day
         account = self._limits("account", desk.account, day)
-        per_symbol = self._limits("symbol", f"{desk.account}/{symbol}", day)
+        places = (f"{desk.account}/{name}" for name in spelling.names)
+        per_symbol = sum(self._limits("symbol", place, day).entries for place in places)
         change = self.unrealised_change_usd()
         return BookFacts(
-            positions=tuple(self._positions()),
-            pending=tuple(self._pending()),
-            cooldowns=tuple(self._cooldowns(symbol)),
+            positions=tuple(self._positions(spelling)),
+            pending=tuple(self._pending(spelling)),
+            cooldowns=tuple(self._cooldowns(spelling)),
             entries_today=account.entries,
             orders_today=account.orders,
-            entries_today_symbol=per_symbol.entries,
+            entries_today_symbol=per_symbol,
             orders_1s=_left_within(desk, 1),
             orders_60s=_left_within(desk, 60),
             opening_notional_today_usd=account.notional_usd,
@@ -285,13 +292,13 @@ class Facts:
             desk, partial(worth_now_usd, desk), last_seen=partial(quoted_usd, desk)
         )
 
-    def _positions(self) -> Iterator[Holding]:
+    def _positions(self, spelling: Spelling) -> Iterator[Holding]:
         for position in self._desk.state.positions.values():
             price = worth_usd(self._desk, position.contract)
             worth = None if price is None else abs(position.qty) * price * position.multiplier
             yield Holding(
-                symbol=name_of(position.contract),
-                underlying=position.contract.symbol,
+                symbol=spelling.contract(position.contract),
+                underlying=spelling.symbol(position.contract.symbol),
                 instrument=instrument_of(position.contract),
                 qty=int(position.qty),
                 notional_usd=worth,
@@ -309,7 +316,7 @@ class Facts:
                 total += distance * cover.open_qty * cover.contract.multiplier
         return total
 
-    def _pending(self) -> Iterator[Holding]:
+    def _pending(self, spelling: Spelling) -> Iterator[Holding]:
         for intent in self._desk.state.live_intents():
             if intent.leg is not Leg.ENTRY:
                 continue
@@ -318,8 +325,8 @@ class Facts:
             units = intent.remaining_qty * intent.contract.multiplier
             worth = None if price is None else units * price
             yield Holding(
-                symbol=name_of(intent.contract),
-                underlying=intent.contract.symbol,
+                symbol=spelling.contract(intent.contract),
+                underlying=spelling.symbol(intent.contract.symbol),
                 instrument=instrument_of(intent.contract),
                 qty=intent.side.sign * intent.remaining_qty,
                 notional_usd=worth,
@@ -335,17 +342,22 @@ class Facts:
             return None
         return abs(price - stop) * intent.remaining_qty * intent.contract.multiplier
 
-    def _cooldowns(self, symbol: str) -> Iterator[Cooldown]:
+    def _cooldowns(self, spelling: Spelling) -> Iterator[Cooldown]:
         account, now = self._desk.account, self._desk.now
         for row in self._desk.state.cooldowns.values():
-            if (row.account, row.symbol) == (account, symbol) and row.until > now:
-                yield Cooldown(
-                    symbol=row.symbol, strategy_id=row.strategy or None, until_at=row.until
-                )
+            mine = row.account == account and row.symbol in spelling.names
+            if mine and row.until > now:
+                name, strategy = spelling.symbol(row.symbol), row.strategy or None
+                yield Cooldown(symbol=name, strategy_id=strategy, until_at=row.until)
 
     def _sector(self, symbol: str) -> str | None:
-        row = self._desk.reference.symbols.get(symbol)
+        row = self._desk.reference.row(symbol)
         return row.sector if row else None
+
+
+def _told(halt: BookHalt, spelling: Spelling) -> Halt:
+    key = spelling.symbol(halt.key) if halt.scope == "symbol" else halt.key
+    return Halt(scope=halt.scope, key=key, reason=halt.reason)
 
 
 def with_what_if(context: Context, what_if: WhatIf) -> Context:

@@ -30,7 +30,7 @@ def worth_usd(desk: Desk, contract: Contract) -> Decimal | None:
     """`quoted_usd`, else of anything but an option the last close of gold."""
     if contract.sec_type == "OPT":  # gold's close is that of the underlying
         return quoted_usd(desk, contract)
-    row = desk.reference.symbols.get(contract.symbol)
+    row = desk.reference.row(contract.symbol)
     return quoted_usd(desk, contract) or (row.bar.close_usd if row and row.bar else None)
 
 

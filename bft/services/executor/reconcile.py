@@ -20,14 +20,15 @@ from bft.domain.errors import BftError, UnavailableError
 from bft.domain.orders import REF_PREFIX, Execution, FillSource, Intent, IntentState, TimeInForce
 from bft.domain.runs import Json
 from bft.ledger import entries
-from bft.ledger.records import Halt
 from bft.services.executor.adoption import Adoption
 from bft.services.executor.agreement import Word, units
 from bft.services.executor.desk import Desk
 from bft.services.executor.doubts import WORKING
+from bft.services.executor.fencing import fence
 from bft.services.executor.hearing import Hearing, same_order
 from bft.services.executor.restart import first_restart
 from bft.services.executor.splits import Splits
+from bft.services.executor.tickers import Tickers
 
 EVERY_S, FULL_EVERY_S = 30.0, 300.0
 AGAIN_S = 2.0  # after a look that failed; most waited 10 s for an answer
@@ -54,7 +55,7 @@ class Reconciler:
 
     def __init__(self, desk: Desk, hearing: Hearing, splits: Splits, adoption: Adoption) -> None:
         self._desk, self._hearing, self._splits = desk, hearing, splits
-        self._adoption = adoption
+        self._adoption, self._tickers = adoption, Tickers(desk)
         self._differs: dict[int, tuple[Decimal, float | None]] = {}
         self._lock = asyncio.Lock()
         self._unknown_since: dict[str, float] = {}
@@ -252,7 +253,7 @@ class Reconciler:
                 continue
             symbol = intent.contract.symbol
             text = f"{intent.order_ref} {symbol} is unknown; bft resolve tells how it is settled"
-            self.fence(symbol, rule=UNKNOWN_ORDER, why=text, alert="UnknownOrder")
+            fence(self._desk, symbol, rule=UNKNOWN_ORDER, why=text, alert="UnknownOrder")
 
     # positions
 
@@ -264,6 +265,7 @@ class Reconciler:
         desk = self._desk
         told = {p.contract.con_id: p for p in snapshot.positions if p.account == desk.account}
         desk.broker_qty = {con_id: position.qty for con_id, position in told.items()}
+        desk.told_names = {con_id: p.contract.symbol for con_id, p in told.items()}
         books = {p.con_id: p for p in desk.state.positions.values() if p.account == desk.account}
         desk.words.clear()
         found = []
@@ -271,6 +273,8 @@ class Reconciler:
             broker = told[con_id].qty if con_id in told else Decimal(0)
             book = books[con_id].qty if con_id in books else Decimal(0)
             held = books.get(con_id) or told[con_id]
+            if con_id in told:
+                self._tickers.check(held.contract, told[con_id].contract.symbol)
             desk.words[con_id] = Word(
                 contract=held.contract,
                 qty=broker,
@@ -303,26 +307,7 @@ class Reconciler:
             again = partial(self.query, executions=True)
             asyncio.get_running_loop().call_later(UNEXPLAINED_S + TURN_S, again)
         elif asked is not None and asked - since >= UNEXPLAINED_S:
-            self.fence(symbol, rule="position_mismatch", why=text, alert="PositionMismatch")
-
-    def fence(self, symbol: str, *, rule: str, why: str, alert: str) -> None:
-        """Refuse entries in a symbol until a person resumes; told once."""
-        now = self._desk.now
-        held = (h for h in self._desk.state.active_halts(now) if h.scope == "symbol")
-        if any(halt.key == symbol and halt.rule == rule for halt in held):
-            return
-        name = f"{rule}:{symbol}:{now.isoformat(timespec='seconds')}"
-        made = Halt(
-            halt_id=name,
-            scope="symbol",
-            key=symbol,
-            rule=rule,
-            reason=why,
-            set_by="executor",
-            set_at=now,
-        )
-        self._desk.note(entries.halt(made))
-        self._desk.alert(alert, symbol, why)
+            fence(self._desk, symbol, rule="position_mismatch", why=text, alert="PositionMismatch")
 
     @property
     def last(self) -> Json | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bft.domain import sessions
 from bft.domain.forecast import HORIZONS_DAYS
 from bft.domain.gold import SIMULATED, SUSPECTED_SPLIT
+from bft.domain.instruments import name_now
 from bft.ports import Store
 
 if TYPE_CHECKING:
@@ -89,6 +90,23 @@ class Reference:
     renames: Mapping[str, str] = field(default_factory=dict)
     digests: tuple[str, ...] = ()
 
+    def row(self, symbol: str) -> SymbolRow | None:
+        """What the night says of a symbol, also under the name it had before."""
+        return self.symbols.get(self.name_now(symbol))
+
+    def name_now(self, symbol: str) -> str:
+        """The name a symbol bears in the night's tables."""
+        return name_now(symbol, renames=self.renames, listed=self.universe)
+
+    def bars_of(self, symbol: str) -> tuple[DayBar, ...]:
+        """The last sessions of a held symbol."""
+        return self.bars.get(self.name_now(symbol), ())
+
+    def splits_of(self, symbol: str) -> list[Split]:
+        """Splits of a symbol, under the name it has or had before."""
+        names = {symbol, self.name_now(symbol)}
+        return [split for split in self.splits if split.symbol in names]
+
     def action_open(self, symbol: str, day: date) -> bool:
         """A split of `symbol` took or takes effect after the prices known here."""
         since = self.gold_asof or date.min
@@ -117,16 +135,18 @@ def read_reference(store: Store, *, held: Collection[str] = ()) -> Reference:
     rows = store.read("gold", columns=_GOLD, since=since)
     forecasts = store.manifest("forecasts")
     members = store.read("universe").select(["symbol", "from", "to", "renamed_from"])
+    listed, renames = _universe(members, asof), _renames(members)
+    held = {name_now(name, renames=renames, listed=listed) for name in held}
     return Reference(
         gold_asof=asof,
         forecast_asof=forecasts.asof if forecasts else None,
         simulated=_simulated(rows),
         symbols=_symbols(rows, asof),
         bars=_bars(rows, held),
-        universe=_universe(members, asof),
+        universe=listed,
         forecasts=_forecasts(store, forecasts.asof if forecasts else None),
         splits=_splits(store.read("actions"), since=since),
-        renames=_renames(members),
+        renames=renames,
         digests=digests,
     )
 

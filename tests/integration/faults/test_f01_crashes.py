@@ -7,7 +7,7 @@ Where the faults of executor specification, section 12, are provoked:
 | F1 | test_f01_crashes, test_f01_sigkill, test_bare_units, test_restored, test_soak |
 | F2 F3 | test_f02_sessions, test_evidence |
 | F4 F5 F6 F17 F18 F19 F22 | test_f04_state, test_turns; as processes ../test_execute_faults |
-| F7 F13 F14 F20 F21 | test_f07_market |
+| F7 F13 F14 F20 F21 | test_f07_market, test_f20_tickers |
 | F21 | test_f21_legs |
 | F8 F9 F12 F16 | test_f08_fills, test_f12_twins, test_races |
 | F15 | test_f15_protection |

@@ -9,7 +9,7 @@ from risk_cases import AT, D
 
 from bft.domain.errors import ConfigError, RefusedError
 from bft.domain.trading import Instrument
-from bft.risk.overrides import configured, overridden, tightest
+from bft.risk.overrides import configured, overridden, tightened, tightest
 from bft.risk.profiles import (
     BENCH,
     EQUITIES,
@@ -167,6 +167,31 @@ def test_live_refuses_what_is_looser_and_names_it(
     with pytest.raises(RefusedError, match=next(iter(overrides))):
         overridden(profile, overrides, live=True)
     assert overridden(profile, overrides, live=False) != profile
+
+
+@pytest.mark.parametrize(("profile", "overrides"), LOOSER)
+def test_what_settings_are_tighter_than_does_not_hold_and_is_told(
+    profile: Profile, overrides: dict[str, Any]
+) -> None:
+    tighter = {"max_trades_per_day": 1, **overrides}
+    found, looser = tightened(profile, tighter, live=True)
+    assert set(looser) == set(overrides)
+    assert all(name in why for name, why in looser.items())
+    one = 1 if "max_trades_per_day" not in overrides else profile.max_entries_per_day
+    hours = found.hours[: len(profile.hours)]
+    assert replace(found, hours=hours) == replace(profile, max_entries_per_day=one)
+    assert tightened(profile, overrides, live=False) == (
+        overridden(profile, overrides, live=False),
+        {},
+    )
+
+
+def test_of_looser_windows_the_minutes_of_both_remain() -> None:
+    """Set while the profile was open longer: 06:00 to 07:00, of which it has 06:30 on."""
+    found, looser = tightened(FUTURES_NQ, {"session_windows": "06:00-07:00"}, live=True)
+    assert set(looser) == {"session_windows"}
+    instants = [AT.replace(hour=13, minute=m) for m in (15, 30, 59)] + [AT]
+    assert [all(h.admit(at) for h in found.hours) for at in instants] == [False, True, True, False]
 
 
 def test_live_takes_what_is_tighter() -> None:

@@ -11,6 +11,7 @@ from virtual_time import run
 
 from bft.domain.orders import IntentState
 from bft.risk.profiles import EQUITIES
+from bft.services.executor.fencing import fence
 
 PROFILE = replace(EQUITIES, lifetime_s=60, reprice_after_s=20, reprice_spread_frac=usd("0.5"))
 
@@ -43,7 +44,7 @@ def test_entry_is_not_moved(tmp_path: Path, what: str) -> None:
         if what == "halted":
             world.executor.desk.killed = True
         if what == "fenced":
-            world.executor.reconciler.fence("AAPL", rule="test", why="test", alert="SymbolFenced")
+            fence(world.executor.desk, "AAPL", rule="test", why="test", alert="PositionMismatch")
         await world.sleep(3)
         assert world.entry().limit_price_usd == usd("100.50")
         world.executor.desk.killed = False

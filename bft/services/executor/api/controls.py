@@ -14,7 +14,7 @@ from bft.domain.encoding import money_text
 from bft.domain.errors import RefusedError
 from bft.domain.orders import IntentState, Reason
 from bft.ledger import entries
-from bft.risk.overrides import overridden
+from bft.risk.overrides import overridden, tightened
 from bft.risk.profiles import Profile
 from bft.risk.windows import Hours
 from bft.services.executor.api import fields as f
@@ -162,10 +162,11 @@ async def override(service: Service, changes: Mapping[str, object], *, by: str) 
         Problem: 403, looser in live.
     """
     desk = service.desk
-    wanted = {**desk.state.overrides, **changes}
-    held = {name: value for name, value in wanted.items() if value is not None}
+    others = {name: v for name, v in desk.state.overrides.items() if name not in changes}
+    wanted = {name: value for name, value in changes.items() if value is not None}
+    kept, _ = tightened(service.configured, others, live=service.live)
     try:
-        profile = overridden(service.configured, held, live=service.live)
+        profile = overridden(kept, wanted, live=service.live)
     except RefusedError as error:
         raise Problem(403, Reason.MODE, str(error)) from error
     noted = [

@@ -7,6 +7,7 @@ from api_world import Api, armed
 
 from bft.domain.orders import Intent, IntentState
 from bft.ledger import entries
+from bft.services.executor.fencing import fence
 
 
 def lost(api: Api, order: Intent) -> None:
@@ -25,7 +26,7 @@ async def halted(api: Api) -> tuple[Intent, str]:
     order = api.world.entry()
     lost(api, order)
     why = {"rule": "unknown_order", "why": "test", "alert": "UnknownOrder"}
-    api.world.executor.reconciler.fence("AAPL", **why)
+    fence(api.world.executor.desk, "AAPL", **why)
     (halt,) = (await api.ask("GET", "/v1/halts")).json()["halts"]
     return order, halt["halt_id"]
 
