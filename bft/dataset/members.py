@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bft.domain.symbols import newest_entries
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -15,8 +17,8 @@ _DAY = np.iinfo(np.int64)
 def with_members(gold: "pa.Table", universe: "pa.Table") -> "pa.Table":
     """Gold with a column `member`: whether a row lies in a span [from, to) of its symbol.
 
-    `gold` is sorted by symbol; `universe` has symbol, from, to (null: open), as known at asof. A
-    symbol that no row of it names counts always.
+    `gold` is sorted by symbol; `universe` has symbol, from, to (null: open) and revision, as
+    known at asof; an entry's newest revision counts. A symbol that no row names counts always.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -37,7 +39,7 @@ def with_members(gold: "pa.Table", universe: "pa.Table") -> "pa.Table":
 
 def _spans(universe: "pa.Table") -> dict[str, list[tuple[int, int]]]:
     found: dict[str, list[tuple[int, int]]] = {}
-    for row in universe.select(["symbol", "from", "to"]).to_pylist():
+    for row in newest_entries(universe.select(["symbol", "from", "to", "revision"]).to_pylist()):
         span = (_number(row["from"], _DAY.min), _number(row["to"], _DAY.max))
         found.setdefault(row["symbol"], []).append(span)
     return found

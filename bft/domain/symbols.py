@@ -5,10 +5,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from bft.domain.errors import DataError
 
 PATTERN = re.compile(r"[A-Z][A-Z0-9]{0,5}(-[A-Z]{1,2})?")
+NEVER = date(1900, 1, 1)
+"""End of an entry that was replaced by one with other days: before all sessions."""
 _HEADERS = {
     "ticker": "symbol",
     "security": "name",
@@ -122,6 +125,16 @@ def read_renames(text: str, *, origin: str) -> tuple[Rename, ...]:
             raise DataError(f"{_shown(origin, n, cells)}: give old,new,date, as FB,META,2022-06-09")
         found.append(Rename(old=old, new=new, on=_day(cells[2], old) or date.min))
     return tuple(sorted(found, key=lambda r: (r.on, r.old)))
+
+
+def newest_entries(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Rows of the universe as they stand: of each entry (symbol, from) the newest revision.
+
+    Entries that never were are left out.
+    """
+    ordered = sorted(rows, key=lambda row: row["revision"])
+    newest = {(row["symbol"], row["from"]): row for row in ordered}
+    return [row for row in newest.values() if row["to"] != NEVER]
 
 
 def renamed(symbol: str, renames: Sequence[Rename], *, asof: date) -> str:

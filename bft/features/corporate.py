@@ -13,6 +13,8 @@ SPLIT_RATIOS = tuple(
 """Candidates of a suspected split (data specification, Q09)."""
 DIVIDEND_FRAC = 0.20  # of an old installation's adjusted closes, larger ones are not believed
 STEP = 5e-4  # smaller changes of adjusted / raw are rounding
+FLOAT_FRAC = 1e-6  # of the price; what is left of a ratio in single precision
+DECIMALS_MAX = 8
 _KINDS = {
     "symbol": "str",
     "ex_date": "datetime64[ms]",
@@ -58,6 +60,26 @@ def inferred_actions(bars: pd.DataFrame) -> pd.DataFrame:
             _actions(rest["symbol"], rest["date"], "other", rest["q"]),
         ]
     )
+
+
+def settled(inferred: pd.DataFrame, stored: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
+    """Inferred actions with the value that is stored, where they differ by rounding alone.
+
+    A vendor scales the whole past at every dividend and rounds it again, so each old ratio moves
+    by up to half a unit of the last decimal of its two adjusted closes, then and now.
+    """
+    adjusted, key = bars["vendor_adjusted_close"], ["symbol", "ex_date", "kind"]
+    rounding = FLOAT_FRAC + _unit(adjusted) * (1 / adjusted + 1 / adjusted.shift())
+    places = bars[["symbol"]].assign(ex_date=bars["date"], rounding=rounding)
+    places["before"] = bars["close"].shift()
+    last = stored.sort_values("revision", kind="stable").drop_duplicates(key, keep="last")
+    last = last[[*key, "value"]].astype({"ex_date": inferred["ex_date"].dtype})
+    rows = inferred.merge(places, on=["symbol", "ex_date"], how="left")
+    rows = rows.merge(last, on=key, how="left", suffixes=("", "_was"))
+    size = rows["before"].where(rows["kind"] == "dividend", rows["value"].abs())
+    equal = (rows["value"] - rows["value_was"]).abs() <= rows["rounding"] * size
+    value = rows["value"].mask(equal, rows["value_was"])
+    return inferred.assign(value=value.to_numpy())
 
 
 def ordinary(actions: pd.DataFrame, closes: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -111,6 +133,15 @@ def _with_closes(actions: pd.DataFrame, closes: pd.DataFrame) -> pd.DataFrame:
             rows, side, on="ex_date", by="symbol", direction=direction, allow_exact_matches=exact
         )
     return rows.sort_values(["symbol", "ex_date", "kind"], ignore_index=True)
+
+
+def _unit(prices: pd.Series) -> float:
+    """One in the last decimal that the prices have; 0 where they are not rounded."""
+    values = prices.dropna().to_numpy()
+    for decimals in range(DECIMALS_MAX + 1):
+        if np.allclose(values, values.round(decimals), rtol=1e-12, atol=0):
+            return float(10**-decimals)
+    return 0.0
 
 
 def _nearest_ratio(q: pd.Series) -> pd.Series:

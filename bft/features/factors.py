@@ -62,17 +62,17 @@ def forward_factors(bars: Bars, actions: Actions) -> Factors:
     """S(t) = S(t-1) f and C(t) = C(t-1) f P/(P - f d), with P the close before as traded.
 
     f is the split ratio and d the dividend per new share of the actions on the first bar on or
-    after their ex-date. Those before the first bar are part of its price. As of: values at t use
-    actions with ex-date <= t.
+    after their ex-date; of several days, a dividend is scaled by the splits up to its own. Those
+    before the first bar are part of its price. As of: values at t use actions with ex-date <= t.
     """
     place = np.searchsorted(bars.day, actions.ex_day)
     inside = (place > 0) & (place < len(bars))
     step_split = _product(bars, place, actions, inside, "split")
     paid = np.zeros(len(bars))
     dividend = inside & actions.is_kind("dividend")
-    np.add.at(paid, place[dividend], actions.value[dividend])
+    np.add.at(paid, place[dividend], _paid(place, actions, inside, step_split))
     rows = np.flatnonzero(paid)
-    before, given = bars.close[rows - 1], step_split[rows] * paid[rows]
+    before, given = bars.close[rows - 1], paid[rows]
     good = before - given > 0
     step = step_split * _product(bars, place, actions, inside, "other")
     step[rows[good]] *= before[good] / (before[good] - given[good])
@@ -96,6 +96,18 @@ def split_on(actions: Actions, day: Ints, *, since: int) -> Floats:
     at, base = (np.searchsorted(splits.ex_day, days, side="right") for days in (day, since))
     found: Floats = product[at] / product[base]
     return found
+
+
+def _paid(place: Ints, actions: Actions, inside: Bools, step_split: Floats) -> Floats:
+    """Each dividend per share of the bar before: times the splits on its bar up to its ex-date."""
+    dividends = np.flatnonzero(inside & actions.is_kind("dividend"))
+    paid: Floats = actions.value[dividends] * step_split[place[dividends]]
+    splits = inside & actions.is_kind("split")
+    for n in np.flatnonzero(step_split[place[dividends]] != 1):
+        row = dividends[n]
+        until = splits & (place == place[row]) & (actions.ex_day <= actions.ex_day[row])
+        paid[n] = actions.value[row] * np.prod(actions.value[until])
+    return paid
 
 
 def _product(bars: Bars, place: Ints, actions: Actions, inside: Bools, kind: str) -> Floats:

@@ -130,16 +130,17 @@ def _sorted(rows: pa.Table, table: Table) -> pa.Table:
     return rows.sort_by([(name, "ascending") for name in keys])
 
 
-def unfold(reference: Ints, revision: Ints) -> Iterator[tuple[int, dict[int, int]]]:
+def unfold(reference: Ints, rank: Ints) -> Iterator[tuple[int, dict[int, int]]]:
     """What is known after each event of one series: (newest reference, row by reference).
 
-    Events come in the order in which they were known; a reference's highest revision counts. The
-    mapping is one object, updated from event to event.
+    Events come in the order in which they were known; of a reference the highest rank counts, of
+    equal ones the last. The rank is the revision, of vintages the instant. The mapping is one
+    object, updated from event to event.
     """
     rows: dict[int, int] = {}
     newest = np.iinfo(np.int64).min
-    for row, (ref, rev) in enumerate(zip(reference.tolist(), revision.tolist(), strict=True)):
-        if ref not in rows or revision[rows[ref]] <= rev:
+    for row, (ref, high) in enumerate(zip(reference.tolist(), rank.tolist(), strict=True)):
+        if ref not in rows or rank[rows[ref]] <= high:
             rows[ref] = row
         newest = max(newest, ref)
         yield newest, rows

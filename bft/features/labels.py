@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from bft.domain.market import sector_of
-from bft.features.facts import Ints, days, spans
+from bft.domain.symbols import newest_entries
+from bft.features.facts import Ints, day_number, spans
 
 LABELS = ("exchange", "country", "industry")
 UNKNOWN_DAY = np.iinfo(np.int64).min
@@ -69,14 +70,9 @@ def _newest_snapshots(rows: pa.Table) -> dict[str, dict[str, str | None]]:
 
 def _newest_members(rows: pa.Table) -> dict[str, list[tuple[int, int, object]]]:
     """By symbol: (from, to, sector) of the newest revision of each entry, in order of `from`."""
-    rows = rows.sort_by([(name, "ascending") for name in ("symbol", "revision")])
-    first, last = days(rows["from"]), days(rows["to"])
-    symbols, sector = rows["symbol"].to_pylist(), rows["sector"].to_pylist()
-    newest = {
-        (symbol, int(start)): (int(start), int(end), text)
-        for symbol, start, end, text in zip(symbols, first, last, sector, strict=True)
-    }
+    columns = ["symbol", "from", "to", "sector", "revision"]
     found: dict[str, list[tuple[int, int, object]]] = {}
-    for (symbol, _), member in sorted(newest.items()):
-        found.setdefault(symbol, []).append(member)
-    return found
+    for row in newest_entries(rows.select(columns).to_pylist()):
+        first, last = (day_number(day) if day else UNKNOWN_DAY for day in (row["from"], row["to"]))
+        found.setdefault(row["symbol"], []).append((first, last, row["sector"]))
+    return {symbol: sorted(entries, key=lambda each: each[0]) for symbol, entries in found.items()}

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bft.domain.market import Table
-from bft.domain.symbols import Rename
+from bft.domain.symbols import Rename, newest_entries
 
 DAY = {
     **dict.fromkeys(("bars", "options_summary"), "date"),
@@ -24,8 +24,7 @@ def known_renames(universe: pa.Table) -> tuple[Rename, ...]:
     old name from that day on is another company.
     """
     columns = ["symbol", "from", "to", "renamed_from", "revision"]
-    rows = sorted(universe.select(columns).to_pylist(), key=lambda row: row["revision"])
-    newest = {(row["symbol"], row["from"]): row for row in rows}.values()
+    newest = newest_entries(universe.select(columns).to_pylist())
     marks = [row for row in newest if row["from"] and row["from"] == row["to"]]
     day = {row["symbol"]: row["to"] for row in sorted(marks, key=lambda row: row["to"])}
     found = {

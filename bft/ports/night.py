@@ -136,7 +136,7 @@ class Store(Protocol):
         since: date | None = None,
         partitions: Sequence[str] | None = None,
     ) -> pa.Table:
-        """Rows of the newest manifest at or before `asof`, sorted by the table's key.
+        """Rows of the newest manifest at or before `asof`: by key, then as they arrived.
 
         `since` drops rows whose `date` (or `asof`) is before it. No manifest: an empty table. Raw
         tables come with all revisions; `bft.features.facts` picks the ones known.

@@ -9,10 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from bft.domain import sessions
+from bft.domain import market, sessions
 from bft.domain.delivery import Answer, Skips, Want
 from bft.domain.errors import DataError
-from bft.domain.market import RAW_TABLES
 from bft.domain.runs import Json
 from bft.domain.symbols import Member, member_of
 from bft.features import corporate, gaps, intake
@@ -46,7 +45,7 @@ def collect(
     }
     only = chosen(args.symbols)
     if only:
-        night.asked = dict.fromkeys((t.name for t in RAW_TABLES), only)
+        night.asked = dict.fromkeys((t.name for t in market.RAW_TABLES), only)
     only = only or (universe.symbols if args.universe else None)
     facts = {topic: _only(night, rows, topic, only) for topic, rows in facts.items()}
     pull_facts.take_found(night, facts)
@@ -106,7 +105,9 @@ def _actions(night: Night, bars: pd.DataFrame, entered: pd.DataFrame | None) -> 
     """Delivered actions, or those that adjusted closes imply; entered ones win."""
     found = corporate.delivered_actions(bars)
     if not {"dividend_amount", "split_coefficient"} & set(bars.columns):
-        found = corporate.inferred_actions(_adjusted(bars))
+        told = _adjusted(bars)
+        found = corporate.inferred_actions(told)
+        found = corporate.settled(found, night.stored(market.ACTIONS), told)
         if night.source == "mysql":
             found, odd = corporate.ordinary(found, bars)
             keys = intake.keys_of(odd, ("symbol", "ex_date"))

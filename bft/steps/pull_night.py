@@ -104,14 +104,16 @@ class Night:
     def publish(self) -> dict[str, str]:
         """Write each table's partition of asof, and closed months as one object.
 
-        A table without news keeps its manifest.
+        A table without news keeps its manifest. Bars come last: that those of asof are there tells
+        readers that the whole night is (`gold_tables.reading`), after a kill too.
         """
         objects: dict[str, str] = {}
         for name, later in self.later.items():  # these may still fail: first
             made = self.store.publish(name, asof=self.asof, partitions=later)
             objects |= {o.key: o.digest for o in made.objects if o.partition in later}
             self.rows[name] = sum(o.rows for o in made.objects if o.partition in later)
-        for name, rows in sorted(self.tables.items()):
+        for name in sorted(self.tables, key=lambda name: (name == market.BARS.name, name)):
+            rows = self.tables[name]
             last = self.store.manifest(name, asof=self.asof)
             again = last is not None and last.asof == self.asof
             if not (rows.num_rows or again):

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pandas as pd
 
 from bft.domain import market
-from bft.domain.symbols import Rename
+from bft.domain.symbols import NEVER, Rename
 from bft.features import arrivals, corporate, intake, known
 from bft.features.arrivals import Arrivals
 from bft.steps.pull_night import Night
@@ -146,7 +146,8 @@ def _ended(
     """Stored entries that end: on the day of a rename, else today, if the whole list lacks them.
 
     A renamed symbol has an entry without a day besides, from and to the day of the rename: its own
-    entries may have ended before.
+    entries may have ended before. An entry whose symbol the whole list has with other days never
+    was: it ends before all sessions.
     """
     entry, there, kind = ["symbol", "from"], set(universe["symbol"]), universe["to"].dtype
     last = stored.sort_values("revision", kind="stable").drop_duplicates(entry, keep="last")
@@ -159,9 +160,11 @@ def _ended(
         if r.on <= night.asof and r.new in there and r.old in known_names
     }
     renamed = last["symbol"].map(days).astype(kind)
-    left = last["to"].isna() & ~last["symbol"].isin(there) & (not night.partial)
-    end = renamed.fillna(pd.Timestamp(night.asof)).astype(kind)
-    gone = (renamed.notna() & (last["to"].isna() | (last["to"] > renamed))) | left
+    is_open, listed, never_on = last["to"].isna(), last["symbol"].isin(there), pd.Timestamp(NEVER)
+    ends = renamed.notna() & (is_open | (last["to"] > renamed))
+    never = listed & renamed.isna() & (is_open | (last["from"].isna() & (last["to"] > never_on)))
+    gone = ends if night.partial else ends | never | (is_open & ~listed)
+    end = renamed.fillna(pd.Timestamp(night.asof)).mask(never, never_on).astype(kind)
     marks = pd.DataFrame({"symbol": list(days), "from": list(days.values())})
     marks = marks.assign(to=marks["from"], is_etf=False).reindex(columns=universe.columns)
     return pd.concat([last[gone].assign(to=end[gone]), marks.astype(universe.dtypes)])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bft.domain import origin
 from bft.domain.errors import BftError, ConfigError
+from bft.domain.symbols import newest_entries
 from bft.ports import Store
 
 SHARED_FRAC = 0.5
@@ -45,9 +46,7 @@ def words(store: Store, spec: str) -> tuple[str, ...]:
 
 def _members(store: Store) -> set[str]:
     """Symbols that a root holds and that have no end; none where its tables are broken."""
-    ended: dict[str, bool] = {}
     with suppress(BftError):  # a reader names the broken object; a pull may be what mends it
         rows = store.read("universe", columns=["symbol", "from", "to", "revision"]).to_pylist()
-        for row in sorted(rows, key=lambda row: row["revision"]):
-            ended[row["symbol"]] = row["to"] is not None
-    return {symbol for symbol, over in ended.items() if not over}
+        return {row["symbol"] for row in newest_entries(rows) if row["to"] is None}
+    return set()

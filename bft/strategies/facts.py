@@ -11,6 +11,7 @@ import pyarrow as pa
 from bft.domain import sessions
 from bft.domain.forecast import HORIZONS_DAYS
 from bft.domain.market import EXCLUDED
+from bft.domain.symbols import newest_entries
 from bft.strategies.view import MODEL_AGE_MAX_DAYS
 
 GOLD_COLUMNS = (
@@ -124,8 +125,7 @@ def sharpe(returns: pd.DataFrame, *, risk_free: float) -> pd.Series:
 def _labelled(
     facts: pd.DataFrame, forecasts: pa.Table, universe: pa.Table, asof: date
 ) -> pd.DataFrame:
-    members = universe.to_pandas().drop_duplicates("symbol", keep="last").set_index("symbol")
-    members = members.reindex(facts.index)
+    members = _members(universe).reindex(facts.index)
     facts["sector"] = facts["sector"].astype("object").replace({np.nan: None})
     facts["is_etf"] = members["is_etf"].fillna(value=False).astype(bool)
     names = members["name"].fillna("")
@@ -139,6 +139,15 @@ def _labelled(
     for h in HORIZONS_DAYS:
         facts[f"expected_return_{h}d"] = predicted[f"expected_return_{h}d"].astype(np.float64)
     return facts
+
+
+def _members(universe: pa.Table) -> pd.DataFrame:
+    """What the last entry of each symbol says now."""
+    columns = ["symbol", "from", "to", "revision", "name", "is_etf", "watch"]
+    entries = newest_entries(universe.select(columns).to_pylist())
+    entries.sort(key=lambda entry: entry["from"] or date.min)
+    members = pd.DataFrame(entries, columns=columns).astype({"watch": "float64"})
+    return members.drop_duplicates("symbol", keep="last").set_index("symbol")
 
 
 def selected(facts: pd.DataFrame, symbols: Sequence[str]) -> pd.DataFrame:

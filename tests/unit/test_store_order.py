@@ -1,12 +1,15 @@
 """Rows in key order against Arrow's own sort."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bft.adapters.store.folder import FolderObjects
 from bft.adapters.store.order import by_key, repeats
+from bft.adapters.store.tables import TableStore, schema
 
 dates = st.none() | st.dates()
 rows = st.lists(st.tuples(st.none() | st.text("AB-", max_size=3), dates, st.integers(-5, 5)))
@@ -30,3 +33,14 @@ def test_keys_too_wide_for_one_number_are_sorted_too() -> None:
     table = pa.table({"a": at, "b": at, "n": [1, 2, 3]})
     assert by_key(table, ["a", "b"])["n"].to_pylist() == [2, 1, 3]
     assert repeats(table, ["a", "b"]) == 0
+
+
+def test_rows_of_one_key_come_as_they_arrived(tmp_path: Path) -> None:
+    """Red: `arrived=2025-02-05` came before `month=2025-01`, for its name does."""
+    store, arrow = TableStore(FolderObjects(tmp_path)), schema("universe")
+    parts = {
+        name: pa.Table.from_pylist([{"symbol": "A", "revision": n}], schema=arrow)
+        for n, name in enumerate(["month=2025-01", "arrived=2025-01-30", "arrived=2025-02-05"])
+    }
+    store.publish("universe", asof=date(2025, 2, 5), partitions=parts)
+    assert store.read("universe")["revision"].to_pylist() == [0, 1, 2]

@@ -178,7 +178,7 @@ class TableStore:
         since: date | None = None,
         partitions: Sequence[str] | None = None,
     ) -> pa.Table:
-        """Rows of the manifest, filtered, sorted by key."""
+        """Rows of the manifest, filtered, sorted by key; of one key as they arrived."""
         import pyarrow as pa
 
         from bft.adapters.store.order import by_key
@@ -192,6 +192,7 @@ class TableStore:
             for ref in (manifest.objects if manifest else ())
             if partitions is None or ref.partition in partitions
         ]
+        wanted.sort(key=lambda ref: ref.partition.partition("=")[2])  # a month before its days
         day = next((name for name in ("date", "asof") if name in arrow.names), None)
         test = Wanted(symbols=symbols, since=since, day=day)
         names = list(dict.fromkeys([*(f.name for f in asked), *spec.key, *test.tested()]))

@@ -15,6 +15,7 @@ from bft.domain import sessions
 from bft.domain.forecast import HORIZONS_DAYS
 from bft.domain.gold import SIMULATED, SUSPECTED_SPLIT
 from bft.domain.instruments import name_now
+from bft.domain.symbols import newest_entries
 from bft.ports import Store
 
 if TYPE_CHECKING:
@@ -134,7 +135,8 @@ def read_reference(store: Store, *, held: Collection[str] = ()) -> Reference:
     since = sessions.shift(sessions.on_or_before(asof), -VOLUME_SESSIONS)
     rows = store.read("gold", columns=_GOLD, since=since)
     forecasts = store.manifest("forecasts")
-    members = store.read("universe").select(["symbol", "from", "to", "renamed_from"])
+    entries = ["symbol", "from", "to", "renamed_from", "revision"]
+    members = newest_entries(store.read("universe").select(entries).to_pylist())
     listed, renames = _universe(members, asof), _renames(members)
     held = {name_now(name, renames=renames, listed=listed) for name in held}
     return Reference(
@@ -217,16 +219,16 @@ def _money(value: float | None) -> Decimal | None:
     return Decimal(format(value, ".6f")).normalize()
 
 
-def _universe(rows: "pa.Table", asof: date) -> frozenset[str]:
+def _universe(rows: Iterable[Mapping[str, Any]], asof: date) -> frozenset[str]:
     return frozenset(
         row["symbol"]
-        for row in rows.to_pylist()
-        if (row["from"] is None or row["from"] <= asof) and (row["to"] is None or asof <= row["to"])
+        for row in rows
+        if (row["from"] is None or row["from"] <= asof) and (row["to"] is None or asof < row["to"])
     )
 
 
-def _renames(rows: "pa.Table") -> dict[str, str]:
-    return {row["renamed_from"]: row["symbol"] for row in rows.to_pylist() if row["renamed_from"]}
+def _renames(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    return {row["renamed_from"]: row["symbol"] for row in rows if row["renamed_from"]}
 
 
 def _forecasts(store: Store, asof: date | None) -> dict[str, ForecastRow]:

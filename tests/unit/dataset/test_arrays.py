@@ -101,12 +101,14 @@ def test_empty_gold_is_refused(tmp_path: Path) -> None:
 
 def test_rows_outside_their_membership_have_no_label(tmp_path: Path) -> None:
     """Constituents by day: a joiner's earlier rise, and a leaver's later fall, are not learned."""
-    spans = [("AAA", None, DAYS[1]), ("AAA", DAYS[2], None), ("ZZZ", None, None)]
+    spans = [("AAA", None, None, 0), ("AAA", None, DAYS[1], 1)]  # red: the first one held on
+    spans += [("AAA", DAYS[2], None, 0), ("ZZZ", None, None, 0)]
     universe = pa.table(
         {
-            "symbol": [symbol for symbol, _, _ in spans],
-            "from": pa.array([first for _, first, _ in spans], pa.date32()),
-            "to": pa.array([last for _, _, last in spans], pa.date32()),
+            "symbol": [symbol for symbol, *_ in spans],
+            "from": pa.array([first for _, first, _, _ in spans], pa.date32()),
+            "to": pa.array([last for _, _, last, _ in spans], pa.date32()),
+            "revision": [revision for *_, revision in spans],
         }
     )
     free = made(table(), tmp_path / "free")

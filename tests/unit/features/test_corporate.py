@@ -42,6 +42,27 @@ def test_rounding_and_the_next_symbol_are_no_actions() -> None:
     assert len(corporate.inferred_actions(both)) == 0
 
 
+@pytest.mark.parametrize(("decimals", "close"), [(2, 50.0), (6, 50.0), (None, 50.0), (2, 4.0)])
+def test_value_that_a_later_rounding_moves_is_the_stored_one(decimals: int, close: float) -> None:
+    """Every dividend after it scales the past and rounds it again; a correction is seen."""
+
+    def inferred(paid: float, later: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+        scaled = [close * (1 - paid / close) * later] * 3 + [close * later] * 3
+        rounded = scaled if decimals is None else [round(x, decimals) for x in scaled]
+        told = bars("A", [close] * 6, rounded)
+        return corporate.inferred_actions(told), told
+
+    stored = inferred(0.35, 1.0)[0].assign(revision=0, status="ok")
+    for later in (0.98137123, 0.77731237, 0.51113457):
+        found, told = inferred(0.35, later)
+        made = corporate.settled(found, stored, told)
+        assert made["value"].tolist() == stored["value"].tolist()
+        assert decimals is None or made["value"].tolist() != found["value"].tolist()
+    found, told = inferred(0.45, 0.98137)
+    assert corporate.settled(found, stored, told).equals(found)
+    assert corporate.settled(found, stored.iloc[:0], told).equals(found)
+
+
 def test_split_that_the_price_does_not_show_is_refused() -> None:
     closes = bars("A", [100.0, 99.0, 50.0])
     rows = pd.concat([action("split", 2.0), action("split", 2.0, "2018-01-04")])

@@ -50,6 +50,25 @@ def test_action_without_a_bar_on_its_day_counts_on_the_next_bar() -> None:
     assert made.split.tolist() == [1, 1, 2]
 
 
+def test_dividend_before_a_split_counts_per_share_of_its_own_day() -> None:
+    """1 USD on 100 and then 4:1, both without a bar: C = 4 * 100/99; red: 4 * 100/96.
+
+    Paid after the split, 1 USD is of four shares: 4 * 100 / (100 - 4).
+    """
+    rows = flat([100, 0, 0, 24.75])
+    del rows[1:3]
+    first, then = sessions.shift(LAST, -2), sessions.shift(LAST, -1)
+    for paid, split, total in ((first, then, 4 * 100 / 99), (then, first, 4 * 100 / 96)):
+        acted = [
+            {"symbol": "A", "ex_date": paid, "kind": "dividend", "value": 1.0},
+            {"symbol": "A", "ex_date": split, "kind": "split", "value": 4.0},
+        ]
+        known = tables(bars=rows, actions=acted)
+        bars = next(bars_by_symbol(known["bars"]))
+        made = forward_factors(bars, actions_by_symbol(known["actions"])["A"])
+        assert made.total.tolist() == pytest.approx([1, total])
+
+
 def test_action_on_the_first_bar_is_part_of_its_price() -> None:
     assert factors([10, 10], (0, "split", 2.0), (0, "dividend", 1.0)).total.tolist() == [1, 1]
 

@@ -222,6 +222,17 @@ def macro(
     }
 
 
+def test_vintage_known_last_counts_whenever_it_was_delivered() -> None:
+    """Red: the earlier vintage, loaded a night later, was in force for ever."""
+    late = macro("cpi", date(2017, 12, 1), 310.0, close_of(1), revision=0)
+    early = macro("cpi", date(2017, 12, 1), 300.0, close_of(3), revision=1)
+    made = build_gold(tables(bars=flat([10] * 5), macro=[late, early]))
+    assert made["cpi"].to_pylist() == [None, 300.0, 300.0, 310.0, 310.0]
+    again = macro("cpi", date(2017, 12, 1), 311.0, close_of(1), revision=2)  # the same, mended
+    made = build_gold(tables(bars=flat([10] * 5), macro=[late, early, again]))
+    assert made["cpi"].to_pylist() == [None, 300.0, 300.0, 311.0, 311.0]
+
+
 def test_macro_is_the_newest_reference_known_at_the_close() -> None:
     rows = [
         macro("cpi", date(2017, 11, 1), 246.0, close_of(4)),

@@ -1,5 +1,7 @@
 """Facts by symbol that ranking and sizing read, by hand."""
 
+from datetime import date
+
 import numpy as np
 import pytest
 from panels import ASOF, forecast, gold_rows, table
@@ -56,3 +58,19 @@ def test_sector_nobody_knows_is_no_sector() -> None:
         asof=ASOF,
     )
     assert frame.at["A", "sector"] is None
+
+
+def test_facts_are_of_the_newest_revision_of_the_last_entry() -> None:
+    """However the rows lie: an entry that never was (`to` 1900-01-01) counts for nothing."""
+    told = {"symbol": "A", "is_etf": True, "from": date(2018, 1, 2), "name": "Index", "revision": 0}
+    listed = [
+        {**told, "name": "UltraPro 3x", "watch": 0, "revision": 1},
+        told,
+        {**told, "from": date(2016, 1, 4), "to": date(2017, 1, 3), "name": "Bear"},
+        {**told, "from": None, "to": date(1900, 1, 1), "is_etf": False, "revision": 1},
+    ]
+    gold, none = table("gold", gold_rows("A", days=30)), table("forecasts", [])
+    frame, _ = symbol_facts(gold, none, table("universe", listed), asof=ASOF)
+    assert frame.loc["A", ["is_etf", "leveraged", "on_watchlist", "watch"]].tolist() == [
+        True
+    ] * 3 + [0]
