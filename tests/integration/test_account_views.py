@@ -218,9 +218,9 @@ async def on_the_page(api: Api, figures: dict[str, Decimal]) -> None:
     since = figures["equity_usd"] - figures["day_start_equity_usd"]
     assert tiles["Equity"][0] == f"${figures['equity_usd']:,.2f}"
     assert signed(since) in tiles["Equity"][1]
-    assert tiles["Realised today"][0] == signed(figures["realised_usd"])
-    assert tiles["Open fees"][0] == signed(-figures["open_fees_usd"])
-    assert tiles["Unrealised change"][0] == signed(figures["unrealised_change_usd"])
+    assert tiles["Realised today, USD"][0] == signed(figures["realised_usd"])
+    assert tiles["Open fees, USD"][0] == signed(-figures["open_fees_usd"])
+    assert tiles["Unrealised change, USD"][0] == signed(figures["unrealised_change_usd"])
 
 
 async def equity_note(api: Api) -> str:

@@ -233,7 +233,7 @@ def test_stale_absent_and_too_early_bars_are_named(ports: FakePorts) -> None:
     arrive(ports, FIRST, bars=until(FIRST))
     with pytest.raises(StaleDataError, match=f"end {FIRST}, 6 sessions before {ASOF}"):
         run(ports, ASOF)
-    with pytest.raises(DataError, match=f"run: bft gold --asof {ALL[0]['date']}"):
+    with pytest.raises(DataError, match=f"run: bft VERB --asof {ALL[0]['date']}"):
         run(ports, date(2017, 8, 1))
 
 
@@ -347,7 +347,7 @@ def test_gate_names_the_pull_that_asks_again(ports: FakePorts, spec: str, fresh:
     run(pulled(ports, lost), NIGHT)
     ports.store.put("source.json", json.dumps({"source": spec, "simulated": bool(fresh)}).encode())
     assert f"then: bft pull --asof {NIGHT}{fresh} && bft gold" in str(judge(ports, NIGHT).error)
-    told = ": failed, simulated data\n" if fresh else ": failed\n"
+    told = ": failed (Q02), simulated data\n" if fresh else ": failed (Q02)\n"
     assert told in ports.store.get(f"reports/quality_{NIGHT}.md").decode()
 
 

@@ -258,7 +258,7 @@ def _day(grid: Grid, name: str, value: Any) -> date | None:
     elif isinstance(moment, date) or moment is None:
         return moment
     else:
-        told = _no_time(value, "2018-02-07")
+        told = _no_time(value, "ISO date (year-month-day); write it as 2018-02-07")
     row = pc.index(grid.columns[name], value).as_py()
     raise DataError(f"{grid.cell(row, name)}: {told}")
 
@@ -268,15 +268,15 @@ def _instant(grid: Grid, name: str, value: Any) -> datetime | None:
     if moment is None or (isinstance(moment, datetime) and moment.tzinfo is not None):
         return moment
     row = pc.index(grid.columns[name], value).as_py()
-    told = _no_time(value, AN_INSTANT)
+    told = _no_time(value, f"timestamp with a zone; write it as {AN_INSTANT}")
     raise DataError(f"{grid.cell(row, name)}: {told}")
 
 
-def _no_time(value: Any, example: str) -> str:
-    """What is wrong with a cell that is no ISO date, or a time whose zone is but a name."""
+def _no_time(value: Any, wanted: str) -> str:
+    """What is wrong with a cell that is not what is wanted, or whose zone is but a name."""
     if zone := _NAMED_ZONE.match(str(value)):
         return f"{value!s}: the zone {zone[1]} may mean several; write the offset: {AN_INSTANT}"
-    return f"{value!s} is no ISO date (year-month-day); write it as {example}"
+    return f"{value!s} is no {wanted}"
 
 
 def _moment(value: Any) -> Any:

@@ -45,7 +45,7 @@ def failed(check: str) -> Finding:
 def test_head_says_whom_the_gate_holds_back_and_why(findings: list[Finding], head: str) -> None:
     found = verdict(findings)
     assert found.head == head
-    page = report(DAY, findings, found, skipped={}, names={})
+    page = report(DAY, findings, found, skipped={}, names={}, simulated=False)
     assert page.startswith(f"# Data quality of 2025-06-30: {head}\n")
 
 
