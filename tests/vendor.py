@@ -23,7 +23,10 @@ def said(body: Any, status: int = 200, **headers: str) -> tuple[int, dict[str, s
 
 @dataclass
 class Vendor:
-    """Answers as of `asof`; `scripts` are used up first, by function or function and symbol."""
+    """Answers as of `asof`; `scripts` are used up first, by function or function and symbol.
+
+    Each takes `delay_s`, of the symbol `prompt` none.
+    """
 
     asof: date
     stocks: tuple[str, ...] = ("AAA", "BBB")
@@ -35,6 +38,7 @@ class Vendor:
     in_flight: int = 0
     most_in_flight: int = 0
     delay_s: float = 0.0
+    prompt: str = ""
     url: str = ""
 
     def calls(self, function: str) -> list[dict[str, str]]:
@@ -204,7 +208,7 @@ def serving(vendor: Vendor) -> Iterator[Vendor]:
                 vendor.in_flight += 1
                 vendor.most_in_flight = max(vendor.most_in_flight, vendor.in_flight)
                 status, headers, text = vendor.answer(query)
-            if vendor.delay_s:
+            if vendor.delay_s and vendor.prompt != query.get("symbol"):
                 threading.Event().wait(vendor.delay_s)
             body = text.encode()
             with lock:

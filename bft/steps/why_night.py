@@ -23,6 +23,7 @@ AFTERWARDS = "it would give one now, but did not when it was scanned"
 WORDS = {
     "rule_not_met": "rule not met at the close",
     "nan_input": "an input unknown on that day",
+    "short_history": "too short a history for an input",
     "no_forecast": "no forecast of it",
     "stale_forecast": "its forecast is of another day",
     "stale_model": "its forecast is of models over 90 days old",

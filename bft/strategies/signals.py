@@ -193,8 +193,9 @@ def why_none(
 def _why_none(view: View, strategy: Strategy, n: int, cost_frac: float) -> str | None:
     if strategy.needs.forecast and view.symbols[n] in view.forecast_status:
         return view.forecast_status[view.symbols[n]]
-    if _incomplete(view, strategy)[n]:
-        return "nan_input"
+    incomplete, young = _incomplete(view, strategy)
+    if incomplete[n]:
+        return "short_history" if young[n] else "nan_input"
     sign = int(strategy.entry(view.columns).direction[-1, n])
     return _judged(view, strategy, _Cell(n, sign), cost_frac)[0] if sign else "rule_not_met"
 

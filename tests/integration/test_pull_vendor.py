@@ -135,6 +135,17 @@ def test_killed_pull_asks_only_what_is_missing_and_gives_the_same_bytes(
     assert first.objects == second.objects
 
 
+def test_calls_under_way_when_the_day_limit_comes_are_kept(desk: Desk, vendor: Vendor) -> None:
+    """They are counted: red, they were cut off and asked again."""
+    vendor.delay_s, vendor.prompt = 0.3, "AAA"
+    vendor.scripts[f"{BARS} AAA"] = [said({INFO: "the limit is 25 requests per day"})]
+    with pytest.raises(UnavailableError, match="day limit"):
+        desk.pull("--topics", "bars")
+    desk.pull("--topics", "bars")
+    asked = sorted(query["symbol"] for query in vendor.calls(BARS))
+    assert asked == ["AAA", "AAA", "BBB", "SPY"]
+
+
 def test_staged_answers_expire_after_twelve_hours(desk: Desk, vendor: Vendor) -> None:
     desk.pull("--topics", "bars")
     vendor.asked.clear()

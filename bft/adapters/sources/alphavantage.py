@@ -16,7 +16,7 @@ from bft.adapters.sources import av_tables
 from bft.adapters.sources.av_client import Client, Reply, Unit
 from bft.adapters.sources.av_quirks import Kind, judge
 from bft.domain.delivery import Answer, Skips, Want
-from bft.domain.errors import DataError
+from bft.domain.errors import BftError, DataError
 from bft.ports import Clock, Store, Tick
 
 STAGED_H = 12
@@ -148,7 +148,10 @@ class AlphaVantage:
                         yield _result(waiting.popleft())
                 while waiting:
                     yield _result(waiting.popleft())
-            except BaseException:  # a fault, Ctrl-C, or nobody reads on
+            except BftError:  # calls under way are counted already: their answers are kept
+                self._client.drain()
+                raise
+            except BaseException:  # Ctrl-C, or nobody reads on
                 self._client.stop()
                 raise
             finally:

@@ -111,12 +111,16 @@ class Client:
         self._http.close()
 
     def start(self) -> None:
-        """Make calls again after `stop`."""
+        """Make calls again after `drain` or `stop`."""
         self._bucket.stopped.clear()
+
+    def drain(self) -> None:
+        """End waits and begin no call; those under way end by themselves."""
+        self._bucket.stopped.set()
 
     def stop(self) -> None:
         """End waits and the calls under way, which then raise UnavailableError."""
-        self._bucket.stopped.set()
+        self.drain()
         with self._lock:
             streams = list(self._streams)
         for stream in streams:

@@ -128,7 +128,7 @@ def test_profile_made_of_several_is_halted_by_its_own_name_and_by_each(tmp_path:
     async def then(api: Api) -> None:
         for number, key in enumerate(("equities+paper-small", "equities")):
             made = await halted(api, "profile", key)
-            assert (made["key"], made["warning"]) == (both.name, None)
+            assert (made["key"], made["warning"]) == (key, None)
             denied = (await api.order(quantity=number + 1)).json()
             assert (denied["error"], denied["rule"]) == ("halted", 4)
             ended = await api.ask("POST", "/v1/resume", {"confirm": made["halt_id"]})
