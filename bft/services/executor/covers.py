@@ -49,6 +49,7 @@ class Cover:
 
     `state` is None before the first fill. `entry_qty`, `entry_cost_usd` and `exit_qty` are what
     was counted so far; `cut_qty` was sold or bought back by others. `part` leaves, the rest stays.
+    Orders made before `rebased_at` stand at levels of before a dividend.
     """
 
     entry: str
@@ -69,6 +70,7 @@ class Cover:
     exit_qty: int = 0
     cut_qty: int = 0
     part: Part | None = None
+    rebased_at: datetime | None = None
 
     @property
     def part_qty(self) -> int:
