@@ -152,6 +152,7 @@ class StandIn:
         order = {
             "id": uid,
             "client_order_id": str(uuid5(NAMESPACE_OID, f"name {len(self.orders)}")),
+            "created_at": now,
             "submitted_at": now,
             "updated_at": now,
             "symbol": body["symbol"],

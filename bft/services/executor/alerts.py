@@ -5,13 +5,14 @@ Source: executor specification, section 14.
 
 from collections import Counter, deque
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from bft.domain.alerts import PAGES, WARNINGS, runbook
 from bft.domain.runs import Json
 
 SAME_S, PER_MINUTE, PER_HOUR = 300, 10, 50
+MINUTE_S, HOUR_S = 60, 3600
 
 
 class Severity(StrEnum):
@@ -64,54 +65,52 @@ class Throttle:
 
     Pages have these limits for themselves: many warnings hold no page back (decision record 54).
     What is held back is counted; `summary` tells it as one line. One of each name and 300 s of it
-    is kept, so that people who look do not take for over what goes on.
+    is kept, so that people who look do not take for over what goes on. Instants are seconds of a
+    monotonic timer: a clock that is set back silences nothing (specification, section 12, F6).
     """
 
     def __init__(self) -> None:
-        self._last: dict[tuple[str, str], datetime] = {}
-        self._named: dict[str, datetime] = {}
-        self._pages, self._others = deque[datetime](), deque[datetime]()
+        self._last: dict[tuple[str, str], float] = {}
+        self._named: dict[str, float] = {}
+        self._pages, self._others = deque[float](), deque[float]()
         self._held: Counter[str] = Counter()
 
-    def passes(self, alert: Alert) -> Passage:
+    def passes(self, alert: Alert, now_s: float) -> Passage:
         """What becomes of this alert; a repeat within 300 s is dropped without a word."""
-        same = timedelta(seconds=SAME_S)
         last = self._last.get((alert.name, alert.key))
-        if last is not None and alert.at - last < same:
+        if last is not None and now_s - last < SAME_S:
             return Passage.DROPPED
-        self._forget(alert.at)
-        self._last[alert.name, alert.key] = alert.at
+        self._forget(now_s)
+        self._last[alert.name, alert.key] = now_s
         sent = self._pages if alert.severity is Severity.PAGE else self._others
-        minute = sum(1 for at in sent if alert.at - at < timedelta(minutes=1))
+        minute = sum(1 for at in sent if now_s - at < MINUTE_S)
         if minute < PER_MINUTE and len(sent) < PER_HOUR:
-            sent.append(alert.at)
-            self._named[alert.name] = alert.at
+            sent.append(now_s)
+            self._named[alert.name] = now_s
             return Passage.SENT
         self._held[alert.name] += 1
         named = self._named.get(alert.name)
-        if named is not None and alert.at - named < same:
+        if named is not None and now_s - named < SAME_S:
             return Passage.DROPPED
-        self._named[alert.name] = alert.at
+        self._named[alert.name] = now_s
         return Passage.KEPT
 
-    def summary(self, now: datetime) -> str | None:
+    def summary(self, now_s: float) -> str | None:
         """One line about what was held back, once there is room again; then it is forgotten."""
-        self._forget(now)
+        self._forget(now_s)
         if not self._held or max(len(self._pages), len(self._others)) >= PER_HOUR:
             return None
-        if any(
-            now - sent[-1] < timedelta(minutes=1) for sent in (self._pages, self._others) if sent
-        ):
+        if any(now_s - sent[-1] < MINUTE_S for sent in (self._pages, self._others) if sent):
             return None
         told = ", ".join(f"{name} x{count}" for name, count in sorted(self._held.items()))
         self._held.clear()
-        self._others.append(now)
+        self._others.append(now_s)
         return f"suppressed alerts: {told}"
 
-    def _forget(self, now: datetime) -> None:
+    def _forget(self, now_s: float) -> None:
         for sent in (self._pages, self._others):
-            while sent and now - sent[0] >= timedelta(hours=1):
+            while sent and now_s - sent[0] >= HOUR_S:
                 sent.popleft()
-        stale = [k for k, at in self._last.items() if now - at >= timedelta(seconds=SAME_S)]
+        stale = [k for k, at in self._last.items() if now_s - at >= SAME_S]
         for key in stale:
             del self._last[key]

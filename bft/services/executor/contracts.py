@@ -29,6 +29,11 @@ def name_of(contract: Contract) -> str:
     return f"{contract.symbol}{contract.expiry:%y%m%d}{contract.right}{strike}"
 
 
+def is_foreign(contract: Contract) -> bool:
+    """Whether its prices are not in dollars: nothing here knows a rate, so none is a number."""
+    return contract.currency != "USD"
+
+
 def underlying_of(order: OrderRequest) -> str:
     """Symbol whose bars, sector and counters count: an option's root, a future's root."""
     if order.instrument in {Instrument.CALL, Instrument.PUT, Instrument.FUTURE}:

@@ -50,6 +50,7 @@ class Cover:
     `state` is None before the first fill. `entry_qty`, `entry_cost_usd` and `exit_qty` are what
     was counted so far; `cut_qty` was sold or bought back by others. `part` leaves, the rest stays.
     `unwanted`: somebody closed it before it filled; what fills all the same leaves for that.
+    Orders made before `rebased_at` stand at levels of before a dividend.
     """
 
     entry: str
@@ -71,6 +72,7 @@ class Cover:
     cut_qty: int = 0
     part: Part | None = None
     unwanted: exits.Reason | None = None
+    rebased_at: datetime | None = None
 
     @property
     def part_qty(self) -> int:

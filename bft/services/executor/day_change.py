@@ -7,13 +7,14 @@ Source: executor specification, sections 2 (positions) and 4 (day loss).
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 from bft.domain import sessions
 from bft.domain.orders import Contract
 from bft.domain.trading_days import trading_day
 from bft.ledger.records import Lot, Position
 from bft.ledger.state import BookState
-from bft.services.executor.contracts import name_of
+from bft.services.executor.contracts import is_foreign, name_of
 from bft.services.executor.desk import Desk
 from bft.services.executor.marks import stale
 
@@ -25,10 +26,13 @@ def unrealised_change_usd(
 ) -> Decimal | None:
     """Change of all open positions; None where a price, a mark or a split is not settled.
 
-    `last_seen` tells prices that may be old: a gain they tell counts, a loss is none.
+    `last_seen` tells prices that may be old: a gain they tell counts, a loss is none. What is not
+    in dollars is none either then: it keeps no loss of ours from being told.
     """
     total = Decimal(0)
     for position in desk.state.positions.values():
+        if last_seen is not None and is_foreign(position.contract):
+            continue
         change = None if unsettled(desk, position) else _change(desk, position, price_of)
         if change is None and last_seen is not None and not unsettled(desk, position):
             seen = _change(desk, position, last_seen)
@@ -73,6 +77,19 @@ def open_entry_fees_usd(desk: Desk) -> Decimal:
         for lot in _open_lots(desk.state, position):
             if trading_day(lot.opened_at, sec_type=sec_type) >= today:
                 total += lot.fee_left_usd
+    return total
+
+
+def foreign_realised_usd(desk: Desk) -> Decimal:
+    """What the counters of the trading day hold of closes that were never in dollars."""
+    total = Decimal(0)
+    for line in desk.state.lines.values():
+        if line.account != desk.account or not is_foreign(line.contract):
+            continue
+        lots = (desk.state.lots.get(event.event_id) for event in line.events)
+        closes = (close for lot in lots if lot is not None for close in lot.closes)
+        today, day_of = desk.trading_day, partial(trading_day, sec_type=line.contract.sec_type)
+        total += sum((c.pnl_usd for c in closes if day_of(c.at) == today), Decimal(0))
     return total
 
 

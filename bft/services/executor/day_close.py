@@ -17,6 +17,7 @@ from bft.domain.orders import Contract
 from bft.ledger import entries
 from bft.services.executor.covers import Cover
 from bft.services.executor.desk import Desk
+from bft.services.executor.dividends import Dividends
 from bft.services.executor.guard import Guard
 from bft.services.executor.reference import DayBar
 from bft.services.executor.underlying import on_basis
@@ -53,6 +54,7 @@ class DayClose:
 
     def __init__(self, desk: Desk, guard: Guard) -> None:
         self._desk, self._guard = desk, guard
+        self._dividends = Dividends(desk, self._close_usd)
         self._days: dict[int, Range] = {}
         self._minutes: dict[int, Range] = {}
 
@@ -100,10 +102,21 @@ class DayClose:
             if state is None or state.entry.session > last:
                 continue
             for bar in self._missed(cover.contract, state, last):
-                self._close(self._guard.covers[cover.entry], bar, ends_session=True)
+                self._close(self._paid(cover.entry, bar.session), bar, ends_session=True)
             if cover.under is not None:
                 for bar in self._missed(cover.under.contract, cover.under.state, last):
-                    self._close_under(self._guard.covers[cover.entry], bar, ends_session=True)
+                    self._close_under(self._paid(cover.entry, bar.session), bar, ends_session=True)
+            self._paid(cover.entry)
+
+    def _paid(self, entry: str, by: date | None = None) -> Cover:
+        """The cover with the dividends up to a day, or all that are due, in its levels."""
+        cover = self._guard.covers[entry]
+        judged = cover.under.state if cover.under is not None else cover.state
+        if judged is not None:
+            moved = self._dividends.paid(cover, by or self._dividends.due(judged))
+            if moved != cover:
+                self._guard.put(moved)
+        return self._guard.covers[entry]
 
     def _mark(self, last: date) -> None:
         """Note what each position was worth at the newest close: the day's loss counts from it."""

@@ -195,13 +195,13 @@ class Desk:
     def alert(self, name: str, key: str, text: str) -> None:
         """Tell a person, unless the same was told within 300 s or too much was told already."""
         told = Alert(name=name, key=key, text=text, at=self.now)
-        passage = self.throttle.passes(told)
+        passage = self.throttle.passes(told, self.timer())
         if passage is not Passage.DROPPED:
             self._tell(told, sent=passage is Passage.SENT)
 
     def tell_held(self) -> None:
         """Tell in one line which alerts were too many to be told, once there is room again."""
-        text = self.throttle.summary(self.now)
+        text = self.throttle.summary(self.timer())
         if text is not None:
             self._tell(Alert(name="AlertsHeld", key=self.account, text=text, at=self.now))
 

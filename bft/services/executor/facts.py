@@ -35,7 +35,12 @@ from bft.risk.context import (
 )
 from bft.services.executor.contracts import underlying_of
 from bft.services.executor.covers import Cover
-from bft.services.executor.day_change import open_entry_fees_usd, unknown, unrealised_change_usd
+from bft.services.executor.day_change import (
+    foreign_realised_usd,
+    open_entry_fees_usd,
+    unknown,
+    unrealised_change_usd,
+)
 from bft.services.executor.desk import Desk
 from bft.services.executor.marks import quoted_usd, worth_now_usd, worth_usd
 from bft.services.executor.naming import Spelling
@@ -241,7 +246,9 @@ class Facts:
             orders_1s=_left_within(desk, 1),
             orders_60s=_left_within(desk, 60),
             opening_notional_today_usd=account.notional_usd,
-            realised_usd=account.realised_usd - open_entry_fees_usd(desk),
+            realised_usd=account.realised_usd
+            - open_entry_fees_usd(desk)
+            - foreign_realised_usd(desk),
             unrealised_change_usd=change,
             unpriced=tuple(unknown(desk, partial(worth_now_usd, desk))) if change is None else (),
             day_start_equity_usd=account.day_start_equity_usd,

@@ -11,7 +11,7 @@ from bft.domain.broker import FeedLine, Quote
 from bft.domain.orders import Contract
 from bft.domain.trading_days import CHICAGO, FUTURES_ROLL, trading_day
 from bft.risk.numbers import positive
-from bft.services.executor.contracts import name_of
+from bft.services.executor.contracts import is_foreign, name_of
 from bft.services.executor.desk import Desk
 
 QUOTE_AGE_S = 60  # so old the quote of a held symbol is stale; some profiles let older ones pass
@@ -21,14 +21,14 @@ AHEAD_S = 2  # by so much clocks may differ
 
 
 def quoted_usd(desk: Desk, contract: Contract) -> Decimal | None:
-    """Mark of the newest quote, however old; a price that is not above zero is none."""
+    """Mark of the newest quote, however old; one not above zero or not in dollars is none."""
     quote = desk.quote(contract)
-    return positive(quote.mark_usd) if quote else None
+    return positive(quote.mark_usd) if quote and not is_foreign(contract) else None
 
 
 def worth_usd(desk: Desk, contract: Contract) -> Decimal | None:
     """`quoted_usd`, else of anything but an option the last close of gold."""
-    if contract.sec_type == "OPT":  # gold's close is that of the underlying
+    if contract.sec_type == "OPT" or is_foreign(contract):  # gold's close is of another thing
         return quoted_usd(desk, contract)
     row = desk.reference.row(contract.symbol)
     return quoted_usd(desk, contract) or (row.bar.close_usd if row and row.bar else None)
@@ -44,6 +44,8 @@ def worth_now_usd(desk: Desk, contract: Contract) -> Decimal | None:
 def stale(desk: Desk, contract: Contract) -> str:
     """Why the newest quote is no price of now, in words; empty: it is."""
     quote, name = desk.quote(contract), name_of(contract)
+    if is_foreign(contract):
+        return f"{name} is priced in {contract.currency}, not USD; keep it in another account"
     if quote is None or positive(quote.mark_usd) is None:
         return f"no quote of {name}"
     if quote.frozen or quote.delayed:

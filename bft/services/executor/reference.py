@@ -5,7 +5,7 @@ Read with pyarrow alone: the executor never imports pandas. Source: executor spe
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -74,6 +74,15 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dividend:
+    """A cash dividend whose ex-date is known, USD per share."""
+
+    symbol: str
+    ex_date: date
+    amount_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
     """One night's facts; `gold_asof` None: there is no night yet, so every entry is refused.
 
@@ -88,6 +97,7 @@ class Reference:
     forecasts: Mapping[str, ForecastRow] = field(default_factory=dict)
     bars: Mapping[str, tuple[DayBar, ...]] = field(default_factory=dict)
     splits: tuple[Split, ...] = ()
+    dividends: tuple[Dividend, ...] = ()
     renames: Mapping[str, str] = field(default_factory=dict)
     digests: tuple[str, ...] = ()
 
@@ -107,6 +117,11 @@ class Reference:
         """Splits of a symbol, under the name it has or had before."""
         names = {symbol, self.name_now(symbol)}
         return [split for split in self.splits if split.symbol in names]
+
+    def dividends_of(self, symbol: str) -> list[Dividend]:
+        """Dividends of a symbol, under the name it has or had before, oldest first."""
+        names = {symbol, self.name_now(symbol)}
+        return [told for told in self.dividends if told.symbol in names]
 
     def action_open(self, symbol: str, day: date) -> bool:
         """A split of `symbol` took or takes effect after the prices known here."""
@@ -147,7 +162,8 @@ def read_reference(store: Store, *, held: Collection[str] = ()) -> Reference:
         bars=_bars(rows, held),
         universe=listed,
         forecasts=_forecasts(store, forecasts.asof if forecasts else None),
-        splits=_splits(store.read("actions"), since=since),
+        splits=_splits(_actions(store.read("actions"), "split", since=since)),
+        dividends=_dividends(_actions(store.read("actions"), "dividend", since=since), held),
         renames=renames,
         digests=digests,
     )
@@ -249,16 +265,28 @@ def _forecast(row: Mapping[str, Any]) -> ForecastRow:
     )
 
 
-def _splits(rows: "pa.Table", *, since: date) -> tuple[Split, ...]:
-    """Newest word on each split from `since` on."""
+def _actions(rows: "pa.Table", kind: str, *, since: date) -> list[dict[str, Any]]:
+    """Newest word on each action of a kind from `since` on, by symbol and day."""
     newest: dict[tuple[str, date], dict[str, Any]] = {}
     ordered = rows.sort_by([("known_at", "ascending"), ("revision", "ascending")])
     # instants are left out: turning them into Python objects would import pandas
     for row in ordered.select(["symbol", "ex_date", "kind", "value", "status"]).to_pylist():
-        if row["kind"] == "split" and row["ex_date"] >= since:
+        if row["kind"] == kind and row["ex_date"] >= since:
             newest[row["symbol"], row["ex_date"]] = row
+    return [row for _, row in sorted(newest.items()) if row["status"] != "refused"]
+
+
+def _splits(rows: Sequence[Mapping[str, Any]]) -> tuple[Split, ...]:
     return tuple(
-        Split(symbol=symbol, ex_date=day, ratio=Decimal(str(row["value"])))
-        for (symbol, day), row in sorted(newest.items())
-        if row["status"] != "refused"
+        Split(symbol=row["symbol"], ex_date=row["ex_date"], ratio=Decimal(str(row["value"])))
+        for row in rows
+    )
+
+
+def _dividends(rows: Sequence[Mapping[str, Any]], held: Collection[str]) -> tuple[Dividend, ...]:
+    """Those of held symbols: no other has levels."""
+    return tuple(
+        Dividend(symbol=row["symbol"], ex_date=row["ex_date"], amount_usd=amount)
+        for row in rows
+        if row["symbol"] in held and (amount := _money(row["value"])) is not None
     )

@@ -67,7 +67,7 @@ class Resting:
         """Send what is needed; why the position must be closed at the market, or None."""
         self.hear(entry, legs)
         legs = [leg for leg in legs if leg.leg in {Leg.STOP, Leg.TARGET}]
-        legs = self._without_old_basis(legs)
+        legs = self._without_old_basis(cover, legs)
         # what filled and was busted brought the legs to life, and nothing to protect
         busted = not cover.entry_qty and bool(self._desk.state.fills.get(cover.entry))
         wanted = _desired(cover, entry, busted=busted)
@@ -96,17 +96,19 @@ class Resting:
                 left = cover.open_qty - others
                 await self._sender.amend(live[-1], remaining=left, price_usd=price)
 
-    def _without_old_basis(self, legs: Sequence[Intent]) -> list[Intent]:
-        """Legs priced before a split go; others take their place at today's levels."""
+    def _without_old_basis(self, cover: Cover, legs: Sequence[Intent]) -> list[Intent]:
+        """Legs priced before a split or dividend go; others take their place at today's levels."""
         made = self._desk.state.adjustments.values()
-        splits = [a for a in made if a.ratio is not None]
+        con_id = cover.contract.con_id
+        moved = [a.at for a in made if a.ratio is not None and a.contract.con_id == con_id]
+        moved += [cover.rebased_at] if cover.rebased_at is not None else []
         kept = []
         for leg in legs:
-            con_id, at = leg.contract.con_id, leg.created_at
-            if not any(s.contract.con_id == con_id and at and at < s.at for s in splits):
+            at = leg.created_at
+            if not any(at and at < then for then in moved):
                 kept.append(leg)
             elif not leg.state.terminal:
-                self.cancel(leg, why="priced before a split")
+                self.cancel(leg, why="priced before a split or dividend")
         return kept
 
     def hear(self, entry: Intent, legs: Sequence[Intent]) -> None:

@@ -130,6 +130,21 @@ def test_fence_holds_for_a_profile_of_a_combination(key: str, *, fenced: bool) -
     assert desk.halts_all(halt) is fenced
 
 
+def test_clock_set_back_silences_no_page() -> None:
+    """F6: an hour back by NTP; what goes on is told again 300 s later by the timer."""
+    ran_s = [0.0]
+    held = case(timer=lambda: ran_s[0])
+    held.desk.alert("ProtectionMissing", "A", "5 of 5 units have no live stop")
+    held.wait(hours=-1)
+    sent = []
+    for _ in range(12):
+        ran_s[0] += 60
+        held.wait(minutes=1)
+        held.desk.alert("ProtectionMissing", "A", "5 of 5 units have no live stop")
+        sent.append(sum(len(page.outbox) for page in held.writer.pages))
+    assert sent == [1] * 4 + [2] * 5 + [3] * 3
+
+
 def test_warnings_hold_no_page_back() -> None:
     held = case()
     for number in range(60):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bft.adapters.broker.alpaca.client import AlpacaSettings, Client, Refused, check
 from bft.adapters.broker.alpaca.desk import KEPT, Desk
 from bft.adapters.broker.alpaca.orders import STOPS, body_of, change_of
-from bft.adapters.broker.alpaca.outbox import Outbox
+from bft.adapters.broker.alpaca.outbox import Outbox, lasting
 from bft.adapters.broker.alpaca.quotes import Quotes
 from bft.domain.broker import (
     AccountValues,
@@ -85,7 +85,7 @@ class Alpaca:
         self._quotes = Quotes(self._client, self._clock, hooks.report)
         self._poked, self._turn = asyncio.Event(), asyncio.Lock()
         self._outbox = Outbox(self._client, self._desk, self._sent)
-        self._spawn(self._connect(), self._outbox.run(), self._quotes.run())
+        self._spawn(self._connect(), lasting(self._outbox.run), lasting(self._quotes.run))
 
     async def stop(self) -> None:
         """Close the session; orders stay at Alpaca."""
@@ -110,12 +110,13 @@ class Alpaca:
     async def _connect(self) -> None:
         failures = 0
         while True:
-            self._epoch = self._desk.epoch = self._hooks.next_epoch()
             try:
+                self._epoch = self._desk.epoch = self._hooks.next_epoch()
                 await self._session()
-            except (BftError, Refused) as error:
+            except Exception as error:  # noqa: BLE001  whatever it was: nobody looks any more
                 failures = 0 if self._state.may_close else failures + 1
-                self._down(str(error))
+                known = isinstance(error, BftError | Refused)
+                self._down(str(error) if known else f"unexpected: {error!r}")
             await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
 
     async def _session(self) -> None:

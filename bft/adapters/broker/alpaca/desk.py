@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from bft.adapters.broker.alpaca.client import Client, Refused
-from bft.adapters.broker.alpaca.orders import Ident, Told, contract_of, idents, told
+from bft.adapters.broker.alpaca.names import parsed
+from bft.adapters.broker.alpaca.orders import Ident, Told, contract_of, idents, submitted_at, told
 from bft.domain.broker import (
     AccountReport,
     AccountValues,
@@ -44,6 +45,7 @@ class Desk:
         self.values: AccountValues | None = None
         self.contracts: dict[str, Contract] = {}
         self._last_fill = ""
+        self._skipped: set[str] = set()
 
     # orders ------------------------------------------------------------------------------
 
@@ -53,13 +55,33 @@ class Desk:
         return mine[-1] if mine else None
 
     def take(self, raw: Mapping[str, Any]) -> list[Report]:
-        """Note an order, and the legs nested in it; what changed."""
+        """Note an order, and the legs nested in it; what changed.
+
+        Raises:
+            DataError: one of ours is unusable. Those of others are told once and skipped.
+        """
         try:
             self._identify(raw)
             found = [self._told(one) for one in (raw, *(raw.get("legs") or ()))]
         except _BAD as error:
-            raise DataError(f"alpaca order {raw.get('id')} is unusable: {error}") from error
+            if not self._foreign(raw):
+                raise DataError(f"alpaca order {raw.get('id')} is unusable: {error!r}") from error
+            return self._skip(f"order {raw.get('id')}", error)
         return [report for one in found for report in self._noted(one)]
+
+    def _foreign(self, raw: Mapping[str, Any]) -> bool:
+        """Whether neither its name nor what it replaces says that an order is ours."""
+        known = (self._idents.get(str(raw.get(key))) for key in ("id", "replaces"))
+        named = parsed(str(raw.get("client_order_id"))) is not None
+        return not named and not any(ident and ident.order_id for ident in known)
+
+    def _skip(self, what: str, error: Exception) -> list[Report]:
+        """Tell once of something foreign that cannot be read: it must not blind us to our own."""
+        if what in self._skipped:
+            return []
+        self._skipped.add(what)
+        text = f"alpaca {what} is not ours and unusable ({error!r}): skipped"
+        return [ErrorReport(kind=ErrorKind.MESSAGE, code=0, text=text, epoch=self.epoch)]
 
     def _identify(self, raw: Mapping[str, Any]) -> None:
         """Learn who an order is: known already, the successor of a known one, or named."""
@@ -115,9 +137,10 @@ class Desk:
     async def _families(self, raws: Sequence[Mapping[str, Any]]) -> list[Report]:
         """Learn whose the legs are that nobody has told of yet: only their order names them."""
         orphans = [
-            datetime.fromisoformat(str(raw["submitted_at"]))
+            at
             for raw in raws
-            if str(raw["id"]) not in self._idents
+            if (at := _sent_at(raw)) is not None
+            and str(raw["id"]) not in self._idents
             and raw.get("order_class") not in {None, "", "simple"}
             and str(raw.get("replaces")) not in self._idents
         ]
@@ -136,8 +159,10 @@ class Desk:
             found |= {str(raw["id"]): raw for raw in raws}
             if len(raws) < PAGE or len(found) == known:
                 return list(found.values())
-            last = datetime.fromisoformat(str(raws[-1]["submitted_at"]))
-            query["after"] = (last - STEP).isoformat()
+            dated = [at for at in map(_sent_at, raws) if at is not None]
+            if not dated:
+                raise DataError(f"alpaca: {len(raws)} orders, none of which says when it was sent")
+            query["after"] = (dated[-1] - STEP).isoformat()
 
     # executions --------------------------------------------------------------------------
 
@@ -166,10 +191,14 @@ class Desk:
             return reports
         if uid not in self.by_uid:
             reports += self.take(await self._client.get(f"/v2/orders/{uid}"))
+        if uid not in self.by_uid:  # told of above; the position says what it moved
+            return reports
         order = self.by_uid[uid].order
         try:
             made = _execution(exec_id, raw, order)
         except _BAD as error:
+            if not order.order_id:
+                return [*reports, *self._skip(f"fill {raw['id']}", error)]
             raise DataError(f"alpaca fill {raw['id']} is unusable: {error}") from error
         self.executions[exec_id] = made
         fee = made.fee_usd or Decimal(0)
@@ -235,6 +264,13 @@ class Desk:
                 raise DataError(f"alpaca does not trade {wanted.symbol} now")
             self.contracts[wanted.symbol] = contract_of({**raw, "asset_id": raw["id"]})
         return self.contracts[wanted.symbol]
+
+
+def _sent_at(raw: Mapping[str, Any]) -> datetime | None:
+    try:
+        return submitted_at(raw)
+    except _BAD:
+        return None
 
 
 def _execution(exec_id: str, raw: Mapping[str, Any], order: BrokerOrder) -> Execution:

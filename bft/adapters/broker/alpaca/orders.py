@@ -203,7 +203,7 @@ def told(raw: Mapping[str, Any], ident: Ident, account: str, *, waits: bool) -> 
         account=account,
         contract=contract_of(raw),
         side=Side(str(raw["side"]).upper()),
-        qty=Decimal(str(raw["qty"])),
+        qty=_ordered(raw, ours=ours),
         order_type=WORDS.get(str(raw["type"]), str(raw["type"])),
         status=status,
         limit_price_usd=_decimal(raw.get("limit_price")),
@@ -218,10 +218,26 @@ def told(raw: Mapping[str, Any], ident: Ident, account: str, *, waits: bool) -> 
         uid=str(raw["id"]),
         ident=ident,
         order_class=str(raw.get("order_class") or "simple"),
-        submitted_at=datetime.fromisoformat(str(raw["submitted_at"])),
+        submitted_at=submitted_at(raw),
         replaced=raw["status"] == REPLACED,
         order=order,
     )
+
+
+def submitted_at(raw: Mapping[str, Any]) -> datetime:
+    """When an order was taken; one that waits to be sent on has only been made.
+
+    Raises:
+        KeyError, ValueError, TypeError: it does not say.
+    """
+    return datetime.fromisoformat(str(raw.get("submitted_at") or raw["created_at"]))
+
+
+def _ordered(raw: Mapping[str, Any], *, ours: bool) -> Decimal:
+    """Units ordered; a foreign order of so many dollars has those that it filled."""
+    if raw["qty"] is None and not ours:
+        return Decimal(str(raw.get("filled_qty") or 0))
+    return Decimal(str(raw["qty"]))
 
 
 def contract_of(raw: Mapping[str, Any]) -> Contract:

@@ -150,6 +150,16 @@ class Outbox:
         )
 
 
+async def lasting(run: Callable[[], Awaitable[None]]) -> None:
+    """Run for ever; after a fault that nobody thought of it begins anew."""
+    while True:
+        try:
+            await run()
+        except Exception:  # noqa: BLE001  orders must go on leaving
+            _log.exception("alpaca.begins_anew")
+        await asyncio.sleep(BACK_OFF_S[0])
+
+
 def session_end(submitted_at: datetime) -> datetime:
     """Close of the session a DAY order lives in."""
     day = sessions.on_or_after(submitted_at.astimezone(sessions.NEW_YORK).date())
