@@ -33,9 +33,12 @@ from bft.features.rows import Rows
 
 TABLES = (
     *("bars", "actions", "refused_actions", "options_summary", "macro", "earnings"),
-    *("statements", "fundamentals", "universe"),
+    *("statements", "fundamentals", "universe", "expected_actions"),
 )
-"""What `build_gold` reads, as given by `facts.as_known`; refused_actions are those refused."""
+"""What `build_gold` reads, as given by `facts.as_known`; refused_actions are those refused.
+
+The expected ones, of days to come, serve provisional rows alone.
+"""
 BLOCK_SYMBOLS = 32  # whose columns fit into a processor's cache
 THURSDAY = 3  # weekday of 1970-01-01
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

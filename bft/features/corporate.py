@@ -1,5 +1,7 @@
 """Splits, dividends and other corporate actions: read off prices, checked against them."""
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 
@@ -98,8 +100,24 @@ def preferred(entered: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     return _joined([entered, found[free][COLUMNS]])
 
 
-def judged(actions: pd.DataFrame, closes: pd.DataFrame) -> pd.DataFrame:
+def with_expected(
+    actions: pd.DataFrame, stored: pd.DataFrame, closes: pd.DataFrame
+) -> pd.DataFrame:
+    """Delivered actions, and stored ones that were expected and whose day has a bar now."""
+    key = ["symbol", "ex_date", "kind"]
+    last = stored.sort_values("revision", kind="stable").drop_duplicates(key, keep="last")
+    last = last[last["status"] == "expected"]
+    newest = last["symbol"].map(closes.groupby("symbol")["date"].max())
+    told = pd.MultiIndex.from_frame(last[key]).isin(pd.MultiIndex.from_frame(actions[key]))
+    due = last.loc[~told & (last["ex_date"] <= newest), COLUMNS]
+    actions = actions.reindex(columns=COLUMNS).astype({"declared_on": _KINDS["declared_on"]})
+    return _joined([actions, due])
+
+
+def judged(actions: pd.DataFrame, closes: pd.DataFrame, *, asof: date) -> pd.DataFrame:
     """Actions with `status` and, where refused, `reason`; those before the first bar are dropped.
+
+    One of a day after asof is expected: what it does to the price will judge it.
 
     bad_action: an impossible value, or two values of a kind on one day. unconfirmed_split: q =
     close(t-1)/close(t) is no nearer to the ratio f than to 1; f within 0.8..1.25 is exempt.
@@ -115,10 +133,11 @@ def judged(actions: pd.DataFrame, closes: pd.DataFrame) -> pd.DataFrame:
     with np.errstate(divide="ignore", invalid="ignore"):
         q = np.log(rows["before"] / rows["after"])
         off = ~((q - np.log(value)).abs() < q.abs())
-    unconfirmed = split & ~bad & off & ~value.between(0.8, 1.25)
+    later = rows["ex_date"] > pd.Timestamp(asof)
+    unconfirmed = split & ~bad & ~later & off & ~value.between(0.8, 1.25)
     reason = pd.Series(None, index=rows.index, dtype="object")
     reason = reason.mask(bad, "bad_action").mask(unconfirmed, "unconfirmed_split")
-    status = np.where(reason.notna(), "refused", "ok")
+    status = np.where(reason.notna(), "refused", np.where(later, "expected", "ok"))
     return rows[COLUMNS].assign(status=status, reason=reason).reset_index(drop=True)
 
 

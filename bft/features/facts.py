@@ -43,6 +43,14 @@ def as_known(rows: pa.Table, table: Table, *, asof: date, status: str = "ok") ->
     return _newest(rows, table) if table.name in MARKET else _sorted(rows, table)
 
 
+def expected_actions(rows: pa.Table, *, asof: date) -> pa.Table:
+    """Actions announced for a day after asof, of which no price has told yet; as known at asof."""
+    arrived = pc.less(rows["arrived_at"], _next_close(asof))
+    known = _newest(rows.filter(pc.or_(rows["backfilled"], arrived)), ACTIONS)
+    waits = pc.and_(pc.equal(known["status"], "expected"), pc.greater(known["ex_date"], asof))
+    return known.filter(waits)
+
+
 def numbers(column: pa.ChunkedArray) -> Floats:
     """A numeric column as f8, null = NaN."""
     if pa.types.is_boolean(column.type):

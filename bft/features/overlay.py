@@ -53,8 +53,12 @@ class Overlay:
 
 
 def history_of(tables: Tables, *, asof: date) -> History:
-    """Sort out the tables known at `asof`, as `build_gold` takes them."""
-    known = Known(tables)
+    """Sort out the tables known at `asof`, as `build_gold` takes them.
+
+    An action announced for the session after counts, though no price has confirmed it.
+    """
+    actions = pa.concat_tables([tables["actions"], tables["expected_actions"]])
+    known = Known({**tables, "actions": actions})
     for name in FACTS:
         getattr(known, name)  # sorted out on first use
     listed, last = list(bars_by_symbol(tables["bars"])), day_number(asof)

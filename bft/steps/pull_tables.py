@@ -60,9 +60,9 @@ def _stored_bars(night: Night, bars: pd.DataFrame) -> pd.DataFrame:
 
 def take_actions(night: Night, actions: pd.DataFrame, closes: pd.DataFrame) -> pd.DataFrame:
     """Store judged actions; return all known ones, stored and new, for judging revisions."""
-    actions = actions[actions["ex_date"] <= pd.Timestamp(night.asof)]
     stored = night.stored(market.ACTIONS)
-    judged = corporate.judged(actions, closes)
+    actions = corporate.with_expected(actions, stored, closes)
+    judged = corporate.judged(actions, closes, asof=night.asof)
     for reason, rows in judged.groupby("reason"):
         night.skips.add(str(reason), intake.keys_of(rows, ("symbol", "ex_date")), count=len(rows))
     judged = judged.drop_duplicates(["symbol", "ex_date", "kind"])

@@ -224,7 +224,9 @@ def _causes(
     bars = frame(pa.concat_tables(held.values(), promote_options="default"))
     bars = bars.sort_values(["symbol", "date"], ignore_index=True)
     found = corporate.delivered_actions(bars)
-    stored = pd.MultiIndex.from_frame(night.stored(ACTIONS)[["symbol", "ex_date", "kind"]])
+    known = night.stored(ACTIONS)
+    known = known[known["status"] != "expected"]
+    stored = pd.MultiIndex.from_frame(known[["symbol", "ex_date", "kind"]])
     new = found[~pd.MultiIndex.from_frame(found[["symbol", "ex_date", "kind"]]).isin(stored)]
     new = new[new["ex_date"] <= pd.Timestamp(night.asof)]
     q = (bars["close"].shift() / bars["close"]).where(bars["symbol"].eq(bars["symbol"].shift()))

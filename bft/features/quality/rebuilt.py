@@ -57,7 +57,7 @@ def cut(tables: Tables, day: date) -> dict[str, pa.Table]:
     universe stays: its labels are today's on every row.
     """
     close = pa.scalar(sessions.close_at(day), type=pa.timestamp("us", tz="UTC"))
-    kept = {"actions", "refused_actions", "universe"}
+    kept = {"actions", "refused_actions", "expected_actions", "universe"}
     out = {name: tables[name] for name in kept}
     for name in ("bars", "options_summary"):
         out[name] = tables[name].filter(pc.less_equal(tables[name]["date"], day))

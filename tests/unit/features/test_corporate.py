@@ -1,9 +1,13 @@
 """Actions inferred from adjusted closes and judged by prices."""
 
+from datetime import date
+
 import pandas as pd
 import pytest
 
 from bft.features import corporate
+
+ASOF = date(2018, 2, 7)
 
 
 def bars(symbol: str, closes: list[float], adjusted: list[float] | None = None) -> pd.DataFrame:
@@ -66,13 +70,13 @@ def test_value_that_a_later_rounding_moves_is_the_stored_one(decimals: int, clos
 def test_split_that_the_price_does_not_show_is_refused() -> None:
     closes = bars("A", [100.0, 99.0, 50.0])
     rows = pd.concat([action("split", 2.0), action("split", 2.0, "2018-01-04")])
-    judged = corporate.judged(rows, closes)
+    judged = corporate.judged(rows, closes, asof=ASOF)
     assert judged["status"].tolist() == ["refused", "ok"]
     assert judged["reason"].tolist()[0] == "unconfirmed_split"
 
 
 def test_small_split_needs_no_confirmation() -> None:
-    judged = corporate.judged(action("split", 1.05), bars("A", [100.0, 100.0]))
+    judged = corporate.judged(action("split", 1.05), bars("A", [100.0, 100.0]), asof=ASOF)
     assert judged["status"].tolist() == ["ok"]
 
 
@@ -81,21 +85,45 @@ def test_small_split_needs_no_confirmation() -> None:
     [("split", 0.0), ("split", -2.0), ("split", 1001.0), ("dividend", -0.1), ("dividend", 100.0)],
 )
 def test_impossible_action_is_refused(kind: str, value: float) -> None:
-    judged = corporate.judged(action(kind, value), bars("A", [100.0, 50.0]))
+    judged = corporate.judged(action(kind, value), bars("A", [100.0, 50.0]), asof=ASOF)
     assert judged["reason"].tolist() == ["bad_action"]
 
 
 def test_two_values_of_a_kind_on_one_day_are_both_refused_an_equal_one_counts_once() -> None:
     closes = bars("A", [100.0, 50.0])
-    two = corporate.judged(pd.concat([action("split", 2.0), action("split", 3.0)]), closes)
-    same = corporate.judged(pd.concat([action("split", 2.0), action("split", 2.0)]), closes)
+    two = corporate.judged(
+        pd.concat([action("split", 2.0), action("split", 3.0)]), closes, asof=ASOF
+    )
+    same = corporate.judged(
+        pd.concat([action("split", 2.0), action("split", 2.0)]), closes, asof=ASOF
+    )
     assert two["status"].tolist() == ["refused", "refused"]
     assert same["status"].tolist() == ["ok"]
 
 
 def test_action_before_the_first_bar_is_dropped() -> None:
-    judged = corporate.judged(action("dividend", 1.0, "2018-01-02"), bars("A", [100.0, 99.0]))
+    judged = corporate.judged(
+        action("dividend", 1.0, "2018-01-02"), bars("A", [100.0, 99.0]), asof=ASOF
+    )
     assert len(judged) == 0
+
+
+def test_action_of_a_day_to_come_is_expected_until_its_bar_judges_it() -> None:
+    """Entered on the 3rd for the 5th: that no price confirms it yet is no reason to refuse it."""
+    split, known = action("split", 2.0, "2018-01-05"), bars("A", [100.0, 99.0])
+    told = corporate.judged(split, known, asof=date(2018, 1, 3))
+    assert told["status"].tolist() == ["expected"]
+    impossible = action("split", -2.0, "2018-01-05")
+    assert corporate.judged(impossible, known, asof=date(2018, 1, 3))["status"][0] == "refused"
+    stored = told.assign(revision=0)
+    later = bars("A", [100.0, 99.0, 98.0, 49.0])
+    nothing = split.iloc[:0]
+    assert len(corporate.with_expected(nothing, stored, later.iloc[:3])) == 0  # no bar that day
+    due = corporate.with_expected(nothing, stored, later)
+    judged = corporate.judged(due, later, asof=date(2018, 1, 5))
+    assert judged[["value", "status"]].to_numpy().tolist() == [[2.0, "ok"]]
+    again = corporate.with_expected(split.assign(value=3.0), stored, later)
+    assert again["value"].tolist() == [3.0]  # what is delivered counts
 
 
 def test_entered_action_wins_over_the_inferred_one_of_its_day() -> None:

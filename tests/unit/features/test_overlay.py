@@ -88,6 +88,20 @@ def test_final_bar_gives_the_evenings_columns_bit_for_bit() -> None:
     assert made.rows["total_volume"].null_count == 27  # the chain comes in the evening
 
 
+def test_action_announced_for_the_day_is_applied_before_any_price_confirms_it() -> None:
+    """Red: nothing of a later day was stored, so the session's quotes met yesterday's basis."""
+    tables = rich()
+    evening = full(tables)
+    told = [{**row, "status": "expected", "arrived_at": sessions.evening(ASOF)} for row in DUE]
+    others = tables["actions"].filter(pc.not_equal(tables["actions"]["ex_date"], LAST))
+    tables["actions"] = pa.concat_tables([others, raw("actions", told)])
+    made = laid(tables, as_quotes(tables["bars"], CLOSE), CLOSE)
+    for name in BARS_ONLY:
+        assert made.rows[name].equals(evening[name]), name
+    before = build_gold(at_asof(tables))
+    assert before.equals(build_gold(at_asof({**tables, "actions": others})))
+
+
 def test_every_column_at_noon_is_that_of_a_full_build_but_the_projection() -> None:
     tables = rich()
     chains = tables["options_summary"]
