@@ -170,12 +170,13 @@ class SignalsBody(BaseModel):
 
 _WHOLE = {"max_hold_days", "min_hold_days", "cooldown_days", "max_hold_s", "cooldown_s"}
 _FLAGS = {"breakeven_after_partial", "same_session"}
+_NEEDED = {"activation_frac", "min_hold_days", "cooldown_days"} | _FLAGS
 
 
 def _typed(values: dict[str, Any]) -> dict[str, Any]:
     """Values of the types that an exit policy has; its own check names what is unknown."""
     for name, value in values.items():
-        if value is None or name == "partials":
+        if name == "partials" or (value is None and name not in _NEEDED):
             continue
         kind: Any = bool if name in _FLAGS else int if name in _WHOLE else (int, float)
         if not isinstance(value, kind) or (name not in _FLAGS and isinstance(value, bool)):
