@@ -10,11 +10,11 @@ from decimal import Decimal
 
 from bft.domain import sessions
 from bft.domain.orders import OrderRequest, OrderType, Side, TimeInForce
+from bft.domain.stops import ATR_STOP
 from bft.domain.trading import Direction, ExitPolicy, SignalKind, bar_end, signal_id
 from bft.services.executor.api.order_body import OrderBody, SignalBody
 
 CLOSE_DECIDED = frozenset({"close", "nightly"})
-ATR_STOP = 2.0  # executor specification, section 5: no stop is 2 x atr_14
 _ENTRY_ORDERS = {
     "market": OrderType.MARKET,
     "collar": OrderType.LIMIT,
