@@ -24,6 +24,7 @@ from bft.domain.trading import SignalKind
 from bft.ledger import entries
 from bft.ledger.records import Trade
 from bft.ledger.state import KEPT
+from bft.risk.gates import other_money
 from bft.services.executor.api.denying import denial
 from bft.services.executor.api.idempotency import Answer, Asking, hash_of, key_of
 from bft.services.executor.api.metrics import label, model_labels
@@ -131,7 +132,11 @@ class Placing:
         received = Received(now=now, key=asking.key, user_agent=caller.user_agent, held=self._held)
         order = order_of(body, received)
         late = entered is not None and now - entered > BACKFILL
-        if late or body.features.get("is_backfill") is True:
+        backfill = late or body.features.get("is_backfill") is True
+        problem = other_money(order.paper, self._service.desk.route.mode)
+        if problem and (backfill or order.kind is SignalKind.EXIT):  # else rule 2 says so
+            raise Problem(403, Reason.MODE, problem)
+        if backfill:
             return await self._backfill(order, body, claim)
         if order.kind is SignalKind.EXIT:
             return await self._exit(order, caller, asking, claim)
