@@ -4,7 +4,7 @@ Source: executor specification, sections 1.2, 1.3 and 4.
 """
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -43,13 +43,14 @@ EXIT = "exit:"  # what the key of an exit protects: its signal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who sends a body, and how; `mode` is the header X-BFT-Mode."""
+    """Who sends a body, and how; `mode` is the header X-BFT-Mode, `written_at` as in `Received`."""
 
     subject: str
     roles: tuple[str, ...]
     user_agent: str
     request_id: str
     mode: str | None = None
+    written_at: datetime | None = None
 
 
 class Placing:
@@ -129,7 +130,13 @@ class Placing:
         if entered is not None and entered > now + AHEAD:
             text = f"entered_at {entered.isoformat()} lies ahead of {now.isoformat()}"
             raise Problem(400, Reason.VALIDATION, text)
-        received = Received(now=now, key=asking.key, user_agent=caller.user_agent, held=self._held)
+        received = Received(
+            now=now,
+            key=asking.key,
+            user_agent=caller.user_agent,
+            held=self._held,
+            written_at=caller.written_at,
+        )
         order = order_of(body, received)
         late = entered is not None and now - entered > BACKFILL
         backfill = late or body.features.get("is_backfill") is True
