@@ -99,6 +99,17 @@ class OrderBody(BaseModel):
         self.traded()
         return self
 
+    @model_validator(mode="after")
+    def _no_guess(self) -> Self:
+        told = self.features.get("is_backfill", False)
+        if not isinstance(told, bool):
+            raise ValueError(f"features.is_backfill {str(told)[:40]!r}: true or false")
+        return self
+
+    def names_decision(self) -> bool:
+        """Whether the body says which decision it is: its id, or the bar of it."""
+        return self.signal_id is not None
+
     def value(self, name: str) -> Any:
         """A field, under whichever of its names it was given."""
         names = (name, *ALIASES.get(name, ()))
@@ -145,6 +156,20 @@ class SignalBody(OrderBody):
     exits: f.Free = Field(default_factory=dict, description="fields of an exit policy")
     model_age_days: Annotated[int, Field(ge=0, le=100_000)] | None = None
     tag: f.Word | None = None
+
+    @model_validator(mode="after")
+    def _one_direction(self) -> Self:
+        """Of shares and futures the side follows from kind and direction; not of options."""
+        if self.direction and self.kind and not self.traded()[1].is_option:
+            buys = (self.direction == "long") == (self.kind == "entry")
+            if self.value("side") != ("BUY" if buys else "SELL"):
+                said = f"{self.kind} {self.direction} with side {self.value('side')}"
+                raise ValueError(f"{said}: an entry long and an exit short buy, the others sell")
+        return self
+
+    def names_decision(self) -> bool:
+        """As of an order; of a signal its bar or its session tell it, too."""
+        return bool(self.signal_id or self.bar_key or self.asof)
 
     @model_validator(mode="after")
     def _policy(self) -> Self:

@@ -3,6 +3,7 @@
 Source: executor specification, sections 1.2, 1.3 and 4.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -33,11 +34,13 @@ from bft.services.executor.api.problems import Problem
 from bft.services.executor.api.service import Service
 from bft.services.executor.api.translate import Received, order_of
 from bft.services.executor.api.views import backfill_view, order_view
+from bft.services.executor.closing import Closed
 from bft.services.executor.contracts import name_of
 from bft.services.executor.facts import Asked
 from bft.services.executor.opening import KeyClaim, Opened
 
 AHEAD, BACKFILL = timedelta(seconds=5), timedelta(hours=1)
+NOTHING_HELD = "NOTHING_HELD"
 EXIT = "exit:"  # what the key of an exit protects: its signal
 
 
@@ -60,6 +63,7 @@ class Placing:
         self._service = service
         self.by_client_id: dict[str, str] = {}
         self._looked = False
+        self._exits: set[str] = set()
 
     async def place(
         self, body: OrderBody, sent: Any, caller: Caller, *, header: str | None
@@ -146,6 +150,8 @@ class Placing:
         if backfill:
             return await self._backfill(order, body, claim)
         if order.kind is SignalKind.EXIT:
+            if body.names_decision():
+                await self._first_exit(order.signal_id)
             return await self._exit(order, caller, asking, claim)
         return await self._open(order, caller, asking, claim)
 
@@ -204,6 +210,23 @@ class Placing:
 
     # exits
 
+    async def _first_exit(self, signal_id: str) -> None:
+        """Let one exit per signal pass, under whatever key; one that closed nothing is none.
+
+        Raises:
+            Problem: 409, it was taken before.
+        """
+        known = signal_id in self._exits
+        self._exits.add(signal_id)
+        if not known:
+            with suppress(UnavailableError):  # a book that cannot be read keeps nobody from leaving
+                where = {"signal_id": signal_id, "kind": SignalKind.EXIT.value}
+                rows = await self._service.rows("signals", where=where)
+                known = any(row["hash"] != NOTHING_HELD for row in rows)
+        if known:
+            text = f"an exit of signal {signal_id} was taken before; another has an id of its own"
+            raise Problem(409, Reason.DUPLICATE, text)
+
     async def _exit(
         self, order: OrderRequest, caller: Caller, asking: Asking, claim: KeyClaim | None
     ) -> Answer:
@@ -214,13 +237,20 @@ class Placing:
         )
         if twin:
             raise Problem(409, Reason.DUPLICATE, "an equal body within 10 s; send a key to repeat")
-        if not order.is_signal:
-            self._check_price(order)
-        made = [entries.signal(desk.now, request=order, request_hash=order.signal_id)]
-        made += [claim_entry(claim, desk.now, EXIT + order.signal_id)] if claim else []
-        with desk.together():  # the key is taken by the effect, and by nothing less
-            closed = self._service.executor.closing.on_signal(order)
-            desk.note(*made)
+        closed = list[Closed]()
+        try:
+            if not order.is_signal:
+                self._check_price(order)
+            with desk.together():  # the key is taken by the effect, and by nothing less
+                closed = self._service.executor.closing.on_signal(order)
+                done = order.signal_id if closed else NOTHING_HELD
+                made = [entries.signal(desk.now, request=order, request_hash=done)]
+                made += [claim_entry(claim, desk.now, EXIT + order.signal_id)] if claim else []
+                desk.note(*made)
+        finally:
+            if not closed:  # what did nothing stands in nobody's way
+                self._exits.discard(order.signal_id)
+                self._service.executor.facts.forget_twin(caller.subject, asking.request_hash)
         await self._service.stored()
         told = [{"symbol": c.symbol, "quantity": c.qty, "entry": c.entry} for c in closed]
         return self._closing(order.symbol, order.side.value, order.signal_id, told)
@@ -235,7 +265,7 @@ class Placing:
             body={
                 "id": None,
                 "status": "SUBMITTED" if held else "CANCELLED",
-                "state": "CLOSING" if held else "NOTHING_HELD",
+                "state": "CLOSING" if held else NOTHING_HELD,
                 "symbol": symbol,
                 "side": side,
                 "signal_id": signal_id,

@@ -25,7 +25,7 @@ from bft.services.executor.api.service import service_of
 
 router = APIRouter(tags=["session"])
 _ORDER = re.compile(
-    r"(?:\[?trade\]?\s+)?(?P<symbol>\S{1,32})\s+(?P<side>buy|sell)\s+(?P<qty>\d{1,8})"
+    r"(?:\[?trade\]?\s+)?(?P<symbol>\S{1,32})\s+(?P<side>buy|sell)\s+(?P<qty>[0-9]{1,8})"
     r"(?P<rest>(?:\s+\S{1,64})*)\s*",
     re.IGNORECASE,
 )
