@@ -84,6 +84,7 @@ async def load(port: int, token: str, seconds: int) -> tuple[list[float], list[f
     reads: list[float] = []
     signals: list[float] = []
     wrong: list[str] = []
+    now = json.loads((await next(pool).ask("/v1/health"))[1])["now"]
     began = time.perf_counter() + 0.5
 
     async def one(number: int) -> None:
@@ -91,7 +92,8 @@ async def load(port: int, token: str, seconds: int) -> tuple[list[float], list[f
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         signal = number % 10 == 0
         path = "/v1/signal" if signal else READS[number % len(READS)]
-        code, text = await next(pool).ask(path, signal_of(number) if signal else None)
+        body = signal_of(number) | {"decided_at": now} if signal else None
+        code, text = await next(pool).ask(path, body)
         (signals if signal else reads).append((time.perf_counter() - due) * 1000)
         if code not in {200, 201, 202}:
             wrong.append(f"{path} {code} {text[:200]!r}")

@@ -93,8 +93,10 @@ def order(**changes: Any) -> dict[str, Any]:
 
 
 def signal(**changes: Any) -> dict[str, Any]:
+    """One decided as `armed` begins."""
     made = order(**changes)
     made.setdefault("strategy_id", "bollinger")
+    made.setdefault("decided_at", (OPEN + timedelta(minutes=6)).isoformat())
     return {name: value for name, value in made.items() if value is not None}
 
 

@@ -62,6 +62,7 @@ def order(**changes: Any) -> OrderRequest:
         "qty": 0,
         "order_type": OrderType.LIMIT,
         "created_at": AT,
+        "decided_at": AT,
         "expires_at": datetime(2025, 6, 4, 20, 0, tzinfo=UTC),
         "asof": ASOF,
         "limit_price_usd": D("50.00"),

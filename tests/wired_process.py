@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,13 @@ class Wired:
     http: httpx.AsyncClient = field(init=False)
     book: sqlite3.Connection = field(init=False)
     signals: int = 0
+    began: tuple[datetime, float] | None = None
     quotes: Counter[str] = field(default_factory=Counter)
     quoted_at_s: dict[str, float] = field(default_factory=dict)
 
     async def start(self) -> float:
         """Start an executor; returns the instant (`perf_counter`) it was started at."""
-        began_s = time.perf_counter()
+        began_s, self.began = time.perf_counter(), None
         environment = {"BFT_ACCOUNT": ACCOUNT, "BFT_IB_PORT_OTHER": "1"}
         environment["BFT_IB_PORT"] = str(self.tap.port)
         options = ("--broker", "ib", "--clock", "gateway", "--profile", "bench")
@@ -142,8 +144,17 @@ class Wired:
         body = {"symbol": symbol, "side": "BUY", "kind": "entry", "quantity": 10, "price": price}
         body |= {"stop_frac": 0.05, "target_frac": 0.10, "confidence": 0.9}
         body |= {"signal_id": f"w{self.signals}-{self.process.process.pid}"}
+        body |= {"decided_at": (await self.now()).isoformat()}
         answer = await self.http.post("/v1/signal", json=body)
         return answer.status_code, answer.json()
+
+    async def now(self) -> datetime:
+        """The executor's clock; asked once in its life."""
+        if self.began is None:
+            told = (await self.http.get("/v1/health")).json()["now"]
+            self.began = (datetime.fromisoformat(told), time.perf_counter())
+        at, at_s = self.began
+        return at + timedelta(seconds=time.perf_counter() - at_s)
 
     def states(self, leg: str = "entry") -> dict[str, str]:
         """State by intent id, as the book on disk holds it."""

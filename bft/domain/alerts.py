@@ -7,7 +7,7 @@ from datetime import timedelta
 
 PAGES = frozenset(
     "ExecutorDown BrokerDown ApprovalNeeded UnknownOrder Overfill ProtectionMissing ExitStuck "
-    "IdRollback PositionMismatch StateRestored DayLossHalt DrawdownHalt KillLatched "
+    "ExitFault IdRollback PositionMismatch StateRestored DayLossHalt DrawdownHalt KillLatched "
     "LiveLockBroken WrongAccount StateNotWritable LeaseLost JournalBroken".split()
 )
 WARNINGS = frozenset(
@@ -17,7 +17,7 @@ WARNINGS = frozenset(
 
 RETOLD = frozenset(
     "AuthFailures BrokerErrors PacingErrors RejectRate QuoteStale MonitorSlow ClockSkew "
-    "NoSignals".split()
+    "NoSignals ExitFault".split()
 )
 """Told again every 300 s while they last: without a new one for `OVER_AFTER` they are over."""
 OVER_AFTER = timedelta(minutes=15)

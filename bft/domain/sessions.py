@@ -64,14 +64,33 @@ def number(day: date) -> int:
 
 
 def session(session_number: int) -> date:
-    """Session of that number (the inverse of `number`)."""
+    """Session of that number (the inverse of `number`).
+
+    Raises:
+        DataError: the calendar has no such session.
+    """
     calendar = _calendar()
-    return calendar.days[session_number + calendar.origin]
+    place = session_number + calendar.origin
+    if not 0 <= place < len(calendar.days):
+        first, last = calendar.days[0], calendar.days[-1]
+        raise DataError(
+            f"session number {session_number} is not in the calendar, {first} to {last}"
+        )
+    return calendar.days[place]
 
 
 def shift(day: date, sessions_by: int) -> date:
-    """Session that lies `sessions_by` sessions after (negative: before) the session `day`."""
+    """Session that lies `sessions_by` sessions after (negative: before) the session `day`.
+
+    Raises:
+        DataError: `day` is no session, or the calendar does not reach as far.
+    """
     return session(number(day) + sessions_by)
+
+
+def shift_or_last(day: date, sessions_by: int) -> date:
+    """As `shift`, but the calendar's last session where it ends before."""
+    return session(min(number(day) + sessions_by, number(_calendar().days[-1])))
 
 
 def on_or_before(day: date) -> date:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
 from bft.domain.errors import DataError
+from bft.domain.stops import floored_atr_usd, stop_distance_usd
 from bft.domain.ticks import MICRO, SUB_PENNY, micro, rounded
 from bft.domain.trading import Direction, ExitPolicy
 from bft.exits.state import ExitState, Partial, Reason, tighter
@@ -63,7 +64,7 @@ def initial_levels(
     sign = 1 if direction is Direction.LONG else -1
     inward = sign < 0  # targets round towards the entry
     atr = _atr(entry_usd, policy, atr_usd)
-    risk = _nearest(_away(entry_usd, policy.stop_frac), _away(atr, policy.stop_atr))
+    risk = stop_distance_usd(entry_usd, policy, atr_usd)
     stop = stop_usd
     if stop is None:
         if risk is None:
@@ -145,13 +146,11 @@ def _check(policy: ExitPolicy) -> None:
 
 
 def _atr(entry_usd: Decimal, policy: ExitPolicy, atr_usd: Decimal | None) -> Decimal | None:
-    known = atr_usd is not None and atr_usd.is_finite() and atr_usd > 0
+    atr = floored_atr_usd(entry_usd, policy, atr_usd)
     needed = policy.stop_atr or policy.target_atr or policy.trail_atr
-    if needed and not known:
+    if needed and atr is None:
         raise DataError(f"no_stop: the policy needs an ATR and it is {atr_usd}; do not enter")
-    if atr_usd is None or not known or policy.atr_floor_frac is None:
-        return atr_usd if known else None
-    return max(atr_usd, entry_usd * decimal(policy.atr_floor_frac))
+    return atr
 
 
 def _away(unit_usd: Decimal | None, multiple: float | None) -> Decimal | None:

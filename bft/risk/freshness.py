@@ -142,8 +142,8 @@ def _intraday(case: Case) -> Finding:
     if order.asof is not None and not before <= order.asof <= running:
         which = f"older than {before}" if order.asof < before else "of the future"
         return blocked(f"asof is {which}", order.asof.isoformat(), running.isoformat())
-    decided = order.decided_at or order.created_at
-    signal_age_s: float | None = (case.context.at - decided).total_seconds()
+    decided = order.decided_at or (None if order.is_signal else order.created_at)
+    signal_age_s = (case.context.at - decided).total_seconds() if decided else None
     ages = [("signal", signal_age_s, SIGNAL_AGE_S)]
     if data.uses_bars:
         ages.append(("bar", seconds(data.bar_age_s), BAR_AGE_S))

@@ -30,14 +30,23 @@ def mode(case: Case) -> Finding:
     problem = facts.problem or _peer_problem(case, facts)
     if not problem and facts.requested_mode not in {None, facts.mode}:
         problem = f"request says mode {facts.requested_mode}"
-    if not problem and order.paper is not None and order.paper != (facts.mode == PAPER):
-        wanted = PAPER if order.paper else LIVE
-        problem = f"an order for {wanted} on a {facts.mode} server; send it to a {wanted} server"
+    problem = problem or other_money(order.paper, facts.mode)
     if problem:
         return blocked(problem, facts.mode)
     if facts.connected_account is None and case.context.session.state is SessionState.ARMED:
         return missing("connected account")
     return _model_set(case, facts)
+
+
+def other_money(paper: bool | None, mode: str) -> str:  # noqa: FBT001  the body's own word
+    """Why an order whose `paper` says so is not for a server of this mode; "": it is, or is mute.
+
+    Exits are asked by it, too: they skip the rules.
+    """
+    if paper is None or paper == (mode == PAPER):
+        return ""
+    wanted = PAPER if paper else LIVE
+    return f"an order for {wanted} on a {mode} server; send it to a {wanted} server"
 
 
 def armed(case: Case) -> Finding:

@@ -8,16 +8,17 @@ from datetime import datetime
 from decimal import Decimal
 
 from bft.domain.broker import Quote
+from bft.domain.exit_bounds import beyond
 from bft.domain.orders import OrderRequest, OrderType, Side
+from bft.domain.stops import policy_with_stop, stop_distance_usd
 from bft.domain.ticks import rounded
 from bft.risk.context import Context
-from bft.risk.numbers import number, positive
+from bft.risk.numbers import positive
 from bft.risk.profiles import Entry
 from bft.risk.windows import new_york_date, session_bounds
 
 MARKET_MARGIN_FRAC = Decimal("0.005")
 OPTION_STOP_FRAC = Decimal("0.60")
-ATR_STOP = Decimal(2)
 
 
 def entry_on_tick(price_usd: Decimal, tick_usd: Decimal, side: Side) -> Decimal:
@@ -141,7 +142,9 @@ def stop_level(
     elif order.stop_price_usd is not None:
         level = positive(order.stop_price_usd)
     else:
-        distance = _policy_distance(order, price, atr)
+        policy = policy_with_stop(order.exits, named=False)
+        usable = beyond(policy) is None
+        distance = stop_distance_usd(price, policy, atr) if usable else None
         level = None if distance is None else price - order.side.sign * distance
     if level is None or tick_usd is None or level <= 0:
         return None
@@ -155,18 +158,3 @@ def _unpriced(order: OrderRequest, context: Context, anchor: Decimal | None) -> 
         return anchor
     ref = positive(order.ref_price_usd) or anchor
     return None if ref is None else ref * (1 + order.side.sign * context.profile.collar_frac)
-
-
-def _policy_distance(order: OrderRequest, price: Decimal, atr: Decimal | None) -> Decimal | None:
-    exits = order.exits
-    if exits is None or (exits.stop_frac is None and exits.stop_atr is None):
-        return None if atr is None else ATR_STOP * atr
-    found = []
-    if exits.stop_frac is not None:
-        fraction = number(exits.stop_frac)
-        found.append(None if fraction is None else price * fraction)
-    if exits.stop_atr is not None:
-        multiple = number(exits.stop_atr)
-        found.append(None if multiple is None or atr is None else multiple * atr)
-    known = [distance for distance in found if distance is not None]
-    return min(known) if len(known) == len(found) else None

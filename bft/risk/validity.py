@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from bft.domain.encoding import money_text as shown
+from bft.domain.exit_bounds import beyond
 from bft.domain.orders import OrderRequest, OrderType, Side
 from bft.domain.trading import Instrument, SignalKind
 from bft.risk.case import Case
 from bft.risk.finding import PASSED, Finding, blocked, missing
-from bft.risk.numbers import number, positive
+from bft.risk.numbers import positive
 
 
 def symbol(case: Case) -> Finding:
@@ -28,9 +29,10 @@ def symbol(case: Case) -> Finding:
 def validation(case: Case) -> Finding:
     """8: bad numbers, no stop distance, a level on the wrong side, off tick, not allowed."""
     order = case.order
-    problem = _not_allowed(case) or _bad_number(order) or _bad_fraction(order)
-    if problem:
-        return blocked(problem)
+    problem = _not_allowed(case) or _bad_number(order)
+    wrong = blocked(problem) if problem else _bad_exits(order)
+    if wrong is not None:
+        return wrong
     if case.tick is None or case.multiplier is None:
         return missing("contract with tick and multiplier")
     if case.price is None:
@@ -117,24 +119,12 @@ def _bad_number(order: OrderRequest) -> str:
     return ""
 
 
-def _bad_fraction(order: OrderRequest) -> str:
-    exits = order.exits
-    if exits is None:
-        return ""
-    named = (
-        ("stop_frac", exits.stop_frac),
-        ("stop_atr", exits.stop_atr),
-        ("target_frac", exits.target_frac),
-        ("target_atr", exits.target_atr),
-        ("trail_frac", exits.trail_frac),
-        ("trail_atr", exits.trail_atr),
-    )
-    for name, value in named:
-        if value is not None and positive(value) is None:
-            return f"{name} {value} is no number above 0"
-    if number(exits.activation_frac) is None:
-        return f"activation_frac {exits.activation_frac} is no number"
-    return f"stop_frac {exits.stop_frac} is not below 1" if (exits.stop_frac or 0) >= 1 else ""
+def _bad_exits(order: OrderRequest) -> Finding | None:
+    found = beyond(order.exits) if order.exits is not None else None
+    if found is None:
+        return None
+    note = f"exits: {found.name} {found.value} is not {found.limit}"
+    return blocked(note, found.value, found.limit)
 
 
 def _off_tick(order: OrderRequest, tick: Decimal) -> str:

@@ -78,19 +78,23 @@ class DayClose:
         minute = self._minutes.get(con_id)
         if minute is not None and now - minute.started >= MINUTE:
             for cover in [c for c in self._guard.covers.values() if c.policy.same_session]:
-                if cover.state is None:
-                    continue
-                began_before = minute.started < cover.state.entry.at
-                bar = _bar(minute.last() if began_before else minute, now)
-                if cover.contract.con_id == con_id:
-                    self._close(cover, bar, ends_session=False)
-                elif cover.under is not None and cover.under.contract.con_id == con_id:
-                    self._close_under(cover, bar, ends_session=False)
+                with self._guard.spared(cover):
+                    self._close_minute(cover, minute, con_id)
             minute = None
         if minute is None:
             self._minutes[con_id] = Range(session, now, price, price, price, price)
         else:
             minute.add(price)
+
+    def _close_minute(self, cover: Cover, minute: Range, con_id: int) -> None:
+        if cover.state is None:
+            return
+        began_before = minute.started < cover.state.entry.at
+        bar = _bar(minute.last() if began_before else minute, self._desk.now)
+        if cover.contract.con_id == con_id:
+            self._close(cover, bar, ends_session=False)
+        elif cover.under is not None and cover.under.contract.con_id == con_id:
+            self._close_under(cover, bar, ends_session=False)
 
     def turn(self) -> None:
         """Close sessions that are over for every cover that has not seen their close."""
@@ -98,15 +102,19 @@ class DayClose:
         last = sessions.last_closed(now)
         self._mark(last)
         for cover in list(self._guard.covers.values()):
-            state = cover.state
-            if state is None or state.entry.session > last:
-                continue
-            for bar in self._missed(cover.contract, state, last):
-                self._close(self._paid(cover.entry, bar.session), bar, ends_session=True)
-            if cover.under is not None:
-                for bar in self._missed(cover.under.contract, cover.under.state, last):
-                    self._close_under(self._paid(cover.entry, bar.session), bar, ends_session=True)
-            self._paid(cover.entry)
+            with self._guard.spared(cover):
+                self._close_missed(cover, last)
+
+    def _close_missed(self, cover: Cover, last: date) -> None:
+        state = cover.state
+        if state is None or state.entry.session > last:
+            return
+        for bar in self._missed(cover.contract, state, last):
+            self._close(self._paid(cover.entry, bar.session), bar, ends_session=True)
+        if cover.under is not None:
+            for bar in self._missed(cover.under.contract, cover.under.state, last):
+                self._close_under(self._paid(cover.entry, bar.session), bar, ends_session=True)
+        self._paid(cover.entry)
 
     def _paid(self, entry: str, by: date | None = None) -> Cover:
         """The cover with the dividends up to a day, or all that are due, in its levels."""

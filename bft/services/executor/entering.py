@@ -20,6 +20,7 @@ from bft.domain.orders import (
     OrderType,
     Side,
 )
+from bft.domain.stops import policy_with_stop
 from bft.domain.trading import Direction, ExitPolicy, Instrument
 from bft.domain.trading_days import trading_day
 from bft.ledger.records import TradeFacts
@@ -119,7 +120,7 @@ def _prices(
 
 
 def _cover(desk: Desk, order: OrderRequest, entry: Intent, context: Context) -> Cover:
-    policy = order.exits or ExitPolicy()
+    policy = policy_with_stop(order.exits, named=order.stop_price_usd is not None)
     if order.strategy_type == "day_trade" and not policy.same_session:
         policy = replace(policy, same_session=True)
     under = under_of(desk, order, entry.contract, context.symbol.atr_14_usd)

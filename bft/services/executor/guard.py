@@ -16,18 +16,18 @@ from bft.domain.errors import BftError
 from bft.domain.orders import Execution, Intent, Leg, Side
 from bft.domain.trading_days import market_open, trading_day
 from bft.ledger import entries
-from bft.ledger.records import Cooldown
 from bft.services.executor.assignments import uncovered
+from bft.services.executor.cooldowns import cooldown_of
 from bft.services.executor.covers import (
     Cover,
     counted,
     cut,
     from_bracket,
-    left_because,
     stop_reason,
     to_bracket,
 )
 from bft.services.executor.desk import Desk
+from bft.services.executor.faults import Faults
 from bft.services.executor.leaving import Leave, Leaving
 from bft.services.executor.resting import Resting
 from bft.services.executor.sending import Sender
@@ -59,6 +59,8 @@ class Guard:
         self._breached: dict[str, float] = {}
         self._over: dict[str, float] = {}
         self._short_legs = ShortLegs(desk)
+        self._faults = Faults(desk)
+        self.spared = self._faults.spared
 
     # covers
 
@@ -79,41 +81,26 @@ class Guard:
         cover, entry = self.covers.get(entry_id), self._desk.state.intents.get(entry_id)
         if cover is None or entry is None:
             return
-        legs = [leg for leg in self.legs(entry_id) if leg.leg is not Leg.ENTRY]
-        self._put(cover, counted(cover, entry, legs, self._fills(entry_id)))
+        with self._faults.counting(cover):
+            legs = [leg for leg in self.legs(entry_id) if leg.leg is not Leg.ENTRY]
+            self._put(cover, counted(cover, entry, legs, self._fills(entry_id)))
 
     def _put(self, old: Cover, new: Cover) -> None:
         entry = self._desk.state.intents[new.entry]
         done = new.open_qty == 0 and entry.state.terminal
         if new == old and not done:
             return
-        self.covers[new.entry] = new
         now = self._desk.now
         trails = new.state is not None and new.state.trail_usd is not None
         reason = stop_reason(new) if trails else None
         made = [entries.bracket(to_bracket(new, at=now, closed=done), stop_reason=reason)]
+        if done and new.state is not None:
+            rest = cooldown_of(new, self.legs(new.entry), now)
+            made.append(entries.cooldown(now, cooldown=rest))
+        self._desk.note(*made)
+        self.covers[new.entry] = new
         if done:
             del self.covers[new.entry]
-            if new.state is not None:
-                made.append(entries.cooldown(now, cooldown=self._cooldown(new)))
-        self._desk.note(*made)
-
-    def _cooldown(self, cover: Cover) -> Cooldown:
-        legs = [leg for leg in self.legs(cover.entry) if leg.filled_qty]
-        reason = left_because(cover, legs)
-        stopped = reason in {exits.Reason.STOP, exits.Reason.TRAIL}
-        now, rest = self._desk.now, cover.policy.cooldown_days
-        until = now + timedelta(seconds=cover.policy.cooldown_s or 0)
-        if rest:
-            session = sessions.on_or_before(now.astimezone(sessions.NEW_YORK).date())
-            until = max(until, sessions.close_at(sessions.shift(session, rest)))
-        return Cooldown(
-            account=cover.account,
-            symbol=cover.contract.symbol,
-            strategy="" if stopped else cover.strategy_id,
-            until=until,
-            reason=str(reason),
-        )
 
     def legs(self, entry_id: str) -> list[Intent]:
         """Orders of a bracket beside its entry, oldest first, as they are now."""
@@ -184,17 +171,28 @@ class Guard:
         if not self._desk.broker.state.may_close:
             self._resting.pause()
             return
-        for cover, less in list(surplus(self._desk.state, self._desk.account, self._among(only))):
-            self._put(cover, cut(cover, less, at=self._desk.now))
+        unsure = self._faults.unsure(self.covers)
+        sure = [cover for cover in self._among(only) if cover.contract.con_id not in unsure]
+        for cover, less in list(surplus(self._desk.state, self._desk.account, sure)):
+            with self.spared(cover):
+                self._put(cover, cut(cover, less, at=self._desk.now))
         self.leave_parts(only)
         for cover in self._among(only):
-            self._clock(cover)
-            self._protect(cover)
+            self._look(cover)
         self._strays(only)
+
+    def _look(self, cover: Cover) -> None:
+        """Its exits, then its protection: where the first fail, the second still holds."""
+        if cover.entry in self._faults.uncounted:
+            return
+        with self.spared(cover):
+            self._clock(cover)
+        with self.spared(cover):
+            self._protect(cover)
 
     def _strays(self, only: Collection[int] | None) -> None:
         """Orders and units that should not be there are cancelled and closed."""
-        for leg in list(orphans(self._desk.state, self.covers)):
+        for leg in list(orphans(self._desk.state, self._faults.shielding(self.covers))):
             entry = self._desk.state.intents.get(leg.parent_id or "")
             if entry is not None:
                 self._resting.hear(entry, self.legs(entry.intent_id))
@@ -202,7 +200,10 @@ class Guard:
                 self._resting.cancel(leg, why="position closed")
         for leg in self._beyond():
             self._resting.cancel(leg, why="more than is held")
+        unsure = self._faults.unsure(self.covers)
         for wanted in list(excess(self._desk, self._among(only), only)):
+            if wanted.contract.con_id in unsure:
+                continue
             text = f"{wanted.contract.symbol}: {wanted.qty} units that no order asked for"
             self._desk.alert("Overfill", wanted.contract.symbol, f"{text}; they are closed")
             self._leaving.leave(wanted)
@@ -215,15 +216,19 @@ class Guard:
 
     def _tell_overdue(self) -> None:
         """A page for what should have left before the close and is there 3 min before it."""
-        now = self._desk.now
         for cover in self.covers.values():
             ends = cover.state.flatten_at if cover.state is not None else None
-            late = ends is not None and now >= ends + OVERDUE and sessions.is_open(now)
-            if late and ends is not None and cover.open_qty:
-                began = f"{ends.astimezone(sessions.NEW_YORK):%Y-%m-%d %H:%M}"
-                text = f"{cover.contract.symbol}: {cover.open_qty} units of a day trade are left"
-                text += f"; its end of day began at {began} New York"
-                self._desk.alert("ExitStuck", cover.entry, text)
+            if ends is not None and cover.open_qty:
+                with self.spared(cover):
+                    self._tell_if_overdue(cover, ends)
+
+    def _tell_if_overdue(self, cover: Cover, ends: datetime) -> None:
+        now = self._desk.now
+        if now >= ends + OVERDUE and sessions.is_open(now):
+            began = f"{ends.astimezone(sessions.NEW_YORK):%Y-%m-%d %H:%M}"
+            text = f"{cover.contract.symbol}: {cover.open_qty} units of a day trade are left"
+            text += f"; its end of day began at {began} New York"
+            self._desk.alert("ExitStuck", cover.entry, text)
 
     def _beyond(self) -> list[Intent]:
         """Exits beyond what is held, for so long that no group of theirs will cut them."""
@@ -317,7 +322,8 @@ class Guard:
     def schedule(self, cover: Cover, reason: exits.Reason) -> None:
         """Have all of a cover leave; stored, so that it holds over a restart."""
         if cover.state is not None and cover.open_qty:
-            self.put(replace(cover, state=exits.schedule(cover.state, reason)))
+            with self.spared(cover):
+                self.put(replace(cover, state=exits.schedule(cover.state, reason)))
             self.poke()
 
     def unwanted(self, entry_id: str, reason: exits.Reason) -> None:
@@ -336,7 +342,8 @@ class Guard:
         for cover in self._among(only):
             whole = cover.state is not None and cover.state.scheduled is not None
             if not (whole and self._due(cover)):
-                self.leave_part(cover)
+                with self.spared(cover):
+                    self.leave_part(cover)
 
     def leave_part(self, cover: Cover) -> None:
         """Close the part of a cover that still has to leave; the rest keeps its protection.

@@ -3,7 +3,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from bft.domain import sessions
-from bft.domain.errors import UsageError
+from bft.domain.errors import DataError, UsageError
 
 
 def test_sessions_equal_exchange_calendars() -> None:
@@ -51,3 +51,14 @@ def test_run_instant_is_the_evening_for_past_and_replayed_days() -> None:
 def test_check_asof_names_the_nearest_session(day: date, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         sessions.check_asof(day, now=datetime(2026, 1, 5, 20, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("sessions_by", [10_000, -100_000])
+def test_a_session_beyond_the_calendar_is_bad_data(sessions_by: int) -> None:
+    with pytest.raises(DataError, match=r"not in the calendar, 1962-01-02 to 2036-12-31"):
+        sessions.shift(date(2026, 11, 25), sessions_by)
+
+
+def test_a_shift_may_end_at_the_calendars_last_session() -> None:
+    assert sessions.shift_or_last(date(2026, 11, 25), 1) == date(2026, 11, 27)
+    assert sessions.shift_or_last(date(2026, 11, 25), 10_000) == date(2036, 12, 31)

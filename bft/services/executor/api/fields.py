@@ -4,6 +4,7 @@ Source: executor specification, sections 1.2 and 15.
 """
 
 import json
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ DIGITS = 40
 FREE_BYTES = 16 * 1024
 MOST_WINDOWS, WINDOWS_CHARS = 50, 500
 _WINDOWS = 'as "09:35-11:00", a list of such, or {"start": "09:35", "end": "11:00"}'
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 _NUMBER_TEXT = r"^-?[0-9]{1,12}(\.[0-9]{1,12})?$"
 
 
@@ -36,7 +38,8 @@ def number(value: Any) -> Decimal | None:
 
 
 def _of_text(value: Any) -> Decimal:
-    if not isinstance(value, str) or len(value) > DIGITS:
+    """A number in the digits of JSON: Python would read other alphabets' and `1_000`, too."""
+    if not isinstance(value, str) or len(value) > DIGITS or not _DECIMAL.fullmatch(value.strip()):
         raise ValueError("no number")
     return Decimal(value)
 

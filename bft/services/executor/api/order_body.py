@@ -99,6 +99,17 @@ class OrderBody(BaseModel):
         self.traded()
         return self
 
+    @model_validator(mode="after")
+    def _no_guess(self) -> Self:
+        told = self.features.get("is_backfill", False)
+        if not isinstance(told, bool):
+            raise ValueError(f"features.is_backfill {str(told)[:40]!r}: true or false")
+        return self
+
+    def names_decision(self) -> bool:
+        """Whether the body says which decision it is: its id, or the bar of it."""
+        return self.signal_id is not None
+
     def value(self, name: str) -> Any:
         """A field, under whichever of its names it was given."""
         names = (name, *ALIASES.get(name, ()))
@@ -147,6 +158,20 @@ class SignalBody(OrderBody):
     tag: f.Word | None = None
 
     @model_validator(mode="after")
+    def _one_direction(self) -> Self:
+        """Of shares and futures the side follows from kind and direction; not of options."""
+        if self.direction and self.kind and not self.traded()[1].is_option:
+            buys = (self.direction == "long") == (self.kind == "entry")
+            if self.value("side") != ("BUY" if buys else "SELL"):
+                said = f"{self.kind} {self.direction} with side {self.value('side')}"
+                raise ValueError(f"{said}: an entry long and an exit short buy, the others sell")
+        return self
+
+    def names_decision(self) -> bool:
+        """As of an order; of a signal its bar or its session tell it, too."""
+        return bool(self.signal_id or self.bar_key or self.asof)
+
+    @model_validator(mode="after")
     def _policy(self) -> Self:
         self.policy()
         return self
@@ -170,12 +195,13 @@ class SignalsBody(BaseModel):
 
 _WHOLE = {"max_hold_days", "min_hold_days", "cooldown_days", "max_hold_s", "cooldown_s"}
 _FLAGS = {"breakeven_after_partial", "same_session"}
+_NEEDED = {"activation_frac", "min_hold_days", "cooldown_days"} | _FLAGS
 
 
 def _typed(values: dict[str, Any]) -> dict[str, Any]:
     """Values of the types that an exit policy has; its own check names what is unknown."""
     for name, value in values.items():
-        if value is None or name == "partials":
+        if name == "partials" or (value is None and name not in _NEEDED):
             continue
         kind: Any = bool if name in _FLAGS else int if name in _WHOLE else (int, float)
         if not isinstance(value, kind) or (name not in _FLAGS and isinstance(value, bool)):

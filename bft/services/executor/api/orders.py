@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from hashlib import sha256
 from heapq import nlargest
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from bft.ledger import entries
 from bft.ledger.state import KEPT
 from bft.services.executor.api.auth import Admins, Reads, Subject, Trades
 from bft.services.executor.api.documents import body_of, errors
-from bft.services.executor.api.idempotency import Answer, hash_of
+from bft.services.executor.api.idempotency import KEY_CHARS, Answer, hash_of
 from bft.services.executor.api.json_body import read, read_body, strict_json, validated
 from bft.services.executor.api.order_body import SignalBody, SignalsBody, WholeOrderBody
 from bft.services.executor.api.placing import Caller, Placing
@@ -152,7 +153,7 @@ async def post_signals(
     _one_content_each(body, sent["signals"])
     caller, made = caller_of(request, subject, mode), []
     for place, (row, told) in enumerate(zip(body.signals, sent["signals"], strict=True)):
-        header = f"{key}:{place}"[-255:] if key else None
+        header = row_key(key, place) if key else None
         made.append(await _row(request, row, told, caller, header))
     counts: dict[str, int] = {}
     for answer in made:
@@ -160,6 +161,12 @@ async def post_signals(
         counts[name] = counts.get(name, 0) + 1
     rows = [{"code": answer.status, "outcome": _outcome(answer), **answer.body} for answer in made]
     return JSONResponse({"rows": rows, "counts": counts})
+
+
+def row_key(key: str, place: int) -> str:
+    """The key of one row of a batch; of a long key its digest, so that none loses its begin."""
+    name = f"{key}:{place}"
+    return name if len(name) <= KEY_CHARS else f"{sha256(key.encode()).hexdigest()}:{place}"
 
 
 async def _row(
@@ -237,7 +244,7 @@ async def entry_of(request: Request, name: str) -> Intent:
     """
     service, placing = service_of(request), placing_of(request)
     state = service.desk.state.intents
-    intent = state.get(placing.by_client_id.get(name, name))
+    intent = state.get(name) or state.get(placing.by_client_id.get(name, ""))
     if intent is not None and intent.leg is Leg.ENTRY:
         return intent
     rows = await service.rows("intents", where={"intent_id": name, "leg": Leg.ENTRY.value})

@@ -3,8 +3,9 @@
 Source: executor specification, sections 1.2, 1.3 and 4.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +25,7 @@ from bft.domain.trading import SignalKind
 from bft.ledger import entries
 from bft.ledger.records import Trade
 from bft.ledger.state import KEPT
+from bft.risk.gates import other_money
 from bft.services.executor.api.denying import denial
 from bft.services.executor.api.idempotency import Answer, Asking, hash_of, key_of
 from bft.services.executor.api.metrics import label, model_labels
@@ -32,23 +34,26 @@ from bft.services.executor.api.problems import Problem
 from bft.services.executor.api.service import Service
 from bft.services.executor.api.translate import Received, order_of
 from bft.services.executor.api.views import backfill_view, order_view
+from bft.services.executor.closing import Closed
 from bft.services.executor.contracts import name_of
 from bft.services.executor.facts import Asked
 from bft.services.executor.opening import KeyClaim, Opened
 
 AHEAD, BACKFILL = timedelta(seconds=5), timedelta(hours=1)
+NOTHING_HELD = "NOTHING_HELD"
 EXIT = "exit:"  # what the key of an exit protects: its signal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who sends a body, and how; `mode` is the header X-BFT-Mode."""
+    """Who sends a body, and how; `mode` is the header X-BFT-Mode, `written_at` as in `Received`."""
 
     subject: str
     roles: tuple[str, ...]
     user_agent: str
     request_id: str
     mode: str | None = None
+    written_at: datetime | None = None
 
 
 class Placing:
@@ -58,6 +63,7 @@ class Placing:
         self._service = service
         self.by_client_id: dict[str, str] = {}
         self._looked = False
+        self._exits: set[str] = set()
 
     async def place(
         self, body: OrderBody, sent: Any, caller: Caller, *, header: str | None
@@ -128,12 +134,24 @@ class Placing:
         if entered is not None and entered > now + AHEAD:
             text = f"entered_at {entered.isoformat()} lies ahead of {now.isoformat()}"
             raise Problem(400, Reason.VALIDATION, text)
-        received = Received(now=now, key=asking.key, user_agent=caller.user_agent, held=self._held)
+        received = Received(
+            now=now,
+            key=asking.key,
+            user_agent=caller.user_agent,
+            held=self._held,
+            written_at=caller.written_at,
+        )
         order = order_of(body, received)
         late = entered is not None and now - entered > BACKFILL
-        if late or body.features.get("is_backfill") is True:
+        backfill = late or body.features.get("is_backfill") is True
+        problem = other_money(order.paper, self._service.desk.route.mode)
+        if problem and (backfill or order.kind is SignalKind.EXIT):  # else rule 2 says so
+            raise Problem(403, Reason.MODE, problem)
+        if backfill:
             return await self._backfill(order, body, claim)
         if order.kind is SignalKind.EXIT:
+            if body.names_decision():
+                await self._first_exit(order.signal_id)
             return await self._exit(order, caller, asking, claim)
         return await self._open(order, caller, asking, claim)
 
@@ -192,6 +210,23 @@ class Placing:
 
     # exits
 
+    async def _first_exit(self, signal_id: str) -> None:
+        """Let one exit per signal pass, under whatever key; one that closed nothing is none.
+
+        Raises:
+            Problem: 409, it was taken before.
+        """
+        known = signal_id in self._exits
+        self._exits.add(signal_id)
+        if not known:
+            with suppress(UnavailableError):  # a book that cannot be read keeps nobody from leaving
+                where = {"signal_id": signal_id, "kind": SignalKind.EXIT.value}
+                rows = await self._service.rows("signals", where=where)
+                known = any(row["hash"] != NOTHING_HELD for row in rows)
+        if known:
+            text = f"an exit of signal {signal_id} was taken before; another has an id of its own"
+            raise Problem(409, Reason.DUPLICATE, text)
+
     async def _exit(
         self, order: OrderRequest, caller: Caller, asking: Asking, claim: KeyClaim | None
     ) -> Answer:
@@ -202,13 +237,20 @@ class Placing:
         )
         if twin:
             raise Problem(409, Reason.DUPLICATE, "an equal body within 10 s; send a key to repeat")
-        if not order.is_signal:
-            self._check_price(order)
-        made = [entries.signal(desk.now, request=order, request_hash=order.signal_id)]
-        made += [claim_entry(claim, desk.now, EXIT + order.signal_id)] if claim else []
-        with desk.together():  # the key is taken by the effect, and by nothing less
-            closed = self._service.executor.closing.on_signal(order)
-            desk.note(*made)
+        closed = list[Closed]()
+        try:
+            if not order.is_signal:
+                self._check_price(order)
+            with desk.together():  # the key is taken by the effect, and by nothing less
+                closed = self._service.executor.closing.on_signal(order)
+                done = order.signal_id if closed else NOTHING_HELD
+                made = [entries.signal(desk.now, request=order, request_hash=done)]
+                made += [claim_entry(claim, desk.now, EXIT + order.signal_id)] if claim else []
+                desk.note(*made)
+        finally:
+            if not closed:  # what did nothing stands in nobody's way
+                self._exits.discard(order.signal_id)
+                self._service.executor.facts.forget_twin(caller.subject, asking.request_hash)
         await self._service.stored()
         told = [{"symbol": c.symbol, "quantity": c.qty, "entry": c.entry} for c in closed]
         return self._closing(order.symbol, order.side.value, order.signal_id, told)
@@ -223,7 +265,7 @@ class Placing:
             body={
                 "id": None,
                 "status": "SUBMITTED" if held else "CANCELLED",
-                "state": "CLOSING" if held else "NOTHING_HELD",
+                "state": "CLOSING" if held else NOTHING_HELD,
                 "symbol": symbol,
                 "side": side,
                 "signal_id": signal_id,

@@ -6,6 +6,7 @@ Source: executor specification, section 1.1.
 
 import hmac
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
@@ -24,12 +25,13 @@ from bft.services.executor.api.service import service_of
 
 router = APIRouter(tags=["session"])
 _ORDER = re.compile(
-    r"(?:\[?trade\]?\s+)?(?P<symbol>\S{1,32})\s+(?P<side>buy|sell)\s+(?P<qty>\d{1,8})"
+    r"(?:\[?trade\]?\s+)?(?P<symbol>\S{1,32})\s+(?P<side>buy|sell)\s+(?P<qty>[0-9]{1,8})"
     r"(?P<rest>(?:\s+\S{1,64})*)\s*",
     re.IGNORECASE,
 )
 _PAIRS = {"stop": "stop_price", "target": "target_price", "entry": "price"}
 _TAGS = {"strat": "strategy_id", "conf": "confidence", "at": "entered_at"}
+_LAST_S = 2**32  # of Telegram's dates, seconds since 1970
 _SECRET = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105  a header's name
 
 
@@ -81,14 +83,15 @@ async def telegram(
     if fields is None:
         return JSONResponse({"ok": True, "order": None})
     service.writes.count(f"telegram:{user}")
-    caller = Caller(
-        subject=f"telegram:{user}",
-        roles=("viewer", "trader"),
-        user_agent="telegram",
-        request_id=request.state.request_id,
-    )
     key = f"tg:{update.get('update_id')}"
     try:
+        caller = Caller(
+            subject=f"telegram:{user}",
+            roles=("viewer", "trader"),
+            user_agent="telegram",
+            request_id=request.state.request_id,
+            written_at=_written_at(message),
+        )
         body = validated(WholeOrderBody, fields)
         made = await placing_of(request).place(body, fields, caller, header=key)
     except Problem as problem:  # an error status would make Telegram send it again and again
@@ -125,6 +128,18 @@ def parsed(text: str) -> dict[str, Any] | None:
         else:
             return None
     return made
+
+
+def _written_at(message: dict[str, Any]) -> datetime:
+    """When a message was written, which Telegram delivers again for hours.
+
+    Raises:
+        Problem: 400, it does not say.
+    """
+    date = message.get("date")
+    if isinstance(date, bool) or not isinstance(date, int) or not 0 < date < _LAST_S:
+        raise Problem(400, Reason.STALE_DATA, "age of the message is unknown: it has no date")
+    return datetime.fromtimestamp(date, UTC)
 
 
 def _message(update: Any) -> dict[str, Any]:

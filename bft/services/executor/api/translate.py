@@ -10,11 +10,11 @@ from decimal import Decimal
 
 from bft.domain import sessions
 from bft.domain.orders import OrderRequest, OrderType, Side, TimeInForce
+from bft.domain.stops import ATR_STOP
 from bft.domain.trading import Direction, ExitPolicy, SignalKind, bar_end, signal_id
 from bft.services.executor.api.order_body import OrderBody, SignalBody
 
 CLOSE_DECIDED = frozenset({"close", "nightly"})
-ATR_STOP = 2.0  # executor specification, section 5: no stop is 2 x atr_14
 _ENTRY_ORDERS = {
     "market": OrderType.MARKET,
     "collar": OrderType.LIMIT,
@@ -40,12 +40,16 @@ Held = Callable[[str, str], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """When and how a body arrived; `key` names the request, `held` tells what is open."""
+    """When and how a body arrived; `key` names the request, `held` tells what is open.
+
+    `written_at`: when its text was written, of what a messenger may deliver late; None: just now.
+    """
 
     now: datetime
     key: str
     user_agent: str
     held: Held
+    written_at: datetime | None = None
 
 
 def order_of(body: OrderBody, received: Received) -> OrderRequest:
@@ -63,6 +67,7 @@ def order_of(body: OrderBody, received: Received) -> OrderRequest:
         qty=body.value("quantity") or 0,
         order_type=_order_type(body),
         created_at=received.now,
+        decided_at=_decided(body, received),
         expires_at=body.expires_at,
         limit_price_usd=body.value("price"),
         trigger_price_usd=body.trigger_price,
@@ -133,6 +138,12 @@ def _exits(body: OrderBody) -> ExitPolicy:
     )
 
 
+def _decided(body: OrderBody, received: Received) -> datetime | None:
+    """When it was decided, as far as the body says: no text is younger than its writing."""
+    told = (body.entered_at, received.written_at)
+    return min((at for at in told if at is not None), default=None)
+
+
 def _float(value: Decimal | None) -> float | None:
     return None if value is None else float(value)
 
@@ -140,12 +151,13 @@ def _float(value: Decimal | None) -> float | None:
 def _signal(body: SignalBody, made: OrderRequest) -> OrderRequest:
     """What a signal says beyond an order."""
     close_decided = made.close_decided and not body.provisional
+    bar = bar_end(body.bar_key or "")
     return replace(
         made,
         close_decided=close_decided,
-        decided_at=body.decided_at,
+        decided_at=body.decided_at or made.decided_at or bar,
         asof=body.asof,
-        bar_ends_at=bar_end(body.bar_key or ""),
+        bar_ends_at=bar,
         expires_at=body.expires_at or _expiry(body.asof, close_decided),
         limit_price_usd=_first(made.limit_price_usd, body.limit_price_usd),
         trigger_price_usd=_first(made.trigger_price_usd, body.stop_price_usd),

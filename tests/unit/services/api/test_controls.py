@@ -339,9 +339,11 @@ def test_telegram_text_is_read(text: str, made: dict[str, Any] | None) -> None:
 def test_telegram_places_one_order_per_update(tmp_path: Path) -> None:
     secret = {"X-Telegram-Bot-Api-Secret-Token": "s3cret"}
     text = "[trade] AAPL buy 10 @ 100.02 stop 95 target 110 conf:0.7"
-    update = {"update_id": 5, "message": {"from": {"id": 42}, "text": text}}
+    message = {"from": {"id": 42}, "text": text}
+    update = {"update_id": 5, "message": message}
 
     async def then(api: Api) -> None:
+        message["date"] = int(api.service.now.timestamp())
         hook = "/v1/hooks/telegram"
         assert (await api.client.post(hook, json=update)).status_code == 401
         made = await api.client.post(hook, json=update, headers=secret)

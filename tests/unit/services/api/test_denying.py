@@ -30,7 +30,9 @@ def _rest(rule: dict[str, Any]) -> dict[str, Any]:
 
 def test_rows_of_a_batch_carry_them_too(tmp_path: Path) -> None:
     async def then(api: Api) -> None:
+        now = api.service.now.isoformat()
         rows = [{"symbol": "AAPL", "side": "BUY", "confidence": "0.2", "stop_price": 95}]
+        rows[0]["decided_at"] = now
         (row,) = (await api.ask("POST", "/v1/signals", rows)).json()["rows"]
         assert (row["rule"], row["value"], row["limit"]) == (15, "0.2", "0.6")
 
