@@ -67,6 +67,9 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     coverage = collect(night, source, args, tick, notes)
     _check_kind(ports, args, simulated=night.source == "sim")  # a vendor's address may simulate
     notes += _changed(ports, args, night, coverage)
+    if coverage and coverage.current and not coverage.active:
+        current = len(coverage.current)
+        notes.append(f"nothing is stale: all {current} active symbols have a bar of {args.asof}")
     exit_code, error = _outcome(night, coverage, args.universe, source.digests())
     objects: Mapping[str, str] = {}
     if not error:
