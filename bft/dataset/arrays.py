@@ -73,10 +73,10 @@ class Arrays:
 
 
 def arrays_digest(
-    *, gold_digest: str, universe_digest: str, asof: "date", clock: str, code: str
+    *, gold_digest: str, facts_digest: str, asof: "date", clock: str, code: str
 ) -> str:
     """Name of the cache folder of these arrays."""
-    parts = (SCHEMA, gold_digest, universe_digest, asof.isoformat(), clock, code, FEATURE_SET)
+    parts = (SCHEMA, gold_digest, facts_digest, asof.isoformat(), clock, code, FEATURE_SET)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from bft.domain.runs import Json
@@ -47,11 +47,14 @@ def before(rows: Sequence[Json], digest: str) -> str | None:
     return moved[-1]["from"] if moved else None
 
 
-def demoted(rows: Sequence[Json]) -> frozenset[str]:
-    """Sets that were rolled back and not promoted since."""
-    out: set[str] = set()
-    for row in rows:
-        if row["action"] == "rollback" and row["from"]:
-            out.add(row["from"])
-        out.discard(row["to"])
-    return frozenset(out)
+def demoted(rows: Sequence[Json], alike: Callable[[str], bool]) -> bool:
+    """Whether models were rolled back and not promoted since; `alike`: a set is made of them."""
+    left = {row["from"] for row in rows if row["action"] == "rollback" and row["from"]}
+    if not any(alike(digest) for digest in left):  # few: no other set is looked at
+        return False
+    for row in reversed(rows):
+        if alike(row["to"]):
+            return False
+        if row["action"] == "rollback" and row["from"] and alike(row["from"]):
+            return True
+    return False

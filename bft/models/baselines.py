@@ -4,9 +4,13 @@ Fitted once per horizon and fold on that fold's training samples, and shared by 
 the horizon (models specification, section 7).
 """
 
+import hashlib
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -57,8 +61,7 @@ def baseline_scores(
 ) -> dict[str, Floats | None]:
     """Score of each baseline on the test rows; None where its library is not installed.
 
-    `file` keeps the scores for the other models of the horizon; the caller's name for it covers
-    whatever decides the samples.
+    `file` keeps the scores for the other models of the horizon; its name is a `cache_key`.
     """
     if file is not None and file.exists():
         with np.load(file, allow_pickle=False) as kept:
@@ -68,6 +71,32 @@ def baseline_scores(
         if file is not None:
             _keep(file, found)
     return {name: found.get(name) for name in names}
+
+
+def cache_key(rows: Rows, names: Sequence[str], *, inputs: str, seed: int) -> str:
+    """What the scores follow from; `inputs` is the digest of the inputs and closes of `rows`.
+
+    Threads are not in it: LightGBM is told to be deterministic.
+    """
+    fitted = [_code_digest(), library_version("lightgbm"), seed]
+    about = json.dumps([inputs, rows.lookback, sorted(names), *fitted])
+    total = hashlib.sha256(about.encode())
+    for values in (rows.train, rows.target, rows.test):
+        total.update(np.ascontiguousarray(values).data)
+    return total.hexdigest()
+
+
+def library_version(name: str) -> str:
+    """Version of an installed package, or `absent`."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"
+
+
+@cache
+def _code_digest() -> str:
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 
 
 def summaries(z: NDArray[np.float32], ends: Ints, lookback: int) -> NDArray[np.float32]:

@@ -1,6 +1,5 @@
 """What is measured about a trained model: evaluation, plots, card, export manifest."""
 
-import hashlib
 import json
 import shutil
 import time
@@ -21,7 +20,7 @@ from bft.dataset.windows import gather
 from bft.domain.runs import Json
 from bft.models import metrics, paths
 from bft.models.artifact import CORE, Model
-from bft.models.baselines import Rows, baseline_scores
+from bft.models.baselines import Rows, baseline_scores, cache_key
 from bft.models.blocks import Forecasts, TestBlock, judged, panel, pool, prices, write_blocks
 from bft.models.calibrate import volatility
 from bft.models.card import card
@@ -181,11 +180,10 @@ def _fold_baselines(
         target=np.clip(fold.train.y / label["s"], -5, 5),
         test=fold.test.rows,
     )
-    total = hashlib.sha256(f"{fold.normalised.digest}{rows.lookback}{sorted(names)}".encode())
-    for values in (rows.train, rows.target, rows.test):
-        total.update(np.ascontiguousarray(values).data)
-    file = Path(spec["windows"]).parent / "baselines" / f"{total.hexdigest()}.npz"
-    return baseline_scores(rows, names, seed=spec["seed"], threads=spec["threads"], file=file)
+    seed, inputs = spec["seed"], fold.normalised.digest
+    key = cache_key(rows, names, inputs=inputs, seed=seed)
+    file = Path(spec["windows"]).parent / "baselines" / f"{key}.npz"
+    return baseline_scores(rows, names, seed=seed, threads=spec["threads"], file=file)
 
 
 def _drift(fold: FoldTest) -> dict[str, float]:

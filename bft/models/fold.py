@@ -20,18 +20,22 @@ from bft.domain.runs import Event, Json
 from bft.models.nets import NETS
 from bft.models.samples import Samples, label_facts, label_states, select, usable
 
+_PACKAGE = Path(__file__).parents[1]
 _CODE = (
     "dataset/*.py",
-    "models/encoder.py",
-    "models/cross.py",
-    "models/nets.py",
-    "models/losses.py",
-    "models/loop.py",
-    "models/samples.py",
-    "models/calibrate.py",
-    "models/collapse.py",
+    "domain/forecast.py",
+    "domain/gold.py",
+    *(
+        f"models/{name}.py"
+        for name in (
+            *("artifact", "blocks", "calibrate", "checkpoint", "classification", "collapse"),
+            *("cross", "description", "encoder", "fit", "fold", "losses", "loop", "metrics"),
+            *("nets", "optimizers", "runtime", "samples"),
+        )
+    ),
 )
-"""Sources that decide a trained fold; part of its training key."""
+"""Sources that decide a trained fold, whatever `fit` imports but what only evaluates it: part of
+its training key. Of profiles the key holds what came out, the effective one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -155,8 +159,12 @@ def _key(
 @cache
 def code_digest() -> str:
     """Digest of the sources that decide a trained fold."""
-    total, package = hashlib.sha256(), Path(__file__).parents[1]
-    for pattern in _CODE:
-        for file in sorted(package.glob(pattern)):
-            total.update(f"{file.relative_to(package)}\n".encode() + file.read_bytes())
+    total = hashlib.sha256()
+    for file in code_files():
+        total.update(f"{file.relative_to(_PACKAGE)}\n".encode() + file.read_bytes())
     return total.hexdigest()
+
+
+def code_files() -> list[Path]:
+    """The sources that decide a trained fold."""
+    return [file for pattern in _CODE for file in sorted(_PACKAGE.glob(pattern))]

@@ -39,6 +39,10 @@ class Around:
     held_back: Sequence[str] = ()
 
 
+IN_SAMPLE = (
+    "In-sample forecasts: the models had learned from this day or later ones; what they say of it "
+    "is no forecast, and looks better than any would."
+)
 PAPER_ONLY = (
     "Paper only: no skill shown yet. The gate that let these models in asks that they work, not "
     "that they forecast well; the set may not trade live."
@@ -129,6 +133,8 @@ def _warnings(night: Night) -> list[str]:
         said.append(f"Degraded forecasts: without {', '.join(names) or 'some models'}.")
     if not rows.empty and rows["paper_only"].fillna(value=False).any():
         said.append(PAPER_ONLY)
+    if not rows.empty and not rows["oos"].fillna(value=True).astype(bool).all():
+        said.append(IN_SAMPLE)
     survivors = not quality.empty and (quality["check"] == "Q24") & (quality["severity"] == "warn")
     if survivors is not False and survivors.any():
         said.append("Survivors only: no membership dates, so the past looks better than it was.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bft.domain import sessions
 from bft.ports import Manifest, Store
-from bft.steps import gold_tables
+from bft.steps import gold_tables, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ def change(
     from scratch.
     """
     base = store.manifest("gold", asof=sessions.shift(args.asof, -1))
-    if base is None or gold_tables.reading(store, args.asof) is None:
+    if base is None or record.reading(store, args.asof) is None:
         return Change(since=None, because="no earlier gold" if base is None else "a past day")
     why = _cannot_continue(store, base, args, code)
     if why:

@@ -7,6 +7,7 @@ from bft.domain import market, sessions
 from bft.domain.errors import DataError, StaleDataError
 from bft.ports import Ports, Store
 from bft.steps.lacking import instead
+from bft.steps.record import reading
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,19 +19,9 @@ READS = (
 SCHEMAS = {table.name: table for table in market.RAW_TABLES}
 
 
-def reading(store: Store, asof: date) -> date | None:
-    """Whose manifests to read: asof where that day was pulled, else None, the newest.
-
-    A day that was never pulled is read from the newest tables: of those the rows that are
-    backfilled or had arrived count.
-    """
-    manifest = store.manifest("bars", asof=asof)
-    return asof if manifest is not None and manifest.asof == asof else None
-
-
-def digests(store: Store, asof: date) -> dict[str, str]:
-    """Manifest digests of the raw tables that gold of asof is made of."""
-    manifests = {name: store.manifest(name, asof=reading(store, asof)) for name in READS}
+def digests(store: Store, asof: date, names: tuple[str, ...] = READS) -> dict[str, str]:
+    """Manifest digests of the raw tables that gold of asof is made of, or of some of them."""
+    manifests = {name: store.manifest(name, asof=reading(store, asof)) for name in names}
     return {name: m.digest if m else "absent" for name, m in manifests.items()}
 
 
@@ -71,6 +62,16 @@ def known_facts(store: Store, asof: date, names: tuple[str, ...]) -> dict[str, "
         rows = under_new_names(store.read(name, asof=day), SCHEMAS[name], renames)
         found[name] = as_known(rows, SCHEMAS[name], asof=asof)
     return {name: found[name] for name in names}
+
+
+def known_universe(store: Store, asof: date) -> "pa.Table":
+    """Entries of the universe as known at asof, all revisions."""
+    return known_facts(store, asof, ("universe",))["universe"]
+
+
+def macro_read(store: Store, asof: date) -> "pa.Table":
+    """The raw table of macro figures that gold of asof was made of, as `model_inputs` takes it."""
+    return store.read("macro", asof=reading(store, asof))
 
 
 def check_current(ports: Ports, bars: "pa.Table", asof: date) -> None:

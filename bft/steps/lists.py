@@ -25,6 +25,12 @@ def symbols_of(path: str) -> list[str]:
     return list(dict.fromkeys(member.symbol for member in listed))
 
 
+def renames_beside(listed: str | None) -> Path | None:
+    """The file of renames beside a symbol file, where there is one."""
+    beside = Path(listed).with_name("renames.csv") if listed else None
+    return beside if beside and beside.exists() else None
+
+
 def csv_rows(path: str) -> "pd.DataFrame":
     """Rows of a CSV as text: NA is a ticker, no missing value.
 
@@ -39,7 +45,7 @@ def csv_rows(path: str) -> "pd.DataFrame":
         raise DataError(f"{path}: {error}") from error
 
 
-def file_digest(path: str | None) -> str:
+def file_digest(path: str | Path | None) -> str:
     """sha256 of a file, `none` without one.
 
     Raises:

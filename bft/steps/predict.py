@@ -302,11 +302,22 @@ def _values(loaded: "LoadedSet", days: Sequence[_Day]) -> Json:
         "scored": sum(why == "ok" for why in days[-1].scores.status.values()),
         "missing": missing,
         "degraded": bool(missing),
-        "warnings": loaded.warnings,
+        "warnings": [*loaded.warnings, *_in_sample(days)],
         "oos": all(day.oos for day in days),
         "pooled_symbols": len({name for day in days for name in day.scores.pooled}),
         "paper_only": loaded.manifest.paper_only,
     }
+
+
+def _in_sample(days: Sequence[_Day]) -> list[str]:
+    seen = [day.day for day in days if not day.oos]
+    if not seen:
+        return []
+    which = f"{len(seen)} days from {seen[0]} to {seen[-1]}" if seen[1:] else f"{seen[0]}"
+    return [
+        f"forecasts of {which} are in-sample: their models had learned from these days or later "
+        "ones, so what they say of them is no forecast"
+    ]
 
 
 def _refused(days: Sequence[_Day]) -> dict[str, int]:

@@ -10,6 +10,7 @@ from bft.domain.errors import DataError, StaleDataError
 from bft.domain.forecast import MODELS, ModelName
 from bft.models.model_set import AGES_DAYS, EXPIRES_DAYS, ModelSet, read_set
 from bft.ports import Ports
+from bft.steps.gold_tables import macro_read
 from bft.steps.lacking import instead, need
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def load_market(
     columns = sorted({*inputs.COLUMNS, *COLUMNS})
     parts = [ref.partition for ref in manifest.objects if _reaches(ref.partition, since)]
     gold = ports.store.read("gold", asof=asof, columns=columns, since=since, partitions=parts)
-    values = inputs.model_inputs(gold, macro=ports.store.read("macro", asof=asof))
+    values = inputs.model_inputs(gold, macro=macro_read(ports.store, manifest.asof))
     arrays = from_gold(gold, values, asof=asof, gold_digest=manifest.digest)
     newest = sessions.session(int(arrays.dates.max()))
     if newest != asof and not past:

@@ -249,7 +249,9 @@ def _is_pulled(ports: Ports, asked: RunRequest) -> bool:
         return False
     if not made or made["code"] != record.code_digest(("domain", *pull.STEP.code)):
         return False
-    read = pull.STEP.inputs(ports, argparse.Namespace(source=asked.source))
+    read = pull.STEP.inputs(
+        ports, argparse.Namespace(source=asked.source, universe=None, watchlist=None)
+    )
     return bool(made["inputs"] == read)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from bft.domain.errors import ConfigError, RefusedError, UsageError
 from bft.domain.numbers import COUNT_OR_0
 from bft.domain.runs import Json
-from bft.models import audit
 from bft.models.model_set import digest_of, read_set, report_digest
 from bft.ports import Pointer, Ports, Step, Summary, Tick
 from bft.steps import lacking, models, registry
@@ -139,7 +138,7 @@ def blocked(
 def needed(ports: Ports, args: argparse.Namespace, policy: Json, digest: str, report: Json) -> int:
     """Distinct approvals that are asked for."""
     undecided = report["verdict"] == "inconclusive"
-    returning = digest in audit.demoted(ports.state.audit())
+    returning = registry.demoted(ports, digest)
     return max(int(policy["approvals"]), int(undecided or returning))
 
 

@@ -20,6 +20,7 @@ from bft.domain.market import RAW_TABLES
 from bft.domain.numbers import COUNT
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps.arguments import add_asof
+from bft.steps.lists import file_digest, renames_beside
 from bft.steps.record import is_part
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ def _run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     coverage = collect(night, source, args, tick, notes)
     _check_kind(ports, args, simulated=night.source == "sim")  # a vendor's address may simulate
     notes += _changed(ports, args, night, coverage)
+    if coverage and coverage.current and not coverage.active:
+        current = len(coverage.current)
+        notes.append(f"nothing is stale: all {current} active symbols have a bar of {args.asof}")
     exit_code, error = _outcome(night, coverage, args.universe, source.digests())
     objects: Mapping[str, str] = {}
     if not error:
@@ -213,7 +217,11 @@ def _refused_now(night: "Night", lacking: Sequence[str]) -> list[str]:
 def _inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
     """Digests of files; what a vendor or database answered for a night is asked for once."""
     reads_files = (args.source or "").partition(":")[0] == "files"
-    return ports.source(args.source).digests() if reads_files else {}
+    found = dict(ports.source(args.source).digests()) if reads_files else {}
+    beside = renames_beside(args.universe)
+    watched = None if args.watchlist == "all" else args.watchlist
+    lists = {"universe": args.universe, "renames": beside, "watchlist": watched}
+    return found | {f"list {name}": file_digest(path) for name, path in lists.items() if path}
 
 
 def _night(ports: Ports, source: "Source", args: argparse.Namespace) -> "Night":

@@ -174,19 +174,22 @@ class Coverage:
     """Symbols asked for, those trading at asof, and which of these have a bar for it.
 
     `late` ones have none because the vendor did not deliver. `newest`: of a source that hands over
-    everything, the last day with a bar.
+    everything, the last day with a bar. `current` were not asked for: they have their bar, and only
+    stale ones are wanted.
     """
 
     symbols: Sequence[str]
     active: Sequence[str]
     with_bar: Sequence[str]
     late: Sequence[str] = ()
+    current: Sequence[str] = ()
     newest: Mapping[str, date] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
         """Whether enough active symbols have a bar."""
-        return bool(self.active) and len(self.with_bar) >= COMPLETE_FRAC * len(self.active)
+        known = bool(self.active or self.current)
+        return known and len(self.with_bar) >= COMPLETE_FRAC * len(self.active)
 
     @property
     def awaited(self) -> bool:

@@ -12,6 +12,7 @@ from bft.domain.delivery import Skips
 from bft.domain.errors import DataError
 from bft.domain.market import EXCLUDED, sector_of
 from bft.domain.symbols import Member, Rename, read_list, read_renames, renamed, symbol_of
+from bft.steps.lists import renames_beside
 
 SHIPPED = files("bft") / "universe"
 """Dated example lists: sp500.csv, watchlist.csv, renames.csv."""
@@ -161,7 +162,6 @@ def _listed(text: str, origin: str, skips: Skips) -> list[Member]:
 
 def _renames(listed: str | None) -> tuple[Rename, ...]:
     """Renames beside a symbol file, else the shipped ones."""
-    beside = Path(listed).with_name("renames.csv") if listed else None
-    if beside is not None and beside.exists():
+    if beside := renames_beside(listed):
         return read_renames(beside.read_text(encoding="utf-8"), origin=beside.name)
     return read_renames((SHIPPED / "renames.csv").read_text(encoding="utf-8"), origin="renames.csv")

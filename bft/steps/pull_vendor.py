@@ -125,6 +125,11 @@ def _members(listed: pd.DataFrame) -> list[Member]:
     ]
 
 
+def _wanted(universe: Universe, args: argparse.Namespace) -> tuple[str, ...]:
+    symbols = chosen(args.symbols) or universe.symbols
+    return symbols[: args.max_symbols] if args.max_symbols else symbols
+
+
 def _symbols(
     night: Night,
     universe: Universe,
@@ -133,8 +138,7 @@ def _symbols(
     notes: list[str],
 ) -> tuple[str, ...]:
     """Whom this pull asks about: chosen, first by rank, stale; not before they are listed."""
-    symbols = chosen(args.symbols) or universe.symbols
-    symbols = symbols[: args.max_symbols] if args.max_symbols else symbols
+    symbols = _wanted(universe, args)
     if args.only_stale:
         ages = _ages(night, symbols)
         symbols = tuple(s for s in symbols if ages[s] > 0)
@@ -282,4 +286,6 @@ def _coverage(
     active = [s for s in universe.active(asof) if s in set(symbols)]
     late = [s for s in active if s not in there and asking.lacking.get(s) in REMOTE]
     with_bar = [s for s in active if s in there]
-    return Coverage(symbols=symbols, active=active, with_bar=with_bar, late=late)
+    rest = set(_wanted(universe, asking.args)) - set(symbols) if asking.args.only_stale else ()
+    current = [s for s in universe.active(asof) if s in rest]
+    return Coverage(symbols=symbols, active=active, with_bar=with_bar, late=late, current=current)

@@ -17,6 +17,7 @@ from typing import Any
 from bft.domain import origin, sessions
 from bft.domain.delivery import DOUBTED
 from bft.domain.errors import UnavailableError
+from bft.domain.market import RAW_TABLES
 from bft.domain.runs import Json, check_finite
 from bft.ports import Manifest, Ports, Step, Store, Summary, Tick
 
@@ -29,6 +30,7 @@ OUTSIDE = ("exported", "exported_to")
 """What a call tells of files outside the root: no equal call that is found finished wrote them."""
 OTHER_OUTPUTS = ("live", "models", "legacy", "quotes", "failed")
 """Flags that make a verb write something else, which has a lineage of its own."""
+_RAW = frozenset(table.name for table in RAW_TABLES)
 PARTIAL = ("symbols", "topics", "max_symbols", "only_stale")
 """Arguments of `pull` that ask for a part of a night: it adds to what the night's own pull gave."""
 
@@ -62,11 +64,27 @@ def code_digest(packages: tuple[str, ...]) -> str:
     return total.hexdigest()
 
 
+def reading(store: Store, asof: date) -> date | None:
+    """Whose manifests to read: asof where that day was pulled, else None, the newest.
+
+    A day that was never pulled is read from the newest tables: of those the rows that are
+    backfilled or had arrived count.
+    """
+    manifest = store.manifest("bars", asof=asof)
+    return asof if manifest is not None and manifest.asof == asof else None
+
+
 def table_digests(
     store: Store, tables: tuple[str, ...], args: argparse.Namespace
 ) -> dict[str, str]:
-    """Manifest digests of the tables a step reads, as of its `--asof`; the usual `inputs`."""
-    manifests = {name: store.manifest(name, asof=args.asof) for name in tables}
+    """Manifest digests of the tables a step reads, as of its `--asof`; the usual `inputs`.
+
+    Of raw tables it is the manifest that `reading` names.
+    """
+    raw = reading(store, args.asof)
+    manifests = {
+        name: store.manifest(name, asof=raw if name in _RAW else args.asof) for name in tables
+    }
     return {name: m.digest if m else "absent" for name, m in manifests.items()}
 
 

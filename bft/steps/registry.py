@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,20 @@ def production(ports: Ports) -> tuple[Pointer, ModelSet | None]:
     pointer = ports.state.pointer("production")
     found = read_set(ports.store, pointer.set_digest) if pointer.set_digest else None
     return pointer, found
+
+
+def demoted(ports: Ports, digest: str) -> bool:
+    """Whether the set's models were rolled back, as this set or another one, and not since back.
+
+    A set judged anew has another digest for the same nine artifacts.
+    """
+    own = read_set(ports.store, digest).digests()
+
+    @cache
+    def alike(other: str) -> bool:
+        return other == digest or read_set(ports.store, other).digests() == own
+
+    return audit.demoted(ports.state.audit(), alike)
 
 
 def data_folder(setting: str, name: str) -> Path:

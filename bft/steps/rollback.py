@@ -69,10 +69,9 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
 
 def _check_known(ports: Ports, to: str) -> None:
     """Only what passed its gates once comes back this way; what was demoted needs an approval."""
-    rows = ports.state.audit()
-    if to not in {row["to"] for row in rows}:
+    if to not in {row["to"] for row in ports.state.audit()}:
         raise RefusedError(f"set {to[:16]} was never in production; run: bft promote --set {to}")
-    if to in audit.demoted(rows):
+    if registry.demoted(ports, to):
         raise RefusedError(
             f"set {to[:16]} was rolled back; to return it needs an approval: "
             f"bft promote --set {to} --approve --as NAME"

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 READS = ("gold", "forecasts", "universe", "quality")
 EXECUTE, DROP, WATCH = "execute", "drop", "watch"
 UNLISTED = "not_on_watchlist"
+IN_SAMPLE = (
+    "forecasts of {asof} are in-sample: their models had learned from that day or later ones"
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -112,14 +115,20 @@ def _close(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     )
     rows = rank(inputs, scan.signals, strategies, terms)
     values = said(inputs.view, scan, strategies, rows)
-    if failed:
-        values["warning"] = "; ".join(one.told for one in failed)
+    if told := warnings(inputs.view, *(one.told for one in failed)):
+        values["warning"] = told
     values["ms"] = round(1000 * (time.monotonic() - began), 1)
     values["quarantined"] = len(inputs.quarantined)
     values["equity_usd"] = terms.equity_usd
     objects = {} if args.dry_run else write(ports, args.asof, "close", rows, inputs.view)
     absent = {"no_row": len(inputs.view.absent)} if inputs.view.absent else {}
     return summary(values, rows, {**scan.skipped, **absent}, objects, standing)
+
+
+def warnings(view: "View", *others: str | None) -> str:
+    """What a reader of the scan must know first, in one line; empty where there is nothing."""
+    learned = IN_SAMPLE.format(asof=view.asof) if view.in_sample else None
+    return "; ".join(filter(None, (learned, *others)))
 
 
 def said(view: "View", scan: "Scan", strategies: Sequence[Any], rows: "Sequence[Ranked]") -> Json:
@@ -267,7 +276,7 @@ def read_stored(ports: Ports, asof: date, strategies: Sequence[Any]) -> Stored:
     return Stored(
         gold=ports.store.read("gold", asof=asof, columns=columns, since=since),
         forecasts=ports.store.read("forecasts", asof=asof, since=asof),
-        universe=ports.store.read("universe", asof=asof),
+        universe=gold_tables.known_universe(ports.store, asof),
         quarantined=_quarantined(ports, asof),
     )
 

@@ -255,8 +255,8 @@ def decide(
     fired = [signal for signal in found.signals if signal.signal_id not in waiting]
     rows = [*scan.rank(inputs, fired, strategies, terms), *rows]
     said = scan.said(inputs.view, found, strategies, rows)
-    warnings = [cycle.warning or "", *(one.told for one in night.failed)]
-    values: Json = {"warning": "; ".join(filter(None, warnings))} if any(warnings) else {}
+    told = scan.warnings(inputs.view, cycle.warning, *(one.told for one in night.failed))
+    values: Json = {"warning": told} if told else {}
     values |= {"session": str(cycle.session), "slot": cycle.slot, "provisional": True, **said}
     values["pending"] = len(night.pending)
     values["held"] = len(night.standing.held)

@@ -17,8 +17,7 @@ from bft.domain.forecast import MODELS, ModelName
 from bft.domain.runs import Json, Needs, Task
 from bft.models.model_set import digest_of
 from bft.ports import Manifest, Ports, Store
-from bft.steps import registry
-from bft.steps.gold_tables import known_facts
+from bft.steps import gold_tables, registry
 from bft.steps.lacking import need
 from bft.steps.record import PACKAGE, code_digest
 
@@ -139,10 +138,9 @@ def _arrays(store: Store, manifest: Manifest, clock: str) -> Path:
 
     code = code_digest(ARRAY_CODE)
     asof = manifest.asof
-    listed = store.manifest("universe", asof=asof)
     digest = arrays_digest(
         gold_digest=manifest.digest,
-        universe_digest=listed.digest if listed else "absent",
+        facts_digest=digest_of(gold_tables.digests(store, asof, ("macro", "universe"))),
         asof=asof,
         clock=clock,
         code=code,
@@ -150,8 +148,8 @@ def _arrays(store: Store, manifest: Manifest, clock: str) -> Path:
 
     def make(folder: Path) -> None:
         gold = store.read("gold", asof=asof)
-        inputs = model_inputs(gold, macro=store.read("macro", asof=asof))
-        held = with_members(gold, known_facts(store, asof, ("universe",))["universe"])
+        inputs = model_inputs(gold, macro=gold_tables.macro_read(store, asof))
+        held = with_members(gold, gold_tables.known_universe(store, asof))
         build(held, inputs, folder, asof=asof, gold_digest=manifest.digest, clock=clock)
 
     return cached_arrays(store.path("cache/arrays"), digest, make)
@@ -159,7 +157,7 @@ def _arrays(store: Store, manifest: Manifest, clock: str) -> Path:
 
 def _survivors_only(store: Store, asof: date) -> bool:
     """Nobody ever left the universe: it was drawn from those that survived."""
-    left = store.read("universe", asof=asof, columns=["to"])["to"]
+    left = gold_tables.known_universe(store, asof)["to"]
     return bool(left.null_count == len(left))
 
 

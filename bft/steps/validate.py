@@ -81,7 +81,7 @@ def _evidence(store: Store, args: argparse.Namespace) -> "Evidence":
 
     asof = args.asof
     before = store.manifest("gold", asof=sessions.shift(asof, -1))
-    day = gold_tables.reading(store, asof)
+    day = record.reading(store, asof)
     arrived = store.read("bars", asof=day, partitions=[f"arrived={asof}"])
     tables = gold_tables.known_tables(store, asof, history_start=args.history_start)
     return Evidence(
@@ -89,7 +89,7 @@ def _evidence(store: Store, args: argparse.Namespace) -> "Evidence":
         gold=store.read("gold", asof=asof),
         tables=tables,
         refused=arrived.filter(pc.equal(arrived["status"], "refused")),
-        macro=store.read("macro", asof=day),
+        macro=gold_tables.macro_read(store, asof),
         rows_before=sum(ref.rows for ref in before.objects) if before else None,
         restated=bool(pc.any(pc.greater(arrived["revision"], 0)).as_py()),
         strict_source="files" not in pc.unique(tables["bars"]["source"]).to_pylist(),
@@ -98,7 +98,7 @@ def _evidence(store: Store, args: argparse.Namespace) -> "Evidence":
 
 def _broken(store: Store, asof: "date") -> list[str]:
     """Objects whose digest is not their manifest's, and inputs that are not gold's lineage's."""
-    day = gold_tables.reading(store, asof)
+    day = record.reading(store, asof)
     found: list[str] = []
     for name in CHECKED:
         manifest = store.manifest(name, asof=asof if name.startswith("gold") else day)

@@ -33,13 +33,13 @@ from bft.strategies.entry_prices import (
     read_by_entry,
 )
 from bft.strategies.rules import Bools, Strategy, model_confidence
-from bft.strategies.view import View
+from bft.strategies.view import IN_SAMPLE, View
 
 PROVISIONAL_S = 300
 """Life of what was decided on an unfinished session (strategies specification, section 1)."""
 _MERGED = (
     *(f"{name}_{h}d" for name in ("expected_return", "rank", "lift_bin") for h in HORIZONS_DAYS),
-    *("horizon_agreement", "consensus"),
+    *("horizon_agreement", "consensus", IN_SAMPLE),
 )
 """Forecasts that each signal carries as evidence (strategies specification, section 1)."""
 

@@ -23,6 +23,8 @@ from bft.strategies.rules import Columns, Floats, Strategy
 
 MODEL_AGE_MAX_DAYS = 90
 SUSPECT_DAYS = LATELY_DAYS = 20
+IN_SAMPLE = "in_sample"
+"""Forecast column: 1 where the models had learned from the day or later ones, else NaN."""
 _DIRECTIONS = {"BUY": 1.0, "SELL": -1.0, "NEUTRAL": 0.0}
 
 
@@ -33,7 +35,8 @@ class View:
     `bar_day` is asof, or the session after it while that is unfinished. `blocked` maps a symbol to
     why it may not be entered; `forecast_status` to why it has no usable forecast (absent: it has
     one). `history_rows` are the rows of each symbol since its windows began, of those read;
-    `absent` are symbols that had a row lately and have none on the last day.
+    `absent` are symbols that had a row lately and have none on the last day. `in_sample` says that
+    usable forecasts come of models that learned from this day, or from later ones.
     """
 
     asof: date
@@ -46,6 +49,7 @@ class View:
     forecast_status: Mapping[str, str]
     set_digest: str | None
     simulated: bool
+    in_sample: bool
 
     @property
     def provisional(self) -> bool:
@@ -137,6 +141,7 @@ def _view(
         forecast_status=status,
         set_digest=set_digest,
         simulated=bool((now["row_flags"] & SIMULATED).any()),
+        in_sample=bool(np.isfinite(predicted[IN_SAMPLE]).any()),
     )
 
 
@@ -203,6 +208,7 @@ def _forecasts(
     # Stored as float32: six decimals give back what was written, so that a limit can be met.
     shown = {name: rows[name].to_numpy(np.float64, na_value=np.nan).round(6) for name in names}
     shown["consensus"] = rows["consensus_direction"].map(_DIRECTIONS).to_numpy(np.float64)
+    shown[IN_SAMPLE] = np.where(rows["oos"].fillna(value=True).to_numpy(bool), np.nan, 1.0)
     columns = {name: np.where(usable, values, np.nan) for name, values in shown.items()}
     return columns, status, _set_digest(frame[~stale], asof)
 

@@ -234,6 +234,26 @@ def test_only_stale_symbols_are_pulled_again(desk: Desk, vendor: Vendor) -> None
     assert any("BBB: very stale, listed" in note for note in summary.values["notes"])
 
 
+def test_nothing_stale_is_no_fault(desk: Desk, vendor: Vendor) -> None:
+    desk.pull("--topics", "bars")
+    before = desk.table("bars")
+    vendor.asked.clear()
+    summary = desk.pull("--only-stale", "--topics", "bars")
+    assert (summary.exit_code, summary.error) == (0, None)
+    assert not vendor.calls(BARS)
+    told = [note for note in summary.values["notes"] if note.startswith("nothing is stale")]
+    assert told == ["nothing is stale: all 3 active symbols have a bar of 2026-01-05"]
+    assert desk.table("bars").equals(before)
+
+
+def test_stale_ones_of_a_list_whose_members_all_left_are_a_fault(desk: Desk) -> None:
+    path = desk.root.parent / "left.csv"
+    path.write_text("symbol,from,to\nAAA,2020-01-02,2025-06-30\n")
+    summary = desk.pull("--only-stale", "--topics", "bars", "--universe", str(path))
+    assert summary.exit_code == 65
+    assert "nobody of the universe is listed on 2026-01-05" in str(summary.error)
+
+
 def test_symbol_once_delisted_stays_so_on_other_days(desk: Desk, vendor: Vendor) -> None:
     path = desk.root.parent / "old.csv"
     path.write_text("AAA\nOLD\n")

@@ -131,7 +131,7 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path) -> None:
         build(table(), INPUT, folder, asof=LAST, gold_digest="g")
 
     digest = arrays_digest(
-        gold_digest="g", universe_digest="u", asof=LAST, clock="next_open", code="c"
+        gold_digest="g", facts_digest="u", asof=LAST, clock="next_open", code="c"
     )
     folder = cached_arrays(tmp_path, digest, build_folder)
     cached_arrays(tmp_path, digest, build_folder)
@@ -144,13 +144,13 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path) -> None:
 
 
 def test_the_digest_depends_on_each_of_its_parts() -> None:
-    base = {"gold_digest": "g", "universe_digest": "u", "asof": LAST, "clock": "next_open"}
+    base = {"gold_digest": "g", "facts_digest": "u", "asof": LAST, "clock": "next_open"}
     base |= {"code": "c"}
     changed = [
         {**base, key: value}
         for key, value in (
             ("gold_digest", "h"),
-            ("universe_digest", "v"),
+            ("facts_digest", "v"),
             ("asof", DAYS[0]),
             ("clock", "close"),
             ("code", "d"),

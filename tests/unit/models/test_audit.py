@@ -1,6 +1,7 @@
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -54,14 +55,38 @@ def test_production_at_an_instant() -> None:
     assert audit.in_production(ROWS, at=START) is None
 
 
-def test_set_before_and_demoted() -> None:
+def test_set_before() -> None:
     assert audit.before(ROWS, "B") == "A"
     assert audit.before(ROWS, "C") == "A"
     assert audit.before(ROWS, "A") is None
-    assert audit.demoted(ROWS) == {"B"}
-    assert (
-        audit.demoted(
-            chain(("promote", "A"), ("promote", "B"), ("rollback", "A"), ("promote", "B"))
-        )
-        == frozenset()
-    )
+
+
+@pytest.mark.parametrize(
+    ("more", "demoted"),
+    [
+        ([], "B2"),
+        ([("promote", "C")], "B2"),
+        ([("promote", "B")], ""),
+        ([("promote", "2")], ""),  # the same models in another set
+        ([("promote", "2"), ("rollback", "A")], "B2"),
+        ([("promote", "C"), ("rollback", "A")], "B2C"),
+    ],
+)
+def test_models_are_demoted_in_whatever_set_they_come(
+    more: list[tuple[str, str]], demoted: str
+) -> None:
+    """B and 2 are sets of the same models."""
+    rows = chain(("promote", "A"), ("promote", "B"), ("rollback", "A"), *more)
+
+    def alike(one: str, other: str) -> bool:
+        return one == other or {one, other} == {"B", "2"}
+
+    found = [one for one in "AB2C" if audit.demoted(rows, partial(alike, one))]
+    assert "".join(found) == demoted
+
+
+def test_without_a_rollback_no_set_is_looked_at() -> None:
+    def read(_digest: str) -> bool:
+        raise AssertionError
+
+    assert not audit.demoted(chain(("promote", "A"), ("promote", "B")), read)

@@ -1,4 +1,9 @@
+import importlib.util
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -72,3 +77,60 @@ def test_a_library_that_is_not_installed_is_said() -> None:
         pytest.skip("lightgbm is installed here")
     found = baselines.baseline_scores(rows(), ("lightgbm",), seed=1, threads=1)
     assert found == {"lightgbm": None}
+
+
+def test_kept_scores_follow_from_seed_inputs_samples_and_names() -> None:
+    case = rows()
+    keys = {
+        baselines.cache_key(case, ("ridge",), inputs="a", seed=1),
+        baselines.cache_key(case, ("ridge",), inputs="a", seed=2),
+        baselines.cache_key(case, ("ridge",), inputs="b", seed=1),
+        baselines.cache_key(case, ("ridge", "lightgbm"), inputs="a", seed=1),
+        baselines.cache_key(replace(case, lookback=5), ("ridge",), inputs="a", seed=1),
+        baselines.cache_key(replace(case, test=case.test[:2]), ("ridge",), inputs="a", seed=1),
+    }
+    assert len(keys) == 6
+    assert baselines.cache_key(case, ("ridge",), inputs="a", seed=1) in keys
+
+
+def loaded(file: Path, source: str) -> ModuleType:
+    file.write_text(source, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules[file.stem]
+    return module
+
+
+def test_other_code_of_the_baselines_fits_them_again(tmp_path: Path) -> None:
+    source, case = Path(baselines.__file__).read_text(encoding="utf-8"), rows()
+    same = loaded(tmp_path / "same_baselines.py", source)
+    other = loaded(
+        tmp_path / "other_baselines.py",
+        source.replace("RIDGE_PENALTY = 0.01", "RIDGE_PENALTY = 10.0"),
+    )
+    assert other.RIDGE_PENALTY == 10
+    key = baselines.cache_key(case, ("ridge",), inputs="a", seed=1)
+    assert same.cache_key(case, ("ridge",), inputs="a", seed=1) == key
+    assert other.cache_key(case, ("ridge",), inputs="a", seed=1) != key
+
+
+def test_a_library_that_was_installed_since_is_asked(tmp_path: Path) -> None:
+    about = tmp_path / "lightgbm-99.1.dist-info" / "METADATA"
+    about.parent.mkdir()
+    about.write_text("Metadata-Version: 2.1\nName: lightgbm\nVersion: 99.1\n", encoding="utf-8")
+    code = "from bft.models.baselines import library_version as of; print(of('lightgbm'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": f"{tmp_path}:{Path(baselines.__file__).parents[2]}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "99.1"
+    assert baselines.library_version("no-such-package") == "absent"

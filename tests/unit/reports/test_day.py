@@ -91,6 +91,14 @@ def test_picks_against_the_models_are_named(market: Market) -> None:
     assert "has no say" not in day(open_night(tables, asof=ASOF), AROUND)[0].decode()
 
 
+@pytest.mark.parametrize("oos", [True, False])
+def test_forecasts_that_are_in_sample_say_so(market: Market, oos: bool) -> None:
+    said = {"asof": ASOF, "symbol": "AAPL", "oos": oos}
+    tables = market.tables() | {"forecasts": rows_to("forecasts", [said])}
+    html = day(open_night(tables, asof=ASOF), AROUND)[0].decode()
+    assert ("In-sample forecasts: the models had learned from this day" in html) is not oos
+
+
 def test_paper_only_and_counts_of_symbols_say_what_they_mean(market: Market) -> None:
     said = {"asof": ASOF, "symbol": "AAPL", "paper_only": True}
     tables = market.tables() | {"forecasts": rows_to("forecasts", [said])}

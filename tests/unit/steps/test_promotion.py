@@ -265,6 +265,20 @@ def test_demoted_set_needs_an_approval_to_return(ports: FakePorts) -> None:
     assert status(call(ports, promote, *words, "--approve", "--as", "ada")) == ("promoted", 0)
 
 
+def test_demoted_models_need_an_approval_in_another_set_too(ports: FakePorts) -> None:
+    first, second = two_sets(ports)
+    call(ports, rollback)
+    again = put_set(ports, "b", gates="paper", note="judged the next evening")
+    assert again != second
+    assert status(call(ports, promote)) == ("awaiting_approval", 77)
+    assert ports.state.pointer("production").set_digest == first
+    assert status(call(ports, promote, "--approve", "--as", "ada")) == ("promoted", 0)
+    assert ports.state.pointer("production").set_digest == again
+    call(ports, rollback)
+    with pytest.raises(RefusedError, match="--approve"):
+        call(ports, rollback, "--to", second)
+
+
 def test_promotion_that_was_undone_since_is_a_conflict(ports: FakePorts) -> None:
     """Its key is in the audit, but what it moved there has left."""
     first, second = two_sets(ports)

@@ -186,6 +186,19 @@ def test_symbol_without_a_usable_forecast_is_counted_by_its_reason(
     assert [s.symbol for s in found.signals] == ([] if "asof" in changes else ["ABC"])
 
 
+def test_forecast_of_models_that_had_learned_from_the_day_is_named_in_sample() -> None:
+    """Only a backtest refuses it (strategies specification, 4.5)."""
+    seen = make_view({}, {**FAVOURED, "oos": False})
+    (signal,) = scan(seen, STRATEGIES["ml_prediction"]).signals
+    assert (seen.in_sample, signal.evidence["in_sample"]) == (True, 1.0)
+    fair = make_view({}, {**FAVOURED, "oos": True})
+    (signal,) = scan(fair, STRATEGIES["ml_prediction"]).signals
+    assert not fair.in_sample
+    assert "in_sample" not in signal.evidence
+    unusable = make_view({}, {**FAVOURED, "oos": False, "model_age_days_max": 91})
+    assert not unusable.in_sample
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
