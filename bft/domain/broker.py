@@ -146,7 +146,8 @@ class BrokerPosition:
 class AccountValues:
     """Account figures in USD; None is unknown.
 
-    `at` is the arrival of the newest, `equity_at` that of the equity, by the executor's clock.
+    `at` is the arrival of the newest, by the executor's clock; `equity_at` and `available_at` are
+    those of their figures, None where all came at once.
     """
 
     account: str
@@ -156,6 +157,7 @@ class AccountValues:
     available_usd: Decimal | None = None
     account_type: str = ""
     equity_at: datetime | None = None
+    available_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,10 @@ Source: executor specification, section 5.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 
+from bft.domain.broker import AccountValues
 from bft.domain.orders import OrderRequest, OrderType
 from bft.domain.trading import Instrument
 from bft.risk import options
@@ -152,12 +153,17 @@ def _measure(case: Case) -> None:
 
 def _account_figures(context: Context) -> tuple[Decimal | None, Decimal | None]:
     """Equity and available funds; None where they are over 60 s old or another account's."""
-    account = context.account
+    account, at = context.account, context.at
     if account is None or account.account != context.mode.account:
         return None, None
-    if context.at - account.at > ACCOUNT_AGE:
-        return None, None
-    return positive(account.equity_usd), number(account.available_usd)
+    recent = at - (account.available_at or account.at) <= ACCOUNT_AGE
+    return recent_equity_usd(account, at), number(account.available_usd) if recent else None
+
+
+def recent_equity_usd(account: AccountValues, at: datetime) -> Decimal | None:
+    """The equity, where the broker told it in the last 60 s: other figures do not renew it."""
+    recent = at - (account.equity_at or account.at) <= ACCOUNT_AGE
+    return positive(account.equity_usd) if recent else None
 
 
 def _sized(case: Case) -> Sized | None:

@@ -20,7 +20,7 @@ from bft.ledger.records import Halt as BookHalt
 from bft.ledger.records import Limits
 from bft.ledger.state import KEPT
 from bft.risk import today
-from bft.risk.case import ACCOUNT_AGE, FUTURES_MARGIN_FRAC
+from bft.risk.case import FUTURES_MARGIN_FRAC, recent_equity_usd
 from bft.risk.context import (
     BookFacts,
     Context,
@@ -219,8 +219,7 @@ class Facts:
         by = (counters, desk.profile, int(desk.timer() / SHUT_S))
         if by != self._shut_by:
             values = desk.broker.account_values()
-            fresh = values is not None and desk.now - values.at <= ACCOUNT_AGE
-            equity = values.equity_usd if values and fresh else None
+            equity = recent_equity_usd(values, desk.now) if values else None
             found = today.shut(self.book(""), desk.profile, equity_usd=equity)
             self._shut_by, self._shut = by, found
         return self._shut

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from bft.adapters.broker.ib.contracts import decimal_of
 from bft.domain.broker import AccountValues
@@ -12,6 +13,7 @@ _FIELDS = {
     "TotalCashValue": "cash_usd",
     "AvailableFunds": "available_usd",
 }
+_INSTANTS = {EQUITY: "equity_at", "AvailableFunds": "available_at"}
 SIMULATED = "SIMULATED"
 
 
@@ -28,9 +30,9 @@ class Values:
         if tag == "AccountType":
             self.newest = replace(held, at=at, account_type=value)
         elif tag in _FIELDS and currency == "USD":
-            equity_at = at if tag == EQUITY else held.equity_at
-            told = {_FIELDS[tag]: decimal_of(value)}
-            self.newest = replace(held, at=at, equity_at=equity_at, **told)  # type: ignore[arg-type]
+            told: dict[str, Any] = {_FIELDS[tag]: decimal_of(value)}
+            told |= {_INSTANTS[tag]: at} if tag in _INSTANTS else {}
+            self.newest = replace(held, at=at, **told)
         else:
             return False
         return True

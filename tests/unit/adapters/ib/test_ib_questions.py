@@ -204,6 +204,7 @@ def test_each_other_figure_leaves_the_instant_of_the_equity() -> None:
     newest = values.newest
     assert newest is not None
     assert (newest.equity_usd, newest.equity_at, newest.at) == (Decimal("100.5"), told, later)
+    assert (newest.available_usd, newest.available_at) == (Decimal(90), later)
 
 
 def test_executions_since_an_instant(tmp_path: Path) -> None:
