@@ -7,7 +7,6 @@ import argparse
 import importlib
 import json
 import os
-import shlex
 import signal
 import sys
 import time
@@ -263,11 +262,12 @@ class CommandLine:
 
         None too while a failure of that step is noted, which only its own success takes back.
         """
+        from bft.flow.chain import words_of
         from bft.steps import failures, record
 
         args, step = parse(argv), load(argv[0])
         if argv[0] == "chain":
-            found = [None if args.fresh else self.cached(shlex.split(x)) for x in args.lines]
+            found = [None if args.fresh else self.cached(words_of(x)) for x in args.lines]
             return None if None in found else _joined([line for line in found if line])
         ports = self._ports(args.root)
         prepare(ports, step, args)
@@ -279,11 +279,12 @@ class CommandLine:
 
     def stale_because(self, argv: Sequence[str]) -> str:
         """In words: why an equal call would run."""
+        from bft.flow.chain import words_of
         from bft.steps import failures, record
 
         args, step = parse(argv), load(argv[0])
         if argv[0] == "chain":
-            stale = next((w for w in map(shlex.split, args.lines) if not self.cached(w)), None)
+            stale = next((w for w in map(words_of, args.lines) if not self.cached(w)), None)
             return f"{stale[0]} {self.stale_because(stale)}" if stale else "asked for"
         ports = self._ports(args.root)
         prepare(ports, step, args)
