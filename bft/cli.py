@@ -7,7 +7,6 @@ import argparse
 import importlib
 import json
 import os
-import shlex
 import signal
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from bft.domain.advice import again, rooted
 from bft.domain.errors import BftError, UnavailableError, UsageError
+from bft.domain.masking import all_masked
 from bft.verbs import VERBS, help_text
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _run(words: list[str]) -> int:
         with wiring.progress(words[0], quiet=args.json) as tick:
             summary = record.execute(ports, words[0], step, args, tick)
     except BftError as error:
-        told: Json = {"error": rooted(str(error), args.root)}
+        told: Json = {"error": rooted(all_masked(str(error)), args.root)}
         _remember(ports, words, error.exit_code, told, started)
         _settle(ports, words[0], args, told, error.exit_code)
         raise
@@ -263,11 +263,12 @@ class CommandLine:
 
         None too while a failure of that step is noted, which only its own success takes back.
         """
+        from bft.flow.chain import words_of
         from bft.steps import failures, record
 
         args, step = parse(argv), load(argv[0])
         if argv[0] == "chain":
-            found = [None if args.fresh else self.cached(shlex.split(x)) for x in args.lines]
+            found = [None if args.fresh else self.cached(words_of(x)) for x in args.lines]
             return None if None in found else _joined([line for line in found if line])
         ports = self._ports(args.root)
         prepare(ports, step, args)
@@ -279,11 +280,12 @@ class CommandLine:
 
     def stale_because(self, argv: Sequence[str]) -> str:
         """In words: why an equal call would run."""
+        from bft.flow.chain import words_of
         from bft.steps import failures, record
 
         args, step = parse(argv), load(argv[0])
         if argv[0] == "chain":
-            stale = next((w for w in map(shlex.split, args.lines) if not self.cached(w)), None)
+            stale = next((w for w in map(words_of, args.lines) if not self.cached(w)), None)
             return f"{stale[0]} {self.stale_because(stale)}" if stale else "asked for"
         ports = self._ports(args.root)
         prepare(ports, step, args)
@@ -331,7 +333,7 @@ def _line(verb: str, args: argparse.Namespace, summary: "Summary", *, seconds: f
 
     line = _head(verb, args) | record.line_of(summary)
     advice = {"note": line.get("note"), "error": summary.error}
-    line |= {key: rooted(text, args.root) for key, text in advice.items() if text}
+    line |= {key: rooted(all_masked(text), args.root) for key, text in advice.items() if text}
     return {**line, "run_id": os.environ.get("BFT_RUN_ID"), "seconds": round(seconds, 3)}  # noqa: TID251  set by the runner
 
 
@@ -370,7 +372,7 @@ def _failed(error: BftError, words: list[str], code: int | None = None) -> int:
     code = code or error.exit_code
     if "--debug" in words:
         traceback.print_exc()
-    told = rooted(str(error), _root_of(words))
+    told = rooted(all_masked(str(error)), _root_of(words))
     # A runner shows the cause of a failed node from its line.
     if "--json" in words or os.environ.get("BFT_RUN_ID"):  # noqa: TID251  set by the runner
         _print({"verb": words[0], "error": told, "exit_code": code})

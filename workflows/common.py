@@ -86,8 +86,8 @@ def retry(limit: int, wait_s: int, factor: int = 2) -> RetryStrategy:
 
 
 def chain(*lines: str) -> list[str]:
-    """Several command lines in one pod."""
-    return ["chain", *lines]
+    """Several command lines in one pod; a word a row, so that no value of a tag is cut in two."""
+    return ["chain", *("\n".join(line.split()) for line in lines)]
 
 
 def step(  # noqa: PLR0913  the columns of the specification's node tables

@@ -9,6 +9,11 @@ _IN_ADDRESS = (
     re.compile(r"://[^:/@]*:([^@]*)@"),
     re.compile(r"[?&](?:password|passwd|pwd|token|secret)=([^&#]*)", re.IGNORECASE),
 )
+# In prose: an address ends at a blank, and digits before a slash are a port.
+_SAID = (
+    re.compile(r"(://[^\s:/@]*:)(?!\d+/)\S+(?=@)"),
+    re.compile(r"([?&](?:password|passwd|pwd|token|secret)=)[^\s&#]+", re.IGNORECASE),
+)
 
 
 def passwords(url: str) -> list[str]:
@@ -21,4 +26,11 @@ def masked(text: str, url: str) -> str:
     """A text about an address without the address's passwords."""
     for password in passwords(url):
         text = text.replace(password, _STARS)
+    return text
+
+
+def all_masked(text: str) -> str:
+    """A text without the passwords of any address in it."""
+    for pattern in _SAID:
+        text = pattern.sub(rf"\g<1>{_STARS}", text)
     return text

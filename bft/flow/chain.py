@@ -19,12 +19,17 @@ PREFIX = (sys.executable, "-m", "bft")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The lines."""
-    parser.add_argument("lines", nargs="+", metavar="LINE", help="a whole command line")
+    parser.add_argument(
+        "lines",
+        nargs="+",
+        metavar="LINE",
+        help="a whole command line; of several rows, each is one word",
+    )
 
 
 def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     """Run the lines in order; the first that fails stops the chain and gives its exit code."""
-    lines = [shlex.split(line) for line in args.lines]
+    lines = [words_of(line) for line in args.lines]
     for words in lines:
         _refuse(ports, words)
     told: list[Json] = []
@@ -44,6 +49,15 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
 
 
 _OWN = frozenset({"verb", "run_id", "seconds", "rows", "skipped", "cached", "lines", "error"})
+
+
+def words_of(line: str) -> list[str]:
+    """Words of one of a chain's lines: its rows, or where it is one row as a shell splits it.
+
+    A tag has a row of its own in a rendered workflow: whatever fills it, here or on Argo, stays one
+    word.
+    """
+    return line.split("\n") if "\n" in line else shlex.split(line)
 
 
 def _refuse(ports: Ports, words: list[str]) -> None:

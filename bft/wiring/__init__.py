@@ -324,6 +324,8 @@ def _token(path: str) -> str:
 def _address(url: str) -> str:
     """A simulator's address: its host, or its whole query address."""
     parts = urlsplit(url)
+    if parts.password is not None:  # arguments stand in lineage, markers and run records
+        raise ConfigError("--source sim:URL: no password in it; a simulator asks for none")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigError(f"--source sim:{url}: no address such as sim:http://127.0.0.1:9100")
     return url if parts.path.strip("/") else f"{url.rstrip('/')}/query"

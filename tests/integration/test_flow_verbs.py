@@ -11,6 +11,7 @@ from graphs import dag, step, task, write
 from bft import cli
 from bft.domain.errors import UsageError
 from bft.flow import run_verb
+from bft.flow.chain import words_of
 from bft.flow.expression import substitute
 from bft.flow.load import load
 from bft.flow.spec import Template
@@ -35,6 +36,8 @@ EXAMPLES = {
     "to": "2026-01-05",
     "model": "reg_3d",
     "slot": "1005",
+    "root": 'my "root\'s", 1',
+    "source": 'files:our "file\'s", 1.csv',
 }
 
 
@@ -61,7 +64,7 @@ def calls(template: Template, values: dict[str, str]) -> list[list[str]]:
         return []
     given = {f"inputs.parameters.{p.name}": EXAMPLES[p.name] for p in template.inputs}
     args = [substitute(arg, values | given) for arg in template.container.args]
-    members = [line.split() for line in args[1:]] if args[0] == "chain" else []
+    members = [words_of(line) for line in args[1:]] if args[0] == "chain" else []
     return [args, *members]
 
 
@@ -72,7 +75,9 @@ def calls(template: Template, values: dict[str, str]) -> list[list[str]]:
 )
 def test_node_is_a_command_line_of_bft(node: str, words: list[str]) -> None:
     assert not [word for word in words if "{{" in word], node
-    cli.parse(words)
+    given = vars(cli.parse(words))
+    assert words[0] == "chain" or given["root"] == EXAMPLES["root"]
+    assert given.get("source") in {None, EXAMPLES["source"]}
 
 
 def test_declared_outputs_are_keys_the_verb_states() -> None:
@@ -298,6 +303,16 @@ def test_chain_hands_on_what_its_members_put_out(root: Path) -> None:
     good = f"workflow due backfill --from 2026-01-05 --to 2026-01-05 --root {root}"
     code, line, _ = bft("chain", good, "--json")
     assert (code, line["days"]) == (0, ["2026-01-05"])
+
+
+def test_value_of_a_chains_line_stays_one_word(root: Path) -> None:
+    """Red: a root with a blank was cut in two, exit code 2."""
+    odd = root.parent / 'my "root\'s", 1'
+    words = ["workflow", "due", "backfill", "--from", "2026-01-05", "--to", "2026-01-05", "--root"]
+    code, line, _ = bft("chain", "\n".join([*words, str(odd)]), "--json")
+    assert (code, line["days"]) == (0, ["2026-01-05"])
+    assert words_of(f"gold --root '{root}'") == ["gold", "--root", str(root)]
+    assert words_of("gold\n--root\n") == ["gold", "--root", ""]
 
 
 def test_chain_refuses_before_it_begins(root: Path) -> None:

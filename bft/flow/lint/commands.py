@@ -2,13 +2,13 @@
 
 import json
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from bft.domain.errors import BftError
+from bft.flow.chain import words_of
 from bft.flow.expression import ExpressionError, should_retry, substitute, tags_in
 from bft.flow.lint.document import Document, Place, Problem, listing, mapping, parameters
 from bft.flow.quantity import seconds
@@ -36,7 +36,7 @@ def lines_of(document: Document, template: Mapping[str, Any], commands: Commands
     if not args:
         return [Line(argv=(), described=None, refused="no arguments")]
     samples = _samples(document)
-    texts = [shlex.split(text) for text in args[1:]] if args[0] == "chain" else [args]
+    texts = [words_of(text) for text in args[1:]] if args[0] == "chain" else [args]
     filled = [tuple(_filled(word, samples) for word in words) for words in texts if words]
     return [_line(words, commands) for words in filled]  # type: ignore[arg-type]  # by identity
 
