@@ -8,6 +8,7 @@ import pytest
 from fakes import FakePorts, arguments, no_tick
 from panels import ASOF, forecast, gold_rows, table, wavy
 
+from bft.domain import sessions
 from bft.domain.errors import DataError, StaleDataError, UsageError
 from bft.ports import Summary
 from bft.steps import rank, record, scan
@@ -207,7 +208,9 @@ def test_universe_names_what_may_not_be_bought_and_goes_on(night: FakePorts) -> 
 
 
 def test_leveraged_funds_only_when_asked_for(ports: FakePorts) -> None:
-    listed = [{"symbol": "AAA", "name": "Bull 3X Shares", "is_etf": True, "revision": 0}]
+    known = {"status": "ok", "backfilled": False, "revision": 0}
+    known |= {"arrived_at": sessions.evening(ASOF)}
+    listed = [{"symbol": "AAA", "name": "Bull 3X Shares", "is_etf": True, **known}]
     gold = table("gold", wavy("AAA", seed=1, **FALLEN))
     ports.store.publish("gold", asof=ASOF, partitions={"all": gold})
     ports.store.publish("universe", asof=ASOF, partitions={"u": table("universe", listed)})

@@ -28,7 +28,7 @@ class Tables:
     """A store of one night, which was built on Monday."""
 
     def __init__(self, *actions: Any) -> None:
-        member = {"symbol": "META", "from": None, "to": None, "renamed_from": "FB"}
+        member = {"symbol": "META", "from": None, "to": None, "renamed_from": "FB", "revision": 0}
         self._tables = {
             "gold": pa.Table.from_pylist([price("META")]),
             "universe": pa.Table.from_pylist([member]),
