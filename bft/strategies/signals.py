@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from bft.domain import sessions
-from bft.domain.errors import DataError
 from bft.domain.forecast import HORIZONS_DAYS
 from bft.domain.gold import WINDOW_ROWS
 from bft.domain.trading import (
@@ -33,7 +32,7 @@ from bft.strategies.entry_prices import (
     read_by_entry,
 )
 from bft.strategies.rules import Bools, Strategy, model_confidence
-from bft.strategies.view import IN_SAMPLE, View
+from bft.strategies.view import IN_SAMPLE, View, check_probabilities
 
 PROVISIONAL_S = 300
 """Life of what was decided on an unfinished session (strategies specification, section 1)."""
@@ -96,7 +95,7 @@ def signals_at(
     Raises:
         DataError: a probability outside 0..1.
     """
-    _check_probabilities(view)
+    check_probabilities(view)
     found: list[Signal] = []
     at_close: list[Signal] = []
     skipped = _unruled(view, [*strategies, *leaving], held)
@@ -386,15 +385,6 @@ def _incomplete(view: View, strategy: Strategy) -> tuple[Bools, Bools]:
         lacks |= missing
         young |= missing & (rows < WINDOW_ROWS.get(name, 1) + back)
     return lacks, young
-
-
-def _check_probabilities(view: View) -> None:
-    for h in HORIZONS_DAYS:
-        values = view.columns[f"prob_1_bin_{h}d"][-1]
-        odd = np.flatnonzero((values < 0) | (values > 1))
-        if len(odd):
-            worst = f"{view.symbols[odd[0]]} {values[odd[0]]}"
-            raise DataError(f"forecasts {view.asof}: prob_1_bin_{h}d outside 0..1, first {worst}")
 
 
 def _sign(direction: Direction) -> int:

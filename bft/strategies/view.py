@@ -222,3 +222,17 @@ def _set_digest(rows: pd.DataFrame, asof: date) -> str | None:
             f"run: bft predict --asof {asof} --fresh"
         )
     return str(digests[0]) if digests else None
+
+
+def check_probabilities(view: View) -> None:
+    """Check that forecasts of a class lie in 0..1.
+
+    Raises:
+        DataError: one does not; names the first.
+    """
+    for h in HORIZONS_DAYS:
+        values = view.columns[f"prob_1_bin_{h}d"][-1]
+        odd = np.flatnonzero((values < 0) | (values > 1))
+        if len(odd):
+            worst = f"{view.symbols[odd[0]]} {values[odd[0]]}"
+            raise DataError(f"forecasts {view.asof}: prob_1_bin_{h}d outside 0..1, first {worst}")
