@@ -45,7 +45,8 @@ def failed_run(root: Path, source: str, folder: Path, **values: str) -> None:
 def planned_pull(*words: str) -> str:
     code, line, told = bft(*words)
     assert code == 0, told
-    return next(node["line"] for node in line["nodes"] if node["node"] == "night.build")
+    call = next(node["line"] for node in line["nodes"] if node["node"] == "night.build")
+    return " ".join(word.replace("\n", " ") for word in json.loads(call))
 
 
 def test_next_night_takes_the_source_of_the_failed_one(
