@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from bft.domain import origin
 from bft.domain.errors import ConfigError
@@ -226,7 +225,7 @@ class Wired:
         sim = kind == "sim"
         if not (sim or key):
             raise ConfigError(f"{_NO_KEY if kind else _NO_SOURCE}, for example --source sim")
-        address = _address(url or values.sim_url) if sim else values.av_url
+        address = origin.sim_address(url or values.sim_url) if sim else values.av_url
         held = origin.remembered(self.store) if sim else None
         budget = f"alphavantage-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
         limit = values.av_calls_per_day
@@ -319,16 +318,6 @@ def _token(path: str) -> str:
             f"BFT_TOKEN_FILE={path}: {why}; write one with bft token USER --roles trader "
             f"--output {path}"
         ) from error
-
-
-def _address(url: str) -> str:
-    """A simulator's address: its host, or its whole query address."""
-    parts = urlsplit(url)
-    if parts.password is not None:  # arguments stand in lineage, markers and run records
-        raise ConfigError("--source sim:URL: no password in it; a simulator asks for none")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigError(f"--source sim:{url}: no address such as sim:http://127.0.0.1:9100")
-    return url if parts.path.strip("/") else f"{url.rstrip('/')}/query"
 
 
 @contextmanager
