@@ -127,6 +127,20 @@ def listening(command: str, address: str) -> str:
     return command if usual else f"{command} --port {port}"
 
 
+def sim_address(url: str) -> str:
+    """A simulator's address for queries, of its host or that whole address.
+
+    Raises:
+        ConfigError: none, or one with a password.
+    """
+    parts = urlsplit(url)
+    if parts.password is not None:  # arguments stand in lineage, markers and run records
+        raise ConfigError("--source sim:URL: no password in it; a simulator asks for none")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError(f"--source sim:{url}: no address such as sim:http://127.0.0.1:9100")
+    return url if parts.path.strip("/") else f"{url.rstrip('/')}/query"
+
+
 def is_simulated(spec: str) -> bool:
     """Whether a `--source` names the simulator."""
     return spec.partition(":")[0] == "sim"

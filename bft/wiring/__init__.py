@@ -15,7 +15,6 @@ from bft.domain import origin
 from bft.domain.errors import ConfigError
 from bft.ports import Commands, Tick
 from bft.settings import Settings, read_settings, token_secrets
-from bft.wiring.addresses import simulator_address, token_of
 from bft.wiring.roots import check_folder, fault_of_root
 
 if TYPE_CHECKING:
@@ -184,7 +183,7 @@ class Wired:
 
         values = self.settings
         tls = Tls(ca=values.api_ca_file, cert=values.api_cert_file, key=values.api_key_file)
-        return HttpExecutor(url, token=token_of(values.token_file), mode=mode, tls=tls)
+        return HttpExecutor(url, token=_token(values.token_file), mode=mode, tls=tls)
 
     def _need_state_url(self) -> None:
         if not self.settings.state_url and "://" in self.root:
@@ -226,7 +225,7 @@ class Wired:
         sim = kind == "sim"
         if not (sim or key):
             raise ConfigError(f"{_NO_KEY if kind else _NO_SOURCE}, for example --source sim")
-        address = simulator_address(url or values.sim_url) if sim else values.av_url
+        address = origin.sim_address(url or values.sim_url) if sim else values.av_url
         held = origin.remembered(self.store) if sim else None
         budget = f"alphavantage-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
         limit = values.av_calls_per_day
@@ -307,6 +306,18 @@ def book_url(values: Settings, root: str) -> str:
     if not values.state_url:
         Path(root).mkdir(parents=True, exist_ok=True)
     return values.state_url or folder_url(Path(root))
+
+
+def _token(path: str) -> str:
+    """What the token file holds; without a file nothing is shown."""
+    try:
+        return Path(path).read_text(encoding="ascii").strip() if path else ""
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "no token"
+        raise ConfigError(
+            f"BFT_TOKEN_FILE={path}: {why}; write one with bft token USER --roles trader "
+            f"--output {path}"
+        ) from error
 
 
 @contextmanager
