@@ -14,7 +14,6 @@ from bft import exits
 from bft.domain import sessions
 from bft.domain.errors import BftError
 from bft.domain.orders import Execution, Intent, Leg, Side
-from bft.domain.trading_days import market_open, trading_day
 from bft.ledger import entries
 from bft.services.executor.assignments import uncovered
 from bft.services.executor.cooldowns import cooldown_of
@@ -23,21 +22,22 @@ from bft.services.executor.covers import (
     counted,
     cut,
     from_bracket,
+    parted,
     stop_reason,
     to_bracket,
 )
 from bft.services.executor.desk import Desk
 from bft.services.executor.faults import Faults
 from bft.services.executor.leaving import Leave, Leaving
+from bft.services.executor.levels import Levels
 from bft.services.executor.resting import Resting
 from bft.services.executor.sending import Sender
 from bft.services.executor.short_legs import ShortLegs
 from bft.services.executor.surplus import excess, orphans, overshoot, surplus
-from bft.services.executor.underlying import expires_soon, judged, passed
+from bft.services.executor.underlying import expires_soon, judged
 
 TURN_S, BREATH_S = 1.0, 0.01
 OVER_S = 1.0  # a group cuts its own exits by then; executor specification, 6: no sum above 2 s
-BREACH_S, QUOTE_AGE_S = 10.0, 15.0  # a level passed so long closes; an older quote judges nothing
 DRAIN_S, BACK_S = 2.0, 1.0  # of the 10 s a clean end may take; executor specification, 1
 OVERDUE = timedelta(minutes=7)  # after the end of day began, 10 min before the close
 _AT_OPEN = frozenset({exits.Reason.TIME, exits.Reason.FLIP, exits.Reason.RULE})
@@ -56,7 +56,7 @@ class Guard:
         self._wake = asyncio.Event()
         self._touched: set[int] | None = None  # None: everything
         self._whole_at = float("-inf")
-        self._breached: dict[str, float] = {}
+        self._levels = Levels(desk)
         self._over: dict[str, float] = {}
         self._short_legs = ShortLegs(desk)
         self._faults = Faults(desk)
@@ -278,36 +278,14 @@ class Guard:
         return under.reached
 
     def _watch_levels(self, cover: Cover) -> None:
-        """The second guarantee: a price beyond a level for 10 s closes what the orders did not."""
-        bar = self._quote_bar(cover)
-        fills = exits.wanted(cover.state, bar) if cover.state and bar else ()
-        if not fills:
-            self._breached.pop(cover.entry, None)
-            return
-        since = self._breached.setdefault(cover.entry, self._desk.timer())
-        if self._desk.timer() - since >= BREACH_S:
-            self.leave(cover, passed(fills[0].reason), pressing=True)
-
-    def _quote_bar(self, cover: Cover) -> exits.Bar | None:
-        """A fresh quote as a bar of four equal prices; the side that closing would meet."""
-        now, quote = self._desk.now, self._desk.quote(cover.contract)
-        if quote is None or quote.mid_usd is None or quote.frozen or quote.delayed or quote.halted:
-            return None
-        price = quote.bid_usd if cover.sign > 0 else quote.ask_usd
-        sec_type = cover.contract.sec_type
-        session = trading_day(now, sec_type=sec_type)
-        fresh = (now - quote.at).total_seconds() <= QUOTE_AGE_S
-        if price is None or not fresh or not market_open(now, sec_type=sec_type):
-            return None
-        return exits.Bar(
-            bar_key=now.isoformat(),
-            session=session,
-            ends_at=now,
-            open_usd=price,
-            high_usd=price,
-            low_usd=price,
-            close_usd=price,
-        )
+        """The second guarantee: a price beyond a level closes what the orders did not."""
+        part_qty, reason = self._levels.reached(cover)
+        if reason is not None:
+            self.leave(cover, reason, pressing=True)
+        elif part_qty > cover.part_qty:
+            more = part_qty - cover.part_qty
+            self.put(parted(cover, more, exits.Reason.PARTIAL))
+            self.poke()
 
     def _due(self, cover: Cover) -> bool:
         """Of daily policies an exit decided at a close waits for the next open."""
