@@ -14,3 +14,9 @@ def bft(*words: str) -> tuple[int, dict[str, Any], str]:
         code = cli.main(list(words))
     lines = out.getvalue().splitlines()
     return code, json.loads(lines[-1]) if lines else {}, err.getvalue()
+
+
+def planned(line: Any, node: str) -> str:
+    """The call that a dry run plans for a node, its words parted by blanks."""
+    call = next(told["line"] for told in line["nodes"] if told["node"] == node)
+    return " ".join(word.replace("\n", " ") for word in json.loads(call))

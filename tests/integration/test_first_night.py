@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from commandline import bft
+from commandline import bft, planned
 from fakes import FixedClock
 
 from bft import wiring
@@ -45,8 +45,7 @@ def failed_run(root: Path, source: str, folder: Path, **values: str) -> None:
 def planned_pull(*words: str) -> str:
     code, line, told = bft(*words)
     assert code == 0, told
-    call = next(node["line"] for node in line["nodes"] if node["node"] == "night.build")
-    return " ".join(word.replace("\n", " ") for word in json.loads(call))
+    return planned(line, "night.build")
 
 
 def test_next_night_takes_the_source_of_the_failed_one(

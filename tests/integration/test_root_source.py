@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from commandline import bft
+from commandline import bft, planned
 from fakes import FixedClock, make_ports
 
 from bft import cli, wiring
@@ -48,7 +48,7 @@ def told_profile(*words: str) -> str:
 def planned_pull(*words: str, day: tuple[str, ...] = DAY) -> str:
     code, line, _ = bft(*RUN, *day, "--dry-run", *words)
     assert code == 0
-    return next(node["line"] for node in line["nodes"] if node["node"] == "night.build")
+    return planned(line, "night.build")
 
 
 def test_run_and_pull_go_on_with_the_source_of_the_root(
