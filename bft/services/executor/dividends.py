@@ -14,7 +14,7 @@ from bft.domain import sessions
 from bft.domain.orders import Contract
 from bft.services.executor.covers import Cover
 from bft.services.executor.desk import Desk
-from bft.services.executor.reference import Dividend
+from bft.services.executor.reference import Dividend, acted, action_key
 
 LATEST = timedelta(minutes=30)  # before the open: no bar of the day before is waited for any longer
 Close = Callable[[Contract, date], Decimal | None]
@@ -57,7 +57,7 @@ class Dividends:
             close_usd = self._close_usd(contract, prior)
             if close_usd is None or not 0 <= told.amount_usd < close_usd:
                 continue  # not known yet; or no dividend: the night's checks tell of it
-            key = _key(told)
+            key = action_key("dividend", told.ex_date)
             moved = exits.dividend(state, told.amount_usd, close_usd, key=key)
             if moved is not state:
                 ended = max(state.closed_at or sessions.close_at(prior), sessions.close_at(prior))
@@ -67,14 +67,11 @@ class Dividends:
 
     def _new(self, state: exits.ExitState, contract: Contract, by: date) -> Iterable[Dividend]:
         for told in self._desk.reference.dividends_of(contract.symbol):
-            if state.entry.session < told.ex_date <= by and _key(told) not in state.actions:
+            past = state.entry.session < told.ex_date <= by
+            if past and not acted(state.actions, "dividend", told.ex_date):
                 yield told
 
     def _tell(self, contract: Contract, told: Dividend, closed_at: datetime) -> None:
         name, day = contract.symbol, closed_at.astimezone(sessions.NEW_YORK).date()
         text = f"{name}: dividend of {told.amount_usd} USD after the close of {day}: levels moved"
         self._desk.event("POSITION", "INFO", "dividend", text)
-
-
-def _key(told: Dividend) -> str:
-    return f"dividend:{told.symbol}:{told.ex_date}"

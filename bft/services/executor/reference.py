@@ -129,6 +129,19 @@ class Reference:
         return any(s.symbol == symbol and since < s.ex_date <= day for s in self.splits)
 
 
+def action_key(kind: str, ex_date: date) -> str:
+    """What a cover calls an action that is in its levels.
+
+    Without a name: a cover is one instrument, whose name may change until the action is told again.
+    """
+    return f"{kind}:{ex_date}"
+
+
+def acted(keys: Iterable[str], kind: str, ex_date: date) -> bool:
+    """Whether an action is among a cover's keys; those of before named the symbol, too."""
+    return any(key.startswith(f"{kind}:") and key.endswith(f":{ex_date}") for key in keys)
+
+
 def manifest_digests(store: Store) -> tuple[str, ...]:
     """What the reference depends on; another value means: read it again."""
     names = ("gold", "forecasts", "universe", "actions")

@@ -1,5 +1,6 @@
 """Dividends in the levels of covers: when, from which close, once. Oracle: by hand from 3.1."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,6 +55,22 @@ def test_levels_move_in_the_morning_of_the_ex_date_once() -> None:
         assert cover.rebased_at == held.case.desk.now
     told = [e.body["message"] for e in held.case.told("event") if e.body["name"] == "dividend"]
     assert told == [f"AAPL: dividend of 20 USD after the close of {DAY}: levels moved"]
+
+
+def test_levels_move_once_though_the_ticker_changes() -> None:
+    """The next night tells the dividend under the new name; a book of before keeps the old key."""
+    held = Held(MONDAY, at=sessions.open_at(EX_DATE) - timedelta(hours=4))
+    cover, desk = held.turn(), held.case.desk
+    desk.reference = Reference(
+        bars={"APPL": (MONDAY,)},
+        dividends=(replace(PAID, symbol="APPL"),),
+        renames={"AAPL": "APPL"},
+        universe=frozenset({"APPL"}),
+    )
+    assert held.turn() == cover
+    named = replace(cover.state, actions=(f"dividend:AAPL:{EX_DATE}",))
+    held.guard.put(replace(cover, state=named))
+    assert held.turn().state.stop_usd == 76
 
 
 def test_levels_stand_until_the_ex_date() -> None:
