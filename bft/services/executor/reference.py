@@ -5,10 +5,11 @@ Read with pyarrow alone: the executor never imports pandas. Source: executor spe
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bft.domain import sessions
@@ -166,7 +167,8 @@ def read_reference(store: Store, *, held: Collection[str] = ()) -> Reference:
     entries = ["symbol", "from", "to", "renamed_from", "revision"]
     members = newest_entries(store.read("universe").select(entries).to_pylist())
     listed, renames = _universe(members, asof), _renames(members)
-    held = {name_now(name, renames=renames, listed=listed) for name in held}
+    now = partial(name_now, renames=renames, listed=listed)
+    held, actions = {now(name) for name in held}, store.read("actions")
     return Reference(
         gold_asof=asof,
         forecast_asof=forecasts.asof if forecasts else None,
@@ -175,8 +177,8 @@ def read_reference(store: Store, *, held: Collection[str] = ()) -> Reference:
         bars=_bars(rows, held),
         universe=listed,
         forecasts=_forecasts(store, forecasts.asof if forecasts else None),
-        splits=_splits(_actions(store.read("actions"), "split", since=since)),
-        dividends=_dividends(_actions(store.read("actions"), "dividend", since=since), held),
+        splits=_splits(_actions(actions, "split", since=since, now=now)),
+        dividends=_dividends(_actions(actions, "dividend", since=since, now=now), held),
         renames=renames,
         digests=digests,
     )
@@ -278,14 +280,22 @@ def _forecast(row: Mapping[str, Any]) -> ForecastRow:
     )
 
 
-def _actions(rows: "pa.Table", kind: str, *, since: date) -> list[dict[str, Any]]:
-    """Newest word on each action of a kind from `since` on, by symbol and day."""
+def _actions(
+    rows: "pa.Table", kind: str, *, since: date, now: Callable[[str], str]
+) -> list[dict[str, Any]]:
+    """Newest word on each action of a kind from `since` on, by symbol of `now` and day.
+
+    The table keeps the name that an action was told under: what is told under the new one goes
+    before it.
+    """
     newest: dict[tuple[str, date], dict[str, Any]] = {}
     ordered = rows.sort_by([("known_at", "ascending"), ("revision", "ascending")])
     # instants are left out: turning them into Python objects would import pandas
-    for row in ordered.select(["symbol", "ex_date", "kind", "value", "status"]).to_pylist():
+    told = ordered.select(["symbol", "ex_date", "kind", "value", "status"]).to_pylist()
+    for row in sorted(told, key=lambda row: now(row["symbol"]) == row["symbol"]):
         if row["kind"] == kind and row["ex_date"] >= since:
-            newest[row["symbol"], row["ex_date"]] = row
+            symbol = now(row["symbol"])
+            newest[symbol, row["ex_date"]] = {**row, "symbol": symbol}
     return [row for _, row in sorted(newest.items()) if row["status"] != "refused"]
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from bft.services.executor.night import from_line, to_line
 from bft.services.executor.reference import Dividend, Reference, Split, read_reference
@@ -72,3 +73,25 @@ def test_what_is_held_under_its_old_name_has_all_of_the_new_one() -> None:
     row = night.row("FB")
     assert row is not None
     assert (row.symbol, night.name_now("FB")) == ("META", "META")
+
+
+@pytest.mark.parametrize("name", ["FB", "META"])
+def test_actions_told_under_the_old_name_are_those_of_the_new_one(name: str) -> None:
+    told = [action("dividend", 15.0, symbol="FB"), action("split", 4.0, symbol="FB")]
+    night = read(*told, held=(name,))
+    assert [told.amount_usd for told in night.dividends_of(name)] == [15]
+    assert [split.ratio for split in night.splits_of(name)] == [4]
+    assert night.action_open("META", EX_DATE)
+
+
+def test_action_told_under_both_names_is_one_by_the_word_on_the_new_name() -> None:
+    late = {"known_at": datetime(2026, 1, 5, tzinfo=UTC), "symbol": "FB"}
+    pairs = [("dividend", 15.0, 14.0), ("split", 4.0, 3.0)]
+    told = [
+        row
+        for kind, new, old in pairs
+        for row in (action(kind, old, **late), action(kind, new), action(kind, old, **late))
+    ]
+    night = read(*told, held=("FB",))
+    assert [told.amount_usd for told in night.dividends_of("FB")] == [15]
+    assert [split.ratio for split in night.splits_of("FB")] == [4]
