@@ -204,7 +204,7 @@ class DayClose:
         if cover.under is None or cover.state is None:
             return
         row = exits.Close(bar=bar, ends_session=ends_session)
-        held = on_basis(cover.under, self._desk.reference.splits, bar.session)
+        held = on_basis(cover.under, self._desk.reference, bar.session)
         under, reason = exits.at_close(exits.observed(held.state, bar), row)
         state = cover.state if reason is None else exits.schedule(cover.state, reason)
         if reason is not None and state.closed_at is None:  # it leaves at the next open

@@ -5,7 +5,6 @@ never fills, it only says when the option has to go. Source: executor specificat
 strategies specification, section 7.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +17,7 @@ from bft.domain.orders import Contract, OrderRequest
 from bft.domain.trading import Direction, ExitPolicy, Instrument
 from bft.services.executor.covers import Cover, Under
 from bft.services.executor.desk import Desk
-from bft.services.executor.reference import Split
+from bft.services.executor.reference import Reference, acted, action_key
 
 QUOTE_AGE_S = 15.0  # an older quote judges nothing
 ENTRY_QUOTE_AGE_S = 120.0  # nor does an older one set levels; strategies specification, section 7
@@ -76,7 +75,7 @@ def judged(desk: Desk, under: Under) -> Under:
     bar = _bar(desk, under)
     if under.reached is not None or bar is None:
         return under
-    under = on_basis(under, desk.reference.splits, bar.session)
+    under = on_basis(under, desk.reference, bar.session)
     fills = exits.wanted(under.state, bar)
     return replace(under, reached=passed(fills[0].reason)) if fills else under
 
@@ -86,17 +85,17 @@ def passed(reason: exits.Reason) -> exits.Reason:
     return _PASSED.get(reason, reason)
 
 
-def on_basis(under: Under, splits: Iterable[Split], today: date) -> Under:
+def on_basis(under: Under, night: Reference, today: date) -> Under:
     """The exits in the units that the underlying trades in today, by the actions table; once each.
 
     From its ex-date on a split is in every price. The one unit of the state stays one: it counts
     no shares.
     """
     first = under.state
-    for split in splits:
+    for split in night.splits_of(under.contract.symbol):
         past = first.entry.session < split.ex_date <= today
-        if split.symbol == under.contract.symbol and past:
-            key = f"split:{split.symbol}:{split.ex_date}"
+        if past and not acted(under.state.actions, "split", split.ex_date):
+            key = action_key("split", split.ex_date)
             scaled = exits.split(under.state, split.ratio, key=key)
             entry = replace(scaled.entry, qty=first.entry.qty)
             under = replace(under, state=replace(scaled, open_qty=first.open_qty, entry=entry))

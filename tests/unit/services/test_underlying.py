@@ -182,3 +182,27 @@ def test_split_of_another_day_or_company_moves_no_level() -> None:
         told = quote(at=tuesday)
         under = judged(desk(told, now=tuesday, splits=(split,)), made(quote()))
         assert under == made(quote())
+
+
+@pytest.mark.parametrize("names", [("APPL",), ("AAPL", "APPL")])
+def test_split_told_under_a_new_name_moves_the_levels_once(names: tuple[str, ...]) -> None:
+    """By hand: 93.01 / 4, up to the cent; told under the old name before, it is the same split."""
+    tuesday = NOW + timedelta(days=1)
+    at, under = desk(quote("25.00", "25.01", at=tuesday), now=tuesday), made(quote())
+    for name in names:
+        split = Split(symbol=name, ex_date=tuesday.date(), ratio=usd(4))
+        renamed = {"renames": {"AAPL": "APPL"}, "universe": frozenset({"APPL"})}
+        at.reference = Reference(splits=(split,), **renamed)
+        under = judged(at, under)
+        assert (under.state.stop_usd, under.reached) == (usd("23.26"), None)
+
+
+def test_split_in_the_levels_of_a_book_of_before_moves_them_no_more() -> None:
+    """Its key named the symbol."""
+    tuesday = NOW + timedelta(days=1)
+    split = Split(symbol="AAPL", ex_date=tuesday.date(), ratio=usd(4))
+    at = desk(quote("95.00", "95.01", at=tuesday), now=tuesday, splits=(split,))
+    under = made(quote())
+    state = replace(under.state, actions=(f"split:AAPL:{split.ex_date}",))
+    under = judged(at, replace(under, state=state))
+    assert (under.state.stop_usd, under.reached) == (usd("93.01"), None)
