@@ -16,11 +16,11 @@ from bft.ledger import entries
 from bft.ledger.lots import LineEvent
 from bft.ledger.records import BareClose, Position
 from bft.services.executor.cancelling import Cancelling
-from bft.services.executor.contracts import name_of
 from bft.services.executor.covers import Cover, parted
 from bft.services.executor.desk import Desk
 from bft.services.executor.guard import Guard
 from bft.services.executor.leaving import Leave, Leaving
+from bft.services.executor.naming import Naming
 
 NOBODY = "manual"  # the strategy of units that no entry of ours opened
 
@@ -29,24 +29,22 @@ NOBODY = "manual"  # the strategy of units that no entry of ours opened
 class Selection:
     """What to close; empty selects nothing, `everything` all. `instrument`: stock or option.
 
-    A symbol is a contract's own name or, unless `exact`, its underlying's.
+    `con_ids` are the contracts that the symbols mean, once `Closing.named` has found them.
     """
 
     symbols: tuple[str, ...] = ()
     strategy: str | None = None
     instrument: str | None = None
     everything: bool = False
-    exact: bool = False
+    con_ids: frozenset[int] = frozenset()
 
     def takes(self, contract: Contract, strategy: str) -> bool:
         """Whether a position is meant."""
         if self.everything:
             return True
-        names, option = {name_of(contract)}, contract.sec_type == "OPT"
-        if not self.exact:
-            names.add(contract.symbol)
+        option = contract.sec_type == "OPT"
         tests = [
-            not names.isdisjoint(self.symbols) if self.symbols else None,
+            contract.con_id in self.con_ids if self.symbols else None,
             strategy == self.strategy if self.strategy else None,
             option == (self.instrument == "option") if self.instrument else None,
         ]
@@ -108,7 +106,7 @@ class Closing:
 
         Units of no bracket that others bought after `held_at` stay; None: all of them leave.
         """
-        selection = self._named(selection)
+        selection = self.named(selection, exact=False)
         done = [
             *self._covers(selection, reason),
             *self._entries(selection, reason),
@@ -128,7 +126,7 @@ class Closing:
         Units are those of one contract: a share's symbol takes no option on it, unless options
         are asked for.
         """
-        selection = replace(self._named(selection), exact=selection.instrument is None)
+        selection = self.named(selection, exact=selection.instrument is None)
         mine = self._oldest_first(lambda c: selection.takes(c.contract, c.strategy_id))
         done = list(self._parts(mine, qty, exits.Reason.MANUAL))
         rest = qty - sum(closed.qty for closed in done)
@@ -143,10 +141,10 @@ class Closing:
         asks for also takes units that no bracket holds.
         """
         sign, by_hand = -order.side.sign, order.strategy_id == NOBODY
-        named = self._named(Selection(symbols=(order.symbol,), exact=True))
+        named = self.named(Selection(symbols=(order.symbol,)), exact=True)
         mine = self._oldest_first(
             lambda c: (
-                name_of(c.contract) in named.symbols
+                c.contract.con_id in named.con_ids
                 and c.sign == sign
                 and (by_hand or (order.strategy_id == c.strategy_id and matured(c, order)))
             )
@@ -160,10 +158,13 @@ class Closing:
         self._guard.poke()
         return done
 
-    def _named(self, selection: Selection) -> Selection:
-        """The same, under every name that what is named bears or bore."""
-        found = {each for name in selection.symbols for each in self._desk.aliases(name)}
-        return replace(selection, symbols=tuple(sorted(found)))
+    def naming(self) -> Naming:
+        """What names mean of what is held, or worked for, now."""
+        return Naming(self._desk, (cover.contract for cover in self._guard.covers.values()))
+
+    def named(self, selection: Selection, *, exact: bool) -> Selection:
+        """The same, with the contracts it means: by their own names or, unless `exact`, roots."""
+        return replace(selection, con_ids=self.naming().meant(selection.symbols, exact=exact))
 
     def _oldest_first(self, meant: Callable[[Cover], bool]) -> list[Cover]:
         found = (c for c in self._guard.covers.values() if c.open_qty and meant(c))

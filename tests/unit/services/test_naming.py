@@ -1,20 +1,22 @@
 """Limits and fences count what an instrument was called before. Source: specification, F20."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from books import AT, bracket_orders, fill, intent, round_trip
 from books import booked as booked_entry
-from desk_cases import Case, case, facts_of
-from executors import TRADER, reference, row, signal
+from desk_cases import Case, bought, case, facts_of
+from executors import TRADER, reference, row, signal, usd
 
-from bft.domain.orders import Contract, IntentState
+from bft.domain.orders import Contract, IntentState, Side
+from bft.domain.trading import SignalKind
 from bft.ledger import entries
 from bft.ledger.records import Cooldown, Halt
 from bft.risk.context import Context
-from bft.services.executor.closing import Selection
-from bft.services.executor.naming import Spelling
+from bft.services.executor.closing import Closing, Selection
+from bft.services.executor.guard import Guard
+from bft.services.executor.naming import Naming, Spelling
 
 NEW = Contract(con_id=intent().contract.con_id, symbol="APPL")
 CALL = "AAPL260116C00200000"
@@ -96,4 +98,88 @@ def test_option_on_a_renamed_share_is_spelled_as_it_is_ordered() -> None:
     spelling = Spelling(renamed().desk, "APPL")
     assert spelling.symbol(CALL) == "APPL260116C00200000"
     assert spelling.symbol("MSFT") == "MSFT"
-    assert not Selection(symbols=("APPL",)).takes(intent().contract, "")  # names are the caller's
+
+
+OTHERS = Contract(con_id=777, symbol="AAPL")  # another company's, under the freed ticker
+OPTION = Contract(
+    con_id=8,
+    symbol="AAPL",
+    sec_type="OPT",
+    multiplier=usd(100),
+    expiry=date(2026, 1, 16),
+    strike_usd=usd(200),
+    right="C",
+)
+
+
+def naming(*more: Contract, listed: bool = True, told: dict[int, str] | None = None) -> Naming:
+    """The old AAPL is APPL at the broker; the new one, and options of the first, are held too."""
+    held = renamed(
+        *(booked_entry(fill(None, 40, "9", id=f"{c.con_id}.01", contract=c)) for c in more)
+    )
+    if listed:
+        night = reference("AAPL", "APPL", "MSFT")
+        held.desk.reference = replace(night, renames={"AAPL": "APPL"})
+    held.desk.told_names = {NEW.con_id: "APPL"} if told is None else told
+    return Naming(held.desk)
+
+
+OLD = replace(NEW, symbol="AAPL")
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_freed_ticker_means_the_company_that_bears_it_now(listed: bool) -> None:
+    held = naming(OLD, OTHERS, listed=listed)
+    assert held.meant(["APPL"], exact=False) == {OLD.con_id}
+    assert held.meant(["AAPL"], exact=False) == {777}
+    assert held.meant(["AAPL", "APPL"], exact=True) == {OLD.con_id, 777}
+    assert (held.names(OLD), held.names(OTHERS)) == (["APPL"], ["AAPL"])
+
+
+@pytest.mark.parametrize("told", [{NEW.con_id: "APPL"}, {NEW.con_id: "AAPL"}, {}])
+def test_sole_owner_is_meant_by_every_name(told: dict[int, str]) -> None:
+    """Told by the broker, or by the universe alone."""
+    held = naming(OLD, listed=False, told=told)
+    for name in ("AAPL", "APPL"):
+        assert held.meant([name], exact=True) == {OLD.con_id}
+    assert set(held.names(OLD)) == {"AAPL", "APPL"}
+    assert held.meant(["MSFT"], exact=False) == frozenset()
+
+
+def test_option_goes_with_the_share_of_its_company() -> None:
+    """It is spelled APPL at the broker; nobody asked for it who sells the new AAPL."""
+    told = {NEW.con_id: "APPL", 8: "APPL"}
+    held = naming(OLD, OTHERS, OPTION, told=told)
+    assert held.meant(["APPL"], exact=False) == {OLD.con_id, 8}
+    assert held.meant(["AAPL"], exact=False) == {777}
+    assert held.meant(["APPL260116C00200000"], exact=True) == {8}
+    assert held.meant([CALL], exact=True) == frozenset()
+    alone = naming(OLD, OPTION, listed=False, told={NEW.con_id: "APPL"})
+    assert alone.meant(["APPL"], exact=False) == {OLD.con_id, 8}
+    assert alone.meant(["APPL"], exact=True) == {OLD.con_id}
+    assert alone.meant([CALL], exact=True) == {8}
+
+
+class Leaves:
+    """Takes what should leave, as `Leaving` does."""
+
+    def leave(self, wanted: object) -> None:
+        del wanted
+
+
+@pytest.mark.parametrize(("name", "con_id"), [("APPL", OLD.con_id), ("AAPL", 777)])
+def test_close_and_exit_sell_the_company_that_bears_the_name(name: str, con_id: int) -> None:
+    """Both sold whatever was named by either: one contract id had been seen under both names."""
+    first, _ = bought("s1")
+    second, _ = bought("s2", qty=50, order_id=9, contract=OTHERS)
+    night = replace(reference("AAPL", "APPL"), renames={"AAPL": "APPL"})
+    held = case(*first, *second, reference=night)
+    held.desk.told_names = {OLD.con_id: "APPL", 777: "AAPL"}
+    guard = Guard(held.desk, None, Leaves())  # type: ignore[arg-type]
+    closing = Closing(held.desk, None, guard, Leaves())  # type: ignore[arg-type]
+    order = replace(signal(name), kind=SignalKind.EXIT, side=Side.SELL, qty=0, strategy_id="manual")
+    part = closing.close_part(Selection(symbols=(name,)), 10)
+    whole = closing.close(Selection(symbols=(name,)))
+    exits = closing.on_signal(order)
+    assert {item.con_id for item in (*part, *whole, *exits)} == {con_id}
+    assert (len(part), len(whole)) == (1, 1)

@@ -19,9 +19,12 @@ Target = tuple[Contract, str]
 
 def unheld(service: Service, selection: Selection, *, part: bool) -> tuple[str, ...]:
     """The named symbols of which there is nothing; of a `part` pending entries do not count."""
-    wanted = replace(selection, exact=part and selection.instrument is None)
+    exact, naming = part and selection.instrument is None, service.executor.closing.naming()
     there = [*_positions(service), *(() if part else _entries(service))]
-    alone = ((symbol, replace(wanted, symbols=(symbol,))) for symbol in selection.symbols)
+    alone = (
+        (name, replace(selection, symbols=(name,), con_ids=naming.meant((name,), exact=exact)))
+        for name in selection.symbols
+    )
     return tuple(symbol for symbol, one in alone if not _meets(one, there))
 
 
