@@ -61,6 +61,8 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     bodies = _by_position(held) if args.due else [body]
     units = meant(bodies, held)
     _check_qty(args, sum(units.values()))
+    if args.qty and not units:  # nothing that a part can be of: the check above has no measure
+        raise UsageError(_nothing(args, held, pending(api), leaves=False))
     shown = _shown(held, units)
     values = {**about(health), **_session(args), "positions": shown, "dry_run": args.dry_run}
     values["not_held"] = absent = _absent(api, args, body, held)
@@ -173,7 +175,7 @@ def _session(args: argparse.Namespace) -> dict[str, str]:
 def _by_position(held: Sequence[Held]) -> list[dict[str, Any]]:
     """One body for each contract and strategy that is due; what else is held stays."""
     due = {
-        (row["name"], exit_["strategy_id"], "option" if row["sec_type"] == OPTION else "stock")
+        (row["names"][0], exit_["strategy_id"], "option" if row["sec_type"] == OPTION else "stock")
         for row in held
         for exit_ in row["exits"]
         if exit_["flat_by_close"]

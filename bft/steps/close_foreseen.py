@@ -70,9 +70,11 @@ def _items(body: Row, held: Sequence[Row], live: Sequence[Row]) -> list[dict[str
 
 
 def _named(order: Row) -> Row:
-    """An entry with its contract's own name, as positions have it."""
+    """An entry with its names, as positions have them."""
     share = order["sec_type"] == "STK"
-    return {**order, "name": order["underlying" if share else "symbol"]}
+    underlying = order["underlying"]
+    own = underlying if share else order["symbol"]
+    return {**order, "names": [own], "underlyings": [underlying]}
 
 
 def _units(body: Row, held: Sequence[Row]) -> Iterator[dict[str, Any]]:
@@ -101,7 +103,7 @@ def _takes(body: Row, row: Row, strategy: str) -> bool:
     if body.get("all"):
         return True
     exact = body.get("quantity") is not None and not body.get("instrument")
-    names = {row["name"]} if exact else {row["name"], row["underlying"]}
+    names = {*row["names"], *(() if exact else row["underlyings"])}
     kind = "option" if row["sec_type"] == OPTION else "stock"
     return (
         (not body.get("symbols") or not names.isdisjoint(body["symbols"]))

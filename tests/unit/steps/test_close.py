@@ -20,6 +20,8 @@ def position(name: str, quantity: int, *, due: bool = False, strategy: str = "S1
         "symbol": root,
         "underlying": root,
         "name": name,
+        "names": [name],
+        "underlyings": [root],
         "quantity": str(quantity),
         "con_id": hash(name),
         "sec_type": "OPT" if option else "STK",
@@ -351,3 +353,33 @@ def test_position_that_is_gone_before_its_turn_keeps_no_other(tmp_path: Path) ->
     api = Late(position("AAPL", 10, due=True), position("MSFT", 5, due=True))
     run(tmp_path, api, "--due")
     assert [body["symbols"] for body in api.bodies] == [["MSFT"]]
+
+
+def renamed(quantity: int, **exits: Any) -> Any:
+    """A share that the book holds as AAPL, and that is APPL now."""
+    row = position("AAPL", quantity, **exits)
+    return row | {"names": ["APPL", "AAPL"], "underlyings": ["APPL", "AAPL"]}
+
+
+@pytest.mark.parametrize("name", ["AAPL", "APPL"])
+def test_part_is_measured_by_every_name_of_what_is_held(tmp_path: Path, name: str) -> None:
+    api = Api(renamed(10))
+    with pytest.raises(UsageError, match="--qty 100: 10 are held"):
+        run(tmp_path, api, "--symbol", name, "--qty", "100")
+    made = run(tmp_path, api, "--symbol", name, "--qty", "4", "--dry-run")
+    assert [row["quantity"] for row in made.values["closing"]] == [4]
+    assert api.bodies == []
+
+
+def test_part_of_what_nobody_knows_by_that_name_is_not_asked_for(tmp_path: Path) -> None:
+    """Without a measure a zero too many would sell all, whatever the executor takes it for."""
+    api = Api(position("AAPL", 10))
+    with pytest.raises(UsageError, match=r"ZZZZ: no position.*held: AAPL"):
+        run(tmp_path, api, "--symbol", "ZZZZ", "--qty", "100")
+    assert api.bodies == []
+
+
+def test_due_is_named_as_it_is_called_now(tmp_path: Path) -> None:
+    api = Api(renamed(10, due=True))
+    run(tmp_path, api, "--due")
+    assert api.bodies == [{"symbols": ["APPL"], "strategy": "S1", "instrument": "stock"}]

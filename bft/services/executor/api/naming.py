@@ -11,6 +11,7 @@ from bft.services.executor.api.problems import Problem
 from bft.services.executor.api.service import Service
 from bft.services.executor.closing import NOBODY, Selection
 from bft.services.executor.contracts import name_of
+from bft.services.executor.naming import Naming
 
 SHOWN = 20
 Target = tuple[Contract, str]
@@ -37,6 +38,13 @@ def nothing_of(service: Service, selection: Selection, *, part: bool) -> Problem
     lacks = "no position" if part else "no position and no pending entry"
     text = f"{' of '.join(words)}: {lacks}; held: {_listed(held)}"
     return Problem(404, Reason.SYMBOL if selection.symbols else Reason.OTHER, text)
+
+
+def names_in(naming: Naming, contract: Contract) -> dict[str, list[str]]:
+    """By which names a close means a position, those it bears now first."""
+    roots = naming.names(contract)
+    own = [name_of(replace(contract, symbol=root)) for root in roots]
+    return {"names": own, "underlyings": roots}
 
 
 def _meets(selection: Selection, there: Iterable[Target]) -> bool:

@@ -25,6 +25,7 @@ from bft.services.executor.api.auth import Reads
 from bft.services.executor.api.denying import Denials, denied, unread
 from bft.services.executor.api.documents import errors
 from bft.services.executor.api.holding import ExitView, exits_of
+from bft.services.executor.api.naming import names_in
 from bft.services.executor.api.problems import unknown
 from bft.services.executor.api.service import Service, service_of
 from bft.services.executor.api.views import amount, money
@@ -64,6 +65,10 @@ class PositionView(BaseModel):
     exits: list[ExitView]
     opened_at: datetime
     underlying: str
+    names: list[str] = Field(
+        description="names of it that a close takes, the one it bears now first"
+    )
+    underlyings: list[str] = Field(description="those of its underlying; of a share its own")
     sec_type: str
     right: str | None = Field(description="C or P of an option")
     con_id: int
@@ -154,8 +159,9 @@ async def get_positions(request: Request, _: Reads, *, cooldowns: bool = False) 
 def positions_of(service: Service) -> list[dict[str, Any]]:
     """Every position as the API shows it, by symbol."""
     held = sorted(service.desk.state.positions.values(), key=lambda p: (p.symbol, p.con_id))
-    closing = closing_by_contract(service)
-    return [position_view(service, each, closing.get(each.con_id, ())) for each in held]
+    closing, naming = closing_by_contract(service), service.executor.closing.naming()
+    views = (position_view(service, each, closing.get(each.con_id, ())) for each in held)
+    return [v | names_in(naming, p.contract) for p, v in zip(held, views, strict=True)]
 
 
 def cooldowns_of(service: Service) -> list[dict[str, str]]:

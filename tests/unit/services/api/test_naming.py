@@ -1,13 +1,16 @@
 """Names nobody knows: of what is to be closed, and of what is to be halted."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from api_world import Api, armed, order, signal
+from executors import reference
 
 from bft.risk.overrides import tightest
 from bft.risk.profiles import profile_named
+from bft.steps.close_foreseen import meant
 
 UNHELD = [
     ({"symbols": ["ZZZZ"]}, "ZZZZ: no position and no pending entry; held: AAPL"),
@@ -47,6 +50,29 @@ def test_of_several_symbols_those_that_are_there_leave(tmp_path: Path) -> None:
         await api.world.wait(lambda: api.world.qty() == 0)
         gone = await api.ask("POST", "/v1/close", {"symbols": ["AAPL"]})
         assert gone.status_code == 404
+
+    armed(tmp_path, then)
+
+
+@pytest.mark.parametrize("name", ["AAPL", "APPL"])
+def test_every_name_of_what_is_held_is_there_for_server_and_caller(
+    tmp_path: Path, name: str
+) -> None:
+    """AAPL is APPL since tonight: the close took 10, and called APPL not held."""
+
+    async def then(api: Api) -> None:
+        await api.order()
+        await api.world.wait(lambda: api.world.qty() == 10)
+        night = reference("APPL", "MSFT", "NVDA")
+        api.world.executor.desk.reference = replace(night, renames={"AAPL": "APPL"})
+        held = (await api.ask("GET", "/v1/positions")).json()["positions"]
+        assert sorted(held[0]["names"]) == ["AAPL", "APPL"]
+        assert list(meant([{"symbols": [name]}], held).values()) == [10]
+        part = await api.ask("POST", "/v1/close", {"symbols": [name], "quantity": 3})
+        assert (part.status_code, part.json()["not_held"]) == (202, [])
+        told = await api.ask("POST", "/v1/close", {"symbols": [name, "ZZZZ"]})
+        assert (told.status_code, told.json()["not_held"]) == (202, ["ZZZZ"])
+        assert [row["quantity"] for row in told.json()["closing"]] == [10]
 
     armed(tmp_path, then)
 
