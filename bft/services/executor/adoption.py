@@ -172,7 +172,7 @@ class Adoption:
     def _cover(
         self, entry: Intent, told: Stranger, stop: Decimal | None, target: Decimal | None
     ) -> Cover:
-        row = self._desk.reference.symbols.get(entry.contract.symbol)
+        row = self._desk.reference.row(entry.contract.symbol)
         return Cover(
             entry=entry.intent_id,
             account=entry.account,

@@ -326,7 +326,7 @@ class Desk:
 
         Nor is it told once a split has taken effect since: it is a price of other units.
         """
-        row = self.reference.symbols.get(contract.symbol)
+        row = self.reference.row(contract.symbol)
         if row is None or row.bar is None or contract.sec_type == "OPT":
             return None
         split = self.reference.action_open(contract.symbol, self.trading_day)

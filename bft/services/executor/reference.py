@@ -127,7 +127,7 @@ class Reference:
     def action_open(self, symbol: str, day: date) -> bool:
         """A split of `symbol` took or takes effect after the prices known here."""
         since = self.gold_asof or date.min
-        return any(s.symbol == symbol and since < s.ex_date <= day for s in self.splits)
+        return any(since < split.ex_date <= day for split in self.splits_of(symbol))
 
 
 def action_key(kind: str, ex_date: date) -> str:

@@ -1,11 +1,12 @@
 """Orders that state lost, taken back by what one look at the broker brings."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from books import AAPL, ACCOUNT, AT, booked, fill
 from desk_cases import Case, case
-from executors import usd
+from executors import reference, row, usd
 
 from bft.domain.broker import BrokerOrder, BrokerPosition, Snapshot
 from bft.domain.orders import IntentState, Side
@@ -79,3 +80,11 @@ def test_fill_of_the_look_itself_leaves_the_order_unknown_until_it_is_booked() -
     adopted(held, look(order()))
     (entry,) = held.desk.state.intents.values()
     assert (entry.state, entry.filled_qty) == (IntentState.UNKNOWN, 0)
+
+
+def test_average_range_of_an_adopted_share_is_that_of_its_new_name() -> None:
+    """It is AAPL in the order; the night's tables call it APPL."""
+    night = replace(reference("APPL"), renames={"AAPL": "APPL"})
+    held = case(booked(fill(None, 100, "100", id="x.01", order_ref=REF)), reference=night)
+    (cover,) = adopted(held, look(order())).covers.values()
+    assert cover.atr_usd == row("APPL").atr_14_usd is not None

@@ -1,13 +1,14 @@
 """What the desk notes: memory and book hold the same, or the process ends."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from books import AT, intent
 from desk_cases import case
-from executors import World, armed, usd
+from executors import World, armed, reference, usd
 from virtual_time import run
 
 from bft.domain.alerts import OVER_AFTER
@@ -16,6 +17,7 @@ from bft.domain.journal import Entry
 from bft.domain.orders import Contract
 from bft.ledger import entries
 from bft.ledger.records import Halt
+from bft.services.executor.reference import Split
 
 
 def told(world: World, name: str) -> Entry:
@@ -167,3 +169,15 @@ def test_alert_that_is_one_too_many_to_be_sent_is_kept_for_who_looks() -> None:
     assert gap < OVER_AFTER
     assert len(held.told("alert")) < 2 * 12 * 10  # of what is not sent one is kept, not each
     assert sum(len(page.outbox) for page in held.writer.pages) == 100
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_close_of_a_renamed_share_is_that_of_its_new_name(*, split: bool) -> None:
+    """Held as AAPL, which is APPL in the night's tables; after a split it is of other units."""
+    night = replace(reference("APPL", close=80), renames={"AAPL": "APPL"})
+    desk = case(reference=night).desk
+    if split:
+        told = Split(symbol="APPL", ex_date=desk.trading_day, ratio=usd(4))
+        desk.reference = replace(night, splits=(told,))
+    close_usd = desk.close_usd(Contract(con_id=3, symbol="AAPL"))
+    assert close_usd == (None if split else 80)
