@@ -41,6 +41,7 @@ from bft.services.executor.opening import KeyClaim, Opened
 
 AHEAD, BACKFILL = timedelta(seconds=5), timedelta(hours=1)
 NOTHING_HELD = "NOTHING_HELD"
+TAKEN = "TAKEN"  # exits of older versions bear another word, whatever they closed
 EXIT = "exit:"  # what the key of an exit protects: its signal
 
 
@@ -222,7 +223,7 @@ class Placing:
             with suppress(UnavailableError):  # a book that cannot be read keeps nobody from leaving
                 where = {"signal_id": signal_id, "kind": SignalKind.EXIT.value}
                 rows = await self._service.rows("signals", where=where)
-                known = any(row["hash"] != NOTHING_HELD for row in rows)
+                known = any(row["hash"] == TAKEN for row in rows)
         if known:
             text = f"an exit of signal {signal_id} was taken before; another has an id of its own"
             raise Problem(409, Reason.DUPLICATE, text)
@@ -243,7 +244,7 @@ class Placing:
                 self._check_price(order)
             with desk.together():  # the key is taken by the effect, and by nothing less
                 closed = self._service.executor.closing.on_signal(order)
-                done = order.signal_id if closed else NOTHING_HELD
+                done = TAKEN if closed else NOTHING_HELD
                 made = [entries.signal(desk.now, request=order, request_hash=done)]
                 made += [claim_entry(claim, desk.now, EXIT + order.signal_id)] if claim else []
                 desk.note(*made)
