@@ -3,7 +3,6 @@
 No executor is asked: tables of the night tell it (strategies specification, sections 1 and 5).
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
@@ -13,7 +12,7 @@ from bft.domain.market import EXCLUDED
 from bft.domain.runs import Json
 from bft.domain.symbols import symbol_of
 from bft.ports import Ports, Store
-from bft.steps import failures, lacking
+from bft.steps import failures, lacking, record
 from bft.steps.scan import load, watched
 
 LEAST_PREFIX = 4
@@ -136,7 +135,7 @@ def _no_signal(ports: Ports, symbol: str, asof: date) -> Json:
     from bft.strategies import enabled
     from bft.strategies.signals import why_none
 
-    given = _scan_of(ports.store, asof)
+    given = record.scan_of(ports.store, asof).get("args", {})
     try:
         lacking.need(ports, "signals", asof)
         strategies = enabled(given.get("strategies") or "core", given.get("param") or ())
@@ -152,10 +151,3 @@ def _no_signal(ports: Ports, symbol: str, asof: date) -> Json:
         "strategies": why_none(inputs.view, strategies, symbol, cost_frac=cost_frac),
         "ran": [strategy.id for strategy in strategies],
     }
-
-
-def _scan_of(store: Store, asof: date) -> Json:
-    """What the night's scan was given."""
-    key = f"lineage/scan/{asof}.json"
-    found: Json = json.loads(store.get(key))["args"] if store.digest(key) is not None else {}
-    return found
