@@ -28,6 +28,8 @@ UNKEYED = frozenset(
 """Arguments that change no output below the root."""
 OUTSIDE = ("exported", "exported_to")
 """What a call tells of files outside the root: no equal call that is found finished wrote them."""
+KEPT = ("names", "equity_usd")
+"""What a call tells that later steps read in its lineage."""
 OTHER_OUTPUTS = ("live", "models", "legacy", "quotes", "failed")
 """Flags that make a verb write something else, which has a lineage of its own."""
 _RAW = frozenset(table.name for table in RAW_TABLES)
@@ -98,7 +100,15 @@ def published(store: Store, manifest: Manifest, partitions: Iterable[str]) -> di
 
 def pull_of(store: Store, asof: date) -> Json:
     """Lineage of the pull of a night, or {} where there was none."""
-    key = f"lineage/pull/{asof}.json"
+    return _lineage(store, f"lineage/pull/{asof}.json")
+
+
+def scan_of(store: Store, asof: date) -> Json:
+    """Lineage of the scan of a night's closes, or {} where there was none."""
+    return _lineage(store, f"lineage/scan/{asof}.json")
+
+
+def _lineage(store: Store, key: str) -> Json:
     found: Json = json.loads(store.get(key)) if store.digest(key) is not None else {}
     return found
 
@@ -216,7 +226,7 @@ def _publish(store: Store, about: Json, summary: Summary) -> None:
         "version": version("bft"),
         "rows": summary.rows,
         "skipped": dict(summary.skipped),
-        **({"names": names} if (names := summary.values.get("names")) else {}),
+        **{name: told for name in KEPT if (told := summary.values.get(name))},
         "outputs": dict(summary.objects),
     }
     path = _lineage_key(about)
