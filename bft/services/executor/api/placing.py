@@ -245,7 +245,8 @@ class Placing:
             with desk.together():  # the key is taken by the effect, and by nothing less
                 closed = self._service.executor.closing.on_signal(order)
                 done = TAKEN if closed else NOTHING_HELD
-                made = [entries.signal(desk.now, request=order, request_hash=done)]
+                told = [_told(each) for each in closed]
+                made = [entries.signal(desk.now, request=order, request_hash=done, closing=told)]
                 made += [claim_entry(claim, desk.now, EXIT + order.signal_id)] if claim else []
                 desk.note(*made)
         finally:
@@ -253,7 +254,6 @@ class Placing:
                 self._exits.discard(order.signal_id)
                 self._service.executor.facts.forget_twin(caller.subject, asking.request_hash)
         await self._service.stored()
-        told = [{"symbol": c.symbol, "quantity": c.qty, "entry": c.entry} for c in closed]
         return self._closing(order.symbol, order.side.value, order.signal_id, told)
 
     def _closing(
@@ -351,6 +351,15 @@ def check_mode(service: Service, mode: str | None) -> None:
     if mode is not None and mode.lower() != service.desk.route.mode:
         text = f"X-BFT-Mode says {mode[:16]}, this server is {service.desk.route.mode}"
         raise Problem(403, Reason.MODE, text)
+
+
+def _told(closed: Closed) -> dict[str, Any]:
+    return {
+        "symbol": closed.symbol,
+        "quantity": closed.qty,
+        "entry": closed.entry,
+        "what": closed.what,
+    }
 
 
 def claim_entry(claim: KeyClaim, now: Any, intent_id: str | None) -> Any:
