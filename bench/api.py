@@ -50,7 +50,8 @@ def publish(root: Path, symbols: Sequence[str] = SYMBOLS) -> None:
         for name in symbols
         for day in days
     ]
-    tables = {"gold": rows, "universe": [{"symbol": name} for name in symbols], "actions": []}
+    listed = [{"symbol": name, "revision": 0} for name in symbols]
+    tables = {"gold": rows, "universe": listed, "actions": []}
     for name, found in tables.items():
         arrow = schema(name)
         whole = [{column: row.get(column) for column in arrow.names} for row in found]

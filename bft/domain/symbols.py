@@ -2,9 +2,10 @@
 
 import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from difflib import get_close_matches
 from typing import Any
 
 from bft.domain.errors import DataError
@@ -173,3 +174,14 @@ def _day(value: object, symbol: str) -> date | None:
 
 def _shown(origin: str, line: int, cells: Sequence[str]) -> str:
     return f"{origin}:{line}: {','.join(cells)[:60]}"
+
+
+def not_among(symbol: str, known: Collection[str]) -> str:
+    """That a root does not hold a symbol, and which of its own are near, or its first ones."""
+    near = get_close_matches(symbol, sorted(known), n=3)
+    if near:
+        return f"{symbol} is not in the root; did you mean {' or '.join(near)}?"
+    some = ", ".join(sorted(known)[:3])
+    return f"{symbol} is not in the root" + (
+        f"; it holds {some} and others" if some else ", which holds no symbol yet"
+    )

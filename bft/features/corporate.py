@@ -104,14 +104,22 @@ def with_expected(
     actions: pd.DataFrame, stored: pd.DataFrame, closes: pd.DataFrame
 ) -> pd.DataFrame:
     """Delivered actions, and stored ones that were expected and whose day has a bar now."""
-    key = ["symbol", "ex_date", "kind"]
-    last = stored.sort_values("revision", kind="stable").drop_duplicates(key, keep="last")
-    last = last[last["status"] == "expected"]
-    newest = last["symbol"].map(closes.groupby("symbol")["date"].max())
-    told = pd.MultiIndex.from_frame(last[key]).isin(pd.MultiIndex.from_frame(actions[key]))
-    due = last.loc[~told & (last["ex_date"] <= newest), COLUMNS]
+    waiting = _untold(actions, stored)
+    newest = waiting["symbol"].map(closes.groupby("symbol")["date"].max())
+    due = waiting[waiting["ex_date"] <= newest]
     actions = actions.reindex(columns=COLUMNS).astype({"declared_on": _KINDS["declared_on"]})
     return _joined([actions, due])
+
+
+def withdrawn(actions: pd.DataFrame, stored: pd.DataFrame, closes: pd.DataFrame) -> pd.DataFrame:
+    """Stored actions that were expected and that a list of all, delivered now, lacks; refused.
+
+    Of symbols with closes alone: of others nothing was delivered.
+    """
+    gone = _untold(actions, stored)
+    gone = gone[gone["symbol"].isin(closes["symbol"])]
+    gone = gone.astype({"ex_date": closes["date"].dtype})
+    return gone.assign(status="refused", reason="withdrawn")
 
 
 def judged(actions: pd.DataFrame, closes: pd.DataFrame, *, asof: date) -> pd.DataFrame:
@@ -139,6 +147,15 @@ def judged(actions: pd.DataFrame, closes: pd.DataFrame, *, asof: date) -> pd.Dat
     reason = reason.mask(bad, "bad_action").mask(unconfirmed, "unconfirmed_split")
     status = np.where(reason.notna(), "refused", np.where(later, "expected", "ok"))
     return rows[COLUMNS].assign(status=status, reason=reason).reset_index(drop=True)
+
+
+def _untold(actions: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
+    """Stored actions whose newest revision is expected, without those delivered."""
+    key = ["symbol", "ex_date", "kind"]
+    last = stored.sort_values("revision", kind="stable").drop_duplicates(key, keep="last")
+    last = last[last["status"] == "expected"]
+    told = pd.MultiIndex.from_frame(last[key]).isin(pd.MultiIndex.from_frame(actions[key]))
+    return last.loc[~told, COLUMNS]
 
 
 def _with_closes(actions: pd.DataFrame, closes: pd.DataFrame) -> pd.DataFrame:

@@ -49,9 +49,16 @@ def epoch(at: datetime, *, number: int) -> Entry:
     return _entry("epoch", at, epoch=number)
 
 
-def signal(at: datetime, *, request: OrderRequest, request_hash: str) -> Entry:
-    """A signal or order arrived."""
-    return _entry("signal", at, request=request, hash=request_hash)
+def signal(
+    at: datetime,
+    *,
+    request: OrderRequest,
+    request_hash: str,
+    closing: Sequence[Mapping[str, object]] | None = None,
+) -> Entry:
+    """A signal or order arrived; `closing`: what an exit has leave, or cancels."""
+    more = {} if closing is None else {"closing": closing}
+    return _entry("signal", at, request=request, hash=request_hash, **more)
 
 
 def decision(

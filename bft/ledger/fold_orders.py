@@ -23,7 +23,8 @@ def signal(state: BookState, changes: Changes, body: Body, at: datetime) -> None
     request = body["request"]
     names = ("signal_id", "symbol", "side", "kind", "strategy_id", "source", "expires_at")
     row = {name: request[name] for name in names}
-    more = {"hash": body["hash"], "body": request, "at": instant_text(at)}
+    came_to = {"closing": body["closing"]} if "closing" in body else {}
+    more = {"hash": body["hash"], "body": {**request, **came_to}, "at": instant_text(at)}
     changes.put_stored("signals", row | more)
 
 

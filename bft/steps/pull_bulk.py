@@ -59,7 +59,8 @@ def collect(
     if lacking := gaps_in(bars).words:
         notes.append(f"gaps: {lacking}")
     pull_again.count_replaced(night, bars)
-    pull_tables.take_bars(night, bars, _actions(night, bars, facts.get("actions")))
+    actions = _actions(night, bars, facts.get("actions"))
+    pull_tables.take_bars(night, bars, actions, listed="actions" in facts)
     if "options" in topics:
         _options(night, source, args, tick, sorted(bars["symbol"].unique()))
     if not (set(facts["bars"].columns) & _ACTED or "actions" in facts):

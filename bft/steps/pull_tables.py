@@ -17,15 +17,20 @@ REPORT_DAYS_MAX = 400
 RECENT = pd.Timedelta(days=200)  # the newest 100 rows begin later
 
 
-def take_bars(night: Night, bars: pd.DataFrame, actions: pd.DataFrame) -> None:
-    """Store clean bars and their actions; a change too large to believe is kept as refused."""
+def take_bars(
+    night: Night, bars: pd.DataFrame, actions: pd.DataFrame, *, listed: bool = False
+) -> None:
+    """Store clean bars and their actions; a change too large to believe is kept as refused.
+
+    `listed`: the actions are all there are of these symbols, announced ones too.
+    """
     bars = with_columns(bars, BAR_VALUES)
     stored = _stored_bars(night, bars)
     bars["vendor_adjusted_close"] = arrivals.chained(bars, stored)
     accepted = stored[stored["status"] == "ok"].sort_values("revision", ascending=False)
     closes = pd.concat([bars[["symbol", "date", "close"]], accepted[["symbol", "date", "close"]]])
     closes = closes.drop_duplicates(["symbol", "date"], keep="first")
-    known_actions = take_actions(night, actions, closes)
+    known_actions = take_actions(night, actions, closes, listed=listed)
     found = arrivals.arrivals(
         stored,
         bars[["symbol", "date", *BAR_VALUES]],
@@ -58,11 +63,19 @@ def _stored_bars(night: Night, bars: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(found) if found else night.stored(market.BARS)
 
 
-def take_actions(night: Night, actions: pd.DataFrame, closes: pd.DataFrame) -> pd.DataFrame:
-    """Store judged actions; return all known ones, stored and new, for judging revisions."""
+def take_actions(
+    night: Night, actions: pd.DataFrame, closes: pd.DataFrame, *, listed: bool
+) -> pd.DataFrame:
+    """Store judged actions; return all known ones, stored and new, for judging revisions.
+
+    Announced ones that are not delivered are withdrawn where all are `listed`, else still due.
+    """
     stored = night.stored(market.ACTIONS)
-    actions = corporate.with_expected(actions, stored, closes)
+    gone = corporate.withdrawn(actions, stored, closes) if listed else stored.iloc[:0]
+    if not listed:
+        actions = corporate.with_expected(actions, stored, closes)
     judged = corporate.judged(actions, closes, asof=night.asof)
+    judged = pd.concat([judged, gone], ignore_index=True) if len(gone) else judged
     for reason, rows in judged.groupby("reason"):
         night.skips.add(str(reason), intake.keys_of(rows, ("symbol", "ex_date")), count=len(rows))
     judged = judged.drop_duplicates(["symbol", "ex_date", "kind"])

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from bft.domain.errors import DataError, UsageError
 from bft.domain.numbers import AT_LEAST_0, COUNT, COUNT_OR_0, FINITE, MONEY
 from bft.ports import Ports, Step, Summary, Tick
-from bft.steps import failures
+from bft.steps import failures, record
 from bft.steps.arguments import NEWEST, add_asof
-from bft.steps.book import Terms
+from bft.steps.book import NOMINAL_USD, Terms
 from bft.steps.lacking import need
 from bft.steps.lists import csv_rows, file_digest, symbols_of
 from bft.steps.record import published, table_digests
@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--from", dest="origin", choices=["signals", "universe"], default="signals")
     add("--top-n", type=COUNT_OR_0, default=5, help="picks tagged execute")
-    add("--equity", type=MONEY, default=100_000.0, help="USD, for the sizes shown")
+    add("--equity", type=MONEY, help="USD, for the sizes shown (that of asof's scan, else 100000)")
     add("--strategies", help="as in scan: which are on")
     add("--param", action="append", default=[], help="NAME.KEY=VALUE, as in scan")
     add("--watchlist", help="symbol file: only these (filter), or these first (sort)")
@@ -70,24 +70,25 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     if args.include_leveraged:
         inputs = replace(inputs, facts=inputs.facts.assign(leveraged=False))
     failed = failures.failed_steps(ports.store, args.asof, before="rank")
+    equity_usd = _equity(ports, args)
     removed: dict[str, int] = {}
     simulated = inputs.view.simulated
     if args.origin == "signals":
         signals = _stored_signals(ports, args)
         _check_signals(signals, strategies, inputs, args.asof)
         terms = Terms(
-            equity_usd=args.equity,
+            equity_usd=equity_usd,
             top_n=args.top_n,
             standing=Standing(),
             shown_only=failures.shown_only(strategies, failed),
         )
         rows = rank(inputs, signals, strategies, terms)
-        quantities = sizes(inputs.facts, signals, equity_usd=args.equity)
+        quantities = sizes(inputs.facts, signals, equity_usd=equity_usd)
         picks = pick_rows(rows, inputs.facts, quantities, asof=args.asof, simulated=simulated)
         picks, removed = _watched(picks, args)
     else:
         facts, removed = _staged(inputs, args)
-        one = {str(name): sized(at, 0.0, equity_usd=args.equity) for name, at in facts.iterrows()}
+        one = {str(name): sized(at, 0.0, equity_usd=equity_usd) for name, at in facts.iterrows()}
         picks = universe_rows(
             facts,
             one,
@@ -107,9 +108,16 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
         "picks": picks.loc[picks["tag"] == "execute", "symbol"].tolist(),
         "watch": picks["tag_reason"].dropna().value_counts().sort_index().to_dict(),
         "simulated": simulated,
+        "equity_usd": equity_usd,
         "csv": name,
     }
     return Summary(values=values, rows=len(picks), skipped=removed, objects=objects)
+
+
+def _equity(ports: Ports, args: argparse.Namespace) -> float:
+    """As given, else what the scan of asof reckoned with: one night, one size."""
+    told = record.scan_of(ports.store, args.asof).get("equity_usd")
+    return args.equity or (NOMINAL_USD if told is None else float(told))
 
 
 def _check_options(args: argparse.Namespace) -> None:
@@ -266,7 +274,12 @@ def inputs(ports: Ports, args: argparse.Namespace) -> Mapping[str, str]:
     files = {"watchlist": args.watchlist, "backtest_rankings": args.backtest_rankings}
     listed = {name: file_digest(path) for name, path in files.items()}
     failed = failures.failures_digest(ports.store, args.asof, before="rank")
-    return {**table_digests(ports.store, (*READS, "signals"), args), **listed, "failed": failed}
+    return {
+        **table_digests(ports.store, (*READS, "signals"), args),
+        **listed,
+        "failed": failed,
+        "equity": str(_equity(ports, args)),
+    }
 
 
 STEP = Step(

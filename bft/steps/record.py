@@ -28,11 +28,16 @@ UNKEYED = frozenset(
 """Arguments that change no output below the root."""
 OUTSIDE = ("exported", "exported_to")
 """What a call tells of files outside the root: no equal call that is found finished wrote them."""
+KEPT = ("names", "equity_usd")
+"""What a call tells that later steps read in its lineage."""
 OTHER_OUTPUTS = ("live", "models", "legacy", "quotes", "failed")
 """Flags that make a verb write something else, which has a lineage of its own."""
 _RAW = frozenset(table.name for table in RAW_TABLES)
-PARTIAL = ("symbols", "topics", "max_symbols", "only_stale")
-"""Arguments of `pull` that ask for a part of a night: it adds to what the night's own pull gave."""
+PARTIAL = {
+    "pull": ("symbols", "topics", "max_symbols", "only_stale"),
+    "screen": ("symbols", "watchlist"),
+}
+"""Arguments that ask for a part of a night: it adds to what the night's own call gave."""
 
 
 def canonical(value: Any) -> bytes:
@@ -98,7 +103,15 @@ def published(store: Store, manifest: Manifest, partitions: Iterable[str]) -> di
 
 def pull_of(store: Store, asof: date) -> Json:
     """Lineage of the pull of a night, or {} where there was none."""
-    key = f"lineage/pull/{asof}.json"
+    return _lineage(store, f"lineage/pull/{asof}.json")
+
+
+def scan_of(store: Store, asof: date) -> Json:
+    """Lineage of the scan of a night's closes, or {} where there was none."""
+    return _lineage(store, f"lineage/scan/{asof}.json")
+
+
+def _lineage(store: Store, key: str) -> Json:
     found: Json = json.loads(store.get(key)) if store.digest(key) is not None else {}
     return found
 
@@ -110,8 +123,8 @@ def doubted(store: Store, asof: date) -> dict[str, list[str]]:
 
 
 def is_part(verb: str, args: Mapping[str, Any]) -> bool:
-    """Whether a call with these arguments is a pull of a part of a night."""
-    return verb == "pull" and any(args.get(name) for name in PARTIAL)
+    """Whether a call with these arguments is of a part of a night."""
+    return any(args.get(name) for name in PARTIAL.get(verb, ()))
 
 
 def run_instant(ports: Ports, asof: date) -> datetime:
@@ -216,7 +229,7 @@ def _publish(store: Store, about: Json, summary: Summary) -> None:
         "version": version("bft"),
         "rows": summary.rows,
         "skipped": dict(summary.skipped),
-        **({"names": names} if (names := summary.values.get("names")) else {}),
+        **{name: told for name in KEPT if (told := summary.values.get(name))},
         "outputs": dict(summary.objects),
     }
     path = _lineage_key(about)
@@ -230,7 +243,7 @@ def _publish(store: Store, about: Json, summary: Summary) -> None:
 def _lineage_key(about: Json) -> str:
     args = about["args"]
     if is_part(about["verb"], args):
-        return f"lineage/pull-part/{args['asof']}-{digest_of(args)[:12]}.json"
+        return f"lineage/{about['verb']}-part/{args['asof']}-{digest_of(args)[:12]}.json"
     parts = [str(args[key]) for key in ("asof", "name", "slot") if args.get(key)]
     parts += [flag for flag in OTHER_OUTPUTS if args.get(flag)]
     return f"lineage/{about['verb']}/{'-'.join(parts) or 'all'}.json"

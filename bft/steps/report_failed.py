@@ -26,6 +26,8 @@ def withhold(store: Store, asof: date, node: str) -> dict[str, str]:
     folder = f"reports/{asof}"
     for page in ("day.html", "day.md", f"screener_{asof}.pdf"):
         store.delete(f"{folder}/{page}")
+    for key in store.keys(f"{folder}{screen.PART}/"):
+        store.delete(key)
     keys = [key for key in store.keys(f"{folder}/signals") if key.endswith(".csv")]
     picks = f"{folder}/portfolio_picks.csv"
     keys += [picks] if store.digest(picks) is not None else []

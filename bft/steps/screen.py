@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from bft.domain.errors import DataError, UnavailableError, UsageError
 from bft.domain.gold import FLAGS
 from bft.domain.numbers import COUNT, COUNT_OR_0
-from bft.domain.symbols import read_list, symbol_of
+from bft.domain.symbols import not_among, read_list, symbol_of
 from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps.arguments import NEWEST, add_asof
 from bft.steps.failures import failed_steps, failures_digest
@@ -32,6 +33,8 @@ COLUMNS = (
     *"bbands_upper_20 bbands_lower_20 atr_14 rsi_14 cci_14 macd macd_9_ema pe_ratio".split(),
     *"forward_pe 52_week_high_pct 52_week_low_pct".split(),
 )
+PART = "/part"
+"""Where some symbols alone are told: the night's own lists and pages stay whole."""
 BY_SOURCE, SIMULATED_CHARTS = -1, 8
 """Setting that leaves the number of chart pages to the prices; simulated ones show how it looks."""
 DAYS_BEFORE = 10
@@ -42,8 +45,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `bft screen`."""
     add_asof(parser, default=NEWEST)
     add = parser.add_argument
-    add("--symbols", help="only these, with commas")
-    add("--watchlist", help="symbol file: only its symbols")
+    add("--symbols", help="only these, with commas: below reports/DAY/part")
+    add("--watchlist", help="symbol file: only its symbols, below reports/DAY/part")
     add("--n-days", type=COUNT, default=60, help="calendar days in the charts")
     add("--indicators", default="all", help=f"all, or some of {','.join(CHECKS)}")
     add("--whitelist", help="symbols that need no changed flag, with commas")
@@ -58,11 +61,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
-    """Screen, draw, publish below `reports/<asof>/`.
+    """Screen, draw, publish below `reports/<asof>/`; some symbols alone below its `part/`.
 
     Raises:
-        DataError: no gold of asof.
-        UsageError: an indicator that is none, a symbol against the pattern.
+        DataError: no gold of asof, or none of any symbol asked for.
+        UsageError: an indicator that is none, a symbol against the pattern or unknown.
     """
     from bft.reports.pdf import book, without_sectors
     from bft.reports.screen import charted, picks_of, screen, to_csv
@@ -70,14 +73,18 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     need(ports, "gold", args.asof)
     checks, asked = _checks(args.indicators), _asked(args)
     night = _night(ports, args)
+    _check_known(night, args, asked)
     screened = screen(night, symbols=asked, checks=checks, whitelist=_symbols(args.whitelist) or ())
     shown = charted(screened, limit(args, night), picks=list(picks_of(night)))
     source = source_of(ports.store, args.asof)
     pages = book(night, screened, shown, n_days=args.n_days, source=source)
     pages = without_sectors(pages) if args.skip_sectors else pages
     drawn, images = _draw(pages, skip_pdf=args.skip_pdf, tick=tick)
-    objects = _publish(ports.store, args.asof, to_csv(screened.selected), drawn, images)
-    return _summary(night, screened, shown, pages, asked, objects)
+    folder = f"reports/{args.asof}" + ("" if asked is None else PART)
+    table = to_csv(screened.selected)
+    objects = _publish(ports.store, args.asof, folder, table, drawn, images)
+    summary = _summary(night, screened, shown, pages, asked, objects)
+    return replace(summary, values={**summary.values, "folder": folder})
 
 
 def limit(args: argparse.Namespace, night: "Night") -> int:
@@ -118,7 +125,6 @@ def _summary(
         "charts": list(shown),
         "absent_funds": list(pages.missing),
         "simulated": night.simulated,
-        "folder": f"reports/{night.asof}",
     }
     return Summary(
         values=values,
@@ -164,10 +170,14 @@ def _draw(pages: "Book", *, skip_pdf: bool, tick: Tick) -> tuple[bytes | None, d
 
 
 def _publish(
-    store: Store, asof: date, table: bytes, drawn: bytes | None, images: Mapping[str, bytes]
+    store: Store,
+    asof: date,
+    folder: str,
+    table: bytes,
+    drawn: bytes | None,
+    images: Mapping[str, bytes],
 ) -> dict[str, str]:
     """Write everything; images and the PDF of an earlier call that are none now are removed."""
-    folder = f"reports/{asof}"
     files = {f"{folder}/screener_results_{asof}.csv": table}
     pdf, prefix = f"{folder}/screener_{asof}.pdf", f"{folder}/overnight_{asof}/"
     if drawn is not None:
@@ -203,6 +213,18 @@ def _asked(args: argparse.Namespace) -> frozenset[str] | None:
     return listed if named is None else named & listed
 
 
+def _check_known(night: "Night", args: argparse.Namespace, asked: frozenset[str] | None) -> None:
+    """See that symbols named are ones the night knows, and that a row of one is there."""
+    if asked is None:
+        return
+    known = {*night.now.index, *night.before.index, *night.universe.index}
+    for symbol in sorted((_symbols(args.symbols) or frozenset()) - known):
+        raise UsageError(f"--symbols: {not_among(symbol, known)}")
+    if not asked & set(night.now.index):
+        whose = f"--watchlist {args.watchlist}" if args.watchlist else f"--symbols {args.symbols}"
+        raise DataError(f"{whose}: none of its symbols has a row of {args.asof}")
+
+
 def _symbols(text: str | None) -> frozenset[str] | None:
     if text is None:
         return None
@@ -228,7 +250,11 @@ STEP = Step(
     reads_newest=lambda _a: True,
     inputs=inputs,
     reads=READS,
-    writes=("reports/<asof>/screener_*", "reports/<asof>/overnight_*"),
+    writes=(
+        "reports/<asof>/screener_*",
+        "reports/<asof>/overnight_*",
+        "reports/<asof>/part/",
+    ),
     outputs={
         "selected": "symbols selected, ascending",
         "screened": "symbols looked at",

@@ -3,7 +3,6 @@
 No executor is asked: tables of the night tell it (strategies specification, sections 1 and 5).
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
@@ -13,13 +12,15 @@ from bft.domain.market import EXCLUDED
 from bft.domain.runs import Json
 from bft.domain.symbols import symbol_of
 from bft.ports import Ports, Store
-from bft.steps import failures, lacking
+from bft.steps import failures, lacking, record
+from bft.steps.lists import file_digest
 from bft.steps.scan import load, watched
 
 LEAST_PREFIX = 4
 """Characters of a signal id that are taken for its beginning, as at the executor."""
 SHOWN_SIGNALS = 4
 AFTERWARDS = "it would give one now, but did not when it was scanned"
+UNREAD = "the scan's watchlist {} is not here, or has changed: a symbol off it gives no signal"
 WORDS = {
     "rule_not_met": "rule not met at the close",
     "nan_input": "an input unknown on that day",
@@ -94,6 +95,8 @@ def _told_none(none: Json) -> Iterator[str]:
         by_reason.setdefault(none["strategies"].get(name, AFTERWARDS), []).append(name)
     for why, names in by_reason.items():
         yield f"{WORDS.get(why, why.replace('_', ' '))}: {', '.join(names)}"
+    if none["unread"]:
+        yield none["unread"]
 
 
 def _pick(pick: Mapping[str, Any], ranked: int) -> str:
@@ -136,11 +139,14 @@ def _no_signal(ports: Ports, symbol: str, asof: date) -> Json:
     from bft.strategies import enabled
     from bft.strategies.signals import why_none
 
-    given = _scan_of(ports.store, asof)
+    made = record.scan_of(ports.store, asof)
+    given = made.get("args", {})
+    listed = given.get("watchlist")
+    here = listed is None or _is_file(listed, made["inputs"]["watchlist"])
     try:
         lacking.need(ports, "signals", asof)
         strategies = enabled(given.get("strategies") or "core", given.get("param") or ())
-        inputs = watched(load(ports, asof, strategies), given.get("watchlist"))
+        inputs = watched(load(ports, asof, strategies), listed if here else None)
     except DataError as error:
         return {"because": str(error)}
     if symbol not in inputs.view.symbols:
@@ -151,11 +157,13 @@ def _no_signal(ports: Ports, symbol: str, asof: date) -> Json:
         "because": None,
         "strategies": why_none(inputs.view, strategies, symbol, cost_frac=cost_frac),
         "ran": [strategy.id for strategy in strategies],
+        "unread": None if here else UNREAD.format(listed),
     }
 
 
-def _scan_of(store: Store, asof: date) -> Json:
-    """What the night's scan was given."""
-    key = f"lineage/scan/{asof}.json"
-    found: Json = json.loads(store.get(key))["args"] if store.digest(key) is not None else {}
-    return found
+def _is_file(path: str, digest: str) -> bool:
+    """Whether a file is there, and as it was."""
+    try:
+        return file_digest(path) == digest
+    except DataError:
+        return False

@@ -21,7 +21,7 @@ def brief(story: Row) -> list[str]:
 
     At most fifteen facts, each on a line of its own or wrapped to several.
     """
-    lines = [*_signal(story), *_decisions(story), *_older(story)]
+    lines = [*_signal(story), *_came_to(story), *_decisions(story), *_older(story)]
     lines += [*_sizes(story), *_fills(story), *_exits(story)]
     return [folded(line) for line in [*lines[: MOST - 1], "all of it: --full, or --json"]]
 
@@ -37,6 +37,20 @@ def _signal(story: Row) -> Iterator[str]:
     if signal:
         what = f"{signal['symbol']} {signal['side'] or signal['kind']}"
         yield f"{what} by {signal['strategy_id'] or signal['source']}, signal {signal['signal_id']}"
+
+
+def _came_to(story: Row) -> Iterator[str]:
+    """What an exit signal had leave, and which entries it cancelled."""
+    closing = (story["signal"] or {}).get("body", {}).get("closing")
+    if closing == []:
+        yield "exit: nothing was held, and no entry worked"
+    for row in closing or []:
+        size = number_text(row["quantity"])
+        if row["what"] == "cancel entry":
+            told = f"cancels the entry of {size}"
+        else:
+            told = "1 unit leaves" if size == "1" else f"{size} units leave"
+        yield f"exit: {told}: bft why {row['entry']}" if row["entry"] else f"exit: {told}"
 
 
 def _decisions(story: Row) -> Iterator[str]:

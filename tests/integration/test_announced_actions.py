@@ -10,6 +10,7 @@ from markets import raw
 
 from bft.domain import sessions
 from bft.features.overlay import history_of, overlay
+from bft.services.executor.reference import read_reference
 from bft.steps.gold_tables import known_tables
 
 DAY, NEXT = date(2018, 2, 6), date(2018, 2, 7)
@@ -86,3 +87,25 @@ def test_announced_action_is_expected_then_judged(*, kept: bool, ports: FakePort
     assert newest == {"DIV": "ok", "LIE": "refused", "SPL": "ok"}
     assert held["LIE"]["split_factor"] == 1.0
     assert held["SPL"]["split_factor"] == 2.0
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_withdrawn_action_is_not_applied(*, moved: bool, ports: FakePorts) -> None:
+    """Red: the executor saw what the list lacks, its day applied it, and a moved one twice."""
+    later = sessions.shift(NEXT, 1)
+    told = [f"DIV,{later},dividend,2.0\n", f"SPL,{later},split,2\n"] if moved else []
+    told.append("LIE,2017-11-01,dividend,0.1\n")
+    Path("actions.csv").write_text("symbol,ex_date,kind,value\n" + "".join(told))
+    since = read_reference(ports.store, held={"DIV"})
+    assert (len(since.splits), len(since.dividends)) == (2, 1)
+    night(NEXT)
+    rows = ports.store.read("actions", asof=NEXT).to_pylist()
+    announced = [row for row in rows if row["ex_date"] == NEXT]
+    newest = {row["symbol"]: row["status"] for row in announced}
+    assert newest == dict.fromkeys(("DIV", "LIE", "SPL"), "refused")
+    now = read_reference(ports.store, held={"DIV"})
+    assert {s.ex_date for s in now.splits} == ({later} if moved else set())
+    assert {d.ex_date for d in now.dividends} == ({later} if moved else set())
+    held = {row["symbol"]: row for row in ports.store.read("gold", since=NEXT).to_pylist()}
+    assert [held[s]["split_factor"] for s in ("DIV", "SPL")] == [1.0, 1.0]
+    assert held["DIV"]["adj_factor"] == 1.0

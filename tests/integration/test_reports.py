@@ -73,12 +73,35 @@ def test_screen_again_without_charts_removes_old_images_and_pdf(tmp_path: Path) 
     stale = [f"overnight_{ASOF}/OLD_daily_price.jpg", f"screener_{ASOF}.pdf"]
     for name in stale:
         ports.store.put(f"reports/{ASOF}/{name}", b"of an earlier call")
-    words = ("--symbols", "ALFA,NOPE", "--skip-sectors", "--skip-pdf")
-    done = call(screen, ports, *words)
-    assert ports.store.keys(f"reports/{ASOF}/") == [f"reports/{ASOF}/screener_results_{ASOF}.csv"]
-    assert done.values["screened"] == 1
-    assert done.skipped == {"no_row": 1}
+    done = call(screen, ports, "--max-charts", "1", "--skip-sectors", "--skip-pdf")
+    kept = ports.store.keys(f"reports/{ASOF}/")
+    assert kept[-1] == f"reports/{ASOF}/screener_results_{ASOF}.csv"
+    assert not {f"reports/{ASOF}/{name}" for name in stale} & set(kept)
     assert done.values["simulated"] is True
+
+
+def test_screen_of_some_symbols_leaves_the_nights_own_report(tmp_path: Path) -> None:
+    """Red: `--symbols ALFA` replaced the list and the PDF of the whole night."""
+    ports = make_ports(tmp_path)
+    publish(ports.store, build_market(sessions_back=70, forecast_days=5))
+    pages = (f"screener_results_{ASOF}.csv", f"screener_{ASOF}.pdf")
+    for name in pages:
+        ports.store.put(f"reports/{ASOF}/{name}", b"of the night")
+    (tmp_path / "list.csv").write_text("symbol\nALFA\nNOPE\n")
+    listed = ("--watchlist", str(tmp_path / "list.csv"))
+    done = call(screen, ports, *listed, "--skip-sectors", "--skip-pdf")
+    assert (done.values["screened"], done.skipped["no_row"]) == (1, 1)
+    assert done.values["folder"] == f"reports/{ASOF}/part"
+    assert f"reports/{ASOF}/part/{pages[0]}" in done.objects
+    assert [ports.store.get(f"reports/{ASOF}/{name}") for name in pages] == [b"of the night"] * 2
+
+
+def test_screen_of_an_unknown_symbol_names_near_ones_and_writes_nothing(ports: FakePorts) -> None:
+    """Red: it wrote an empty list, and ended with 0."""
+    before = ports.store.keys("reports/")
+    with pytest.raises(UsageError, match=r"ALFB is not in the root; did you mean ALFA\b"):
+        call(screen, ports, "--symbols", "ALFA,ALFB")
+    assert ports.store.keys("reports/") == before
 
 
 def test_screen_names_the_nearest_indicator(ports: FakePorts) -> None:

@@ -10,7 +10,7 @@ from panels import ASOF, forecast, table, wavy
 
 from bft.domain import sessions
 from bft.ports import Reply, Summary
-from bft.steps import scan
+from bft.steps import rank, record, scan
 
 FALLEN = {"adjusted_close": 94.0, "rsi_14": 28.0, "bollinger_bands_signal": 1}
 RECOVERED = {"rsi_14": 61.0}
@@ -155,6 +155,36 @@ def test_sector_is_capped_by_the_equity_of_the_account(night: FakePorts) -> None
     assert summary.values["equity_usd"] == 200_000.0
     run(night, *BANDS, "--equity", "100000")
     assert rows_of(night)["AAA", "entry"] == ("watch", "sector")
+
+
+def recorded(ports: FakePorts, verb: str, step: Any, *words: str) -> Summary:
+    args = arguments(step.STEP, "--strategies", "bollinger", *words, asof=ASOF)
+    return record.execute(ports, verb, step.STEP, args, no_tick)
+
+
+def test_rank_sizes_by_the_equity_of_its_scan(night: FakePorts) -> None:
+    """0.5 % of it over the stop, 7 % of 94: 2 units at 3,000 USD; rank named 75, of 100,000."""
+    account = ("--positions", "executor")
+    night.api = Executor(equity="3000")
+    recorded(night, "scan", scan, *account)
+    assert recorded(night, "rank", rank).values["equity_usd"] == 3_000.0
+    assert set(night.store.read("picks", asof=ASOF)["qty"].to_pylist()) == {2}
+    night.api = Executor(equity="6000")
+    recorded(night, "scan", scan, *account)
+    assert "cached" not in recorded(night, "rank", rank).values
+    assert set(night.store.read("picks", asof=ASOF)["qty"].to_pylist()) == {4}
+    recorded(night, "rank", rank, "--equity", "100000")
+    assert set(night.store.read("picks", asof=ASOF)["qty"].to_pylist()) == {75}
+
+
+def test_universe_is_sized_by_the_equity_of_the_scan(night: FakePorts) -> None:
+    def quantities() -> list[int]:
+        recorded(night, "rank", rank, "--from", "universe")
+        return [int(qty) for qty in night.store.read("picks", asof=ASOF)["qty"].to_pylist()]
+
+    nominal = quantities()
+    recorded(night, "scan", scan, "--equity", "50000")
+    assert all(0 < half <= full / 2 for half, full in zip(quantities(), nominal, strict=True))
 
 
 def test_pending_entry_at_the_market_counts_at_the_last_close(night: FakePorts) -> None:

@@ -125,7 +125,8 @@ class Files:
 
     def _grid(self, kind: str, known: Sequence[str], required: Sequence[str]) -> Grid:
         aliases = {name: mean for name, mean in _ALIASES.items() if mean in known}
-        return read_grid(self.paths[kind], known=known, aliases=aliases, required=required)
+        path = self.paths[kind]
+        return read_grid(path, known=known, aliases=aliases, required=required, words=("kind",))
 
     def _bars(self, want: Want) -> Answer:
         required = ("symbol", "date", *_PRICES)

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
@@ -52,9 +52,16 @@ class Grid:
 
 
 def read_grid(
-    path: Path, *, known: Sequence[str], aliases: Mapping[str, str], required: Sequence[str]
+    path: Path,
+    *,
+    known: Sequence[str],
+    aliases: Mapping[str, str],
+    required: Sequence[str],
+    words: Collection[str] = (),
 ) -> Grid:
     """Read a file's known columns, headers in any case.
+
+    `words` are columns of words, in which `none` is one of them and no unknown number.
 
     Raises:
         DataError: absent, unreadable, empty, of another kind; a required column is missing,
@@ -79,7 +86,8 @@ def read_grid(
             f"{path} misses column {', '.join(absent)}; add it, or rename the one that holds it; "
             f"columns: {there}"
         )
-    if blank := [name for name in required if len(columns[name]) and _empty(columns[name])]:
+    blank = [name for name in required if _empty(columns[name], null_words=name not in words)]
+    if blank and table.num_rows:
         raise DataError(
             f"{path} has only nulls in column {', '.join(blank)}; fill it; columns: {there}"
         )
@@ -217,12 +225,13 @@ def _flat(column: pa.ChunkedArray) -> pa.Array:
     return column.cast(kind).combine_chunks()
 
 
-def _empty(column: pa.Array) -> bool:
+def _empty(column: pa.Array, *, null_words: bool) -> bool:
     if column.null_count == len(column):
         return True
     if not pa.types.is_string(column.type):
         return False
-    return bool(pc.all(pc.is_in(pc.utf8_lower(column), pa.array(NULLS))).as_py())
+    nulls = pa.array(NULLS if null_words else [""])
+    return bool(pc.all(pc.is_in(pc.utf8_lower(column), nulls)).as_py())
 
 
 def _cast(grid: Grid, name: str, column: pa.Array) -> pa.Array:

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from bft import exits
 from bft.domain import sessions
-from bft.domain.orders import Contract, Leg, OrderRequest, Side
+from bft.domain.orders import Contract, Intent, Leg, OrderRequest, Side
 from bft.ledger import entries
 from bft.ledger.lots import LineEvent
 from bft.ledger.records import BareClose, Position
@@ -138,25 +138,42 @@ class Closing:
         """An exit: positions of its strategy in its symbol leave, minimum hold kept.
 
         `order.qty` units of them, oldest first; 0, or as many as there are, is all. What a person
-        asks for also takes units that no bracket holds.
+        asks for also takes units that no bracket holds. A signal for all cancels entries, too.
         """
         sign, by_hand = -order.side.sign, order.strategy_id == NOBODY
         named = self.named(Selection(symbols=(order.symbol,)), exact=True)
-        mine = self._oldest_first(
+        every = self._oldest_first(
             lambda c: (
                 c.contract.con_id in named.con_ids
                 and c.sign == sign
-                and (by_hand or (order.strategy_id == c.strategy_id and matured(c, order)))
+                and (by_hand or order.strategy_id == c.strategy_id)
             )
         )
+        mine = [cover for cover in every if by_hand or matured(cover, order)]
         reason = exits.Reason.MANUAL if by_hand else exits.Reason.RULE
         held = sum(cover.open_qty for cover in mine)
         done = list(self._parts(mine, min(order.qty or held, held), reason))
         rest = order.qty - sum(closed.qty for closed in done)
         if by_hand and (rest > 0 or not order.qty):
             done += self._bare(named, rest if order.qty else None, side=order.side)
+        if order.is_signal and (not order.qty or order.qty >= sum(c.open_qty for c in every)):
+            done += self._pending(named, order, {cover.entry for cover in mine}, reason)
         self._guard.poke()
         return done
+
+    def _pending(
+        self, named: Selection, order: OrderRequest, leaving: set[str], reason: exits.Reason
+    ) -> Iterator[Closed]:
+        """Cancels of the strategy's own entries in what an exit names.
+
+        What one still fills leaves; where its first units are held for a minimum, as they do.
+        """
+        for intent in list(self._desk.state.live_intents()):
+            mine = intent.leg is Leg.ENTRY and intent.strategy_id == order.strategy_id
+            closes = intent.side.sign == -order.side.sign
+            if mine and closes and intent.contract.con_id in named.con_ids:
+                wanted = not intent.filled_qty or intent.intent_id in leaving
+                yield self._drop(intent, reason if wanted else None, why="exit signal")
 
     def naming(self) -> Naming:
         """What names mean of what is held, or worked for, now."""
@@ -196,15 +213,20 @@ class Closing:
         for intent in list(self._desk.state.live_intents()):
             taken = selection.takes(intent.contract, intent.strategy_id)
             if intent.leg is Leg.ENTRY and taken:
-                self._guard.unwanted(intent.intent_id, reason)
-                self._cancelling.cancel(intent, why="close")
-                yield Closed(
-                    symbol=intent.contract.symbol,
-                    con_id=intent.contract.con_id,
-                    qty=intent.remaining_qty,
-                    entry=intent.intent_id,
-                    what="cancel entry",
-                )
+                yield self._drop(intent, reason, why="close")
+
+    def _drop(self, intent: Intent, reason: exits.Reason | None, *, why: str) -> Closed:
+        """Cancel an entry; with a reason, what fills all the same leaves for that."""
+        if reason is not None:
+            self._guard.unwanted(intent.intent_id, reason)
+        self._cancelling.cancel(intent, why=why)
+        return Closed(
+            symbol=intent.contract.symbol,
+            con_id=intent.contract.con_id,
+            qty=intent.remaining_qty,
+            entry=intent.intent_id,
+            what="cancel entry",
+        )
 
     # units that no bracket holds
 

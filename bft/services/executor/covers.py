@@ -49,7 +49,7 @@ class Cover:
 
     `state` is None before the first fill. `entry_qty`, `entry_cost_usd` and `exit_qty` are what
     was counted so far; `cut_qty` was sold or bought back by others. `part` leaves, the rest stays.
-    `unwanted`: somebody closed it before it filled; what fills all the same leaves for that.
+    `unwanted`: somebody closed it while its entry worked; what still fills leaves for that.
     Orders made before `rebased_at` stand at levels of before a dividend.
     """
 
@@ -169,12 +169,13 @@ def _entered(cover: Cover, entry: Intent, fills: list[Execution]) -> Cover:
     state = cover.state
     if state is None:
         state = exits.opened(_fill(cover, qty, cost / qty, fills[0]), cover.policy, cover.atr_usd)
-        state = exits.schedule(state, cover.unwanted) if cover.unwanted else state
     elif more > 0:
         price = (cost - cover.entry_cost_usd) / more
         state = exits.added(state, qty=Decimal(more), price_usd=max(price, Decimal("0.000001")))
     else:
         state = replace(state, open_qty=max(Decimal(0), state.open_qty + more))
+    if more > 0 and cover.unwanted is not None:  # also after an earlier piece has left
+        state = exits.schedule(state, cover.unwanted)
     return replace(cover, state=state, entry_qty=qty, entry_cost_usd=cost)
 
 

@@ -305,9 +305,12 @@ class Guard:
             self.poke()
 
     def unwanted(self, entry_id: str, reason: exits.Reason) -> None:
-        """Have what an entry may still fill leave at once; stored as `schedule` is."""
+        """Have what an entry may still fill leave at once; stored as `schedule` is.
+
+        For closes of all: of an entry whose part was asked for the rest may fill and stay.
+        """
         cover = self.covers.get(entry_id)
-        if cover is not None and cover.state is None and cover.unwanted is None:
+        if cover is not None and cover.unwanted is None:
             self.put(replace(cover, unwanted=reason))
 
     def leave(self, cover: Cover, reason: exits.Reason | str, *, pressing: bool = False) -> None:

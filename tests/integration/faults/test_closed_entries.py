@@ -77,3 +77,49 @@ def test_entry_closed_during_an_outage_is_cancelled_by_the_next_process(tmp_path
         await scene.wait(lambda: scene.entry().state is IntentState.CANCELLED, within_s=3)
 
     wired(tmp_path, story)
+
+
+async def partly_filled(scene: WireScene) -> None:
+    """20 units of an entry at 100.50 have filled; the rest waits below the market."""
+    await rests(scene)
+    scene.price("AAPL", "100.40", "100.45", size=20)
+    await scene.wait(lambda: scene.entry().state is IntentState.PARTIAL, within_s=3)
+    scene.price("AAPL", "101.00")
+    await scene.wait(lambda: scene.protected() == 20, within_s=5)
+
+
+def test_rest_of_a_partly_filled_entry_that_crosses_its_cancel_leaves_too(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        await partly_filled(scene)
+        scene.fault("drop", when={"msg": "cancelOrder"})
+        asked = scene.executor.closing.close(ALL)
+        assert [(closed.what, closed.qty) for closed in asked] == [
+            ("exit", 20),
+            ("cancel entry", 29),
+        ]
+        await scene.wait(lambda: scene.qty() == 0, within_s=5)
+        scene.price("AAPL", "100.40")
+        await scene.wait(lambda: scene.entry().state is IntentState.FILLED, within_s=3)
+        await scene.wait(lambda: scene.qty() == 0, within_s=5)
+        await scene.sleep(3)
+        assert at_exchange(scene) == (0, 0)
+        assert sum(exit_.filled_qty for exit_ in scene.intents(Leg.EXIT)) == 49
+
+    wired(tmp_path, story)
+
+
+def test_rest_of_a_partly_filled_entry_is_cancelled_by_the_next_process(tmp_path: Path) -> None:
+    async def story(scene: WireScene) -> None:
+        await partly_filled(scene)
+        scene.cut()
+        await scene.wait(lambda: scene.executor.desk.broker.state is SessionState.DOWN)
+        scene.executor.closing.close(Selection(symbols=("AAPL",)))
+        await scene.executor.desk.writer.flush()
+        await scene.crash()
+        await scene.start()
+        await scene.rearmed()
+        await scene.wait(lambda: scene.entry().state is IntentState.CANCELLED, within_s=3)
+        await scene.wait(lambda: scene.qty() == 0, within_s=5)
+        assert at_exchange(scene) == (0, 0)
+
+    wired(tmp_path, story)

@@ -126,6 +126,17 @@ def test_action_of_a_day_to_come_is_expected_until_its_bar_judges_it() -> None:
     assert again["value"].tolist() == [3.0]  # what is delivered counts
 
 
+def test_announced_action_that_the_list_lacks_is_withdrawn() -> None:
+    stored = action("split", 2.0, "2018-01-05").assign(status="expected", revision=0)
+    known, moved = bars("A", [100.0, 99.0]), action("split", 2.0, "2018-01-08")
+    gone = corporate.withdrawn(moved, stored, known)
+    assert gone[["status", "reason"]].to_numpy().tolist() == [["refused", "withdrawn"]]
+    assert len(corporate.withdrawn(stored[corporate.COLUMNS], stored, known)) == 0
+    assert len(corporate.withdrawn(moved, stored, bars("B", [1.0]))) == 0  # nothing came of A
+    judged = stored.assign(status="ok", revision=1)
+    assert len(corporate.withdrawn(moved, pd.concat([stored, judged]), known)) == 0
+
+
 def test_entered_action_wins_over_the_inferred_one_of_its_day() -> None:
     found = pd.concat([action("dividend", 1.0), action("split", 2.0, "2018-01-08")])
     kept = corporate.preferred(action("other", 0.9), found)

@@ -100,6 +100,16 @@ def test_entry_that_was_busted_holds_nothing_and_fills_anew() -> None:
     assert exits.protective(whole.state).stop_usd == Decimal("85.5")
 
 
+def test_each_piece_of_an_unwanted_entry_is_to_leave() -> None:
+    cover = replace(held(20), unwanted=exits.Reason.MANUAL)
+    left = counted(cover, filled(ENTRY, 20), [filled(STOP, 20)], [])
+    fills = [fill(ENTRY, 20, "100", id="a.01"), fill(ENTRY, 30, "100", id="b.01")]
+    more = counted(left, filled(ENTRY, 50), [filled(STOP, 20)], fills)
+    assert (left.open_qty, more.open_qty) == (0, 30)
+    assert more.state is not None
+    assert more.state.scheduled is exits.Reason.MANUAL
+
+
 @given(st.integers(1, 150), st.integers(1, 150))
 def test_cut_takes_what_is_there_and_remembers_it(first: int, second: int) -> None:
     cover = cut(cut(held(), first, at=AT), second, at=AT)

@@ -1,6 +1,7 @@
 """What `bft why` tells of the root's own night, with and without an executor."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,8 @@ from panels import ASOF, forecast, table, wavy
 from bft.domain.errors import UnavailableError, UsageError
 from bft.ports import Summary
 from bft.ports.executor import Reply
-from bft.steps import rank, scan, why
-from bft.steps.why_night import night_of
+from bft.steps import rank, record, scan, why
+from bft.steps.why_night import AFTERWARDS, night_of
 
 FALLEN = {"adjusted_close": 94.0, "rsi_14": 28.0, "bollinger_bands_signal": 1}
 EVERY = "bollinger oversold_bounce oversold_reversal low_bounce ml_prediction regression_momentum"
@@ -145,3 +146,33 @@ def test_night_that_was_not_scanned_says_what_to_run(night: FakePorts, told: Tol
     found = night_of(night, "AAA", day)
     assert found
     assert f"signals {day} is absent (newest: {ASOF}); run: " in found["no_signal"]["because"]
+
+
+@pytest.mark.parametrize(
+    ("there", "reason", "absent"),
+    [
+        ("CCC\n", "not on the watchlist of the scan", False),
+        ("CCC\nNAN\n", AFTERWARDS, True),
+        (None, AFTERWARDS, True),
+    ],
+)
+def test_watchlist_that_is_not_here_leaves_the_reasons(
+    night: FakePorts,
+    told: Told,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    there: str | None,
+    reason: str,
+    absent: bool,
+) -> None:
+    """Red: nothing but `wl.csv: No such file`, where the scan had it from another folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("wl.csv").write_text("CCC\n")
+    words = ("--strategies", "bollinger", "--watchlist", "wl.csv")
+    record.execute(night, "scan", scan.STEP, arguments(scan.STEP, *words, asof=ASOF), no_tick)
+    Path("wl.csv").unlink()
+    if there:
+        Path("wl.csv").write_text(there)
+    lines = told("AAA")
+    assert lines[1] == f"  {reason}: bollinger"
+    assert ("wl.csv is not here, or has changed" in " ".join(lines)) is absent

@@ -41,6 +41,7 @@ from bft.services.executor.opening import KeyClaim, Opened
 
 AHEAD, BACKFILL = timedelta(seconds=5), timedelta(hours=1)
 NOTHING_HELD = "NOTHING_HELD"
+TAKEN = "TAKEN"  # exits of older versions bear another word, whatever they closed
 EXIT = "exit:"  # what the key of an exit protects: its signal
 
 
@@ -222,7 +223,7 @@ class Placing:
             with suppress(UnavailableError):  # a book that cannot be read keeps nobody from leaving
                 where = {"signal_id": signal_id, "kind": SignalKind.EXIT.value}
                 rows = await self._service.rows("signals", where=where)
-                known = any(row["hash"] != NOTHING_HELD for row in rows)
+                known = any(row["hash"] == TAKEN for row in rows)
         if known:
             text = f"an exit of signal {signal_id} was taken before; another has an id of its own"
             raise Problem(409, Reason.DUPLICATE, text)
@@ -243,8 +244,9 @@ class Placing:
                 self._check_price(order)
             with desk.together():  # the key is taken by the effect, and by nothing less
                 closed = self._service.executor.closing.on_signal(order)
-                done = order.signal_id if closed else NOTHING_HELD
-                made = [entries.signal(desk.now, request=order, request_hash=done)]
+                done = TAKEN if closed else NOTHING_HELD
+                told = [_told(each) for each in closed]
+                made = [entries.signal(desk.now, request=order, request_hash=done, closing=told)]
                 made += [claim_entry(claim, desk.now, EXIT + order.signal_id)] if claim else []
                 desk.note(*made)
         finally:
@@ -252,7 +254,6 @@ class Placing:
                 self._exits.discard(order.signal_id)
                 self._service.executor.facts.forget_twin(caller.subject, asking.request_hash)
         await self._service.stored()
-        told = [{"symbol": c.symbol, "quantity": c.qty, "entry": c.entry} for c in closed]
         return self._closing(order.symbol, order.side.value, order.signal_id, told)
 
     def _closing(
@@ -350,6 +351,15 @@ def check_mode(service: Service, mode: str | None) -> None:
     if mode is not None and mode.lower() != service.desk.route.mode:
         text = f"X-BFT-Mode says {mode[:16]}, this server is {service.desk.route.mode}"
         raise Problem(403, Reason.MODE, text)
+
+
+def _told(closed: Closed) -> dict[str, Any]:
+    return {
+        "symbol": closed.symbol,
+        "quantity": closed.qty,
+        "entry": closed.entry,
+        "what": closed.what,
+    }
 
 
 def claim_entry(claim: KeyClaim, now: Any, intent_id: str | None) -> Any:

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from api_world import Api, armed, order, signal
 
-from bft.domain.orders import Leg
+from bft.domain.encoding import decode
+from bft.domain.orders import Leg, OrderRequest
+from bft.ledger import entries
 from bft.services.executor.api.orders import row_key
 
 EXIT = {"symbol": "AAPL", "side": "SELL", "quantity": 10, "kind": "exit", "signal_id": "x1"}
@@ -50,6 +52,25 @@ def test_exit_that_found_nothing_keeps_no_later_one_back(tmp_path: Path) -> None
         assert (await exited(api, "b")).json()["state"] == "CLOSING"
         await api.world.sleep(3)
         assert api.world.qty() == 0
+
+    armed(tmp_path, then)
+
+
+def test_row_of_an_older_version_keeps_no_exit_back(tmp_path: Path) -> None:
+    """There each exit was noted by its signal's name, also one that found nothing."""
+
+    async def then(api: Api) -> None:
+        desk = api.service.desk
+        await exited(api, "a")
+        (row,) = await api.service.rows("signals", where={"signal_id": "x1"})
+        asked = decode(OrderRequest, row["body"])
+        desk.note(entries.signal(desk.now, request=asked, request_hash="x1"))
+        await api.order(quantity=40)
+        await api.world.sleep(2)
+        assert (await exited(api, "b")).status_code == 202
+        assert (await exited(api, "c")).status_code == 409
+        await api.world.sleep(3)
+        assert api.world.qty() == 30
 
     armed(tmp_path, then)
 
