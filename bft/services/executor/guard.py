@@ -14,6 +14,7 @@ from bft import exits
 from bft.domain import sessions
 from bft.domain.errors import BftError
 from bft.domain.orders import Execution, Intent, Leg, Side
+from bft.domain.trading_days import market_open
 from bft.ledger import entries
 from bft.services.executor.assignments import uncovered
 from bft.services.executor.cooldowns import cooldown_of
@@ -224,7 +225,7 @@ class Guard:
 
     def _tell_if_overdue(self, cover: Cover, ends: datetime) -> None:
         now = self._desk.now
-        if now >= ends + OVERDUE and sessions.is_open(now):
+        if now >= ends + OVERDUE and market_open(now, sec_type=cover.contract.sec_type):
             began = f"{ends.astimezone(sessions.NEW_YORK):%Y-%m-%d %H:%M}"
             text = f"{cover.contract.symbol}: {cover.open_qty} units of a day trade are left"
             text += f"; its end of day began at {began} New York"
