@@ -305,6 +305,10 @@ class Guard:
                 self.put(replace(cover, state=exits.schedule(cover.state, reason)))
             self.poke()
 
+    def leaves_whole(self, cover: Cover) -> bool:
+        """Whether all of a cover leaves now."""
+        return bool(cover.state and cover.state.scheduled) and self._due(cover)
+
     def unwanted(self, entry_id: str, reason: exits.Reason) -> None:
         """Have what an entry may still fill leave at once; stored as `schedule` is.
 
@@ -322,8 +326,7 @@ class Guard:
     def leave_parts(self, only: Collection[int] | None = None) -> None:
         """Go on with parts that were asked for until they are gone."""
         for cover in self._among(only):
-            whole = cover.state is not None and cover.state.scheduled is not None
-            if not (whole and self._due(cover)):
+            if not self.leaves_whole(cover):
                 with self.spared(cover):
                     self.leave_part(cover)
 
