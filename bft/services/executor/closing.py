@@ -184,22 +184,25 @@ class Closing:
         return replace(selection, con_ids=self.naming().meant(selection.symbols, exact=exact))
 
     def _oldest_first(self, meant: Callable[[Cover], bool]) -> list[Cover]:
+        """Those that leave whole already come last: who asks again means more."""
         found = (c for c in self._guard.covers.values() if c.open_qty and meant(c))
-        return sorted(found, key=lambda cover: (cover.opened_at, cover.entry))
+        return sorted(found, key=lambda c: (self._guard.leaves_whole(c), c.opened_at, c.entry))
 
     def _parts(self, covers: Iterable[Cover], qty: int, reason: exits.Reason) -> Iterator[Closed]:
         """`qty` units of the covers, the last one in part."""
         for cover in covers:
             less = min(qty, cover.open_qty - cover.part_qty)
             qty -= less
-            if less == cover.open_qty - cover.part_qty and less:
+            stays = cover.open_qty - cover.part_qty - less
+            if less and not stays:
                 self._guard.schedule(cover, reason)
+            elif less and self._guard.leaves_whole(cover):
+                stays = 0
             elif less:
                 part = parted(cover, less, reason)
                 self._guard.put(part)
                 self._guard.leave_part(part)
             if less:
-                stays = cover.open_qty - cover.part_qty - less
                 yield _closed(cover, less, stays_qty=stays)
 
     def _covers(self, selection: Selection, reason: exits.Reason) -> Iterable[Closed]:

@@ -14,6 +14,7 @@ from bft import exits
 from bft.domain import sessions
 from bft.domain.errors import BftError
 from bft.domain.orders import Execution, Intent, Leg, Side
+from bft.domain.trading_days import market_open
 from bft.ledger import entries
 from bft.services.executor.assignments import uncovered
 from bft.services.executor.cooldowns import cooldown_of
@@ -224,7 +225,7 @@ class Guard:
 
     def _tell_if_overdue(self, cover: Cover, ends: datetime) -> None:
         now = self._desk.now
-        if now >= ends + OVERDUE and sessions.is_open(now):
+        if now >= ends + OVERDUE and market_open(now, sec_type=cover.contract.sec_type):
             began = f"{ends.astimezone(sessions.NEW_YORK):%Y-%m-%d %H:%M}"
             text = f"{cover.contract.symbol}: {cover.open_qty} units of a day trade are left"
             text += f"; its end of day began at {began} New York"
@@ -304,6 +305,10 @@ class Guard:
                 self.put(replace(cover, state=exits.schedule(cover.state, reason)))
             self.poke()
 
+    def leaves_whole(self, cover: Cover) -> bool:
+        """Whether all of a cover leaves now."""
+        return bool(cover.state and cover.state.scheduled) and self._due(cover)
+
     def unwanted(self, entry_id: str, reason: exits.Reason) -> None:
         """Have what an entry may still fill leave at once; stored as `schedule` is.
 
@@ -321,8 +326,7 @@ class Guard:
     def leave_parts(self, only: Collection[int] | None = None) -> None:
         """Go on with parts that were asked for until they are gone."""
         for cover in self._among(only):
-            whole = cover.state is not None and cover.state.scheduled is not None
-            if not (whole and self._due(cover)):
+            if not self.leaves_whole(cover):
                 with self.spared(cover):
                     self.leave_part(cover)
 

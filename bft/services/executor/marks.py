@@ -9,7 +9,7 @@ from decimal import Decimal
 from bft.domain import sessions
 from bft.domain.broker import FeedLine, Quote
 from bft.domain.orders import Contract
-from bft.domain.trading_days import CHICAGO, FUTURES_ROLL, trading_day
+from bft.domain.trading_days import CHICAGO, FUTURES_ROLL, market_open, trading_day
 from bft.risk.numbers import positive
 from bft.services.executor.contracts import is_foreign, name_of
 from bft.services.executor.desk import Desk
@@ -35,10 +35,14 @@ def worth_usd(desk: Desk, contract: Contract) -> Decimal | None:
 
 
 def worth_now_usd(desk: Desk, contract: Contract) -> Decimal | None:
-    """While its market is open a fresh, live quote alone tells; else `worth_usd`."""
-    if not _trades(desk, contract):
-        return worth_usd(desk, contract)
-    return None if stale(desk, contract) else quoted_usd(desk, contract)
+    """While its market is open a fresh, live quote alone tells; else `worth_usd`.
+
+    Of a future its newest quote alone: gold may have a share of the same name.
+    """
+    future = contract.sec_type == "FUT"
+    if market_open(desk.now, sec_type=contract.sec_type):
+        return None if stale(desk, contract) else quoted_usd(desk, contract)
+    return quoted_usd(desk, contract) if future else worth_usd(desk, contract)
 
 
 def stale(desk: Desk, contract: Contract) -> str:
@@ -85,8 +89,3 @@ def _opened_at(contract: Contract, now: datetime) -> datetime:
     local = now.astimezone(CHICAGO)
     began = local.date() - timedelta(days=int(local.time() < FUTURES_ROLL))
     return datetime.combine(began, FUTURES_ROLL, CHICAGO)
-
-
-def _trades(desk: Desk, contract: Contract) -> bool:
-    """Whether its market may be open; that of a future nearly always is."""
-    return contract.sec_type == "FUT" or sessions.is_open(desk.now)

@@ -22,7 +22,12 @@ class Outbox:
         self._emptied, self._look_at = -1, 0.0  # notes written when the outbox was last empty
 
     async def deliver(self) -> None:
-        """Send what waits; what the notifier does not take waits on."""
+        """Send what waits; what the notifier does not take waits on.
+
+        Without the lease the book is another's, who sends what waits there.
+        """
+        if not self._desk.lease_held:
+            return
         book, notifier, now = self._parts.book, self._parts.notifier, self._desk.now
         written = self._desk.writer.notes
         if written == self._emptied and self._desk.timer() < self._look_at:
@@ -34,6 +39,8 @@ class Outbox:
                     partial(notifier.notify, *mail(told))
                 )
             except UnavailableError:
+                return
+            if not self._desk.lease_held:
                 return
             await self._parts.offload(partial(book.delivered, [told["id"]], at=now))
         if not waiting:

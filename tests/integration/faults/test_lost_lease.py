@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from crossings import could_close, held
-from executors import signal, usd
+from executors import Told, signal, usd
 from scenes import Scene, WireScene, bought, guarded, papered, wired
 from virtual_time import settle
 
+from bft.domain.errors import UnavailableError
 from bft.domain.orders import IntentState, Leg
 from bft.services.executor.closing import Selection
 
@@ -100,6 +101,35 @@ def test_session_ends_when_the_lease_has_ended_and_the_page_is_sent(tmp_path: Pa
         ]
 
     papered(tmp_path, story, calm=False)
+
+
+class Silent(Told):
+    """Takes no mail while `down`."""
+
+    down = True
+
+    def notify(self, subject: str, text: str) -> None:
+        if self.down:
+            raise UnavailableError("the mail server does not answer")
+        super().notify(subject, text)
+
+
+def test_mails_that_wait_are_left_to_the_next_holder(tmp_path: Path) -> None:
+    """It reads them in the book: sent and marked by both, one of them may be lost."""
+
+    async def story(scene: Scene) -> None:
+        assert isinstance(scene.told, Silent)
+        scene.executor.desk.alert("ExitStuck", "x", "waits")
+        await scene.sleep(3)
+        waiting = scene.book.pending_outbox(limit=9)
+        assert waiting
+        await lose(scene)
+        scene.told.down = False
+        await scene.wait(lambda: scene.executor.ended.done(), within_s=20)
+        assert scene.book.pending_outbox(limit=9) == waiting
+        assert not [subject for subject, _ in scene.told.mails if "ExitStuck" in subject]
+
+    papered(tmp_path, story, calm=False, told=Silent())
 
 
 class Remote:

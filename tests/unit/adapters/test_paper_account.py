@@ -98,6 +98,21 @@ def test_futures_move_cash_by_what_they_realise() -> None:
     assert one.position(NQ).qty == -2
 
 
+def test_what_was_not_quoted_counts_at_the_newest_close() -> None:
+    account = PaperAccount(name="PAPER", created_at=OPEN, cash_usd=usd(10_000))
+    account.book(Trade(contract=AAPL, side=Side.SELL, qty=10, price_usd=usd(100), fee_usd=usd(0)))
+    books = Books(account, seed=0, client_id=10)
+    told = [(books.values(OPEN), 10_000, 9_000)]
+    books.close_usd = lambda _: usd(90)
+    told.append((books.values(OPEN), 10_100, 9_200))
+    books.close_usd = lambda _: usd(80)
+    told.append((books.values(OPEN), 10_200, 9_400))
+    account.marks[AAPL.symbol] = usd(70)
+    told.append((books.values(OPEN), 10_300, 9_600))
+    for values, equity, available in told:
+        assert (values.equity_usd, values.available_usd) == (usd(equity), usd(available))
+
+
 def test_option_counts_a_hundred() -> None:
     one = account()
     book(one, CALL, [(2, "1.50", "1.30")])

@@ -13,7 +13,7 @@ from virtual_time import run
 from bft.domain import sessions
 from bft.domain.broker import Quote, SessionState
 from bft.domain.journal import Entry
-from bft.domain.orders import Intent, IntentState, Leg, OrderType, Side
+from bft.domain.orders import Contract, Intent, IntentState, Leg, OrderType, Side
 from bft.domain.trading import ExitPolicy
 from bft.exits import Reason
 from bft.ledger import entries
@@ -169,6 +169,17 @@ def test_day_trade_left_three_minutes_before_the_close_pages(
     held.broker.state = SessionState.DOWN
     Guard(held.desk, None, leaving).turn()  # type: ignore[arg-type]
     assert held.alerts() == ["ExitStuck"] * told
+
+
+@pytest.mark.parametrize(("minutes", "told"), [(59, True), (61, False), (120, True)])
+def test_day_trade_of_a_future_pages_while_it_trades(minutes: int, *, told: bool) -> None:
+    """From 16:00 New York an hour more, and again from 18:00."""
+    at = sessions.close_at(AT.date()) + timedelta(minutes=minutes)
+    policy = ExitPolicy(stop_frac=0.05, same_session=True)
+    future = Contract(con_id=7, symbol="NQ", sec_type="FUT", local_symbol="NQH6")
+    held = case(*bought(policy=policy, contract=future)[0], at=at)
+    Guard(held.desk, None, Leaving()).turn()  # type: ignore[arg-type]
+    assert ("ExitStuck" in held.alerts()) == told
 
 
 def test_day_trade_left_over_night_is_told_with_its_own_day() -> None:

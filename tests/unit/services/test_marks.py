@@ -82,6 +82,15 @@ def test_before_the_open_the_close_of_yesterday_stands() -> None:
     assert change(held(at=BEFORE_OPEN)) == 0  # gold closed at 100
 
 
+def test_while_a_future_is_closed_its_last_quote_stands() -> None:
+    """As a share's does; gold's close would be that of a share of the same name."""
+    saturday = datetime(2026, 1, 10, 15, 0, tzinfo=UTC)
+    made = held(at=saturday, profile=FUTURES_NQ, contract=NQ)
+    made.desk.reference = reference("NQ")
+    assert change(made) is None
+    assert change(quoted(made, 99, 50_000, NQ)) == -2000
+
+
 def test_future_trades_while_the_exchange_of_shares_is_closed() -> None:
     made = held(at=BEFORE_OPEN, profile=FUTURES_NQ, contract=NQ)
     assert change(quoted(made, 99, 61, NQ)) is None

@@ -15,10 +15,10 @@ from typing import Protocol
 from bft.adapters.broker.ib import figures
 from bft.adapters.broker.ib.contracts import decimal_of
 from bft.adapters.broker.ib.pacer import Bucket, Pacer
-from bft.domain import sessions
 from bft.domain.broker import OptionFigures, Priority, Quote, QuoteReport
 from bft.domain.errors import UnavailableError
 from bft.domain.orders import Contract
+from bft.domain.trading_days import market_open
 
 FEED_PER_S, FEED_BURST = 2.0, 5
 QUIET = timedelta(seconds=45)  # a line so long without a tick is asked for anew: before it is stale
@@ -331,16 +331,14 @@ def _renewable(line: _Line, now: datetime) -> bool:
     trades, when silence says nothing.
     """
     known = line.refusal is not None or line.quote.halted or line.kind not in {None, _LIVE}
-    if line.number is None or known or not _trades(line.quote.contract, now):
+    if line.number is None or known:
+        return False
+    if not market_open(now, sec_type=line.quote.contract.sec_type):
         return False
     asked = now - line.asked_at
     if line.quote.at < line.sound_at:
         return asked >= (AGAIN if _priced(line.quote) else UNANSWERED)
     return now - line.quote.at >= QUIET and asked >= QUIET
-
-
-def _trades(contract: Contract, now: datetime) -> bool:
-    return contract.sec_type == "FUT" or sessions.is_open(now)
 
 
 def _key(contract: Contract) -> Key:

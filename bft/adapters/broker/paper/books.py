@@ -114,18 +114,21 @@ class Books:
         self._charge(made, trade.fee_usd)
         position = self.account.position(placed.contract)
         self.reports.append(PositionReport(position=position, epoch=self.epoch))
-        self.reports.append(AccountReport(values=self.account.values(at), epoch=self.epoch))
+        self.reports.append(AccountReport(values=self.values(at), epoch=self.epoch))
 
     def values(self, at: datetime) -> AccountValues:
         """Figures of the account; what was not quoted yet counts at its last close, else at cost.
 
         Marks are not stored: after a restart all that is held has none.
         """
-        for held in self.account.holdings:
-            key, close = key_of(held.contract), self.close_usd(held.contract)
-            if close is not None:
-                self.account.marks.setdefault(key, close)
-        return self.account.values(at)
+        return self.marked().values(at)
+
+    def marked(self) -> PaperAccount:
+        """The account with the last closes of now for what was not quoted: to reckon with."""
+        held = (holding.contract for holding in self.account.holdings)
+        told = {key_of(contract): self.close_usd(contract) for contract in held}
+        closes = {key: close for key, close in told.items() if close is not None}
+        return replace(self.account, marks=closes | self.account.marks)
 
     def contracts(self) -> list[Contract]:
         """Contracts of open orders and of what is held."""

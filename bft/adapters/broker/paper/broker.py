@@ -261,7 +261,7 @@ class Paper:
 
     async def what_if(self, order: PlacedOrder) -> WhatIf:
         """Margin of an account that pays stocks and options in full; None without a price."""
-        account, quote = self._books().account, self._board.seen(order.contract)
+        account, quote = self._books().marked(), self._board.seen(order.contract)
         return margin_after(account, order, quote, self._fee)
 
     async def broker_time(self) -> datetime:

@@ -71,7 +71,7 @@ def _funds(books: Books, placed: PlacedOrder, market: Market | None) -> Refusal 
     price = placed.limit_price_usd or placed.stop_price_usd or last
     if opens <= 0 or price is None:
         return None
-    cost, there = price * opens * contract.multiplier, books.account.available_usd()
+    cost, there = price * opens * contract.multiplier, books.marked().available_usd()
     if cost <= there:
         return None
     return _rejected(f"order costs {_usd(cost)} USD, available are {_usd(there)} USD")

@@ -1,7 +1,8 @@
 """Quiet lines are asked for anew: a dead one tells its price again (ADR 0101)."""
 
 import asyncio
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,26 @@ def test_while_nothing_trades_silence_is_no_question(tmp_path: Path) -> None:
         assert len((await looked(desk, contract, 300))[1]) == 1
 
     play(story, tmp_path, at=OPEN - timedelta(minutes=10))
+
+
+def test_future_is_asked_for_at_night_and_not_while_it_is_closed(tmp_path: Path) -> None:
+    """Friday's 16:00 Chicago ends its week: what it told last stands, though nothing answers."""
+
+    async def story(desk: Desk) -> None:
+        wanted = Contract(con_id=0, symbol="NQ", sec_type="FUT", local_symbol="NQH6")
+        contract = await desk.broker.contract(replace(wanted, exchange="CME"))
+        future = desk.venue.sim.market.catalogue.by_id(contract.con_id)
+        desk.venue.sim.tick(future, bid=usd(20_000), ask=usd("20000.25"))
+        desk.broker.watch(contract)
+        await desk.expect(QuoteReport)
+        assert len((await looked(desk, contract, 60))[1]) == 2
+        for name in ("tickPrice", "tickSize"):
+            desk.fault("drop", when={"msg": name, "times": 999})
+        await asyncio.sleep(15)
+        assert len((await looked(desk, contract, 300))[1]) == 1
+        assert seen(desk, contract).bid_usd == 20_000
+
+    play(story, tmp_path, at=datetime(2026, 1, 9, 21, 58, 50, tzinfo=UTC))
 
 
 def test_flapping_farm_has_a_line_asked_for_once_in_15_s(tmp_path: Path) -> None:
