@@ -107,9 +107,10 @@ def take_macro(night: Night, macro: pd.DataFrame) -> None:
     vintages = "known_on" in macro
     key = [*market.MACRO.key, "known_at"] if vintages else market.MACRO.key
     found = arrivals.arrivals(stored, macro, key=key, values=("value",))
-    rows = found.rows
     if vintages:
-        rows["revision"] = arrivals.numbered(rows, stored, market.MACRO.key)
+        found = arrivals.with_vintages(found, macro, market.MACRO.key)
+        found.rows["revision"] = arrivals.numbered(found.rows, stored, market.MACRO.key)
+    rows = found.rows
     night.keep(market.MACRO, found, known_at=rows["known_at"], backfilled=rows["backfilled"])
 
 
