@@ -83,6 +83,27 @@ def arrivals(
     return Arrivals(rows=rows[~same], change=change[~same], equal=int(same.sum()))
 
 
+def with_vintages(found: Arrivals, fetched: pd.DataFrame, key: Sequence[str]) -> Arrivals:
+    """Arrivals, and the stored vintages that were fetched beside them and were known later.
+
+    They arrive once more: of vintages that arrive together the one known last counts.
+    """
+    key = list(key)
+    first = found.rows.groupby(key, as_index=False)["known_at"].min()
+    since = _beside(fetched[key], first, key)["known_at_was"].set_axis(fetched.index)
+    new = pd.MultiIndex.from_frame(found.rows[[*key, "known_at"]])
+    equal = ~pd.MultiIndex.from_frame(fetched[[*key, "known_at"]]).isin(new)
+    again = fetched[(fetched["known_at"] > since) & equal].assign(status="ok")
+    if not len(again):
+        return found
+    change = pd.Series("again", index=again.index)
+    rows = pd.concat([found.rows, again]).assign(change=pd.concat([found.change, change]).array)
+    rows = rows.sort_values([*key, "known_at"], kind="stable", ignore_index=True)
+    return Arrivals(
+        rows=rows.drop(columns="change"), change=rows["change"], equal=found.equal - len(again)
+    )
+
+
 def numbered(rows: pd.DataFrame, stored: pd.DataFrame, key: Sequence[str]) -> pd.Series:
     """Revision numbers of several vintages of a key: after the stored ones, in row order."""
     last = stored.groupby(list(key), as_index=False)["revision"].max()

@@ -142,8 +142,7 @@ def unfold(reference: Ints, rank: Ints) -> Iterator[tuple[int, dict[int, int]]]:
     """What is known after each event of one series: (newest reference, row by reference).
 
     Events come in the order in which they were known; of a reference the highest rank counts, of
-    equal ones the last. The rank is the revision, of vintages the instant. The mapping is one
-    object, updated from event to event.
+    equal ones the last. The mapping is one object, updated from event to event.
     """
     rows: dict[int, int] = {}
     newest = np.iinfo(np.int64).min

@@ -51,24 +51,27 @@ def payroll_change(rows: pa.Table, first: date, last: date) -> Floats:
 class _Series:
     """Events of one series, in the order in which they were known.
 
-    Of a reference day the vintage known last counts, whenever each was delivered; of one known at
-    the same instant the newest revision.
+    Of a reference day what arrived last counts, of vintages that arrived together the one known
+    last: what was delivered once and mended later, with an earlier day, does not come back.
     """
 
     def __init__(self, rows: pa.Table, a: int, b: int) -> None:
         part = rows.slice(a, b - a)
         self.known_at, self.value = seconds(part["known_at"]), numbers(part["value"])
         self.reference = days(part["reference_on"])
+        self.rank = np.empty(b - a, dtype=np.int64)
+        arrived_at, revision = seconds(part["arrived_at"]), numbers(part["revision"])
+        self.rank[np.lexsort((revision, self.known_at, arrived_at))] = np.arange(b - a)
 
     def at(self, at: Ints) -> Floats:
-        states = [rows[newest] for newest, rows in unfold(self.reference, self.known_at)]
+        states = [rows[newest] for newest, rows in unfold(self.reference, self.rank)]
         return self._then(self.value[np.array(states)], at)
 
     def change(self, at: Ints, *, months: int) -> Floats:
         before = partial(_months_before, months=months)
         states = [
             (rows[newest], rows.get(before(newest), -1))
-            for newest, rows in unfold(self.reference, self.known_at)
+            for newest, rows in unfold(self.reference, self.rank)
         ]
         now, then = np.array(states).T
         change = 100 * (self.value[now] / np.where(then >= 0, self.value[then], np.nan) - 1)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
+import numpy as np
 import pandas as pd
 
 from bft.domain import market
@@ -106,9 +107,10 @@ def take_macro(night: Night, macro: pd.DataFrame) -> None:
     vintages = "known_on" in macro
     key = [*market.MACRO.key, "known_at"] if vintages else market.MACRO.key
     found = arrivals.arrivals(stored, macro, key=key, values=("value",))
-    rows = found.rows
     if vintages:
-        rows["revision"] = arrivals.numbered(rows, stored, market.MACRO.key)
+        found = arrivals.with_vintages(found, macro, market.MACRO.key)
+        found.rows["revision"] = arrivals.numbered(found.rows, stored, market.MACRO.key)
+    rows = found.rows
     night.keep(market.MACRO, found, known_at=rows["known_at"], backfilled=rows["backfilled"])
 
 
@@ -160,7 +162,7 @@ def _ended(
 
     A renamed symbol has an entry without a day besides, from and to the day of the rename: its own
     entries may have ended before. An entry whose symbol the whole list has with other days never
-    was: it ends before all sessions.
+    was: it ends before all sessions. What is told of a rename that is listed no more goes too.
     """
     entry, there, kind = ["symbol", "from"], set(universe["symbol"]), universe["to"].dtype
     last = stored.sort_values("revision", kind="stable").drop_duplicates(entry, keep="last")
@@ -176,11 +178,27 @@ def _ended(
     is_open, listed, never_on = last["to"].isna(), last["symbol"].isin(there), pd.Timestamp(NEVER)
     ends = renamed.notna() & (is_open | (last["to"] > renamed))
     never = listed & renamed.isna() & (is_open | (last["from"].isna() & (last["to"] > never_on)))
+    unmarked, misnamed = _taken_back(last, renames)
+    never |= unmarked
     gone = ends if night.partial else ends | never | (is_open & ~listed)
     end = renamed.fillna(pd.Timestamp(night.asof)).mask(never, never_on).astype(kind)
+    told = last.assign(to=last["to"].mask(gone, end))
+    if not night.partial:
+        told["renamed_from"] = told["renamed_from"].mask(misnamed, None)
+        gone |= misnamed
     marks = pd.DataFrame({"symbol": list(days), "from": list(days.values())})
     marks = marks.assign(to=marks["from"], is_etf=False).reindex(columns=universe.columns)
-    return pd.concat([last[gone].assign(to=end[gone]), marks.astype(universe.dtypes)])
+    return pd.concat([told[gone], marks.astype(universe.dtypes)])
+
+
+def _taken_back(entries: pd.DataFrame, renames: Sequence[Rename]) -> tuple[pd.Series, pd.Series]:
+    """Which entries mark the day of a rename that is listed no more, or tell its old name."""
+    days = {(r.old, pd.Timestamp(r.on)) for r in renames}
+    names = {(r.old, r.new) for r in renames}
+    marked = [pair in days for pair in zip(entries["symbol"], entries["from"], strict=True)]
+    named = [pair in names for pair in zip(entries["renamed_from"], entries["symbol"], strict=True)]
+    unmarked = (entries["from"] == entries["to"]) & ~np.array(marked, dtype=bool)
+    return unmarked, entries["renamed_from"].notna() & ~np.array(named, dtype=bool)
 
 
 def _keep_market(

@@ -142,9 +142,10 @@ def _labelled(
 
 
 def _members(universe: pa.Table) -> pd.DataFrame:
-    """What the last entry of each symbol says now."""
+    """What the last entry of each symbol says now; one that only marks a rename's day is none."""
     columns = ["symbol", "from", "to", "revision", "name", "is_etf", "watch"]
-    entries = newest_entries(universe.select(columns).to_pylist())
+    found = newest_entries(universe.select(columns).to_pylist())
+    entries = [entry for entry in found if entry["from"] is None or entry["from"] != entry["to"]]
     entries.sort(key=lambda entry: entry["from"] or date.min)
     members = pd.DataFrame(entries, columns=columns).astype({"watch": "float64"})
     return members.drop_duplicates("symbol", keep="last").set_index("symbol")

@@ -8,9 +8,13 @@ from commandline import bft
 from fakes import FakePorts, make_ports
 
 from bft.domain import sessions
+from bft.domain.symbols import newest_entries
+from bft.services.executor.reference import read_reference
+from bft.steps.gold_tables import known_universe
 
 LAST, ON, NOW = date(2022, 6, 8), date(2022, 6, 9), date(2022, 6, 10)
 SPAN = sessions.sessions(date(2022, 1, 3), NOW)
+CLOSES = [float(n) for n in range(10, 10 + len(SPAN))]
 HEAD = "symbol,date,open,high,low,close,volume\n"
 
 
@@ -54,11 +58,10 @@ def rows_of(ports: FakePorts) -> dict[str, list[float]]:
 
 def test_renamed_company_has_its_rows_once(ports: FakePorts) -> None:
     """Red: FB kept its 109 rows beside META's 111, was trained twice and counted twice."""
-    closes = [float(n) for n in range(10, 10 + len(SPAN))]
-    assert rows_of(ports) == {"AAA": closes[:-2], "FB": closes[:-2]}
+    assert rows_of(ports) == {"AAA": CLOSES[:-2], "FB": CLOSES[:-2]}
     Path("prices.csv").write_text(prices(NOW))
     night(NOW, "--universe", "u.csv")
-    assert rows_of(ports) == {"AAA": closes, "META": closes}
+    assert rows_of(ports) == {"AAA": CLOSES, "META": CLOSES}
     listed = ports.store.read("universe", asof=NOW, symbols=["FB"]).to_pylist()
     # its end is the rename's day, not that of the pull
     assert [(row["from"], row["to"]) for row in listed] == [(ON, ON), (None, None), (None, ON)]
@@ -70,3 +73,63 @@ def test_part_of_a_pull_renames_too(ports: FakePorts) -> None:
     Path("prices.csv").write_text(prices(NOW))
     night(NOW, "--universe", "u.csv", "--symbols", "META,AAA")
     assert set(rows_of(ports)) == {"AAA", "META"}
+
+
+def renamed(*lines: str) -> None:
+    Path("renames.csv").write_text("old,new,date\n" + "".join(f"{line}\n" for line in lines))
+
+
+@pytest.fixture
+def mistaken(ports: FakePorts) -> FakePorts:
+    """The night of ON was told, and had its bar, of AAA as BBB: the other days say otherwise."""
+    renamed("FB,META,2022-06-09", "AAA,BBB,2022-06-09")
+    Path("prices.csv").write_text(prices(ON).replace(f"AAA,{ON}", f"BBB,{ON}"))
+    night(ON, "--universe", "u.csv")
+    Path("prices.csv").write_text(prices(NOW))
+    return ports
+
+
+def universe_of(ports: FakePorts, *symbols: str) -> set[tuple]:
+    """Entries as they stand: symbol, from, to, the name before."""
+    rows = known_universe(ports.store, NOW).to_pylist()
+    entries = [row for row in newest_entries(rows) if row["symbol"] in symbols]
+    return {(row["symbol"], row["from"], row["to"], row["renamed_from"]) for row in entries}
+
+
+def test_rename_that_is_taken_back_gives_the_history_back(mistaken: FakePorts) -> None:
+    """Red: AAA kept two rows, for its mark stood; BBB keeps what was stored under its name."""
+    renamed("FB,META,2022-06-09")
+    night(NOW, "--universe", "u.csv")
+    assert rows_of(mistaken) == {"AAA": CLOSES, "BBB": CLOSES[:-1], "META": CLOSES}
+    assert universe_of(mistaken, "AAA", "BBB") == {
+        ("AAA", None, None, None),
+        ("BBB", None, NOW, None),
+    }
+    renames = read_reference(mistaken.store).renames
+    assert renames == {"FB": "META"}
+
+
+def test_rename_to_another_name_is_mended(mistaken: FakePorts) -> None:
+    """Red: BBB had the rows of AAA, beside its own that ended."""
+    text = prices(NOW).replace(f"AAA,{ON}", f"CCC,{ON}")
+    Path("prices.csv").write_text(text.replace(f"AAA,{NOW}", f"CCC,{NOW}"))
+    renamed("FB,META,2022-06-09", "AAA,CCC,2022-06-09")
+    night(NOW, "--universe", "u.csv")
+    assert rows_of(mistaken) == {"BBB": CLOSES[:-1], "CCC": CLOSES, "META": CLOSES}
+    assert ("AAA", ON, ON, None) in universe_of(mistaken, "AAA")
+
+
+def test_day_of_a_rename_is_mended(mistaken: FakePorts) -> None:
+    Path("prices.csv").write_text(prices(NOW).replace(f"AAA,{NOW}", f"BBB,{NOW}"))
+    renamed("FB,META,2022-06-09", "AAA,BBB,2022-06-10")
+    night(NOW, "--universe", "u.csv")
+    assert rows_of(mistaken) == {"BBB": CLOSES, "META": CLOSES}
+    marks = {entry[1:3] for entry in universe_of(mistaken, "AAA") if entry[1]}
+    assert marks == {(NOW, NOW)}
+
+
+def test_part_of_a_pull_takes_no_rename_back(mistaken: FakePorts) -> None:
+    renamed("FB,META,2022-06-09")
+    night(NOW, "--universe", "u.csv", "--symbols", "META")
+    assert ("AAA", ON, ON, None) in universe_of(mistaken, "AAA")
+    assert ("BBB", None, None, "AAA") in universe_of(mistaken, "BBB")

@@ -211,9 +211,10 @@ def test_option_figures_skip_days_without_a_chain() -> None:
 
 
 def macro(
-    series: str, month: date, value: float, known: datetime, revision: int = 0
+    series: str, month: date, value: float, known: datetime, revision: int = 0, **more: object
 ) -> dict[str, Any]:
     return {
+        **more,
         "series": series,
         "reference_on": month,
         "value": value,
@@ -222,8 +223,8 @@ def macro(
     }
 
 
-def test_vintage_known_last_counts_whenever_it_was_delivered() -> None:
-    """Red: the earlier vintage, loaded a night later, was in force for ever."""
+def test_vintage_known_last_counts_of_those_that_arrive_together() -> None:
+    """However they lie in the delivery."""
     late = macro("cpi", date(2017, 12, 1), 310.0, close_of(1), revision=0)
     early = macro("cpi", date(2017, 12, 1), 300.0, close_of(3), revision=1)
     made = build_gold(tables(bars=flat([10] * 5), macro=[late, early]))
@@ -231,6 +232,17 @@ def test_vintage_known_last_counts_whenever_it_was_delivered() -> None:
     again = macro("cpi", date(2017, 12, 1), 311.0, close_of(1), revision=2)  # the same, mended
     made = build_gold(tables(bars=flat([10] * 5), macro=[late, early, again]))
     assert made["cpi"].to_pylist() == [None, 300.0, 300.0, 311.0, 311.0]
+
+
+def test_mended_macro_value_stays_mended() -> None:
+    """Red: the refuted value, known later, came back and held for good."""
+    wrong, right = (
+        macro("cpi", date(2017, 12, 1), v, close_of(n)) for v, n in ((374, 1), (300, 3))
+    )
+    later = close_of(0) + timedelta(days=1)
+    right |= {"arrived_at": later, "revision": 1}
+    made = build_gold(tables(bars=flat([10] * 5), macro=[wrong, right]))
+    assert made["cpi"].to_pylist() == [None, 300.0, 300.0, 300.0, 300.0]
 
 
 def test_macro_is_the_newest_reference_known_at_the_close() -> None:
