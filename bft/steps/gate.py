@@ -364,6 +364,7 @@ STEP = Step(
         "features",
         "models",
         "steps.gate",
+        "steps.gold_tables",
         "steps.held_back",
         "steps.live_gate",
         "steps.registry",

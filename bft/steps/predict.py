@@ -364,5 +364,8 @@ STEP = Step(
         "pooled_symbols": "symbols that were not in a model's training",
         "timings_s": "seconds of each part",
     },
-    code=("features", "dataset", "models", "steps.predict", "steps.predict_inputs"),
+    code=(
+        *("features", "dataset", "models"),
+        *("steps.predict", "steps.predict_inputs", "steps.gold_tables"),
+    ),
 )

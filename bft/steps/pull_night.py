@@ -105,7 +105,7 @@ class Night:
         """Write each table's partition of asof, and closed months as one object.
 
         A table without news keeps its manifest. Bars come last: that those of asof are there tells
-        readers that the whole night is (`gold_tables.reading`), after a kill too.
+        readers that the whole night is (`record.reading`), after a kill too.
         """
         objects: dict[str, str] = {}
         for name, later in self.later.items():  # these may still fail: first

@@ -295,6 +295,6 @@ STEP = Step(
     settings=("strategies",),
     code=(
         *("features", "strategies", "risk", "steps.scan", "steps.rank", "steps.lists"),
-        *("steps.failures", "steps.sizes", "steps.book"),
+        *("steps.failures", "steps.sizes", "steps.book", "steps.gold_tables"),
     ),
 )

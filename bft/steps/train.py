@@ -284,5 +284,5 @@ STEP = Step(
         "study": "whether no candidates were made (--cpcv)",
     },
     settings=("profiles_dir",),
-    code=("dataset", "features", "models", "steps.train", "steps.training"),
+    code=("dataset", "features", "models", "steps.train", "steps.training", "steps.gold_tables"),
 )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CALL = "bft.models.fit:fit_model"
 MODEL_CODE = ("domain", "dataset", "models")
-ARRAY_CODE = ("domain", "dataset", "features")
+ARRAY_CODE = ("domain", "dataset", "features", "steps.gold_tables")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -270,7 +270,8 @@ def test_rows_out_of_order_are_sorted_and_counted(ports: FakePorts, tmp_path: Pa
         ({"bars": TWO.replace("20,21", "20,x")}, "line 2, column high: 'x'"),
         ({"bars": TWO.replace("20.5", '"20,5"')}, "line 2, column close: '20,5' .* point, 20.5$"),
         ({"bars": TWO.replace("2018-02-06", "06/02/2018")}, "line 3, column date.*2018-02-07"),
-        ({"bars": TWO.replace("2018-02-06", "2018-02-06T16:00:00")}, "line 3.*no time zone, so"),
+        ({"bars": TWO.replace("02-06", "02-06T16:00:00")}, "line 3.*no time zone.*T16:00:00-05"),
+        ({"bars": TWO.replace("2018-02-06", "2017-07-03T23:30:00")}, "too, 2017-07-03T23:30:00-04"),
         ({"bars": TWO.replace("2018-02-06", "2018-02-06 16:00 EST")}, "line 3.*zone EST may mean"),
         ({"bars": TWO + "A,2018-02-07,10,11,9,10,91\n"}, "A 2018-02-07"),
         (

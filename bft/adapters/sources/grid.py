@@ -262,7 +262,7 @@ def _day(grid: Grid, name: str, value: Any) -> date | None:
             return moment.date()
         told = (
             f"{value!s} has no time zone, so its day in New York is a guess; write that day, "
-            f"{moment.date()}, or the offset too, {moment.isoformat()}-05:00"
+            f"{moment.date()}, or the offset too, {moment.replace(tzinfo=NEW_YORK).isoformat()}"
         )
     elif isinstance(moment, date) or moment is None:
         return moment
