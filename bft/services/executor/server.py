@@ -9,6 +9,7 @@ import asyncio
 import gc
 import json
 import os
+import shlex
 import signal
 import socket
 import ssl
@@ -112,7 +113,7 @@ class _Life:
         """The lease is taken and the state loaded; nothing is sent yet."""
         values, ports = self._values, self._ports
         profile = profile_of(values)
-        route = route_of(values, clock=self._args.clock)
+        route = replace(route_of(values, clock=self._args.clock), flags=_flags(self._args))
         clock = clock_for(self._args.clock, ports.clock, broker=values.broker)
         check_route(route, now=clock.now())
         folder = folder_of(values, ports.store.root)
@@ -325,6 +326,16 @@ def _chosen(values: Settings, args: argparse.Namespace) -> Settings:
     """Settings with what the command line says."""
     changes = {name: getattr(args, name) for name in ("broker", "profile") if getattr(args, name)}
     return replace(values, **changes)
+
+
+def _flags(args: argparse.Namespace) -> str:
+    """Words that change the usual, for whoever starts it again; broker and clock are told apart."""
+    usual = _parser().parse_args([])
+    apart = {"broker", "clock", "workers"}
+    given = {name: value for name, value in vars(args).items() if name not in apart}
+    changed = {name: value for name, value in given.items() if value != getattr(usual, name)}
+    words = ((f"--{name.replace('_', '-')}", str(value)) for name, value in changed.items())
+    return shlex.join(word for pair in words for word in pair)
 
 
 def _told(executor: Executor) -> str:
