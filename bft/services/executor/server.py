@@ -48,7 +48,7 @@ from bft.services.executor.live_lock import check_route
 from bft.services.executor.marker import machine_boot_id
 from bft.services.executor.night import Night
 from bft.services.executor.parts import Parts
-from bft.services.executor.peer_clock import READER_ID, peer_time
+from bft.services.executor.peer_clock import PATIENCE_S, READER_ID, peer_time
 from bft.services.executor.restart import parse_time
 from bft.services.executor.settings import check_bind, check_files, folder_of, profile_of, route_of
 from bft.services.executor.tenure import TTL_S
@@ -120,7 +120,8 @@ class _Life:
         folder.mkdir(parents=True, exist_ok=True)
         if isinstance(clock, ShiftedClock) and route.clock == "gateway":
             reads = replace(values, ib_client_id=READER_ID)
-            clock.set(await peer_time(broker_of(reads, folder=folder, clock=ports.clock)))
+            peer = broker_of(reads, folder=folder, clock=ports.clock)
+            clock.set(await peer_time(peer, tell=_waits))
         broker = broker_of(values, folder=folder, clock=clock)
         notifier, book = ports.notifier, ports.book
         parts = Parts(
@@ -336,6 +337,11 @@ def _flags(args: argparse.Namespace) -> str:
     changed = {name: value for name, value in given.items() if value != getattr(usual, name)}
     words = ((f"--{name.replace('_', '-')}", str(value)) for name, value in changed.items())
     return shlex.join(word for pair in words for word in pair)
+
+
+def _waits(why: str) -> None:
+    sys.stderr.write(f"--clock gateway: no gateway yet: {why}; asking for {PATIENCE_S:g} s\n")
+    sys.stderr.flush()
 
 
 def _told(executor: Executor) -> str:
