@@ -58,6 +58,7 @@ def night_of(ports: Ports, name: str, asof: date) -> Json | None:
         "signals": [{key: row[key] for key in SIGNAL} for row in mine],
         "no_signal": None if mine else _no_signal(ports, symbol, asof),
         "pick": pick and {key: pick[key] for key in PICK},
+        "plan_equity_usd": pick and _given_to(ports.store, "rank", asof).get("equity"),
         "ranked": len(ranked),
     }
 
@@ -79,6 +80,9 @@ def told(night: Json) -> Iterator[str]:
     yield from (f"  {line}" for line in _told_none(night["no_signal"] or {}))
     if night["pick"]:
         yield f"  {_pick(night['pick'], night['ranked'])}"
+        if equity := night["plan_equity_usd"]:
+            plan = f"of a plan with {float(equity):,.0f} USD"
+            yield f"  units {plan}; an executor sizes anew by its account and limits"
     yield from (f"  of that night {text}" for text in night["failed"])
 
 
@@ -136,7 +140,7 @@ def _no_signal(ports: Ports, symbol: str, asof: date) -> Json:
     from bft.strategies import enabled
     from bft.strategies.signals import why_none
 
-    given = _scan_of(ports.store, asof)
+    given = _given_to(ports.store, "scan", asof)
     try:
         lacking.need(ports, "signals", asof)
         strategies = enabled(given.get("strategies") or "core", given.get("param") or ())
@@ -154,8 +158,8 @@ def _no_signal(ports: Ports, symbol: str, asof: date) -> Json:
     }
 
 
-def _scan_of(store: Store, asof: date) -> Json:
-    """What the night's scan was given."""
-    key = f"lineage/scan/{asof}.json"
+def _given_to(store: Store, verb: str, asof: date) -> Json:
+    """What a step of the night was given."""
+    key = f"lineage/{verb}/{asof}.json"
     found: Json = json.loads(store.get(key))["args"] if store.digest(key) is not None else {}
     return found

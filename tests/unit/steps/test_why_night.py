@@ -145,3 +145,10 @@ def test_night_that_was_not_scanned_says_what_to_run(night: FakePorts, told: Tol
     found = night_of(night, "AAA", day)
     assert found
     assert f"signals {day} is absent (newest: {ASOF}); run: " in found["no_signal"]["because"]
+
+
+def test_units_of_a_pick_are_those_of_the_plans_equity(night: FakePorts, told: Told) -> None:
+    """Red: `566 units` above `sent 3333`, and no word of why they differ."""
+    night.store.put(f"lineage/rank/{ASOF}.json", b'{"args": {"equity": 100000.0}}')
+    words = " ".join(line.strip() for line in told("aaa"))
+    assert "units of a plan with 100,000 USD; an executor sizes anew by its account" in words
