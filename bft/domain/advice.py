@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _VERBS = (
@@ -42,6 +42,22 @@ def again(words: Sequence[str], day: object) -> str:
             kept.append(word)
         skip = word in {"--asof", "--root"}
     return f"{shlex.join(kept)} --asof {day}"
+
+
+def serve_again(kept: Mapping[str, str]) -> str:
+    """The command that starts an executor as the book's last one was.
+
+    `kept`: what the book remembers of that start (`owner`, `clock`, `flags`), and `last_at`, its
+    newest entry's instant: a clock that began at an instant has to go on from there.
+    """
+    broker = kept.get("owner", "paper").partition(",")[0]
+    clock = kept.get("clock", "system")
+    told = [] if broker == "paper" else ["--broker", broker]
+    if clock == "gateway":
+        told += ["--clock", clock]
+    elif clock != "system":
+        told += ["--clock", kept.get("last_at", clock)]
+    return " ".join(["bft serve executor", *told, *filter(None, [kept.get("flags")])])
 
 
 def before_clear(source: str | None, root: str) -> str | None:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from bft.domain import origin, sessions
-from bft.domain.advice import rooted
+from bft.domain.advice import rooted, serve_again
 from bft.domain.errors import BftError, UnfitError
 from bft.domain.runs import Json
 from bft.flow import executor, records, sources
@@ -62,7 +62,7 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     values["executor"] = told = executor.standing(api, root, given=args.root)
     if not told.keys().isdisjoint(("away", "foreign")):
         told["held"] = _held(ports)
-        told["start"] = rooted("bft serve executor", args.root)
+        told["start"] = rooted(_start(ports), args.root)
     if not args.json:
         holds = held.words if held else "nothing yet"
         by = f", profile {training.profile}" if training else ""
@@ -89,6 +89,13 @@ def _held(ports: Ports) -> list[str]:
     with suppress(BftError):
         return ports.held_symbols()
     return []
+
+
+def _start(ports: Ports) -> str:
+    """The command of the book's executor, in the broker and the clock it was last in."""
+    with suppress(BftError):
+        return serve_again(ports.last_start())
+    return serve_again({})
 
 
 def _runs(ports: Ports) -> list[RunRecord]:

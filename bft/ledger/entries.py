@@ -38,7 +38,7 @@ def _entry(kind: str, at: datetime, /, **body: object) -> Entry:
 def boot(
     at: datetime, *, boot_id: str, lease_token: int, mode: str, account: str, **owned: str
 ) -> Entry:
-    """A process started; `owned`: the book's owner and the name of the clock it is kept by."""
+    """A process started; `owned`: the book's owner, the clock it is kept by, flags of the call."""
     return _entry(
         "boot", at, boot_id=boot_id, lease_token=lease_token, mode=mode, account=account, **owned
     )

@@ -22,8 +22,8 @@ def boot(state: BookState, changes: Changes, body: Body, at: datetime) -> None:
     state.boot_id, state.mode = body["boot_id"], body["mode"]
     state.lease_token = body["lease_token"]
     state.clock = body.get("clock", "system")
-    for name in ("boot_id", "mode", "lease_token", "owner", "clock"):
-        if name in body:  # the last two are in no journal from before ADR 0080
+    for name in ("boot_id", "mode", "lease_token", "owner", "clock", "flags"):
+        if name in body:  # the last three are in no journal from before ADR 0080
             effects.put_counter(changes, name, body[name], at=at)
 
 

@@ -110,6 +110,14 @@ class Ports(Protocol):
             UnavailableError: it cannot be read.
         """
 
+    def last_start(self) -> dict[str, str]:
+        """How the book's executor was started: `owner`, `clock`, `flags`, `last_at`; a look too.
+
+        Raises:
+            ConfigError: the settings name no database that could hold a book.
+            UnavailableError: it cannot be read.
+        """
+
     def token_secrets(self) -> tuple[str, ...]:
         """Secrets of the executor's tokens, the current one first. Raises ConfigError: unusable."""
 

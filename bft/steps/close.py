@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -64,16 +65,17 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     if args.qty and not units:  # nothing that a part can be of: the check above has no measure
         raise UsageError(_nothing(args, held, pending(api), leaves=False))
     shown = _shown(held, units)
-    values = {**about(health), **_session(args), "positions": shown, "dry_run": args.dry_run}
+    values = {**about(health), **_session(args), "dry_run": args.dry_run}
     values["not_held"] = absent = _absent(api, args, body, held)
     closing = foreseen(bodies, held, pending(api)) if args.dry_run else _closed(api, bodies)
+    values |= _split(shown, closing) if args.qty else {"positions": shown, "stays": []}
     if not closing and not args.due and not args.all:
         raise UsageError(_nothing(args, held, pending(api), leaves=bool(units)))
     if absent and not args.json:
         sys.stderr.write(f"no position and no pending entry of {', '.join(absent)}\n")
     if args.dry_run:
         return Summary(values={**values, "closing": closing, "left": len(shown)}, rows=len(closing))
-    _say_why_not(health, quiet=args.json or not closing)
+    _say_why_not(health, closing, quiet=args.json or not closing)
     if not args.json:
         for item in closing:
             sys.stderr.write(f"{item['what']:<12}  {item['quantity']} {item['symbol']}\n")
@@ -127,6 +129,25 @@ def _shown(held: Sequence[Held], units: Mapping[Key, int]) -> list[dict[str, Any
     ]
 
 
+def _split(
+    shown: Sequence[Mapping[str, str]], closing: Sequence[Mapping[str, Any]]
+) -> dict[str, list[dict[str, str]]]:
+    """Of a part: what leaves of each position, and what stays of it."""
+    found: dict[str, list[dict[str, str]]] = {"positions": [], "stays": []}
+    less = Counter[str]()
+    for item in closing:
+        less[item["symbol"]] += item["quantity"] * (item["what"] == "exit")
+    for row in shown:
+        units = Decimal(row["quantity"])
+        leaving = min(abs(units), Decimal(less[row["symbol"]]))
+        less[row["symbol"]] -= int(leaving)
+        for name, qty in (("positions", leaving), ("stays", abs(units) - leaving)):
+            if qty:
+                told = f"{qty.copy_sign(units)}"
+                found[name].append({"symbol": row["symbol"], "quantity": told})
+    return found
+
+
 def _short(row: Held) -> bool:
     return Decimal(row["quantity"]) < 0
 
@@ -150,7 +171,9 @@ def _nothing(
     return f"{named}: no position and no pending entry of it; held: {have}"
 
 
-def _say_why_not(health: Mapping[str, Any], *, quiet: bool) -> None:
+def _say_why_not(
+    health: Mapping[str, Any], closing: Sequence[Mapping[str, Any]], *, quiet: bool
+) -> None:
     """Tell at once what keeps closing orders back; halts and the kill switch never do."""
     state = str(health.get("session_state"))
     if quiet:
@@ -160,7 +183,7 @@ def _say_why_not(health: Mapping[str, Any], *, quiet: bool) -> None:
             f"the broker session is {state}: nothing leaves before it is ARMED; the executor keeps "
             "the order to close\n"
         )
-    elif health.get("market_opens"):
+    elif health.get("market_opens") and any(item["what"] == "exit" for item in closing):
         sys.stderr.write(
             f"the market is closed: it fills at the open, {health['market_opens']}; the executor "
             "goes on by itself, --wait 0 does not wait\n"
@@ -258,10 +281,11 @@ STEP = Step(
     writes=("orders of the executor", "ledger/days"),
     outputs={
         "mode": "paper or live, as the executor says",
-        "positions": "what was meant",
+        "positions": "what was meant; with --qty the part that leaves",
+        "stays": "what --qty leaves of them",
         "not_held": "named symbols of which there is neither position nor pending entry",
         "closing": "orders that close, entries that are cancelled",
-        "left": "symbols and entries of it still there",
+        "left": "symbols and entries of what was meant still there",
         "reconciliation": "the newest comparison of book and broker",
         "day": "what the day report will read",
     },

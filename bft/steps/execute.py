@@ -26,7 +26,7 @@ from bft.steps.failures import REASON, failed_steps
 
 DROP = "drop"
 LIVE_STATES = ("PENDING", "SUBMITTED", "PARTIALLY_FILLED")
-SHOWN = 50
+SHOWN, SHOWN_SYMBOLS = 50, 10
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -219,20 +219,33 @@ def _summary(
     quiet: bool,
 ) -> Summary:
     shown = [outcome.shown() for outcome in done]
+    note = _unpriced(api, done)
     if not quiet:
         for row in shown:
             why = f"  {row['why']}" if "why" in row else ""
             sys.stderr.write(f"{row['symbol']:<8} {row['side']:<4}  {row['outcome']}{why}\n")
-        sys.stderr.write(totals(told, skipped) + "\n")
+        sys.stderr.write(totals(told, skipped) + "\n" + (note and f"{note}\n"))
     away = told["denied"].get("not_armed") and _session(api) != "ARMED"
     left = "the executor's broker is away; the same command sends what is left"
     code, error = (UnavailableError.exit_code, left) if away else _conflicts(done)
     return Summary(
-        values={**told, "orders": shown[:SHOWN]},
+        values={**told, "orders": shown[:SHOWN], "note": note},
         rows=len(done),
         skipped=skipped,
         exit_code=code,
         error=error,
+    )
+
+
+def _unpriced(api: ExecutorApi, done: Sequence[Outcome]) -> str:
+    """Where prices come from at the paper broker, if it lacks some; empty: nothing to tell."""
+    lacking = sorted({str(one.row.body["symbol"]) for one in done if one.unpriced})
+    if not lacking or answer(api.ask("GET", "/v1/broker/health"))["broker"] != "paper":
+        return ""
+    named = ", ".join(lacking[:SHOWN_SYMBOLS]) + (", ..." if len(lacking) > SHOWN_SYMBOLS else "")
+    return (
+        f"the paper broker has no price of {named}: show it one by POST /v1/tick (docs/executor.md)"
+        " or start it with BFT_PAPER_PRICES=market-sim; the same command sends what is left"
     )
 
 
@@ -267,7 +280,7 @@ STEP = Step(
         "transient_denied": "denied only for now; a later call may send them",
         "dropped": "pending entries taken back",
         "orders": "each signal with what became of it",
-        "note": "why there was nothing to send",
+        "note": "why there was nothing to send, or prices that the paper broker lacks",
     },
     settings=("api_url",),
     code=("steps.execute", "steps.execute_file", "steps.execute_rows", "steps.execute_send"),

@@ -16,6 +16,7 @@ from bft.steps.asking import answer
 from bft.steps.execute_rows import Row
 
 AGAIN_S = 10.0
+NO_QUOTE = "quote is unknown"  # as rule 12 says it
 BATCH_ROWS, BATCH_BYTES = 100, 192 * 1024
 ROW_S = 4.0  # a first quote and a trial margin may be waited for
 TRANSIENT = frozenset(
@@ -58,6 +59,11 @@ class Outcome:
     def waits(self) -> bool:
         """It may pass within moments, by itself."""
         return self.word in TRANSIENT
+
+    @property
+    def unpriced(self) -> bool:
+        """It was denied as its broker had heard no quote (rule 12)."""
+        return self.word == Reason.STALE_DATA and NO_QUOTE in str(self.told.get("message"))
 
     def shown(self) -> dict[str, Any]:
         """For people: what it was, what came of it, and why."""

@@ -111,6 +111,11 @@ def scan_of(store: Store, asof: date) -> Json:
     return _lineage(store, f"lineage/scan/{asof}.json")
 
 
+def rank_of(store: Store, asof: date) -> Json:
+    """Lineage of the ranking of a night, or {} where there was none."""
+    return _lineage(store, f"lineage/rank/{asof}.json")
+
+
 def _lineage(store: Store, key: str) -> Json:
     found: Json = json.loads(store.get(key)) if store.digest(key) is not None else {}
     return found

@@ -59,6 +59,7 @@ def night_of(ports: Ports, name: str, asof: date) -> Json | None:
         "signals": [{key: row[key] for key in SIGNAL} for row in mine],
         "no_signal": None if mine else _no_signal(ports, symbol, asof),
         "pick": pick and {key: pick[key] for key in PICK},
+        "plan_equity_usd": pick and record.rank_of(ports.store, asof).get("equity_usd"),
         "ranked": len(ranked),
     }
 
@@ -80,6 +81,9 @@ def told(night: Json) -> Iterator[str]:
     yield from (f"  {line}" for line in _told_none(night["no_signal"] or {}))
     if night["pick"]:
         yield f"  {_pick(night['pick'], night['ranked'])}"
+        if equity := night["plan_equity_usd"]:
+            plan = f"of a plan with {float(equity):,.0f} USD"
+            yield f"  units {plan}; an executor sizes anew by its account and limits"
     yield from (f"  of that night {text}" for text in night["failed"])
 
 

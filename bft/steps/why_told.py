@@ -19,16 +19,21 @@ ENDED = frozenset({"FILLED", "CANCELLED", "REJECTED", "EXPIRED", "LAPSED"})
 def brief(story: Row) -> list[str]:
     """Signal, verdict with the rules that blocked or came nearest, sizes, fills, exits.
 
-    At most fifteen facts, each on a line of its own or wrapped to several.
+    At most fifteen facts, each on a line of its own; `folded` is for whoever shows them.
     """
     lines = [*_signal(story), *_came_to(story), *_decisions(story), *_older(story)]
     lines += [*_sizes(story), *_fills(story), *_exits(story)]
-    return [folded(line) for line in [*lines[: MOST - 1], "all of it: --full, or --json"]]
+    return [*lines[: MOST - 1], "all of it: --full, or --json"]
 
 
 def folded(line: str) -> str:
-    """A line as a terminal shows it: what does not fit goes on below, further in."""
+    """A line as a terminal shows it: what does not fit goes on below, further in.
+
+    A command stays whole, to be copied.
+    """
     text = line.lstrip()
+    if text.startswith("bft "):
+        return line
     return wrapped(text, indent=" " * (len(line) - len(text)))
 
 
@@ -76,7 +81,8 @@ def _older(story: Row) -> Iterator[str]:
     if row:
         size = number_text(row["qty"])
         told = f"the order before: {row['leg']} {row['side']} {size}, {row['state']}"
-        yield f"{str(row['created_at'])[:19]} {told}: bft why {row['intent_id']}"
+        yield f"{str(row['created_at'])[:19]} {told}:"
+        yield f"  bft why {row['intent_id']}"
 
 
 def _rule(rule: Row) -> str:

@@ -84,11 +84,9 @@ class Wired:
     @cached_property
     def state(self) -> "State":
         """SQL state."""
-        from bft.adapters.store.state import SqlState, folder_url
+        from bft.adapters.store.state import SqlState
 
-        self._need_state_url()
-        url = str.__str__(self.settings.state_url)
-        return SqlState(url or folder_url(Path(self.root)), clock=self.clock)
+        return SqlState(self._state_address(), clock=self.clock)
 
     @cached_property
     def book(self) -> "Book":
@@ -100,10 +98,20 @@ class Wired:
     def held_symbols(self) -> list[str]:
         """Symbols of the book's open positions; nothing is made or changed for that."""
         from bft.adapters.store.book_glance import held_symbols
+
+        return held_symbols(self._state_address())
+
+    def last_start(self) -> dict[str, str]:
+        """How the book's executor was started; a look too."""
+        from bft.adapters.store.book_glance import last_start
+
+        return last_start(self._state_address())
+
+    def _state_address(self) -> str:
+        self._need_state_url()
         from bft.adapters.store.state import folder_url
 
-        self._need_state_url()
-        return held_symbols(str.__str__(self.settings.state_url) or folder_url(Path(self.root)))
+        return str.__str__(self.settings.state_url) or folder_url(Path(self.root))
 
     def token_secrets(self) -> tuple[str, ...]:
         """Secrets of the API's tokens, the current one first."""

@@ -1,5 +1,6 @@
 """A trading day on the command line: real processes, the paper broker, one root."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -130,7 +131,9 @@ def test_mode_token_and_address_are_checked(day: Running) -> None:
     code, line, err = day.bft("status", *away)
     assert (code, line["executor"]["held"]) == (0, ["AAPL"])
     assert "the book of this root holds 1 position (AAPL)" in err
-    assert f"bft serve --root {day.root} executor\n" in err
+    port = day.url.rpartition(":")[2]  # broker, clock and flags as they were last used
+    again = rf"bft serve --root {day.root} executor --clock \d{{4}}-\d\d-\d\dT\S+ --port {port}\n"
+    assert re.search(again, err)
     assert day.bft("why", "nobody", "--root", day.root)[0] == 2
 
 

@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -12,7 +13,9 @@ from bft.domain.masking import masked
 
 BUSY_S = 1.0
 CONNECT_S = 5
-_SELECT = "select symbol, qty from positions order by symbol"
+_POSITIONS = "select symbol, qty from positions order by symbol"
+_COUNTERS = "select name, value from counters where name in ('owner', 'clock', 'flags')"
+_NEWEST = "select seq, at from journal order by seq desc limit 1"
 
 
 def held_symbols(url: str) -> list[str]:
@@ -24,15 +27,33 @@ def held_symbols(url: str) -> list[str]:
         ConfigError: an address of anything else.
         UnavailableError: it cannot be read.
     """
+    return [str(symbol) for symbol, qty in _rows(url, "positions", _POSITIONS) if float(qty) != 0]
+
+
+def last_start(url: str) -> dict[str, str]:
+    """How the book's executor was started, in the words of `serve_again`; empty where none was.
+
+    Raises:
+        ConfigError: an address of anything else.
+        UnavailableError: it cannot be read.
+    """
+    told = {str(name): str(value) for name, value in _rows(url, "counters", _COUNTERS)}
+    for _, at in _rows(url, "journal", _NEWEST):
+        told["last_at"] = str(at)
+    return told
+
+
+def _rows(url: str, table: str, select: str) -> list[tuple[Any, Any]]:
+    """Rows of a table, or none where it is not there."""
     try:
         address = sa.make_url(url)
     except ArgumentError as error:
         raise ConfigError(_no_address("no address")) from error
     kind = address.get_backend_name()
     if kind == "sqlite":
-        return _in_file(Path(address.database)) if address.database else []
+        return _in_file(Path(address.database), table, select) if address.database else []
     if kind == "postgresql":
-        return _in_server(address.set(drivername="postgresql+psycopg"))
+        return _in_server(address.set(drivername="postgresql+psycopg"), table, select)
     raise ConfigError(_no_address(f"{kind}://..."))
 
 
@@ -40,7 +61,7 @@ def _no_address(given: str) -> str:
     return f"BFT_STATE_URL is {given}; the book needs sqlite:///PATH or postgresql://..."
 
 
-def _in_file(file: Path) -> list[str]:
+def _in_file(file: Path, table: str, select: str) -> list[tuple[Any, Any]]:
     if not file.is_file():
         return []
     # Without a log beside it nobody has the file open, and SQLite must be told so, else it makes a
@@ -50,15 +71,15 @@ def _in_file(file: Path) -> list[str]:
     try:
         link = sqlite3.connect(where, uri=True, timeout=BUSY_S)
         with closing(link):
-            table = "select 1 from sqlite_master where type = 'table' and name = 'positions'"
-            if link.execute(table).fetchone() is None:
+            there = "select 1 from sqlite_master where type = 'table' and name = ?"
+            if link.execute(there, (table,)).fetchone() is None:
                 return []
-            return _open(link.execute(_SELECT).fetchall())
+            return link.execute(select).fetchall()
     except sqlite3.Error as error:
         raise UnavailableError(f"book {file}: {error}") from error
 
 
-def _in_server(address: sa.URL) -> list[str]:
+def _in_server(address: sa.URL, table: str, select: str) -> list[tuple[Any, Any]]:
     engine = sa.create_engine(
         address,
         poolclass=sa.NullPool,
@@ -67,14 +88,10 @@ def _in_server(address: sa.URL) -> list[str]:
     )
     try:
         with engine.connect() as link:
-            if not sa.inspect(link).has_table("positions"):
+            if not sa.inspect(link).has_table(table):
                 return []
-            return _open([(row.symbol, row.qty) for row in link.execute(sa.text(_SELECT))])
+            return [(row[0], row[1]) for row in link.execute(sa.text(select))]
     except DBAPIError as error:
         reason = str(error.orig).strip().partition("\n")[0]
         given = address.render_as_string(hide_password=False)
         raise UnavailableError(masked(f"book {given}: {reason}", given)) from error
-
-
-def _open(rows: list[tuple[str, str]]) -> list[str]:
-    return [symbol for symbol, qty in rows if float(qty) != 0]

@@ -1,4 +1,4 @@
-"""Whose book a root holds, and up to which day: refused before anything of another is written.
+"""Whose book a root holds, by which clock, up to which day: of another nothing is written.
 
 Positions of a simulated account are missing at any other broker, and counters of a day that is
 over count nothing. ADR 0080.
@@ -6,6 +6,7 @@ over count nothing. ADR 0080.
 
 from datetime import datetime
 
+from bft.domain.advice import serve_again
 from bft.domain.errors import ForeignStateError
 from bft.domain.journal import JournalRow
 from bft.domain.trading_days import trading_day
@@ -21,13 +22,34 @@ def check_owner(book: Book, route: Route) -> None:
     Raises:
         ForeignStateError: it names both.
     """
-    for row in book.rows("counters", where={"name": "owner"}):
-        kept, own = str(row["value"]), owner(broker=route.broker, account=route.account)
-        if kept != own:
-            raise ForeignStateError(
-                f"the book of this root is that of broker {kept}, not of {own}; its positions are "
-                f"not there: start with its own --broker and BFT_ACCOUNT, or {ELSEWHERE}"
-            )
+    told = remembered(book)
+    kept, own = told.get("owner"), owner(broker=route.broker, account=route.account)
+    if kept is not None and kept != own:
+        raise ForeignStateError(
+            f"the book of this root is that of broker {kept}, not of {own}; its positions are not "
+            f"there: start it as it was, by its own BFT_ACCOUNT and {serve_again(told)}; or "
+            f"{ELSEWHERE}"
+        )
+
+
+def check_clock(book: Book, route: Route, last: JournalRow | None, *, now: datetime) -> None:
+    """Refuse the machine's clock to a book of simulated time, save on the same trading day.
+
+    One entry by it, and the next start at the book's own time would be on an earlier day.
+
+    Raises:
+        ForeignStateError: it names both instants, and the call that goes on.
+    """
+    told = remembered(book, last)
+    if last is None or route.clock != "system" or told.get("clock", "system") == "system":
+        return
+    if trading_day(last.entry.at) != trading_day(now):
+        raise ForeignStateError(
+            f"the book of this root is kept by --clock {told['clock']}, last at "
+            f"{last.entry.at:%Y-%m-%d %H:%M} UTC; the machine's clock says {now:%Y-%m-%d %H:%M} "
+            f"UTC, and one entry of that day would bar the way back: start it as it was, by "
+            f"{serve_again(told)}; or {ELSEWHERE}"
+        )
 
 
 def check_day(last: JournalRow | None, *, now: datetime) -> None:
@@ -43,6 +65,14 @@ def check_day(last: JournalRow | None, *, now: datetime) -> None:
         f"{now:%Y-%m-%d %H:%M} UTC, an earlier trading day whose limits would count nothing; give "
         f"a later time (gateway-sim --at, executor --clock), or {ELSEWHERE}"
     )
+
+
+def remembered(book: Book, last: JournalRow | None = None) -> dict[str, str]:
+    """What the book remembers of its last start, as `serve_again` takes it."""
+    newest = {"last_at": last.entry.at.isoformat()} if last else {}
+    names = ["owner", "clock", "flags"]
+    rows = book.rows("counters", where={"name": names})
+    return newest | {str(row["name"]): str(row["value"]) for row in rows}
 
 
 def owner(*, broker: str, account: str) -> str:

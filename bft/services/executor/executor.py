@@ -20,7 +20,7 @@ from bft.ports import BrokerHooks
 from bft.risk.overrides import tightened
 from bft.services.executor import kill_sources
 from bft.services.executor.adoption import Adoption
-from bft.services.executor.belonging import check_day, check_owner, owner
+from bft.services.executor.belonging import check_clock, check_day, check_owner, owner
 from bft.services.executor.cancelling import Cancelling
 from bft.services.executor.clocks import Skew
 from bft.services.executor.closing import Closing
@@ -61,7 +61,7 @@ class Executor:
 
         Raises:
             RefusedError: another executor holds the account, or the live lock says no.
-            ForeignStateError: the book is another account's, or of a later day.
+            ForeignStateError: the book is another account's, of another clock, or of a later day.
             DataError: the journal's chain is broken.
             UnavailableError: the database does not answer.
         """
@@ -72,6 +72,7 @@ class Executor:
         lease = acquire(parts)
         last, self._torn = whole(parts.book, at=parts.clock.now())
         try:
+            check_clock(parts.book, parts.route, last, now=parts.clock.now())
             check_day(last, now=parts.clock.now())
         except RefusedError:
             parts.book.release(lease)
@@ -174,6 +175,7 @@ class Executor:
                 account=desk.account,
                 owner=owner(broker=desk.route.broker, account=desk.account),
                 clock=desk.route.clock,
+                flags=desk.route.flags,
             )
         )
         desk.note(*made)

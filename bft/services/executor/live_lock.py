@@ -18,7 +18,10 @@ PAPER_ACCOUNTS = ("DU", "DF")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Where orders would go: what the settings say. `port` None: no gateway."""
+    """Where orders would go: what the settings say. `port` None: no gateway.
+
+    `flags`: other words of the call that was started with, for whoever starts it again.
+    """
 
     mode: str
     account: str
@@ -28,6 +31,7 @@ class Route:
     port: int | None = None
     other_port: bool = False
     clock: str = "system"
+    flags: str = ""
 
 
 def check_route(route: Route, *, now: datetime) -> None:

@@ -5,9 +5,10 @@ Source: executor specification, section 1.
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from bft.domain.broker import SessionState
+from bft.domain.broker import Report, SessionNote, SessionReport, SessionState
 from bft.domain.errors import ConfigError, UnavailableError
 from bft.ports import Broker, BrokerHooks, Clock
 from bft.services.executor.clocks import ShiftedClock
@@ -19,35 +20,57 @@ RESOLUTION = timedelta(seconds=1)  # of current-time answers; docs/gateway-sim.m
 PATIENCE_S = 60.0
 
 
-async def peer_time(broker: Broker, *, patience_s: float = PATIENCE_S) -> datetime:
+class _Ear:
+    """What the session says while it comes up; each trouble is told once, and kept."""
+
+    def __init__(self, tell: Callable[[str], object]) -> None:
+        self.news, self.trouble, self.wrong = asyncio.Event(), "", ""
+        self._tell = tell
+
+    def hear(self, report: Report) -> None:
+        """Keep why there is no session; wake who waits."""
+        self.news.set()
+        if not isinstance(report, SessionReport) or report.state is not SessionState.DOWN:
+            return
+        if report.note is SessionNote.WRONG_ACCOUNT:
+            self.wrong = report.reason
+        elif report.note is None and report.reason != self.trouble:
+            self.trouble = report.reason
+            self._tell(report.reason)
+
+
+async def peer_time(
+    broker: Broker,
+    *,
+    patience_s: float = PATIENCE_S,
+    tell: Callable[[str], object] = lambda _: None,
+) -> datetime:
     """What a simulated peer says the time is; the session is opened for it and closed again.
 
+    `tell` hears at once why there is no session yet: a gateway may still be starting.
+
     Raises:
-        ConfigError: the peer is no simulator; a real one's clock is nobody's but its own.
+        ConfigError: the peer is no simulator (a real one's clock is nobody's but its own), or it
+            has another account.
         UnavailableError: no peer within `patience_s`.
     """
-    heard = asyncio.Event()
-    await broker.start(
-        BrokerHooks(
-            report=lambda _: heard.set(),
-            next_epoch=lambda: 1,
-            id_floor=lambda: 1,
-            id_acknowledged=lambda: 0,
-        )
+    ear = _Ear(tell)
+    hooks = BrokerHooks(
+        report=ear.hear, next_epoch=lambda: 1, id_floor=lambda: 1, id_acknowledged=lambda: 0
     )
+    await broker.start(hooks)
     try:
         async with asyncio.timeout(patience_s):
-            while broker.state is not SessionState.RECONCILING or not said_kind(broker):
-                heard.clear()
-                await heard.wait()
-            kind = said_kind(broker)
-            told = await broker.broker_time()
+            await _up(broker, ear)
+            kind, told = said_kind(broker), await broker.broker_time()
     except TimeoutError as error:
+        why = f" ({ear.trouble})" if ear.trouble else ""
         raise UnavailableError(
-            f"--clock gateway: no gateway told the time within {patience_s:g} s; "
+            f"--clock gateway: no gateway told the time within {patience_s:g} s{why}; "
             "is it running? bft serve gateway-sim"
         ) from error
     finally:
+        ear.trouble = "stopped"
         await broker.stop()
     if kind != SIMULATED:
         raise ConfigError(
@@ -55,6 +78,15 @@ async def peer_time(broker: Broker, *, patience_s: float = PATIENCE_S) -> dateti
             "leave --clock away"
         )
     return told
+
+
+async def _up(broker: Broker, ear: _Ear) -> None:
+    """Wait for a session that says whose it is; a wrong account does not become right."""
+    while broker.state is not SessionState.RECONCILING or not said_kind(broker):
+        if ear.wrong:
+            raise ConfigError(f"--clock gateway: {ear.wrong}, or set BFT_ACCOUNT to one of them")
+        ear.news.clear()
+        await ear.news.wait()
 
 
 async def sample(desk: Desk) -> None:

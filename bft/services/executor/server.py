@@ -9,6 +9,7 @@ import asyncio
 import gc
 import json
 import os
+import shlex
 import signal
 import socket
 import ssl
@@ -47,7 +48,7 @@ from bft.services.executor.live_lock import check_route
 from bft.services.executor.marker import machine_boot_id
 from bft.services.executor.night import Night
 from bft.services.executor.parts import Parts
-from bft.services.executor.peer_clock import READER_ID, peer_time
+from bft.services.executor.peer_clock import PATIENCE_S, READER_ID, peer_time
 from bft.services.executor.restart import parse_time
 from bft.services.executor.settings import check_bind, check_files, folder_of, profile_of, route_of
 from bft.services.executor.tenure import TTL_S
@@ -112,14 +113,15 @@ class _Life:
         """The lease is taken and the state loaded; nothing is sent yet."""
         values, ports = self._values, self._ports
         profile = profile_of(values)
-        route = route_of(values, clock=self._args.clock)
+        route = replace(route_of(values, clock=self._args.clock), flags=_flags(self._args))
         clock = clock_for(self._args.clock, ports.clock, broker=values.broker)
         check_route(route, now=clock.now())
         folder = folder_of(values, ports.store.root)
         folder.mkdir(parents=True, exist_ok=True)
         if isinstance(clock, ShiftedClock) and route.clock == "gateway":
             reads = replace(values, ib_client_id=READER_ID)
-            clock.set(await peer_time(broker_of(reads, folder=folder, clock=ports.clock)))
+            peer = broker_of(reads, folder=folder, clock=ports.clock)
+            clock.set(await peer_time(peer, tell=_waits))
         broker = broker_of(values, folder=folder, clock=clock)
         notifier, book = ports.notifier, ports.book
         parts = Parts(
@@ -325,6 +327,21 @@ def _chosen(values: Settings, args: argparse.Namespace) -> Settings:
     """Settings with what the command line says."""
     changes = {name: getattr(args, name) for name in ("broker", "profile") if getattr(args, name)}
     return replace(values, **changes)
+
+
+def _flags(args: argparse.Namespace) -> str:
+    """Words that change the usual, for whoever starts it again; broker and clock are told apart."""
+    usual = _parser().parse_args([])
+    apart = {"broker", "clock", "workers"}
+    given = {name: value for name, value in vars(args).items() if name not in apart}
+    changed = {name: value for name, value in given.items() if value != getattr(usual, name)}
+    words = ((f"--{name.replace('_', '-')}", str(value)) for name, value in changed.items())
+    return shlex.join(word for pair in words for word in pair)
+
+
+def _waits(why: str) -> None:
+    sys.stderr.write(f"--clock gateway: no gateway yet: {why}; asking for {PATIENCE_S:g} s\n")
+    sys.stderr.flush()
 
 
 def _told(executor: Executor) -> str:

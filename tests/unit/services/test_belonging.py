@@ -1,5 +1,6 @@
 """A book is one broker's and one account's, and goes on where it ended."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,8 +8,11 @@ import pytest
 from executors import OPEN, World
 from virtual_time import LoopClock, run
 
+from bft.adapters.store.book_glance import last_start
+from bft.domain.advice import serve_again
 from bft.domain.broker import SessionState
 from bft.domain.errors import ForeignStateError
+from bft.domain.journal import JournalRow
 from bft.ledger.verify import compare
 from bft.services.executor.live_lock import Route
 
@@ -55,3 +59,62 @@ def test_clock_of_an_earlier_day_is_refused_and_the_lease_left(tmp_path: Path) -
         await world.stop()
 
     run(main())
+
+
+def gateway(account: str, *, clock: str, flags: str = "") -> Route:
+    told = route("ib", account)
+    return replace(told, clock=clock, flags=flags)
+
+
+def test_book_of_simulated_time_is_not_left_for_the_machines(tmp_path: Path) -> None:
+    async def main() -> None:
+        world = World(folder=tmp_path, clock=LoopClock(NOON))
+        told = gateway("DU7", clock="gateway", flags="--port 9011")
+        await world.start(route=told)
+        await world.stop()
+        before = world_journal(world)
+        world.clock = LoopClock(NOON + timedelta(days=300))
+        with pytest.raises(ForeignStateError, match=r"kept by --clock gateway, last at") as caught:
+            await world.start(route=gateway("DU7", clock="system"))
+        again = "bft serve executor --broker ib --clock gateway --port 9011; or"
+        assert again in str(caught.value)
+        world.book.close()
+        assert world_journal(world) == before
+        await world.start(route=told)  # its own goes on
+        await world.stop()
+
+    run(main())
+
+
+def test_machines_clock_may_follow_on_the_same_day(tmp_path: Path) -> None:
+    async def main() -> None:
+        world = World(folder=tmp_path, clock=LoopClock(NOON))
+        await world.start(route=gateway("DU7", clock="gateway"))
+        await world.stop()
+        await world.start(route=gateway("DU7", clock="system"))
+        await world.stop()
+
+    run(main())
+
+
+def test_look_at_a_book_tells_how_to_start_it_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        world = World(folder=tmp_path, clock=LoopClock(NOON))
+        account = world.new_broker().account
+        clock = f"{NOON.isoformat()}"
+        told = replace(route("paper", account), clock=clock, flags="--port 9011")
+        await world.start(route=told)
+        await world.stop()
+        newest = world_journal(world)[-1].entry.at.isoformat()
+        kept = last_start(f"sqlite:///{tmp_path / 'state.db'}")
+        assert serve_again(kept) == f"bft serve executor --clock {newest} --port 9011"
+
+    run(main())
+
+
+def world_journal(world: World) -> list[JournalRow]:
+    book = world.new_book()
+    try:
+        return list(book.journal())
+    finally:
+        book.close()

@@ -1,5 +1,6 @@
 """`--clock gateway` begins with the time of a simulated peer, or not at all."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -10,7 +11,7 @@ from servers import free_port
 from virtual_time import START, LoopClock, run
 
 from bft.adapters.broker.ib import Ib, IbSettings
-from bft.domain.broker import AccountValues, SessionState
+from bft.domain.broker import AccountValues, SessionNote, SessionReport, SessionState
 from bft.domain.errors import ConfigError, UnavailableError
 from bft.services.executor.clocks import ShiftedClock, clock_for
 from bft.services.executor.peer_clock import follow, peer_time
@@ -84,8 +85,11 @@ def test_no_peer_is_said_once_the_patience_is_over() -> None:
     async def main() -> None:
         about = IbSettings(host="127.0.0.1", port=free_port(), account="DU1", client_id=90)
         broker = Ib(about, clock=LoopClock(START), rng=Random(1))
-        with pytest.raises(UnavailableError, match="bft serve gateway-sim"):
-            await peer_time(broker, patience_s=5)
+        said: list[str] = []
+        where = f"127.0.0.1:{about.port}: "
+        with pytest.raises(UnavailableError, match=rf"\({where}.*bft serve gateway-sim"):
+            await peer_time(broker, patience_s=5, tell=said.append)
+        assert [text.startswith(where) for text in said] == [True]  # at once, and only once
 
     run(main())
 
@@ -94,5 +98,28 @@ def test_clock_of_a_gateway_needs_one() -> None:
     async def main() -> None:
         with pytest.raises(ConfigError, match="needs --broker ib"):
             clock_for("gateway", LoopClock(START), broker="paper")
+
+    run(main())
+
+
+class Stranger(Peer):
+    """A gateway that is logged in to another account."""
+
+    state = SessionState.DOWN
+
+    async def start(self, hooks: Any) -> None:
+        why = "wrong account: DU1 is not among DU2; log in to its user"
+        note = SessionNote.WRONG_ACCOUNT
+        hooks.report(SessionReport(state=self.state, epoch=0, reason=why, note=note))
+
+
+def test_wrong_account_is_said_at_once() -> None:
+    async def main() -> None:
+        peer: Any = Stranger("SIMULATED")
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(ConfigError, match=r"DU1 is not among DU2.*BFT_ACCOUNT"):
+            await peer_time(peer)
+        assert asyncio.get_running_loop().time() - began < 1
+        assert peer.stopped
 
     run(main())

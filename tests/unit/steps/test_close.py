@@ -132,6 +132,9 @@ def test_part_is_done_when_so_many_are_gone(tmp_path: Path) -> None:
     told = run(tmp_path, api, "--symbol", "aapl", "--qty", "4")
     assert api.bodies == [{"symbols": ["AAPL"], "quantity": 4}]
     assert (told.values["left"], told.exit_code) == (0, 0)
+    # red: positions told the state before, 10, and nothing told the 6
+    assert told.values["positions"] == [{"symbol": "AAPL", "quantity": "4"}]
+    assert told.values["stays"] == [{"symbol": "AAPL", "quantity": "6"}]
     told = run(tmp_path, Api(position("AAPL", 10), sells=3), "--symbol", "AAPL", "--qty", "4")
     assert (told.values["left"], told.exit_code) == (1, 75)
 
@@ -230,10 +233,11 @@ def test_part_of_a_share_counts_no_options_on_it(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--qty 12: 10 are held"):
         run(tmp_path, Api(*held), "--symbol", "AAPL", "--qty", "12")
     told = run(tmp_path, Api(*held), "--symbol", "AAPL", "--qty", "2", "--dry-run")
-    assert [row["quantity"] for row in told.values["positions"]] == ["10"]
+    assert [row["quantity"] for row in told.values["positions"]] == ["2"]
+    assert [row["quantity"] for row in told.values["stays"]] == ["8"]
     assert foreseen(told) == [("AAPL", 2, "exit")]
     told = run(tmp_path, Api(*held), "--symbol", "AAPL", "--qty", "2", "--options", "--dry-run")
-    assert [row["quantity"] for row in told.values["positions"]] == ["5"]
+    assert [row["quantity"] for row in told.values["positions"]] == ["2"]
 
 
 def foreseen(told: Summary) -> list[tuple[str, int, str]]:
@@ -323,6 +327,21 @@ def test_what_cannot_leave_now_is_told_at_once(
     assert says in capsys.readouterr().err
     told(tmp_path, Api(position("AAPL", 1)), "--symbol", "AAPL")
     assert capsys.readouterr().err == "exit          1 AAPL\n"
+
+
+def test_entry_that_is_cancelled_fills_at_no_open(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Red: `the market is closed: it fills at the open`, of an order that was taken back."""
+
+    class Waits(Api):
+        def closing(self, body: Any) -> list[Any]:
+            ended = {"symbol": "MSFT", "con_id": 1, "entry": "o-MSFT", "stays": 0}
+            return [ended | {"quantity": 5, "what": "cancel entry"}]
+
+    api = Waits(market_opens="2026-01-06T14:30:00+00:00")
+    told(tmp_path, api, "--symbol", "MSFT")
+    assert capsys.readouterr().err == "cancel entry  5 MSFT\n"
 
 
 def test_differences_are_told_with_both_numbers(tmp_path: Path) -> None:

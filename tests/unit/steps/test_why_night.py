@@ -176,3 +176,10 @@ def test_watchlist_that_is_not_here_leaves_the_reasons(
     lines = told("AAA")
     assert lines[1] == f"  {reason}: bollinger"
     assert ("wl.csv is not here, or has changed" in " ".join(lines)) is absent
+
+
+def test_units_of_a_pick_are_those_of_the_plans_equity(night: FakePorts, told: Told) -> None:
+    """Red: `566 units` above `sent 3333`, and no word of why they differ."""
+    night.store.put(f"lineage/rank/{ASOF}.json", b'{"equity_usd": 100000.0}')
+    words = " ".join(line.strip() for line in told("aaa"))
+    assert "units of a plan with 100,000 USD; an executor sizes anew by its account" in words

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from bft.steps.why_told import brief
+from bft.domain.advice import rooted
+from bft.steps.why_told import brief, folded
 
 
 def rule(number: int, verdict: str = "pass", **more: Any) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def test_denial_names_the_rules_that_failed_with_their_numbers() -> None:
 def test_long_facts_go_on_below_and_lose_nothing() -> None:
     note = " ".join(f"word{number}" for number in range(30))
     told = brief(story(rule(4, "block", value=3, limit=2, note=note), allowed=False))
-    lines = "\n".join(told).splitlines()
+    lines = "\n".join(map(folded, told)).splitlines()
     assert max(map(len, lines)) <= 80
     assert note in " ".join(line.strip() for line in lines)
     assert [line for line in lines[2:5] if not line.startswith("  ")] == []
@@ -89,3 +90,14 @@ def test_sizes_and_prices_have_no_trailing_zeros() -> None:
     row |= {"stop_price_usd": "93.500000"}
     told = [line.strip() for line in brief(story(rule(1), allowed=True) | {"intents": [row]})]
     assert "stop 100 at 93.5: FILLED" in told
+
+
+def test_command_for_the_order_before_stays_whole() -> None:
+    """Red: `bft why --root` on one line and its id on the next, with blanks of two foldings."""
+    older = {"leg": "entry", "side": "BUY", "qty": 3333, "state": "FILLED", "intent_id": "W" * 26}
+    older |= {"created_at": "2025-07-01T13:30:00+00:00"}
+    told = brief(story(rule(1), allowed=True) | {"older": older})
+    root = "/data/somewhere far away/of a name that is long"
+    lines = "\n".join(folded(rooted(line, root)) for line in told).splitlines()
+    assert f"  bft why --root '{root}' {'W' * 26}" in lines
+    assert not any("  " in line.strip() for line in lines)
