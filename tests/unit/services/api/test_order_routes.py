@@ -149,7 +149,8 @@ def test_what_is_refused_unread_is_on_record(tmp_path: Path) -> None:
         batch = (await api.ask("POST", "/v1/signals", other)).json()["rows"]
         codes = [answer.status_code for answer in made] + [batch[0]["code"]]
         assert codes == [415, 422, 422, 422, 403, 409]
-        await api.ask("POST", "/v1/orders", signal(), role="viewer")  # an event, no denial
+        made.append(await api.ask("POST", "/v1/orders", signal(), role="viewer"))
+        codes.insert(-1, 403)
         await api.world.executor.desk.writer.flush()
         apart = (await api.ask("GET", "/v1/denials")).json()["refused_requests"]
         kept = {row["decision_id"]: row for row in apart["rows"]}
