@@ -210,7 +210,7 @@ def _windows(hours: Hours) -> list[str]:
     status_code=202,
     response_model=Closing,
     openapi_extra=body_of(CloseBody),
-    responses=errors(404, 409, 413, 415),
+    responses=errors(400, 404, 409, 413, 415),
 )
 async def post_close(request: Request, subject: Trades, mode: Mode = None) -> JSONResponse:
     """Have positions leave and cancel entries that still work; again doubles nothing.
