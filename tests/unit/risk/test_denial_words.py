@@ -66,6 +66,8 @@ TOLD: list[tuple[int, dict[str, Any], dict[str, Any], str]] = [
     (7, {}, {"symbol__contract_matches": 2}, "2 contracts fit AAPL: one has to"),
     (7, {}, {"symbol__halted": True}, "trading in AAPL is halted"),
     (7, {}, {"quote__halted": True}, "trading in AAPL is halted"),
+    (9, {}, {"at": AT - timedelta(minutes=29)}, "before the entry window, from 09:35 New York"),
+    (11, {"asof": date(2025, 6, 2)}, {}, "asof is too old"),
 ]
 
 
@@ -75,6 +77,14 @@ def test_denial_says_what_would_pass(
 ) -> None:
     rule = evaluate(order(**orders), with_(context(), **contexts)).rules[number - 1]
     assert rule.note == words
+
+
+def test_age_of_a_signals_day_is_held_against_one_limit() -> None:
+    """On Wednesday 4 June a day trade decides on Tuesday's data at the oldest."""
+    late = evaluate(order(asof=date(2025, 6, 2)), context()).rules[10]
+    assert (late.value, late.limit) == ("2025-06-02", "2025-06-03")
+    early = evaluate(order(asof=date(2025, 6, 5)), context()).rules[10]
+    assert (early.value, early.limit) == ("2025-06-05", "2025-06-04")
 
 
 def test_denial_of_futures_and_options_names_them() -> None:

@@ -126,6 +126,7 @@ SENTENCES = [
     (b"[]", "body: a JSON object, as {...}"),
     (b'{"symbol": "AAPL", "side": "BUY", "count": 1}', "count: no such field; docs/api.md"),
     (b'{"side": "BUY"}', "symbol: must be there"),
+    (b'{"symbol": "../etc", "side": "BUY"}', "body: symbol '../etc': no symbol; write AAPL, BRK"),
 ]
 
 
@@ -167,7 +168,8 @@ def test_what_is_refused_unread_is_on_record(tmp_path: Path) -> None:
         why = (await api.ask("GET", f"/v1/why/{named[1]}")).json()
         assert why["denials"][0]["detail"] == made[1].json()["message"]
         text = (await api.order(quantity=0)).json()["message"]
-        assert text == "body: quantity: a whole number, 1 or more"
+        assert text == "quantity 0: at least 1"
+        assert (await api.order(shares=-10)).json()["message"] == "shares -10: at least 1"
         assert api.world.intents(Leg.ENTRY) == []
 
     armed(tmp_path, then)
