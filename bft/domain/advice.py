@@ -9,8 +9,8 @@ _VERBS = (
     "run(?: [a-z][a-z-]*)?|pull|gold|validate|train|gate|promote|rollback|models|predict|scan|rank|"
     "screen|report|serve(?= executor)|execute|ledger|status|close|kill|resume|resolve|why|audit"
 )
-# One that names its root already stays; a command ends where its sentence goes on.
-_COMMAND = re.compile(rf"\bbft (?:{_VERBS})\b(?![^,;&|<\n]*--root)")
+# One that names its root, or asks for help, stays; a command ends where its sentence goes on.
+_COMMAND = re.compile(rf"\bbft (?:{_VERBS})\b(?![^,;&|<\n]*--(?:root|help))")
 
 
 def learned_anew(asof: object, profile: str) -> str:

@@ -140,8 +140,9 @@ def _intraday(case: Case) -> Finding:
     running = trading_day(case.context.at, sec_type="FUT" if future else "STK")
     before = sessions.shift(running, -1)
     if order.asof is not None and not before <= order.asof <= running:
-        which = f"older than {before}" if order.asof < before else "of the future"
-        return blocked(f"asof is {which}", order.asof.isoformat(), running.isoformat())
+        late = order.asof < before
+        which, limit = ("too old", before) if late else ("of the future", running)
+        return blocked(f"asof is {which}", order.asof.isoformat(), limit.isoformat())
     decided = order.decided_at or (None if order.is_signal else order.created_at)
     signal_age_s = (case.context.at - decided).total_seconds() if decided else None
     ages = [("signal", signal_age_s, SIGNAL_AGE_S)]

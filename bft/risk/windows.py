@@ -110,14 +110,18 @@ def closed_because(
         return "session over"
     early = close_decided and times.before_open_min is not None
     if early and at < opens:
-        before = timedelta(minutes=times.before_open_min or 0)
-        return None if at >= opens - before else "before the window of close-decided orders"
+        begins = opens - timedelta(minutes=times.before_open_min or 0)
+        return None if at >= begins else _from(begins, "window of close-decided orders")
     if close_decided and early:
         return None
     after_min = times.after_open_min
     if after_min is not None and at < opens + timedelta(minutes=after_min):
-        return "before the entry window"
+        return _from(opens + timedelta(minutes=after_min), "entry window")
     return None
+
+
+def _from(begins: datetime, window: str) -> str:
+    return f"before the {window}, from {begins.astimezone(sessions.NEW_YORK):%H:%M} New York"
 
 
 @lru_cache(maxsize=16)

@@ -290,7 +290,8 @@ STEP = Step(
     outputs={
         "positions": "rows",
         "lots": "rows",
-        "trades": "the newest, 30 columns",
+        "trades": "the newest, 30 columns; stop_price and target_price as planned before the fill, "
+        "outcome null: the entry works, fill: open",
         "files": "what export wrote",
         "differences": "between journal and tables",
         "adjustments": "made now",

@@ -97,7 +97,12 @@ def test_telephone_shows_state_switch_and_positions_first(tab: Tab, run: Running
         below = f"document.querySelector('{place}').getBoundingClientRect().bottom"
         assert tab.value(below) < 2 * screen, place
     shown = str(tab.value("document.body.innerText")).lower()
-    for text in ("realised today, usd", "limits used", "none is near", "0 at work, 1 shown"):
+    for text in (
+        "realised today, usd",
+        "limits used",
+        "none is near",
+        "0 entries at work, 1 shown",
+    ):
         assert text in shown  # what is folded says in a word whether to open it
     assert tab.value("document.querySelectorAll('.fold[open]').length") == 0
     assert tab.value("document.documentElement.scrollHeight") < 2 * screen

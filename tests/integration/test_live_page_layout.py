@@ -68,6 +68,7 @@ def worst() -> dict[str, Any]:
             position("AAPL  260116C00100000"),
         ],
         "orders": [order(place) for place in range(3)],
+        "closing": [order(place) | {"leg": "target"} for place in range(3)],
         "denials": [denial | {"rules": [rule, rule], "detail": "", "unknown": 2}],
         "halts": [halt | {"until": "a person resumes"}],
         "kill": kill | {"generation": 3},

@@ -13,6 +13,7 @@ def test_advised_commands_name_the_root_of_the_call() -> None:
 
 
 def test_text_stays_without_a_root_or_with_one_in_it() -> None:
+    assert rooted("see: bft close --help", "mine") == "see: bft close --help"
     assert rooted("run: bft gold", None) == "run: bft gold"
     assert rooted("run: bft gold --root a", "b") == "run: bft gold --root a"
     mixed = "run: bft gold --asof D --root a; then: bft pull"

@@ -20,6 +20,7 @@ from risk_cases import (
 from bft.risk.context import Cooldown
 from bft.risk.decide import evaluate
 
+DAY_TRADE = {"close_decided": False, "strategy_type": "day_trade"}
 MANUAL = {"is_signal": False, "qty": 10}
 HELD = {"book__positions": (holding("AAPL", qty=90, notional_usd=D(4501)),)}
 MANY = {"book__positions": (holding("AAPL", qty=9_999, notional_usd=D(1)),)}
@@ -66,6 +67,13 @@ TOLD: list[tuple[int, dict[str, Any], dict[str, Any], str]] = [
     (7, {}, {"symbol__contract_matches": 2}, "2 contracts fit AAPL: one has to"),
     (7, {}, {"symbol__halted": True}, "trading in AAPL is halted"),
     (7, {}, {"quote__halted": True}, "trading in AAPL is halted"),
+    (
+        9,
+        DAY_TRADE,
+        {"at": AT - timedelta(minutes=29)},
+        "before the entry window, from 09:35 New York",
+    ),
+    (11, DAY_TRADE | {"asof": date(2025, 6, 2)}, {}, "asof is too old"),
 ]
 
 
@@ -75,6 +83,14 @@ def test_denial_says_what_would_pass(
 ) -> None:
     rule = evaluate(order(**orders), with_(context(), **contexts)).rules[number - 1]
     assert rule.note == words
+
+
+def test_age_of_a_signals_day_is_held_against_one_limit() -> None:
+    """On Wednesday 4 June a day trade decides on Tuesday's data at the oldest."""
+    late = evaluate(order(**DAY_TRADE, asof=date(2025, 6, 2)), context()).rules[10]
+    assert (late.value, late.limit) == ("2025-06-02", "2025-06-03")
+    early = evaluate(order(**DAY_TRADE, asof=date(2025, 6, 5)), context()).rules[10]
+    assert (early.value, early.limit) == ("2025-06-05", "2025-06-04")
 
 
 def test_denial_of_futures_and_options_names_them() -> None:

@@ -38,7 +38,7 @@ from bft.services.executor.page import page
 
 log = structlog.get_logger()
 ORDERING = frozenset({"/v1/orders", "/v1/signal", "/v1/signals"})
-REFUSED = frozenset({400, 403, 409, 413, 415, 422})  # denials of risk are answers, no problems
+REFUSED = frozenset({400, 401, 403, 409, 413, 415, 422})  # denials of risk are answers, no problems
 ABOUT = "Orders, risk and state of one account. Paper unless unlocked."
 _UNTOLD: Any = {"tracing": False, "metrics": False, "logs": False}
 """Figures are `Metrics`; FastAPI's own telemetry asks three providers at each request."""
@@ -106,14 +106,17 @@ def answer(request: Request, problem: Problem) -> JSONResponse:
 
 
 def _recorded(request: Request, problem: Problem) -> str | None:
-    """The denial that a refused order leaves; who was not let in is on record already."""
-    subject: Subject | None = getattr(request.state, "subject", None)
+    """The denial that a refused order leaves; of who was not let in, as long as that is kept."""
+    state = request.state
+    subject: Subject | None = getattr(state, "subject", None)
+    name = subject.name if subject else getattr(state, "stranger", None)
     ordering = request.method == "POST" and request.url.path in ORDERING
-    if subject is None or not ordering or problem.status not in REFUSED:
+    kept = ordering and problem.status in REFUSED and getattr(state, "recorded", True)
+    if name is None or not kept:
         return None
     service: Service = request.app.state.service
     agent = request.headers.get("user-agent", "")
-    return service.turned_away(problem, subject=subject.name, user_agent=agent)
+    return service.turned_away(problem, subject=name, user_agent=agent)
 
 
 async def _problem(request: Request, error: Exception) -> JSONResponse:

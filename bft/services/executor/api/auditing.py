@@ -9,7 +9,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from bft.domain.encoding import utc_told
@@ -59,7 +59,10 @@ class Why(BaseModel):
 class TradeLog(BaseModel):
     """Rows of the trade log, newest first, 30 columns."""
 
-    trades: list[dict[str, Any]]
+    trades: list[dict[str, Any]] = Field(
+        description="stop_price and target_price are the plan, before the fill (the levels that "
+        "rest: bracket of the order); outcome is null while the entry works, fill while it is open"
+    )
 
 
 class CheckView(BaseModel):
@@ -196,7 +199,10 @@ async def trade_log(
 async def export(
     request: Request, _: Reads, limit: Annotated[int, Query(ge=1, le=100_000)] = 10_000
 ) -> Response:
-    """The newest rows of the trade log as CSV, 12 columns; 204 where there is none."""
+    """The newest rows of the trade log as CSV, 12 columns; 204 where there is none.
+
+    Columns are those of `/v1/logs/trades`: stop and target as planned, outcome fill while open.
+    """
     rows = await service_of(request).rows("trades", limit=limit, newest_first=True)
     if not rows:
         return Response(status_code=204)

@@ -3,6 +3,7 @@
 Source: executor specification, section 1.3.
 """
 
+import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -188,14 +189,25 @@ def need(role: Role) -> Callable[..., Awaitable[Subject]]:
             subject = subject_of(request)
             name = subject.name
             if subject.role < role:
-                raise Problem(403, Reason.AUTH, f"needs role {role.name.lower()}")
+                raise _below(subject, role)
         except Problem as problem:
-            request.app.state.service.refused(request, name, problem.message)
+            request.state.recorded = request.app.state.service.refused(
+                request, name, problem.message
+            )
+            request.state.stranger = name
             raise
         request.state.subject = subject
         return subject
 
     return check
+
+
+def _below(subject: Subject, role: Role) -> Problem:
+    """403: what is needed, what the token has, and how another is made."""
+    needed, held = role.name.lower(), ", ".join(subject.roles) or "none of bft's"
+    text = f"needs role {needed}; the token of {subject.name} has {held}"
+    made = f"bft token {shlex.quote(subject.name)} --roles {needed}"
+    return Problem(403, Reason.AUTH, f"{text}; another: {made}")
 
 
 viewer, trader, admin = need(Role.VIEWER), need(Role.TRADER), need(Role.ADMIN)

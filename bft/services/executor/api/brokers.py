@@ -135,7 +135,7 @@ def view(service: Service, name: str) -> dict[str, Any]:
     "/v1/tick",
     response_model=Ticks,
     openapi_extra=body_of(TickBody),
-    responses=errors(400, 409, write=True),
+    responses=errors(409, write=True),
 )
 async def post_tick(request: Request, subject: Trades, mode: Mode = None) -> JSONResponse:
     """Show the paper broker a price; it may fill orders."""

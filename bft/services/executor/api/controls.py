@@ -210,7 +210,7 @@ def _windows(hours: Hours) -> list[str]:
     status_code=202,
     response_model=Closing,
     openapi_extra=body_of(CloseBody),
-    responses=errors(404, 409, 413, 415),
+    responses=errors(400, 404, 409, 413, 415),
 )
 async def post_close(request: Request, subject: Trades, mode: Mode = None) -> JSONResponse:
     """Have positions leave and cancel entries that still work; again doubles nothing.
@@ -228,7 +228,9 @@ async def post_close(request: Request, subject: Trades, mode: Mode = None) -> JS
     if not (body.all or body.symbols or body.strategy or body.instrument):
         raise shape("say what to close: symbols, strategy, instrument or all")
     if body.all and body.confirm != service.desk.account:
-        raise Problem(409, Reason.OTHER, "confirm must be the account's id to close all")
+        given = "none was given" if body.confirm is None else f"{body.confirm!r} is not it"
+        text = f"confirm: to close all it is the whole id of the account; {given}"
+        raise Problem(409, Reason.OTHER, text)
     selection = Selection(
         symbols=tuple(symbol_named(text) for text in body.symbols or ()),
         strategy=body.strategy,

@@ -16,13 +16,13 @@ from bft.services.executor.api.problems import ErrorBody
 
 _BODIES: dict[str, type[BaseModel]] = {}
 _ABOUT = {
-    400: "denied, or refused as invalid",
+    400: "denied, or refused as invalid, as what is no JSON",
     401: "token refused",
     403: "role or mode",
     404: "unknown id",
     409: "conflict",
     413: "body above 256 KiB",
-    415: "not JSON",
+    415: "content type is not application/json",
     422: "shape",
     423: "kill switch or halt",
     429: "too many",
@@ -50,7 +50,7 @@ def errors(
 ) -> dict[int | str, dict[str, Any]]:
     """Error answers of a route, those common to all included; `also`: further good ones."""
     common = (401, 403, 422, 500, 503)
-    more = (413, 415, 429) if write else ()
+    more = (400, 413, 415, 429) if write else ()
     good: dict[int | str, dict[str, Any]] = {
         code: {"model": model} for code, model in (also or {}).items()
     }

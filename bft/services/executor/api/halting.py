@@ -109,7 +109,7 @@ async def get_kill(request: Request, _: Reads) -> JSONResponse:
     "/v1/kill",
     response_model=KillState,
     openapi_extra=body_of(KillBody, required=False),
-    responses=errors(413, 415),
+    responses=errors(400, 413, 415),
 )
 async def post_kill(request: Request, subject: Trades) -> JSONResponse:
     """Let no opening order leave, cancel those that live; again is fine."""
@@ -124,7 +124,7 @@ async def post_kill(request: Request, subject: Trades) -> JSONResponse:
     "/v1/kill",
     response_model=KillState,
     openapi_extra=body_of(ClearBody, required=False),
-    responses=errors(409, 413, 415),
+    responses=errors(400, 409, 413, 415),
 )
 async def delete_kill(
     request: Request, subject: Admins, confirm: Annotated[int | None, Query(ge=0)] = None

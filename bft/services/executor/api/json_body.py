@@ -5,7 +5,7 @@ Source: executor specification, sections 1.1 and 15.
 
 import json
 from decimal import Decimal
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -16,6 +16,7 @@ from bft.services.executor.api.wording import sentence, worded
 
 BODY_BYTES = 256 * 1024
 DEPTH = 32  # objects and lists in one another; what reads them further calls itself
+_DIGITS = "a whole number of more than 4300 digits"  # where Python's int() stops
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -49,26 +50,34 @@ def strict_json(raw: bytes) -> Any:
     """The value of a JSON text; fractions become Decimals.
 
     Raises:
-        Problem: 415 no JSON; 422 a repeated key, NaN, infinities, no UTF-8, nested too deep.
+        Problem: 400 no JSON, no UTF-8; 422 a repeated key, NaN, infinities, nested too deep.
     """
     try:
         value = json.loads(
-            raw, parse_float=Decimal, parse_constant=_no_number, object_pairs_hook=_pairs
+            raw, parse_float=Decimal, parse_constant=_NoNumber, object_pairs_hook=_pairs
         )
-    except (ValueError, RecursionError) as error:
-        raise Problem(415, Reason.VALIDATION, f"the body is no JSON: {_why(error)}") from error
-    _check_text(value)
+    except RecursionError as error:
+        raise _too_deep() from error
+    except ValueError as error:
+        raise Problem(400, Reason.VALIDATION, f"the body is no JSON: {_why(error)}") from error
+    _check(value, ())
     return value
 
 
-def _why(error: Exception) -> str:
+class _NoNumber(str):
+    """NaN or an infinity, until it is known where it stands."""
+
+    __slots__ = ()
+
+
+def _why(error: ValueError) -> str:
     """Where the text stops to be JSON."""
     if isinstance(error, json.JSONDecodeError):
         if not error.doc.strip():
             return "it is empty"
         place = f"line {error.lineno}, column {error.colno}"
         return f"{error.msg} at {place}; names and text stand in double quotes"
-    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)[:200]
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else _DIGITS
 
 
 def validated(model: type[M], value: Any) -> M:
@@ -85,7 +94,7 @@ def validated(model: type[M], value: Any) -> M:
 
 
 async def read(request: Request, model: type[M]) -> M:
-    """The body of a request as a model. Raises Problem: 413, 415, 422."""
+    """The body of a request as a model. Raises Problem: 400, 413, 415, 422."""
     return validated(model, strict_json(await read_body(request)))
 
 
@@ -125,24 +134,35 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_number(word: str) -> NoReturn:
-    raise shape(f"{word} is no number")
+def _too_deep() -> Problem:
+    return shape(f"objects and lists nested deeper than {DEPTH}")
 
 
-def _check_text(value: Any, depth: int = 0) -> None:
-    if depth > DEPTH:
-        raise shape(f"nested deeper than {DEPTH}")
+def _check(value: Any, place: tuple[str, ...]) -> None:
+    """Refuse what cannot be kept, and say where it stands."""
+    if len(place) > DEPTH:
+        raise _too_deep()
+    if isinstance(value, _NoNumber):
+        raise shape(f"{_named(place)}: {value} is no number of JSON")
     if isinstance(value, str):
-        _check_storable(value)
-    elif isinstance(value, dict | list):
-        for item in [*value, *value.values()] if isinstance(value, dict) else value:
-            _check_text(item, depth + 1)
+        _check_storable(value, place)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            _check_storable(name, place)
+            _check(item, (*place, name))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            _check(item, (*place, str(number)))
 
 
-def _check_storable(text: str) -> None:
+def _named(place: tuple[str, ...]) -> str:
+    return ".".join(place)[:64] or "body"
+
+
+def _check_storable(text: str, place: tuple[str, ...]) -> None:
     if "\x00" in text:
-        raise shape("text holds a NUL character")
+        raise shape(f"{_named(place)}: text holds a NUL character")
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise shape("text holds half a surrogate pair") from error
+        raise shape(f"{_named(place)}: text holds half a surrogate pair") from error

@@ -101,7 +101,7 @@ async def model_threshold(request: Request, subject: Admins) -> JSONResponse:
     "/v1/model/promote",
     response_model=Promoted,
     openapi_extra=body_of(PromoteBody, required=False),
-    responses=errors(400, 409, write=True),
+    responses=errors(409, write=True),
 )
 async def model_promote(request: Request, subject: Admins) -> JSONResponse:
     """Move the production pointer to a gated set; what did not pass, or a conflict, is 409."""

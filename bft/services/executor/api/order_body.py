@@ -29,6 +29,7 @@ STRATEGY_TYPES = ("day_trade", "swing_trade", "close", "nightly")
 
 SideWord = Annotated[Literal["BUY", "SELL"], BeforeValidator(f.upper)]
 Units = Annotated[int, Field(ge=0, le=MOST_UNITS)]
+Some = Annotated[int, Field(ge=1, le=MOST_UNITS)]
 
 
 class OrderBody(BaseModel):
@@ -116,12 +117,24 @@ class OrderBody(BaseModel):
         return next((got for n in names if (got := getattr(self, n)) is not None), None)
 
     def traded(self) -> tuple[str, Instrument]:
-        """Symbol and instrument, each from the other where it says more."""
-        return parse_symbol(self.symbol, Instrument(self.instrument) if self.instrument else None)
+        """Symbol and instrument, each from the other where it says more.
+
+        Raises:
+            ValueError: no symbol, or not one of that instrument; says which was given.
+        """
+        instrument = Instrument(self.instrument) if self.instrument else None
+        try:
+            return parse_symbol(self.symbol, instrument)
+        except ValueError as error:
+            raise ValueError(f"symbol {self.symbol!r}: {error}") from error
 
 
 class WholeOrderBody(OrderBody):
     """An order of a person: how many units is theirs to say."""
+
+    quantity: Some | None = Field(default=None, examples=[10])
+    qty: Some | None = None
+    shares: Some | None = None
 
     @model_validator(mode="after")
     def _sized(self) -> Self:

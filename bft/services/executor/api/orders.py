@@ -92,7 +92,7 @@ def answered(answer: Answer) -> JSONResponse:
     status_code=201,
     response_model=OrderView,
     openapi_extra=body_of(WholeOrderBody),
-    responses=errors(400, 409, 423, 429, write=True, also={200: OrderView, 202: OrderView}),
+    responses=errors(409, 423, 429, write=True, also={200: OrderView, 202: OrderView}),
 )
 async def post_order(
     request: Request,
@@ -117,7 +117,7 @@ async def post_order(
     status_code=201,
     response_model=OrderView,
     openapi_extra=body_of(SignalBody),
-    responses=errors(400, 409, 423, 429, write=True, also={200: OrderView, 202: OrderView}),
+    responses=errors(409, 423, 429, write=True, also={200: OrderView, 202: OrderView}),
 )
 async def post_signal(
     request: Request,
@@ -137,7 +137,7 @@ async def post_signal(
     "/v1/signals",
     response_model=Batch,
     openapi_extra=body_of(SignalsBody, SignalBody, rows=True),
-    responses=errors(400, 409, write=True),
+    responses=errors(409, write=True),
 )
 async def post_signals(
     request: Request,

@@ -99,16 +99,21 @@ class Service:
         """Writes a second of each subject."""
         return WriteLimit(lambda: self.desk.profile.writes_per_s, timer=self.desk.timer)
 
-    def refused(self, request: Request, name: str, why: str) -> None:
-        """Put on record that somebody was not let in; page nobody for one, warn for ten."""
+    def refused(self, request: Request, name: str, why: str) -> bool:
+        """Put on record that somebody was not let in; page nobody for one, warn for ten.
+
+        False: no more of them is kept, a flood must not fill the journal.
+        """
         remote = request.client.host if request.client else ""
         now = self.desk.timer()
         self.failures = [at for at in self.failures if now - at < FAILURES_S] + [now]
-        if len(self.failures) <= FAILURES * 10:  # a flood must not fill the journal
+        kept = len(self.failures) <= FAILURES * 10
+        if kept:
             self.desk.note(entries.auth_failure(self.now, subject=name, reason=why, remote=remote))
         if len(self.failures) >= FAILURES:
             text = f"{len(self.failures)} refused tokens in 5 min, the last from {remote}"
             self.desk.alert("AuthFailures", remote, text)
+        return kept
 
     def turned_away(self, problem: Problem, *, subject: str, user_agent: str) -> str:
         """Put on record that a body was refused before risk saw it; the id of the denial."""

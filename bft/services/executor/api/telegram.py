@@ -155,7 +155,7 @@ def _message(update: Any) -> dict[str, Any]:
     status_code=204,
     response_class=Response,
     openapi_extra=body_of(SessionBody),
-    responses=errors(413, 415),
+    responses=errors(400, 413, 415),
 )
 async def post_session(request: Request) -> Response:
     """Put a token into the page's cookie."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from bft.domain.orders import IntentState, Leg, Verdict
+from bft.domain.orders import Intent, IntentState, Leg, Verdict
 from bft.domain.sessions import NEW_YORK
 from bft.ledger.daily import summed
 from bft.reports.shown import UNKNOWN, number, usd
@@ -18,6 +18,7 @@ from bft.services.executor.api.halting import kill_view
 from bft.services.executor.api.reading import positions_of, results_today
 from bft.services.executor.api.service import Service
 from bft.services.executor.api.views import STATUS, order_view
+from bft.services.executor.contracts import name_of
 from bft.services.executor.day_change import open_entry_fees_usd
 from bft.services.executor.page.limits import used
 
@@ -43,6 +44,7 @@ async def board(service: Service, subject: Subject) -> Row:
         "limits": used(service.desk, book),
         "positions": _positions(service),
         "orders": _orders(service),
+        "closing": _closing(service),
         "denials": await _denials(service),
         "halts": _halts(service),
         "kill": kill_view(service),
@@ -146,6 +148,30 @@ def _orders(service: Service) -> list[Row]:
             }
         )
     return made
+
+
+def _closing(service: Service) -> list[Row]:
+    """Stops, targets and exits that work, then the newest that filled something."""
+    legs = [i for i in service.desk.state.intents.values() if i.leg is not Leg.ENTRY]
+    told = [i for i in legs if not i.state.terminal or i.filled_qty]
+    told.sort(key=lambda i: (i.created_at or service.now, i.intent_id), reverse=True)
+    told.sort(key=lambda i: i.state.terminal)
+    return [_closing_row(intent) for intent in told[:SHOWN_ORDERS]]
+
+
+def _closing_row(intent: Intent) -> Row:
+    price = intent.stop_price_usd or intent.limit_price_usd
+    return {
+        "at": _clock(intent.created_at),
+        "leg": intent.leg.value,
+        "side": intent.side.value,
+        "symbol": name_of(intent.contract),
+        "price": "the market" if price is None else usd(float(price)),
+        "filled": f"{intent.filled_qty} of {intent.qty}",
+        "word": STATUS[intent.state].replace("_", " ").lower(),
+        "odd": intent.state is IntentState.UNKNOWN,
+        "working": not intent.state.terminal,
+    }
 
 
 async def _denials(service: Service) -> list[Row]:

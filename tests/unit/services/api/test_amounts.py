@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_world import Api, armed
+from api_world import Api, armed, signal
 from books import ACCOUNT, AT, booked, fill
 from desk_cases import case
 
+from bft.services.executor.api.app import build
 from bft.services.executor.api.reading import gain_of
 from bft.services.executor.api.views import amount
+
+CENT = Decimal("0.01")
 
 
 @pytest.mark.parametrize(
@@ -94,3 +97,23 @@ def test_paper_equity_is_the_sum_of_the_parts_beside_it(tmp_path: Path) -> None:
         assert datetime.fromisoformat(told["equity_at"]) == api.service.now
 
     armed(tmp_path, story)
+
+
+def test_levels_of_the_trade_log_are_the_plan_and_those_of_the_order_live(tmp_path: Path) -> None:
+    """5 % below the limit of 100.02, and below the fill."""
+
+    async def then(api: Api) -> None:
+        sent = {"stop_price": None, "stop_loss_pct": 5, "quantity": 10}
+        made = await api.ask("POST", "/v1/signal", signal(**sent))
+        assert made.status_code == 201, made.text
+        await api.world.wait(lambda: api.world.protected() == api.world.qty() > 0)
+        await api.service.stored()
+        (row,) = (await api.ask("GET", "/v1/logs/trades")).json()["trades"]
+        live = (await api.ask("GET", f"/v1/orders/{made.json()['id']}")).json()["bracket"]
+        entry = Decimal(row["entry_price"])
+        assert (Decimal(row["stop_price"]), row["outcome"]) == (Decimal("95.01"), "fill")
+        assert Decimal(live["stop"]) == (entry * Decimal("0.95")).quantize(CENT)
+        schemas = build(api.service).openapi()["components"]["schemas"]
+        assert "before the fill" in schemas["TradeLog"]["properties"]["trades"]["description"]
+
+    armed(tmp_path, then)

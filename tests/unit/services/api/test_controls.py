@@ -161,6 +161,9 @@ def test_close_empties_what_is_named(tmp_path: Path) -> None:
         assert (held[0]["quantity"], held[0]["protected_quantity"]) == ("10", 10)
         assert (await api.ask("POST", "/v1/close", {})).status_code == 422
         assert (await api.ask("POST", "/v1/close", {"all": True})).status_code == 409
+        for wrong, told in ({}, "none was given"), ({"confirm": "DU1"}, "'DU1' is not it"):
+            refused = await api.ask("POST", "/v1/close", {"all": True, **wrong})
+            assert (refused.status_code, refused.json()["message"].endswith(told)) == (409, True)
         done = await api.ask("POST", "/v1/close", {"all": True, "confirm": "PAPER"})
         assert done.status_code == 202
         assert done.json()["closing"][0]["symbol"] == "AAPL"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from api_world import Api, armed
+from api_world import Api, armed, order, signal
 
 JSON = {"content-type": "application/json"}
 
@@ -35,6 +35,37 @@ def test_rows_of_a_batch_carry_them_too(tmp_path: Path) -> None:
         rows[0]["decided_at"] = now
         (row,) = (await api.ask("POST", "/v1/signals", rows)).json()["rows"]
         assert (row["rule"], row["value"], row["limit"]) == (15, "0.2", "0.6")
+
+    armed(tmp_path, then)
+
+
+def test_orders_of_who_may_not_send_them_are_on_record(tmp_path: Path) -> None:
+    """A viewer's, and one without a token; who floods the server fills no journal."""
+
+    async def then(api: Api) -> None:
+        await api.ask("POST", "/v1/halt", {}, role="trader")  # no order: an event alone
+        low = await api.ask("POST", "/v1/orders", order(), role="viewer")
+        bare = await api.client.post("/v1/signal", json=signal())
+        assert (low.status_code, bare.status_code) == (403, 401)
+        for _ in range(150):
+            await api.client.post("/v1/orders", json=order())
+        await api.service.stored()
+        apart = (await api.ask("GET", "/v1/denials")).json()["refused_requests"]
+        assert apart["count"] == 99
+        kept = await api.service.rows("denials")
+        found = {row["decision_id"]: (row["http_code"], row["reason"]) for row in kept}
+        assert found[low.json()["decision"]] == (403, "auth")
+        assert found[bare.json()["decision"]] == (401, "auth")
+
+    armed(tmp_path, then)
+
+
+def test_missing_role_is_named_with_those_held_and_the_way_to_another(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        for held, told in (("viewer", "viewer"), ("nobody", "none of bft's")):
+            made = await api.ask("POST", "/v1/orders", order(), role=held)
+            wanted = f"needs role trader; the token of ada has {told}; another: bft token "
+            assert made.json()["message"] == wanted + "ada --roles trader"
 
     armed(tmp_path, then)
 

@@ -90,9 +90,9 @@ def test_bad_order_is_refused(tmp_path: Path) -> None:
 BAD_BODIES = [
     (b'{"symbol": "AAPL", "symbol": "MSFT"}', "application/json", 422),
     (b'{"symbol": NaN}', "application/json", 422),
-    (b"not json", "application/json", 415),
-    (b"\xff\xfe", "application/json", 415),
-    (b"[" * 100_000, "application/json", 415),
+    (b"not json", "application/json", 400),
+    (b"\xff\xfe", "application/json", 400),
+    (b"[" * 100_000, "application/json", 422),
     (b'{"symbol": "\\ud800"}', "application/json", 422),
     (b"{}", "text/plain", 415),
     (b'{"notes": "' + b"x" * 300_000 + b'"}', "application/json", 413),
@@ -111,6 +111,12 @@ def test_bad_body_is_refused(tmp_path: Path) -> None:
 
 SENTENCES = [
     (b"", "the body is no JSON: it is empty"),
+    (b"[" * 100_000, "objects and lists nested deeper than 32"),
+    (b"[" * 40 + b"]" * 40, "objects and lists nested deeper than 32"),
+    (b'{"price": NaN}', "price: NaN is no number of JSON"),
+    (b'{"features": {"a": [1, -Infinity]}}', "features.a.1: -Infinity is no number of JSON"),
+    (b"1" * 5000, "the body is no JSON: a whole number of more than 4300 digits"),
+    (b"NaN", "body: NaN is no number of JSON"),
     (
         b'{"symbol": "AAPL",\n side: 1}',
         "the body is no JSON: Expecting property name enclosed in double quotes at line 2, "
@@ -120,6 +126,7 @@ SENTENCES = [
     (b"[]", "body: a JSON object, as {...}"),
     (b'{"symbol": "AAPL", "side": "BUY", "count": 1}', "count: no such field; docs/api.md"),
     (b'{"side": "BUY"}', "symbol: must be there"),
+    (b'{"symbol": "../etc", "side": "BUY"}', "body: symbol '../etc': no symbol; write AAPL, BRK"),
 ]
 
 
@@ -148,8 +155,9 @@ def test_what_is_refused_unread_is_on_record(tmp_path: Path) -> None:
         other = [signal(symbol="ZZZY", signal_id="twice")]
         batch = (await api.ask("POST", "/v1/signals", other)).json()["rows"]
         codes = [answer.status_code for answer in made] + [batch[0]["code"]]
-        assert codes == [415, 422, 422, 422, 403, 409]
-        await api.ask("POST", "/v1/orders", signal(), role="viewer")  # an event, no denial
+        assert codes == [400, 422, 422, 422, 403, 409]
+        made.append(await api.ask("POST", "/v1/orders", signal(), role="viewer"))
+        codes.insert(-1, 403)
         await api.world.executor.desk.writer.flush()
         apart = (await api.ask("GET", "/v1/denials")).json()["refused_requests"]
         kept = {row["decision_id"]: row for row in apart["rows"]}
@@ -160,7 +168,8 @@ def test_what_is_refused_unread_is_on_record(tmp_path: Path) -> None:
         why = (await api.ask("GET", f"/v1/why/{named[1]}")).json()
         assert why["denials"][0]["detail"] == made[1].json()["message"]
         text = (await api.order(quantity=0)).json()["message"]
-        assert text == "body: quantity: a whole number, 1 or more"
+        assert text == "quantity 0: at least 1"
+        assert (await api.order(shares=-10)).json()["message"] == "shares -10: at least 1"
         assert api.world.intents(Leg.ENTRY) == []
 
     armed(tmp_path, then)

@@ -48,6 +48,27 @@ def test_policy_admits_only_the_pages_own_script_and_style(tmp_path: Path) -> No
     armed(tmp_path, story)
 
 
+def test_orders_of_the_page_are_entries_and_what_closes(tmp_path: Path) -> None:
+    """A stop and a target rest; then one exit at the market has filled, they have ended."""
+
+    async def story(api: Api) -> None:
+        await api.order()
+        await api.world.wait(lambda: api.world.protected() == api.world.qty() > 0)
+        shown = await page(api, "trader", part="?part=board")
+        assert "0 entries at work, 1 shown; 2 closing" in shown
+        assert "sell AAPL<small>stop</small>" in shown
+        assert "sell AAPL<small>target</small>" in shown
+        await api.ask("POST", "/v1/close", {"symbols": ["AAPL"]})
+        await api.world.wait(lambda: api.world.qty() == 0)
+        await api.world.sleep(2)
+        shown = await page(api, "trader", part="?part=board")
+        assert "1 shown; 0 closing" in shown
+        assert "sell AAPL<small>exit</small>" in shown
+        assert "<small>target</small>" not in shown
+
+    armed(tmp_path, story)
+
+
 def test_page_shows_positions_exits_orders_limits_and_denials(tmp_path: Path) -> None:
     async def story(api: Api) -> None:
         await api.order()
