@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -91,3 +92,16 @@ def test_json_error_is_one_line_and_silent(capsys: pytest.CaptureFixture[str]) -
     told = capsys.readouterr()
     assert json.loads(told.out)["exit_code"] == 2
     assert told.err == ""
+
+
+@pytest.mark.parametrize("words", [["models"], ["models", "--verify"], ["report"]])
+def test_what_shows_makes_no_root(
+    words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Red: a typo in `--root` made a folder with markers and lineage, and ended with 0."""
+    root = tmp_path / "nowhere"
+    assert cli.main([*words, "--root", str(root)]) == 65
+    told = capsys.readouterr().err
+    assert f"root {root} is not there: give --root the folder of a night" in told
+    assert f"bft run nightly --root {root}" in told
+    assert not root.exists()
