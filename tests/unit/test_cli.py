@@ -105,3 +105,19 @@ def test_what_shows_makes_no_root(
     assert f"root {root} is not there: give --root the folder of a night" in told
     assert f"bft run nightly --root {root}" in told
     assert not root.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("absent/x.jsonl", "No such file or directory"), ("", "Is a directory")]
+)
+def test_events_that_cannot_be_written_begin_no_run(
+    name: str, why: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Red: a traceback, and the folder of a run that never began."""
+    prices = tmp_path / "prices.csv"
+    prices.write_text("symbol,date,open,high,low,close,volume\nAAA,2018-02-07,1,1,1,1,100\n")
+    words = ["--root", str(tmp_path / "root"), "--source", f"files:{prices}", "--only", "guard"]
+    events = tmp_path / name
+    assert cli.main(["run", "--asof", "2018-02-07", *words, "--events", str(events)]) == 2
+    assert f"--events {events}: {why}; name a file" in capsys.readouterr().err
+    assert not (tmp_path / "root").exists()
