@@ -44,6 +44,16 @@ def again(words: Sequence[str], day: object) -> str:
     return f"{shlex.join(kept)} --asof {day}"
 
 
+def root_of(words: Sequence[str]) -> str | None:
+    """The root a command line gave, also one that could not be parsed."""
+    for place, word in enumerate(words):
+        if word.startswith("--root="):
+            return word.removeprefix("--root=")
+        if word == "--root" and place + 1 < len(words):
+            return words[place + 1]
+    return None
+
+
 def before_clear(source: str | None, root: str) -> str | None:
     """What still says kill and must stop before the switch can be cleared, or None.
 

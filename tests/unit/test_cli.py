@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -121,3 +122,19 @@ def test_events_that_cannot_be_written_begin_no_run(
     assert cli.main(["run", "--asof", "2018-02-07", *words, "--events", str(events)]) == 2
     assert f"--events {events}: {why}; name a file" in capsys.readouterr().err
     assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize("words", [["gold", "--describe"], ["--help"], ["glod"]])
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_reader_that_goes_away_ends_a_call_without_a_word(words: list[str], stream: str) -> None:
+    """Red: `bft why X | head` printed a traceback of BrokenPipeError, and ended with 1 or 120."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    other = "stderr" if stream == "stdout" else "stdout"
+    pipes = {stream: writing, other: subprocess.PIPE}
+    done = subprocess.run([sys.executable, "-m", "bft", *words], text=True, check=False, **pipes)
+    os.close(writing)
+    told_there = (words == ["glod"]) == (stream == "stderr")
+    assert done.returncode == (141 if told_there else 2 if words == ["glod"] else 0)
+    assert "Traceback" not in (getattr(done, other) or "")
+    assert "BrokenPipe" not in (getattr(done, other) or "")
