@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from bft.domain.advice import again, rooted
+from bft.domain.advice import again, root_of, rooted
 from bft.domain.errors import BftError, UnavailableError, UsageError
 from bft.domain.masking import all_masked
 from bft.verbs import VERBS, help_text
@@ -44,6 +44,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if argv is None:
         _attach()
+    try:
+        try:
+            return _main(words)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        from bft.wiring.pipes import UNREAD, silenced
+
+        if not silenced():
+            raise
+        return UNREAD
+
+
+def _main(words: list[str]) -> int:
     if not words or words[0] in {"-h", "--help"}:
         sys.stdout.write(help_text())
         return 0
@@ -372,23 +386,13 @@ def _failed(error: BftError, words: list[str], code: int | None = None) -> int:
     code = code or error.exit_code
     if "--debug" in words:
         traceback.print_exc()
-    told = rooted(all_masked(str(error)), _root_of(words))
+    told = rooted(all_masked(str(error)), root_of(words))
     # A runner shows the cause of a failed node from its line.
     if "--json" in words or os.environ.get("BFT_RUN_ID"):  # noqa: TID251  set by the runner
         _print({"verb": words[0], "error": told, "exit_code": code})
     if "--json" not in words:
         sys.stderr.write(f"error: {told}  [{code}]\n")
     return code
-
-
-def _root_of(words: list[str]) -> str | None:
-    """The root a command line gave, also one that could not be parsed."""
-    for place, word in enumerate(words):
-        if word.startswith("--root="):
-            return word.removeprefix("--root=")
-        if word == "--root" and place + 1 < len(words):
-            return words[place + 1]
-    return None
 
 
 if __name__ == "__main__":

@@ -60,6 +60,16 @@ def serve_again(kept: Mapping[str, str]) -> str:
     return " ".join(["bft serve executor", *told, *filter(None, [kept.get("flags")])])
 
 
+def root_of(words: Sequence[str]) -> str | None:
+    """The root a command line gave, also one that could not be parsed."""
+    for place, word in enumerate(words):
+        if word.startswith("--root="):
+            return word.removeprefix("--root=")
+        if word == "--root" and place + 1 < len(words):
+            return words[place + 1]
+    return None
+
+
 def before_clear(source: str | None, root: str) -> str | None:
     """What still says kill and must stop before the switch can be cleared, or None.
 

@@ -5,7 +5,6 @@ nodes write. Running it again does only what is not finished; a killed run goes 
 """
 
 import argparse
-import json
 import os
 import secrets
 import shlex
@@ -24,10 +23,10 @@ from bft.domain import sessions
 from bft.domain.advice import rooted
 from bft.domain.errors import ConfigError, RefusedError, UsageError
 from bft.domain.numbers import AT_LEAST_0, COUNT
-from bft.domain.runs import Json
 from bft.flow import alone, dry_run, due, expect, graph, outcome, parameters, show, sources
 from bft.flow.arguments import instant, optional_day
 from bft.flow.context import Approver, Options, last_name
+from bft.flow.events import copied
 from bft.flow.expression import depends_on
 from bft.flow.load import find, load
 from bft.flow.plan import Planned
@@ -127,11 +126,11 @@ def run(
         whole = f"{again} --asof {day}" if day else again
         whole += f" --profile {shlex.quote(args.profile)}" if args.profile else ""
         alone.check(asked.workflow, _planned(ports, args, asked, root), args.only, again=whole)
-    with only_run(root, wait_s=args.wait):
+    with copied(args.events) as copy, only_run(root, wait_s=args.wait):
         reap(root, ports.clock, but=asked.run)
         if not asked.before:
             sources.remember(ports, asked.values)
-        return _run(ports, args, asked, root)
+        return _run(ports, args, asked, root, copy)
 
 
 def _asked(ports: Ports, args: argparse.Namespace, root: Path) -> Asked:
@@ -192,7 +191,9 @@ def _again(workflow: Workflow, before: RunRecord, args: argparse.Namespace) -> A
     )
 
 
-def _run(ports: Ports, args: argparse.Namespace, asked: Asked, root: Path) -> Summary:
+def _run(
+    ports: Ports, args: argparse.Namespace, asked: Asked, root: Path, copy: Listener
+) -> Summary:
     folder, began = root / "runs" / asked.run, time.monotonic()
     journal = Journal(folder, run=asked.run, workflow=asked.workflow.name, clock=ports.clock)
     day = asked.values.get("asof") or ""
@@ -201,7 +202,7 @@ def _run(ports: Ports, args: argparse.Namespace, asked: Asked, root: Path) -> Su
         f"{asked.workflow.name} {day}".rstrip() + f" · {asked.run}",
         expect.usual_seconds(root, asked.workflow.name),
     )
-    with journal.beating(), _copied(args.events) as copy:
+    with journal.beating():
         _begin(journal, asked)
         with show.shown(tree, quiet=args.json) as (listener, pause):
             journal.listeners += [listener, copy]
@@ -316,21 +317,6 @@ def _begin(journal: Journal, asked: Asked) -> None:
         values={key: text for key, text in asked.values.items() if key != "root"},
         limits=asked.limits,
     )
-
-
-@contextmanager
-def _copied(path: Path | None) -> Iterator[Listener]:
-    if path is None:
-        yield lambda _line: None
-        return
-    with path.open("a", encoding="utf-8") as file:
-
-        def copy(line: Json) -> None:
-            told = {key: value for key, value in line.items() if key not in {"outputs", "leaf"}}
-            file.write(json.dumps(told, default=str) + "\n")
-            file.flush()
-
-        yield copy
 
 
 @contextmanager

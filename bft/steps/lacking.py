@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from bft.domain import origin, sessions
-from bft.domain.errors import BftError, StaleDataError
+from bft.domain.errors import BftError, DataError, StaleDataError
 from bft.ports import Manifest, Ports
 from bft.steps import registry
 
@@ -23,6 +23,19 @@ def need(ports: Ports, table: str, asof: date) -> Manifest:
     if found is None or found.asof != asof:
         raise absent(ports, table, asof)
     return found
+
+
+def need_root(ports: Ports) -> None:
+    """See that the root of a verb that only shows is there: a typo must make no folder.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    root = ports.store.root
+    if "://" not in root and not Path(root).is_dir():
+        raise DataError(
+            f"root {root} is not there: give --root the folder of a night, or: bft run nightly"
+        )
 
 
 def absent(ports: Ports, table: str, asof: date) -> StaleDataError:

@@ -16,6 +16,7 @@ from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps import registry
 from bft.steps.arguments import NEWEST, add_asof
 from bft.steps.held_back import held_back, newest_gate, verdicts
+from bft.steps.lacking import need_root
 from bft.steps.record import digest_of, execute, run_instant
 
 
@@ -57,10 +58,11 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     """Tell what the registry holds.
 
     Raises:
-        DataError: the audit chain is broken (`--verify`), a set or card is absent.
+        DataError: no root, the audit chain is broken (`--verify`), a set or card is absent.
         UnavailableError: MLflow does not answer (`--repair`).
         RefusedError: another process mirrors (`--repair`).
     """
+    need_root(ports)
     if args.show:
         return Summary(values=_card(ports, args))
     if args.diff:

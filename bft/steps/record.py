@@ -8,6 +8,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext, suppress
 from datetime import date, datetime
 from functools import cache
 from importlib.metadata import version
@@ -16,7 +17,7 @@ from typing import Any
 
 from bft.domain import origin, sessions
 from bft.domain.delivery import DOUBTED
-from bft.domain.errors import UnavailableError
+from bft.domain.errors import ConfigError, UnavailableError
 from bft.domain.market import RAW_TABLES
 from bft.domain.runs import Json, check_finite
 from bft.ports import Manifest, Ports, Step, Store, Summary, Tick
@@ -183,7 +184,10 @@ def execute(ports: Ports, verb: str, step: Step, args: argparse.Namespace, tick:
         _check_unchanged(verb, inputs, step.inputs(ports, args) or {})
         for part, told in step.parts(args, summary):
             _publish(ports.store, identity(ports.store, verb, step, part, inputs), told)
-        _publish(ports.store, about, summary)
+        # What only shows something does so on a root that nobody may write to, or a full disk.
+        showed = step.effect == "pure" and not summary.objects
+        with suppress(ConfigError, UnavailableError) if showed else nullcontext():
+            _publish(ports.store, about, summary)
     return summary
 
 

@@ -16,7 +16,7 @@ from bft.ports import Ports, Step, Store, Summary, Tick
 from bft.steps.arguments import NEWEST, add_asof
 from bft.steps.failures import NODES, failed_steps, failures_digest
 from bft.steps.held_back import held_back, newest_gate
-from bft.steps.lacking import need
+from bft.steps.lacking import need, need_root
 from bft.steps.reading import gold_asof, source_of
 from bft.steps.record import digest_of, doubted, table_digests
 from bft.steps.report_failed import screened_again, withhold
@@ -62,9 +62,11 @@ def run(ports: Ports, args: argparse.Namespace, tick: Tick) -> Summary:
     With `--failed` pages, lists and site of an earlier run of the day say that a node of it failed.
 
     Raises:
-        DataError: no gold of asof and `--site` or `--models`, or other nights were run, that one
-            never was and there are no books; `--models` without a production set.
+        DataError: no root, no gold of asof and `--site` or `--models`, or other nights were run,
+            that one never was and there are no books; `--models` without a production set.
     """
+    if not args.failed:
+        need_root(ports)
     if args.models:
         need(ports, "gold", args.asof)
         return publish_cards(ports, args.asof, getattr(args, "root", None))

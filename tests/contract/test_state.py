@@ -6,8 +6,10 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -272,3 +274,37 @@ def test_state_that_is_not_there_is_read_by_any_thread(tmp_path: Path) -> None:
         found = list(pool.map(lambda _: state.pointer("production").revision, range(8)))
     assert found == [0] * 8
     state.close()
+
+
+@contextmanager
+def forbidden(folder: Path) -> Iterator[None]:
+    """A folder that this process may not write to; an administrator steps down for that."""
+    folder.chmod(0o555)
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("table", [True, False])
+def test_a_folder_that_may_only_be_read_tells_its_pointer(table: bool) -> None:
+    """Red: `unable to open database file`, though nothing was to be written."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        writer = SqlState(folder_url(folder), clock=FixedClock(NOW))
+        if table:
+            move = {"expected_revision": 0, "set_digest": "a" * 64, "key": "k1"}
+            writer.move_pointer(**move, entry=entry())
+        writer.close()
+        before = sorted(file.name for file in folder.iterdir())
+        with forbidden(folder):
+            reader = SqlState(folder_url(folder), clock=FixedClock(NOW))
+            digest = reader.pointer("production").set_digest
+            with pytest.raises(ConfigError, match="give --root a folder you may write to"):
+                reader.charge("x", day=DAY, limit=1)
+            reader.close()
+        assert digest == ("a" * 64 if table else None)
+        assert sorted(file.name for file in folder.iterdir()) == before

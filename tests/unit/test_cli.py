@@ -1,6 +1,8 @@
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -91,3 +93,48 @@ def test_json_error_is_one_line_and_silent(capsys: pytest.CaptureFixture[str]) -
     told = capsys.readouterr()
     assert json.loads(told.out)["exit_code"] == 2
     assert told.err == ""
+
+
+@pytest.mark.parametrize("words", [["models"], ["models", "--verify"], ["report"]])
+def test_what_shows_makes_no_root(
+    words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Red: a typo in `--root` made a folder with markers and lineage, and ended with 0."""
+    root = tmp_path / "nowhere"
+    assert cli.main([*words, "--root", str(root)]) == 65
+    told = capsys.readouterr().err
+    assert f"root {root} is not there: give --root the folder of a night" in told
+    assert f"bft run nightly --root {root}" in told
+    assert not root.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("absent/x.jsonl", "No such file or directory"), ("", "Is a directory")]
+)
+def test_events_that_cannot_be_written_begin_no_run(
+    name: str, why: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Red: a traceback, and the folder of a run that never began."""
+    prices = tmp_path / "prices.csv"
+    prices.write_text("symbol,date,open,high,low,close,volume\nAAA,2018-02-07,1,1,1,1,100\n")
+    words = ["--root", str(tmp_path / "root"), "--source", f"files:{prices}", "--only", "guard"]
+    events = tmp_path / name
+    assert cli.main(["run", "--asof", "2018-02-07", *words, "--events", str(events)]) == 2
+    assert f"--events {events}: {why}; name a file" in capsys.readouterr().err
+    assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize("words", [["gold", "--describe"], ["--help"], ["glod"]])
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_reader_that_goes_away_ends_a_call_without_a_word(words: list[str], stream: str) -> None:
+    """Red: `bft why X | head` printed a traceback of BrokenPipeError, and ended with 1 or 120."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    other = "stderr" if stream == "stdout" else "stdout"
+    pipes = {stream: writing, other: subprocess.PIPE}
+    done = subprocess.run([sys.executable, "-m", "bft", *words], text=True, check=False, **pipes)
+    os.close(writing)
+    told_there = (words == ["glod"]) == (stream == "stderr")
+    assert done.returncode == (141 if told_there else 2 if words == ["glod"] else 0)
+    assert "Traceback" not in (getattr(done, other) or "")
+    assert "BrokenPipe" not in (getattr(done, other) or "")

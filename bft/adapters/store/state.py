@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from bft.adapters.store.state_engines import open_engine, read_only
 from bft.domain.errors import ConfigError, RefusedError, UnavailableError
 from bft.domain.masking import masked
 from bft.domain.runs import Json
@@ -89,17 +90,18 @@ class SqlState:
     def __init__(self, url: str, *, clock: Clock) -> None:
         self._clock = clock
         self._url = url
-        self._engine = _engine(url)
+        self._engine = open_engine(url)
         self._empty: sa.Engine | None = None
         self._made = False
-        if not self._absent():
+        self._reading = read_only(self._engine)
+        if not self._reading and not self._absent():
             self._make()
 
     def close(self) -> None:
         """Close the connections."""
-        self._engine.dispose()
-        if self._empty is not None:
-            self._empty.dispose()
+        for engine in (self._engine, self._reading, self._empty):
+            if engine is not None:
+                engine.dispose()
 
     @contextmanager
     def lease(self, name: str, *, wait_s: float = 0) -> Iterator[Callable[[], None]]:
@@ -221,12 +223,15 @@ class SqlState:
         sqlite = self._engine.dialect.name == "sqlite"
         if sqlite and not Path(self._engine.url.database or "").exists():
             return True
-        with self._begun(self._engine) as connection:
+        with self._begun(self._reading or self._engine) as connection:
             return _METADATA.tables.keys().isdisjoint(sa.inspect(connection).get_table_names())
 
     def _opened(self, *, writes: bool) -> sa.Engine:
         """The database; for reading one that is not there, an empty one in memory."""
-        if not self._made and (writes or not self._absent()):
+        readable = not self._made and not writes and not self._absent()
+        if self._reading and readable:
+            return self._reading
+        if writes or readable:
             self._make()
         if self._made:
             return self._engine
@@ -302,38 +307,6 @@ class SqlState:
 def folder_url(root: Path) -> str:
     """SQLite in a root folder, which need not be there yet."""
     return f"sqlite:///{root.resolve() / 'state.db'}"
-
-
-def _engine(url: str) -> sa.Engine:
-    """Open lazily. Raises ConfigError for an address of anything else."""
-    try:
-        engine = _opened(url)
-    except (sa.exc.ArgumentError, ImportError, ValueError):
-        engine = None
-    if engine is None or engine.dialect.name not in _GUARDS:
-        kind = f"{url.partition('://')[0]}://..." if "://" in url else "no address"
-        raise ConfigError(
-            f"BFT_STATE_URL is {kind}; name a PostgreSQL database, as postgresql://user@host/bft, "
-            "or leave it out for SQLite in the root"
-        )
-    return engine
-
-
-def _opened(url: str) -> sa.Engine:
-    if url.startswith("postgresql://"):
-        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-    engine = sa.create_engine(url, pool_pre_ping=True)
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _sqlite_settings)
-        # Writers take the lock when they begin: a later upgrade could not wait for it.
-        sa.event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
-    return engine
-
-
-def _sqlite_settings(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None
-    for pragma in ("busy_timeout=20000", "journal_mode=WAL", "synchronous=FULL"):
-        connection.execute(f"PRAGMA {pragma}")
 
 
 def _pointer(connection: sa.Connection, alias: str) -> Pointer:

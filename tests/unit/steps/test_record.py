@@ -4,13 +4,14 @@ import json
 import math
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes import FakePorts, arguments, make_ports, no_tick
 
-from bft.domain.errors import DataError, UnavailableError
+from bft.domain.errors import ConfigError, DataError, UnavailableError
 from bft.ports import Step, Summary
 from bft.steps import record
 
@@ -48,6 +49,15 @@ def copied(ports: FakePorts, *, meanwhile: bytes | None = None) -> Summary:
 def test_finished_work_is_found_again(ports: FakePorts) -> None:
     made = step(copied)
     assert [execute(ports, made).values.get("cached") for _ in range(2)] == [None, True]
+
+
+def test_what_only_shows_needs_no_room_for_its_marker(ports: FakePorts) -> None:
+    """Red: on a root that may not be written to `bft models` ended with 78."""
+    (Path(ports.store.root) / "markers").write_text("a file, so that nothing is written below")
+    shown = replace(step(lambda _: Summary(values={"told": 1})), effect="pure")
+    assert execute(ports, shown).values == {"told": 1}
+    with pytest.raises(ConfigError, match="not writable"):
+        execute(ports, step(copied))
 
 
 def test_input_that_changed_while_a_step_ran_leaves_no_marker(ports: FakePorts) -> None:
