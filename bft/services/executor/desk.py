@@ -322,12 +322,12 @@ class Desk:
         return self.broker.quote(contract)
 
     def close_usd(self, contract: Contract) -> Decimal | None:
-        """Last close of gold; None of options, whose close there would be the underlying's.
+        """Last close of gold, which knows shares alone: of a future it may have a namesake.
 
-        Nor is it told once a split has taken effect since: it is a price of other units.
+        None is told once a split has taken effect since: it is a price of other units.
         """
         row = self.reference.row(contract.symbol)
-        if row is None or row.bar is None or contract.sec_type == "OPT":
+        if row is None or row.bar is None or contract.sec_type != "STK":
             return None
         split = self.reference.action_open(contract.symbol, self.trading_day)
         return None if split else row.bar.close_usd

@@ -174,7 +174,7 @@ class Facts:
         action = desk.reference.action_open(underlying, trading_day(desk.now)) if known else None
         suspected = row.suspected_split if row else None
         if order.instrument is Instrument.FUTURE:  # an index neither splits nor pays
-            action = suspected = False
+            row, action, suspected = None, False, False  # gold's row is a namesake's
         return SymbolFacts(
             underlying=underlying,
             in_universe=underlying in desk.reference.universe if known else None,

@@ -27,22 +27,18 @@ def quoted_usd(desk: Desk, contract: Contract) -> Decimal | None:
 
 
 def worth_usd(desk: Desk, contract: Contract) -> Decimal | None:
-    """`quoted_usd`, else of anything but an option the last close of gold."""
-    if contract.sec_type == "OPT" or is_foreign(contract):  # gold's close is of another thing
+    """`quoted_usd`, else of a share the last close of gold."""
+    if contract.sec_type != "STK" or is_foreign(contract):  # gold's close is of another thing
         return quoted_usd(desk, contract)
     row = desk.reference.row(contract.symbol)
     return quoted_usd(desk, contract) or (row.bar.close_usd if row and row.bar else None)
 
 
 def worth_now_usd(desk: Desk, contract: Contract) -> Decimal | None:
-    """While its market is open a fresh, live quote alone tells; else `worth_usd`.
-
-    Of a future its newest quote alone: gold may have a share of the same name.
-    """
-    future = contract.sec_type == "FUT"
+    """While its market is open a fresh, live quote alone tells; else `worth_usd`."""
     if market_open(desk.now, sec_type=contract.sec_type):
         return None if stale(desk, contract) else quoted_usd(desk, contract)
-    return quoted_usd(desk, contract) if future else worth_usd(desk, contract)
+    return worth_usd(desk, contract)
 
 
 def stale(desk: Desk, contract: Contract) -> str:

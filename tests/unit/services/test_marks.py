@@ -17,6 +17,7 @@ from bft.ledger import entries
 from bft.risk import decide
 from bft.risk.profiles import EQUITIES, FUTURES_NQ, OPTIONS, Profile
 from bft.services.executor.equity import Equity
+from bft.services.executor.marks import worth_usd
 
 MSFT = Contract(con_id=9, symbol="MSFT")
 NQ = Contract(con_id=7, symbol="NQ", sec_type="FUT", multiplier=usd(20), local_symbol="NQH6")
@@ -89,6 +90,15 @@ def test_while_a_future_is_closed_its_last_quote_stands() -> None:
     made.desk.reference = reference("NQ")
     assert change(made) is None
     assert change(quoted(made, 99, 50_000, NQ)) == -2000
+
+
+def test_close_of_a_share_of_the_same_name_is_no_price_of_a_future() -> None:
+    """Eversource Energy is ES: red, the paper account valued an ES future at the share's close."""
+    made = held(profile=FUTURES_NQ, contract=NQ)
+    made.desk.reference = reference("NQ")
+    assert made.desk.close_usd(NQ) is None
+    assert worth_usd(made.desk, NQ) is None
+    assert worth_usd(quoted(made, 99, 50_000, NQ).desk, NQ) == 99
 
 
 def test_future_trades_while_the_exchange_of_shares_is_closed() -> None:
