@@ -18,6 +18,7 @@ from bft.steps import gold_layout
 
 COMPLETE_FRAC = 0.98
 """Share of active symbols that need a bar for asof (data specification, 1.3)."""
+_KEYS = {table.name: table.key for table in market.RAW_TABLES}
 
 
 @dataclass(kw_only=True)
@@ -119,7 +120,7 @@ class Night:
             if not (rows.num_rows or again):
                 continue
             today = f"arrived={self.asof}"
-            held = self._held(name, today, rows.schema) if again else rows.slice(0, 0)
+            held = self._held(name, today, rows) if again else rows.slice(0, 0)
             months = self._closed_months(name)
             parts = {month: self._merged(name, days) for month, days in months.items()}
             parts[today] = pa.concat_tables([held, rows])
@@ -152,13 +153,23 @@ class Night:
     def _merged(self, table: str, partitions: list[str]) -> pa.Table:
         return self.store.read(table, asof=self.base, partitions=partitions)
 
-    def _held(self, table: str, partition: str, schema: pa.Schema) -> pa.Table:
-        """What an earlier pull of this day holds of symbols that this one leaves alone."""
-        if table not in self.asked or "symbol" not in schema.names:
-            return schema.empty_table()  # unread: what is broken can be replaced
+    def _held(self, table: str, partition: str, now: pa.Table) -> pa.Table:
+        """What an earlier pull of this day holds of symbols that this one leaves alone.
+
+        Of such a symbol this one may yet tell an entry, that ends: it tells it in its place.
+        """
+        if table not in self.asked or "symbol" not in now.schema.names:
+            return now.slice(0, 0)  # unread: what is broken can be replaced
+        asked = pa.array(list(self.asked[table]), pa.string())
         rows = self.store.read(table, asof=self.asof, partitions=[partition])
-        mine = pc.is_in(rows["symbol"], pa.array(list(self.asked[table]), pa.string()))
-        return rows.filter(pc.invert(mine))
+        rows = rows.filter(pc.invert(pc.is_in(rows["symbol"], asked)))
+        beside = now.filter(pc.invert(pc.is_in(now["symbol"], asked)))
+        key = list(_KEYS[table])
+        told = {tuple(row.values()) for row in beside.select(key).to_pylist()}
+        if not told:
+            return rows
+        kept = [tuple(row.values()) not in told for row in rows.select(key).to_pylist()]
+        return rows.filter(pa.array(kept, pa.bool_()))
 
     def arrived(self, index: pd.Index) -> pd.Series:
         """The run's instant, once per row."""

@@ -133,3 +133,15 @@ def test_part_of_a_pull_takes_no_rename_back(mistaken: FakePorts) -> None:
     night(NOW, "--universe", "u.csv", "--symbols", "META")
     assert ("AAA", ON, ON, None) in universe_of(mistaken, "AAA")
     assert ("BBB", None, None, "AAA") in universe_of(mistaken, "BBB")
+
+
+def test_part_of_a_day_that_was_pulled_stores_a_rename_once(ports: FakePorts) -> None:
+    """Red: FB, which was not asked for, was kept and written again; gold was built whole."""
+    Path("prices.csv").write_text(prices(NOW))
+    night(NOW, "--universe", "u.csv")
+    before = ports.store.read("universe", asof=NOW).drop_columns(["arrived_at"]).to_pylist()
+    night(NOW, "--universe", "u.csv", "--symbols", "META")
+    rows = ports.store.read("universe", asof=NOW).drop_columns(["arrived_at"]).to_pylist()
+    assert rows == before
+    told = bft("gold", "--asof", str(NOW), "--root", "r")[1]
+    assert told["cached"] is True
