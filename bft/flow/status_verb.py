@@ -190,11 +190,33 @@ def _told(record: RunRecord) -> Json:
         "workflow": record.workflow,
         "asof": _day(record),
         "phase": record.phase,
+        "idle": _idle(record),
         "at": record.head["at"],
         "seconds": record.end.get("seconds"),
         "exit_code": record.end.get("exit_code"),
         "reason": _reason(record),
     }
+
+
+def _idle(record: RunRecord) -> str | None:
+    """Why a run had nothing to do, in the guard's word; None: it had, or it knows no guard."""
+    judged = record.nodes.get("guard", {}).get("outputs") or {}
+    if record.phase != str(Phase.SUCCEEDED) or str(judged.get("run")).lower() != "false":
+        return None
+    return str(judged.get("reason") or "nothing to do")
+
+
+def _ended_as(record: RunRecord) -> str:
+    """The phase; a run that did nothing did not succeed at anything."""
+    idle = _idle(record)
+    return f"idle, {idle.replace('_', ' ')}" if idle else record.phase
+
+
+def _failed_last(found: Sequence[RunRecord]) -> str:
+    """Workflows but the night's whose newest run that had work to do failed, with that run."""
+    newest = {one.workflow: one for one in found if one.workflow != "nightly" and not _idle(one)}
+    bad = [one for one in newest.values() if one.phase in BROKEN]
+    return "".join(f"; {one.workflow} failed last ({one.run})" for one in bad)
 
 
 def _reason(record: RunRecord) -> str | None:
@@ -219,12 +241,12 @@ def _say(found: list[RunRecord], missing: list[str], after: str, now: datetime) 
             took = record.end.get("seconds")
             length = clock_text(took) if took is not None else ""
             day = _day(record) or ""
-            sys.stderr.write(f"{record.run:<38}  {day:<10}  {record.phase:<10}  {length}\n")
+            sys.stderr.write(f"{record.run:<38}  {day:<10}  {_ended_as(record):<15}  {length}\n")
     for record in found:
         if why := _reason(record):
             sys.stderr.write(f"  {record.run}: {why}\n")
-    told = f"missing: {', '.join(missing)}; run: {after}" if missing else "nothing is missing"
-    sys.stderr.write(told + "\n")
+    told = f"missing: {', '.join(missing)}; run: {after}" if missing else "no night is missing"
+    sys.stderr.write(told + _failed_last(found) + "\n")
 
 
 def _table(found: list[RunRecord], now: datetime) -> None:
@@ -241,7 +263,7 @@ def _table(found: list[RunRecord], now: datetime) -> None:
         ago = clock_text((now - datetime.fromisoformat(record.head["at"])).total_seconds())
         length = clock_text(took) if took is not None else ""
         day = _day(record) or ""
-        table.add_row(f"[{style}]{sign}[/]", record.run, day, record.phase, length, ago)
+        table.add_row(f"[{style}]{sign}[/]", record.run, day, _ended_as(record), length, ago)
     console().print(table)
 
 
