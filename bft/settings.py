@@ -238,6 +238,10 @@ def _variable(name: str) -> str:
 
 
 def _secret_file(variable: str, path: str) -> str:
+    if not path:
+        raise ConfigError(f"{variable} is empty: name the file that holds the secret, or unset it")
+    if Path(path).is_dir():
+        raise ConfigError(f"{variable}={path}: that is a folder; name the file in it")
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:

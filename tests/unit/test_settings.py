@@ -81,6 +81,12 @@ def test_secret_file_absent_is_named(tmp_path: Path) -> None:
         read_settings({"BFT_MYSQL_PASSWORD_FILE": str(tmp_path / "none")})
 
 
+def test_secret_file_without_a_name_or_that_is_a_folder_is_told(tmp_path: Path) -> None:
+    for path, told in ("", "is empty: name the file"), (str(tmp_path), "that is a folder"):
+        with pytest.raises(ConfigError, match=f"BFT_JWT_SECRET_FILE.*{told}"):
+            read_settings({"BFT_JWT_SECRET_FILE": path})
+
+
 def test_source_of_a_root_without_one_is_what_is_set_up() -> None:
     assert read_settings({}).usual_source == ""
     keyed = {"ALPHAVANTAGE_API_KEY": "k"}

@@ -116,7 +116,10 @@ class GatewaySim:
         try:
             self._server = await loop.create_server(lambda: Session(self.board, loop), host, port)
         except OSError as error:
-            raise UnavailableError(f"{host}:{port}: {error.strerror}; try --port 0") from error
+            free = 4002 if port == 7497 else 7497  # the ports that executors take for paper
+            text = f"end what listens there, or --port {free} and, for the executor, "
+            text += f"BFT_IB_PORT={free}"
+            raise UnavailableError(f"{host}:{port}: {error.strerror}; {text}") from error
         if self.config.control_port is not None:
             self._control = await start_control(self, self.config.control_port)
         if self.virtual is None:

@@ -13,15 +13,18 @@ from starlette.responses import JSONResponse
 from bft.domain.broker import SessionState
 from bft.domain.errors import RefusedError
 from bft.domain.orders import Reason
+from bft.domain.trading import Instrument
 from bft.services.executor.api import fields as f
 from bft.services.executor.api.auth import Reads, Trades
 from bft.services.executor.api.documents import body_of, errors
 from bft.services.executor.api.json_body import read
+from bft.services.executor.api.naming import unmet
 from bft.services.executor.api.orders import Mode
 from bft.services.executor.api.placing import check_mode
 from bft.services.executor.api.problems import Problem, shape
 from bft.services.executor.api.service import Service, service_of
 from bft.services.executor.api.symbols import parse_symbol
+from bft.services.executor.option_facts import VIX
 
 router = APIRouter(tags=["broker"])
 _AWAY = frozenset({SessionState.DOWN, SessionState.HANDSHAKE, SessionState.HALF_OPEN})
@@ -83,10 +86,11 @@ class TickBody(BaseModel):
 
 
 class Ticks(BaseModel):
-    """The price was taken."""
+    """The price was taken; `warning` where nobody trades its symbol."""
 
     status: str
     symbol: str
+    warning: str | None
 
 
 @router.get("/v1/broker/health", response_model=BrokerHealth, responses=errors())
@@ -144,7 +148,7 @@ async def post_tick(request: Request, subject: Trades, mode: Mode = None) -> JSO
     service.writes.count(subject.name)
     body = await read(request, TickBody)
     try:
-        symbol, _ = parse_symbol(body.symbol, None)
+        symbol, instrument = parse_symbol(body.symbol, None)
     except ValueError as error:
         raise shape(f"symbol: {error}") from error
     if body.price is None:
@@ -164,4 +168,6 @@ async def post_tick(request: Request, subject: Trades, mode: Mode = None) -> JSO
         )
     except RefusedError as error:
         raise Problem(409, Reason.OTHER, str(error)) from error
-    return JSONResponse({"status": "taken", "symbol": symbol})
+    share = instrument is Instrument.STOCK and symbol != VIX.symbol
+    warning = unmet(service, symbol) if share else None
+    return JSONResponse({"status": "taken", "symbol": symbol, "warning": warning})

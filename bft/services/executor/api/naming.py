@@ -77,17 +77,22 @@ def halt_warning(service: Service, scope: str, key: str) -> str | None:
     A halt in vain costs nothing; one refused may be the fence before a purchase.
     """
     held = "the halt is in force all the same; resume it if another was meant"
-    state, universe = service.desk.state, service.desk.reference.universe
+    state = service.desk.state
     if scope == "strategy":
         known = sorted({i.strategy_id for i in state.intents.values()})
         met = key in known
         return None if met else f"no order of strategy {key} so far, of {_listed(known)}; {held}"
-    if scope != "symbol":
-        return None
+    told = unmet(service, key) if scope == "symbol" else None
+    return f"{told}; {held}" if told else None
+
+
+def unmet(service: Service, key: str) -> str | None:
+    """That nobody has met a symbol: no position, no pending entry, no member of the universe."""
+    state, universe = service.desk.state, service.desk.reference.universe
     near = [p.contract for p in state.positions.values()]
     near += [i.contract for i in state.live_intents()]
     names = {name for contract in near for name in (contract.symbol, name_of(contract))}
     if key in names or key in universe:
         return None
     night = f"the night's universe of {len(universe):,} symbols" if universe else "a universe"
-    return f"{key} is not held, has no pending entry and is not in {night}; {held}"
+    return f"{key} is not held, has no pending entry and is not in {night}"

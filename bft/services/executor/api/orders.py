@@ -1,6 +1,7 @@
 """Routes of orders and signals. Source: executor specification, sections 1.1 to 1.3."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from heapq import nlargest
@@ -16,6 +17,7 @@ from bft.domain.orders import RESOLVED, Intent, IntentState, Leg, Reason
 from bft.ledger import entries
 from bft.ledger.state import KEPT
 from bft.services.executor.api.auth import Admins, Reads, Subject, Trades
+from bft.services.executor.api.denying import PART
 from bft.services.executor.api.documents import body_of, errors
 from bft.services.executor.api.idempotency import KEY_CHARS, Answer, hash_of
 from bft.services.executor.api.json_body import read, read_body, strict_json, validated
@@ -220,7 +222,19 @@ async def get_orders(
         and (wanted is None or STATUS[intent.state] == wanted)
     ]
     newest = nlargest(limit, found, key=lambda i: (i.created_at or service.now, i.intent_id))
-    return JSONResponse({"orders": [order_view(service.desk, intent) for intent in newest]})
+    return JSONResponse({"orders": await _views(service, newest)})
+
+
+async def _views(service: Service, intents: Sequence[Intent]) -> list[dict[str, Any]]:
+    """Entries as they are told, each with the decision that let it pass."""
+    known = service.decisions
+    missing = [i.signal_id for i in intents if i.signal_id and i.signal_id not in known]
+    for at in range(0, len(missing), PART):
+        where = {"signal_id": missing[at : at + PART], "allowed": True}
+        for row in await service.rows("decisions", where=where):
+            known[row["signal_id"]] = row["decision_id"]
+    views = ((order_view(service.desk, intent), intent.signal_id) for intent in intents)
+    return [view | {"decision": known.get(signal_id)} for view, signal_id in views]
 
 
 async def _entries(service: Service, since: datetime | None) -> list[Intent]:
@@ -263,8 +277,8 @@ async def get_order(
     _: Reads,
 ) -> JSONResponse:
     """One order."""
-    desk, intent = service_of(request).desk, await entry_of(request, id)
-    return JSONResponse(order_view(desk, intent))
+    (view,) = await _views(service_of(request), [await entry_of(request, id)])
+    return JSONResponse(view)
 
 
 @router.get("/v1/orders/{id}/status", response_model=OrderStatus, responses=errors(404))

@@ -68,6 +68,7 @@ class Service:
     began: float = 0.0
     probed: tuple[float, float] | None = None
     failures: list[float] = field(default_factory=list)
+    decisions: dict[str, str] = field(default_factory=dict)  # of signals whose entry was looked up
 
     @property
     def desk(self) -> Desk:

@@ -183,6 +183,18 @@ def test_close_empties_what_is_named(tmp_path: Path) -> None:
     armed(tmp_path, then)
 
 
+def test_tick_for_a_symbol_that_nobody_trades_is_taken_with_a_warning(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        told = (await api.ask("POST", "/v1/tick", {"symbol": "ZZZZ", "price": 10})).json()
+        assert told["status"] == "taken"
+        assert told["warning"].startswith("ZZZZ is not held, has no pending entry and is not in")
+        for known in ("AAPL", "VIX", "NQZ5"):
+            sent = {"symbol": known, "price": 20, "confirm": True}
+            assert (await api.ask("POST", "/v1/tick", sent)).json().get("warning", 1) is None
+
+    armed(tmp_path, then)
+
+
 def test_tick_moves_the_paper_market(tmp_path: Path) -> None:
     async def then(api: Api) -> None:
         await api.order(price=99, stop_price=94)

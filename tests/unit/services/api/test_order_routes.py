@@ -233,6 +233,18 @@ def test_batch_with_a_malformed_row_sends_nothing(tmp_path: Path) -> None:
     armed(tmp_path, then)
 
 
+def test_orders_are_told_with_the_decision_that_let_them_pass(tmp_path: Path) -> None:
+    async def then(api: Api) -> None:
+        made = (await api.order()).json()
+        await api.service.stored()
+        (row,) = (await api.ask("GET", "/v1/orders")).json()["orders"]
+        one = (await api.ask("GET", f"/v1/orders/{made['id']}")).json()
+        assert made["decision"] == row["decision"] == one["decision"]
+        assert made["decision"] is not None
+
+    armed(tmp_path, then)
+
+
 def test_batch_gives_one_decision_per_row(tmp_path: Path) -> None:
     async def then(api: Api) -> None:
         rows = [signal(signal_id="a"), signal(signal_id="b", symbol="ZZZZ")]

@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from gateways import MORNING, Client, IdleLoop, settle, stock
 from ib_async import LimitOrder
 
+from bft.domain.errors import UnavailableError
 from bft.sim.gateway.config import GatewayConfig
 from bft.sim.gateway.gateway import GatewaySim
 
@@ -164,3 +166,15 @@ def test_what_is_no_http_is_hung_up_on() -> None:
         assert (await call(sim, "GET", "/state"))[0] == 200
 
     run(body)
+
+
+def test_taken_port_names_one_that_the_executor_finds() -> None:
+    async def main() -> None:
+        first = GatewaySim(GatewayConfig(at=MORNING, prices="control"))
+        await first.start()
+        second = GatewaySim(GatewayConfig(at=MORNING, prices="control", port=first.port))
+        with pytest.raises(UnavailableError, match=r"--port 7497 .* BFT_IB_PORT=7497"):
+            await second.start()
+        await first.stop()
+
+    asyncio.run(main())
