@@ -32,6 +32,21 @@ VERBS: dict[str, tuple[str, str]] = {
 """verb -> (module that holds STEP, one line of help); one line registers a verb."""
 
 
+EXIT_CODES: dict[int, tuple[str, str, str]] = {
+    0: ("done", "also what has no result: no signals, models not promoted", "-"),
+    1: ("a fault of bft", "nobody foresaw it; a traceback says where", "no: report it"),
+    2: ("usage", "the command line asks for something that cannot be", "mend the command"),
+    65: ("bad data", "a file, price or table breaks its contract", "mend the data"),
+    75: ("try again", "a remote, the disk or the time was missing; or told to stop", "the same"),
+    77: ("refused", "a lock, lease, gate or permission said no", "once that is settled"),
+    78: ("settings", "a setting, key or root is missing or wrong", "change the setting"),
+    130: ("interrupted", "Ctrl-C", "the same resumes"),
+    141: ("unread", "the reader of the output went away, as `head` does", "without it"),
+}
+"""Exit code -> word, meaning, whether to call again; workflows retry 75 alone (ADR 0005)."""
+_RARE = frozenset({1, 130, 141})
+
+
 def help_text() -> str:
     """What `bft --help` prints."""
     lines = [
@@ -42,5 +57,6 @@ def help_text() -> str:
         "",
     ]
     lines += [f"  {verb:<12} {text}" for verb, (_, text) in VERBS.items()]
-    lines += ["", "exit codes: 0 done, 2 usage, 65 bad data, 75 try again, 77 refused, 78 settings"]
+    codes = (f"{code} {word}" for code, (word, *_) in EXIT_CODES.items() if code not in _RARE)
+    lines += ["", f"exit codes: {', '.join(codes)}"]
     return "\n".join(lines) + "\n"

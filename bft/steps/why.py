@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 from bft.domain.advice import rooted
-from bft.domain.errors import RefusedError, UnavailableError, UsageError
+from bft.domain.errors import BftError, RefusedError, UnavailableError, UsageError
 from bft.domain.runs import Json
+from bft.domain.symbols import not_among, symbol_of
 from bft.ports import Ports, Step, Summary, Tick
 from bft.steps import why_night
 from bft.steps.arguments import NEWEST, add_asof
@@ -36,7 +37,7 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
     """Ask the root and the executor; stdout gets both as JSON, stderr in words.
 
     Raises:
-        UsageError: nobody knows that id.
+        UsageError: nobody knows that id, or the root lacks the symbol and no executor is asked.
         RefusedError: the executor trades for another root, and this root's night lacks the id.
         UnavailableError: no executor answers, and the night lacks the id.
     """
@@ -47,6 +48,7 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
         story = answer(api.ask("GET", f"/v1/why/{quote(args.id, safe='')}"))
     except (UsageError, RefusedError, UnavailableError) as error:
         if night is None:
+            _check_symbol(ports, args.id, error)
             told_none = f"the night of {args.asof} has nothing of {args.id[:64]}; {error}"
             raise type(error)(told_none) from error
         unasked = None if isinstance(error, UsageError) else str(error)
@@ -56,6 +58,16 @@ def run(ports: Ports, args: argparse.Namespace, _tick: Tick) -> Summary:
         sys.stderr.write(shown + "\n")
     values = {"night": night, "why": story, "executor_unasked": unasked}
     return Summary(values=values, rows=sum(isinstance(v, list) for v in (story or {}).values()))
+
+
+def _check_symbol(ports: Ports, name: str, error: BftError) -> None:
+    """See that a name is not simply a symbol nobody has: an executor's absence explains no typo."""
+    symbol = symbol_of(name)
+    if symbol and not isinstance(error, UsageError):
+        told = not_among(symbol, why_night.symbols_of(ports.store))
+        away = "could be asked for orders of it: bft serve executor"
+        asked = "was asked: it trades for another root" if isinstance(error, RefusedError) else away
+        raise UsageError(f"{told} (and no executor {asked})") from error
 
 
 def _night_told(night: Json | None, story: Json | None, unasked: str | None) -> Iterator[str]:

@@ -48,7 +48,7 @@ def night_of(ports: Ports, name: str, asof: date) -> Json | None:
     mine = [row for row in rows if _is(row["signal_id"], name)]
     symbol = mine[0]["symbol"] if mine else symbol_of(name)
     mine = mine or [row for row in rows if row["symbol"] == symbol]
-    if symbol is None or not (mine or _known(ports.store, symbol)):
+    if symbol is None or not (mine or symbol in symbols_of(ports.store)):
         return None
     ranked = _day_rows(ports.store, "picks", asof)
     pick = next((row for row in ranked if row["symbol"] == symbol), None)
@@ -127,15 +127,13 @@ def _day_rows(store: Store, table: str, asof: date) -> list[dict[str, Any]]:
     return [row for row in rows if row["asof"] == asof]
 
 
-def _known(store: Store, symbol: str) -> bool:
-    """Whether the root has heard of a symbol: it is listed, or has rows of gold."""
+def symbols_of(store: Store) -> frozenset[str]:
+    """Symbols the root has heard of: listed, or with rows of gold."""
     import pyarrow.compute as pc
 
-    for table in ("universe", "gold"):
-        found = store.read(table, columns=["symbol"]) if store.manifest(table) else None
-        if found is not None and pc.any(pc.equal(found["symbol"], symbol)).as_py():
-            return True
-    return False
+    tables = [name for name in ("universe", "gold") if store.manifest(name)]
+    read = (store.read(name, columns=["symbol"])["symbol"] for name in tables)
+    return frozenset(symbol for column in read for symbol in pc.unique(column).to_pylist())
 
 
 def _no_signal(ports: Ports, symbol: str, asof: date) -> Json:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from bft import cli
+from bft.domain.errors import BftError
+from bft.verbs import EXIT_CODES, help_text
 
 HEAVY = {"torch", "pandas", "pyarrow", "mlflow", "matplotlib", "numpy", "sqlalchemy", "httpx"}
 
@@ -138,3 +140,14 @@ def test_reader_that_goes_away_ends_a_call_without_a_word(words: list[str], stre
     assert done.returncode == (141 if told_there else 2 if words == ["glod"] else 0)
     assert "Traceback" not in (getattr(done, other) or "")
     assert "BrokenPipe" not in (getattr(done, other) or "")
+
+
+def test_every_exit_code_of_the_error_tree_is_told() -> None:
+    tree, kinds = {BftError.exit_code}, [BftError]
+    while kinds:
+        below = kinds.pop().__subclasses__()
+        tree |= {kind.exit_code for kind in below}
+        kinds += below
+    assert {*EXIT_CODES} - tree == {0, 130, 141}
+    assert tree <= {*EXIT_CODES}
+    assert "0 done, 2 usage, 65 bad data, 75 try again, 77 refused, 78 settings" in help_text()

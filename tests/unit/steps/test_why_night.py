@@ -139,6 +139,13 @@ def test_id_that_the_night_lacks_still_needs_an_executor(night: FakePorts) -> No
         ask(night, "e-S1-AAPL")
 
 
+def test_unknown_symbol_is_a_typo_and_no_matter_of_an_executor(night: FakePorts) -> None:
+    """Red: 75 with the refused connection, as if a second try could help."""
+    with pytest.raises(UsageError, match=r"QQQ is not in the root; did you mean QQQQ\?") as told:
+        ask(night, "QQQ")
+    assert "refused" not in str(told.value)
+
+
 def test_night_that_was_not_scanned_says_what_to_run(night: FakePorts, told: Told) -> None:
     rows = [*wavy("AAA", seed=1)]
     day = ASOF.replace(day=ASOF.day + 1)
