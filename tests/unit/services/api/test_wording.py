@@ -9,7 +9,7 @@ from api_world import Api, armed, order
 ORDERS: list[tuple[dict[str, Any], str]] = [
     ({"quantity": 1.5}, "quantity 1.5: a whole number"),
     ({"quantity": "7"}, 'quantity "7": a whole number'),
-    ({"quantity": -1}, "quantity -1: at least 0"),
+    ({"quantity": -1}, "quantity -1: at least 1"),
     ({"quantity": 10**9}, "quantity 1000000000: at most 99999999"),
     ({"side": "HOLD"}, 'side "HOLD": BUY or SELL'),
     ({"symbol": ""}, 'symbol "": must not be empty'),
