@@ -13,14 +13,13 @@ import time
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from bft.domain.advice import again, root_of, rooted
 from bft.domain.errors import BftError, UnavailableError, UsageError
 from bft.domain.masking import all_masked
-from bft.verbs import VERBS, help_text
+from bft.verbs import VERBS, help_text, meant
 
 if TYPE_CHECKING:
     from datetime import date
@@ -190,9 +189,7 @@ def load(verb: str) -> "Step":
         UsageError: no such verb; names the nearest.
     """
     if verb not in VERBS:
-        near = get_close_matches(verb, VERBS, n=1)
-        hint = f"did you mean {near[0]}?" if near else "see: bft --help"
-        raise UsageError(f"no verb {verb!r}; {hint}")
+        raise UsageError(f"no verb {verb!r}; {meant(verb)}")
     step: Step = importlib.import_module(VERBS[verb][0]).STEP
     return step
 

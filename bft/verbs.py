@@ -1,5 +1,7 @@
 """The verbs of `bft`: where each is and what it does, without importing any."""
 
+from difflib import get_close_matches
+
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("bft.flow.run_verb", "run a workflow here: only what is not finished"),
     "status": ("bft.flow.status_verb", "what ran last, what is missing, what to do next"),
@@ -30,6 +32,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "report": ("bft.steps.report", "day report, site JSON, model cards"),
 }
 """verb -> (module that holds STEP, one line of help); one line registers a verb."""
+WORKFLOWS = ("nightly", "premarket", "market-hours", "backfill")
+"""Workflows that are no verb as well."""
 
 
 EXIT_CODES: dict[int, tuple[str, str, str]] = {
@@ -45,6 +49,14 @@ EXIT_CODES: dict[int, tuple[str, str, str]] = {
 }
 """Exit code -> word, meaning, whether to call again; workflows retry 75 alone (ADR 0005)."""
 _RARE = frozenset({1, 130, 141})
+
+
+def meant(word: str) -> str:
+    """What to say of a word that is no verb: the workflow of that name, or the nearest verb."""
+    if word in WORKFLOWS:
+        return f"it is a workflow: bft run {word}"
+    near = get_close_matches(word, VERBS, n=1)
+    return f"did you mean {near[0]}?" if near else "see: bft --help"
 
 
 def help_text() -> str:

@@ -255,7 +255,8 @@ def only_run(root: Path, *, wait_s: float) -> Iterator[None]:
             if time.monotonic() >= give_up:
                 file.seek(0)
                 holder = file.read().strip() or "another process"
-                raise RefusedError(f"{root} is in use by {holder}; wait for it, or use --wait S")
+                advice = f"it was for {wait_s:g} s; give --wait more" if wait_s else "add --wait S"
+                raise RefusedError(f"{root} is in use by {holder}; wait for it: {advice}")
             time.sleep(0.1)
         file.seek(0)
         file.truncate()

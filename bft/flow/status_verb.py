@@ -163,12 +163,16 @@ def _night(ports: Ports, args: argparse.Namespace, held: origin.Origin | None, a
 
 
 def _missing(ports: Ports, asof: date, found: Sequence[RunRecord]) -> list[str]:
-    """A night that never succeeded, or did before its newest run failed or was lost."""
+    """A night that never succeeded, or did before its newest run failed or was lost.
+
+    One that runs at this moment is not missing: the runs tell of it.
+    """
     failed = ports.store.keys(f"failures/{asof}/")  # notes of failed steps, as after a re-run
     done = records.is_done(ports.store, "nightly", asof, "")
     nights = [one for one in found if one.workflow == "nightly" and _day(one) == str(asof)]
     ended = nights[-1].phase if nights else ""
-    return [] if done and not failed and ended not in BROKEN else ["nightly"]
+    well = done and not failed and ended not in BROKEN
+    return [] if well or ended == "Running" else ["nightly"]
 
 
 def _broken(found: Sequence[RunRecord]) -> RunRecord | None:

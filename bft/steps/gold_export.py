@@ -89,6 +89,10 @@ def _form(text: str) -> tuple[str, str]:
     form, _, place = text.partition(":")
     if form not in FORMS or not place:
         raise UsageError(f"--export {text}: give csv:DIR, parquet:FILE or store:DIR")
+    wrong = Path(place).is_dir() if form == "parquet" else Path(place).is_file()
+    if wrong:
+        there, wanted = ("a folder", "FILE") if form == "parquet" else ("a file", "DIR")
+        raise UsageError(f"--export {text}: {place} is {there}; give {form}:{wanted}")
     return form, place
 
 

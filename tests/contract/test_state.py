@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -308,3 +309,17 @@ def test_a_folder_that_may_only_be_read_tells_its_pointer(table: bool) -> None:
             reader.close()
         assert digest == ("a" * 64 if table else None)
         assert sorted(file.name for file in folder.iterdir()) == before
+
+
+def test_disk_without_room_says_so(tmp_path: Path) -> None:
+    """Red: `disk I/O error`, and nothing of what to do."""
+    state = SqlState(folder_url(tmp_path), clock=FixedClock(NOW))
+    state.charge("x", day=DAY, limit=0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(UnavailableError, match="the disk may be full: make room"):
+            state.charge("x", day=DAY, limit=0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    state.close()

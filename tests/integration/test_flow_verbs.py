@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import socket
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -319,6 +321,19 @@ def test_chain_refuses_before_it_begins(root: Path) -> None:
     code, line, _ = bft("chain", f"workflow due nightly --root {root}", "nobody --x", "--json")
     assert code == 2
     assert "nobody" in str(line["error"])
+
+
+def test_night_that_runs_is_not_missing(root: Path) -> None:
+    """Red: `missing: nightly; run: bft run nightly`, while it ran."""
+    asof = bft("status", "--root", str(root))[1]["asof"]
+    folder = root / "runs" / "nightly-1"
+    folder.mkdir(parents=True)
+    about = {"run": "nightly-1", "workflow": "nightly", "node": "", "event": "run"}
+    line = {"at": "2026-01-05T23:30:00.000Z", **about, "values": {"asof": asof}}
+    (folder / "state.jsonl").write_text(json.dumps(line) + "\n")
+    (folder / "heartbeat").write_text(f"{os.getpid()} {socket.gethostname()}\n")
+    _, told, _ = bft("status", "--root", str(root))
+    assert ([one["phase"] for one in told["runs"]], told["missing"]) == (["Running"], [])
 
 
 def test_status_names_what_is_missing_and_fails_its_check_without_an_executor(root: Path) -> None:

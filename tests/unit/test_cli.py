@@ -8,6 +8,7 @@ import pytest
 
 from bft import cli
 from bft.domain.errors import BftError
+from bft.flow.load import rendered
 from bft.verbs import EXIT_CODES, help_text
 
 HEAVY = {"torch", "pandas", "pyarrow", "mlflow", "matplotlib", "numpy", "sqlalchemy", "httpx"}
@@ -51,6 +52,8 @@ def test_every_number_has_limits(verb: str) -> None:
     ("words", "code", "says"),
     [
         (["glod"], 2, "did you mean gold?"),
+        (["gold", "--export", f"csv:{__file__}"], 2, "test_cli.py is a file; give csv:DIR"),
+        (["gold", "--export", "parquet:/"], 2, ": / is a folder; give parquet:FILE"),
         (["gold", "--rot", "x"], 2, "unrecognized arguments: --rot"),
         (["gold", "--asof", "06.01.2025"], 2, "no ISO date such as 2025-01-06"),
         (["gold", "--asof", "2018-02-10"], 2, "nearest earlier: --asof 2018-02-09"),
@@ -151,3 +154,10 @@ def test_every_exit_code_of_the_error_tree_is_told() -> None:
     assert {*EXIT_CODES} - tree == {0, 130, 141}
     assert tree <= {*EXIT_CODES}
     assert "0 done, 2 usage, 65 bad data, 75 try again, 77 refused, 78 settings" in help_text()
+
+
+def test_workflow_that_is_called_as_a_verb_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Red: `no verb 'backfill'; did you mean kill?`."""
+    for name in {*rendered("")} - {*cli.VERBS}:
+        assert cli.main([name]) == 2
+        assert f"it is a workflow: bft run {name}" in capsys.readouterr().err

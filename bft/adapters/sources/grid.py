@@ -3,11 +3,14 @@
 import csv
 import hashlib
 import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +26,7 @@ _DELIMITERS = {";": "a semicolon (;)", "\t": "a tab", "|": "a bar (|)"}
 """What separates columns where a comma should."""
 AN_INSTANT = "2018-02-07T16:00:00-05:00"
 _NAMED_ZONE = re.compile(r"\s*\d{4}-\d\d-\d\d[T ][\d:.]+\s*([A-Za-z][\w/+-]*)\s*$")
+_PAGES = (b"<!doctype", b"<html", b"<?xml")
 _COMMA = r"^\s*[+-]?[\d.]*\d,\d+\s*$"
 
 
@@ -171,12 +175,25 @@ def _bytes(path: Path) -> bytes:
         raise DataError(f"{path}: {error.strerror}; give a CSV or Parquet file") from error
     if not data.strip():
         raise DataError(f"{path} is empty; export it again, with a header and rows")
+    _check_readable(path, data[:4096])
     kind = "Parquet" if data[:4] == b"PAR1" else "text" if b"\0" not in data[:4096] else "binary"
     if (path.suffix == ".parquet") != (kind == "Parquet") or kind == "binary":
         named = {"Parquet": "name it .parquet", "text": "name it .csv if it is one"}
         instead = named.get(kind, "export it as CSV or Parquet")
         raise DataError(f"{path} holds {kind}, not what {path.suffix} says; {instead}")
     return data
+
+
+def _check_readable(path: Path, head: bytes) -> None:
+    """Refuse what a download or an office program leaves in place of a table."""
+    every_second = ({*head[:16:2]}, {*head[1:16:2]})  # of UTF-16 without a mark one is zeros
+    if head[:2] in {BOM_UTF16_LE, BOM_UTF16_BE} or {0} in every_second:
+        raise DataError(f"{path} holds text in UTF-16; save it as CSV in UTF-8")
+    if head.removeprefix(BOM_UTF8).lstrip().lower().startswith(_PAGES):
+        raise DataError(
+            f"{path} holds a web page, no table: a page to sign in, or of an error; export the "
+            "table again"
+        )
 
 
 def _csv(path: Path, data: bytes) -> pa.Table:
@@ -192,7 +209,19 @@ def _csv(path: Path, data: bytes) -> pa.Table:
             convert_options=convert,
         )
     except pa.ArrowInvalid as error:
-        raise DataError(f"{path}: {error}; mend that line; columns: {', '.join(header)}") from error
+        told = _odd_line(data, len(header)) or f": {error}; mend that line"
+        raise DataError(f"{path}{told}; columns: {', '.join(header)}") from error
+
+
+def _odd_line(data: bytes, expected: int) -> str:
+    """Where a line has other than the expected number of columns, in words; empty: nowhere."""
+    rows = csv.reader(StringIO(data.decode("utf-8-sig", errors="replace"), newline=""))
+    for cells in rows:
+        if cells and len(cells) != expected:
+            text = ",".join(cells)[:80]
+            many = f"{len(cells)} columns, expected {expected}"
+            return f" line {rows.line_num}: {many}; mend that line: {text!r}"
+    return ""
 
 
 def _commas(path: Path, first: str, header: Sequence[str]) -> None:
@@ -284,7 +313,9 @@ def _instant(grid: Grid, name: str, value: Any) -> datetime | None:
 def _no_time(value: Any, wanted: str) -> str:
     """What is wrong with a cell that is not what is wanted, or whose zone is but a name."""
     if zone := _NAMED_ZONE.match(str(value)):
-        return f"{value!s}: the zone {zone[1]} may mean several; write the offset: {AN_INSTANT}"
+        none = "/" in zone[1] and zone[1] not in available_timezones()
+        told = f"there is no zone {zone[1]}" if none else f"the zone {zone[1]} may mean several"
+        return f"{value!s}: {told}; write the offset: {AN_INSTANT}"
     return f"{value!s} is no {wanted}"
 
 

@@ -24,6 +24,7 @@ from bft.ports import Clock, Pointer
 LEASE_TTL_S, LEASE_RENEW_S = 60.0, 20.0  # platform specification, section 1.5
 GENESIS = "0" * 64
 _FORBIDDEN = ("unable to open database file", "readonly database")
+_NO_ROOM = ("disk I/O error", "database or disk is full")
 
 _METADATA = sa.MetaData()
 _LEASES = sa.Table(
@@ -216,6 +217,8 @@ class SqlState:
             text = masked(f"state {self._url}: {reason}", self._url)
             if any(words in reason for words in _FORBIDDEN):
                 raise ConfigError(f"{text}; give --root a folder you may write to") from error
+            if any(words in reason for words in _NO_ROOM):
+                text += "; the disk may be full: make room, then run the same command again"
             raise UnavailableError(text) from error
 
     def _absent(self) -> bool:
