@@ -17,7 +17,7 @@ from bft.domain.symbols import Member, member_of
 from bft.features import corporate, gaps, intake
 from bft.features.gaps import gaps_in
 from bft.ports import Source, Tick
-from bft.steps import pull_again, pull_facts, pull_tables
+from bft.steps import pull_again, pull_facts, pull_rebased, pull_tables
 from bft.steps.pull_night import Coverage, Night, frame
 from bft.steps.pull_universe import Universe, chosen, universe_frame, universe_of
 
@@ -58,8 +58,10 @@ def collect(
     _between_bars(night, args, facts["bars"], bars)
     if lacking := gaps_in(bars).words:
         notes.append(f"gaps: {lacking}")
+    actions = _actions(night, bars, facts.get("actions"))
+    bars = pull_rebased.unadjusted(night, bars, actions, notes)
     pull_again.count_replaced(night, bars)
-    pull_tables.take_bars(night, bars, _actions(night, bars, facts.get("actions")))
+    pull_tables.take_bars(night, bars, actions)
     if "options" in topics:
         _options(night, source, args, tick, sorted(bars["symbol"].unique()))
     if not (set(facts["bars"].columns) & _ACTED or "actions" in facts):
