@@ -58,10 +58,9 @@ def collect(
     _between_bars(night, args, facts["bars"], bars)
     if lacking := gaps_in(bars).words:
         notes.append(f"gaps: {lacking}")
-    actions = _actions(night, bars, facts.get("actions"))
-    bars = pull_rebased.unadjusted(night, bars, actions, notes)
+    bars = pull_rebased.unadjusted(night, bars, facts.get("actions"), notes)
     pull_again.count_replaced(night, bars)
-    pull_tables.take_bars(night, bars, actions)
+    pull_tables.take_bars(night, bars, _actions(night, bars, facts.get("actions")))
     if "options" in topics:
         _options(night, source, args, tick, sorted(bars["symbol"].unique()))
     if not (set(facts["bars"].columns) & _ACTED or "actions" in facts):

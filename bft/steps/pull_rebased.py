@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bft.domain import market
-from bft.features import arrivals, rebased
+from bft.features import arrivals, corporate, rebased
 from bft.steps.pull_night import Night
 
 CHANGES = ("split", "other")
@@ -14,14 +14,15 @@ VALUES = (*arrivals.PRICES, "volume")
 
 
 def unadjusted(
-    night: Night, bars: pd.DataFrame, actions: pd.DataFrame, notes: list[str]
+    night: Night, bars: pd.DataFrame, entered: pd.DataFrame | None, notes: list[str]
 ) -> pd.DataFrame:
     """Bars with the past as traded where a known action explains that it is re-based; told.
 
-    `actions` are the delivered ones; stored ones count too, also after a person has taken the line
-    out of actions.csv again.
+    Actions are those entered and those in the columns of the bars; stored ones count too, also
+    after a person has taken the line out of actions.csv again.
     """
-    known = _known(night, actions)
+    found = corporate.delivered_actions(bars)
+    known = _known(night, found if entered is None else corporate.preferred(entered, found))
     symbols = sorted(set(known["symbol"]) & set(bars["symbol"]))
     stored = _accepted(night, symbols) if symbols else None
     if stored is None or stored.empty:

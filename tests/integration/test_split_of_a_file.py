@@ -146,3 +146,37 @@ def test_refused_past_of_a_split_names_the_line_that_ends_it(
     night(EX, "traded", adjusted=False)
     night(EX + 1 + later, "traded", adjusted=False)
     assert gold("traded", day) == gold("r", day)
+
+
+def with_adjusted(text: str) -> str:
+    """A column of closes adjusted for A's split and a dividend of 1.00 on session 20."""
+    first, *lines = text.splitlines()
+    split = f"A,{SPAN[EX]}," in text
+    made = [f"{first},adj_close"]
+    for line in lines:
+        symbol, day = line.split(",")[:2]
+        n = SPAN.index(date.fromisoformat(day))
+        close = CLOSES[n] if symbol == "A" else OTHERS[n]
+        if symbol == "A":
+            close *= (1 - 1 / CLOSES[19] if n < 20 else 1) / (2 if split or n >= EX else 1)
+        made.append(f"{line},{close:.6f}")
+    return "\n".join(made) + "\n"
+
+
+def test_dividends_that_adjusted_closes_imply_stay_as_paid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red: read off the divided closes, the old dividend of 1.00 became one of 0.50."""
+    monkeypatch.chdir(tmp_path)
+    for root, adjusted in (("r", True), ("traded", False)):
+        for count in (EX, EX + 1, EX + 2):
+            Path("bars.csv").write_text(with_adjusted(export(count, adjusted=adjusted)))
+            asof = ("--asof", str(SPAN[count - 1]), "--root", root)
+            entered = LINE if count > EX else f"B,{SPAN[5]},none,\n"
+            Path("actions.csv").write_text(ACTIONS + entered)
+            code, pulled, words = bft("pull", *asof, "--source", "files:bars.csv")
+            assert (code, pulled["revisions"]) == (0, 0), (words, pulled["skipped"])
+            assert bft("gold", *asof)[0] == 0
+        judged = bft("validate", *asof, "--only", "Q09,Q10,Q11,Q12")[1]
+        assert judged["counts"]["pass"] == 4, judged
+    assert gold("r", NOW) == gold("traded", NOW)
