@@ -71,7 +71,7 @@ def settled(inferred: pd.DataFrame, stored: pd.DataFrame, bars: pd.DataFrame) ->
     by up to half a unit of the last decimal of its two adjusted closes, then and now.
     """
     adjusted, key = bars["vendor_adjusted_close"], ["symbol", "ex_date", "kind"]
-    rounding = FLOAT_FRAC + _unit(adjusted) * (1 / adjusted + 1 / adjusted.shift())
+    rounding = FLOAT_FRAC + decimal_unit(adjusted) * (1 / adjusted + 1 / adjusted.shift())
     places = bars[["symbol"]].assign(ex_date=bars["date"], rounding=rounding)
     places["before"] = bars["close"].shift()
     last = stored.sort_values("revision", kind="stable").drop_duplicates(key, keep="last")
@@ -158,6 +158,15 @@ def _untold(actions: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
     return last.loc[~told, COLUMNS]
 
 
+def decimal_unit(prices: pd.Series) -> float:
+    """One in the last decimal that the prices have; 0 where they are not rounded."""
+    values = prices.dropna().to_numpy()
+    for decimals in range(DECIMALS_MAX + 1):
+        if np.allclose(values, values.round(decimals), rtol=1e-12, atol=0):
+            return float(10**-decimals)
+    return 0.0
+
+
 def _with_closes(actions: pd.DataFrame, closes: pd.DataFrame) -> pd.DataFrame:
     """Close of the last bar before each ex-date and of the first one on or after it."""
     closes = closes[closes["symbol"].isin(actions["symbol"])].sort_values("date")
@@ -169,15 +178,6 @@ def _with_closes(actions: pd.DataFrame, closes: pd.DataFrame) -> pd.DataFrame:
             rows, side, on="ex_date", by="symbol", direction=direction, allow_exact_matches=exact
         )
     return rows.sort_values(["symbol", "ex_date", "kind"], ignore_index=True)
-
-
-def _unit(prices: pd.Series) -> float:
-    """One in the last decimal that the prices have; 0 where they are not rounded."""
-    values = prices.dropna().to_numpy()
-    for decimals in range(DECIMALS_MAX + 1):
-        if np.allclose(values, values.round(decimals), rtol=1e-12, atol=0):
-            return float(10**-decimals)
-    return 0.0
 
 
 def _nearest_ratio(q: pd.Series) -> pd.Series:

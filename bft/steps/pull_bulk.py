@@ -17,7 +17,7 @@ from bft.domain.symbols import Member, member_of
 from bft.features import corporate, gaps, intake
 from bft.features.gaps import gaps_in
 from bft.ports import Source, Tick
-from bft.steps import pull_again, pull_facts, pull_tables
+from bft.steps import pull_again, pull_facts, pull_rebased, pull_tables
 from bft.steps.pull_night import Coverage, Night, frame
 from bft.steps.pull_universe import Universe, chosen, universe_frame, universe_of
 
@@ -58,6 +58,7 @@ def collect(
     _between_bars(night, args, facts["bars"], bars)
     if lacking := gaps_in(bars).words:
         notes.append(f"gaps: {lacking}")
+    bars = pull_rebased.unadjusted(night, bars, facts.get("actions"), notes)
     pull_again.count_replaced(night, bars)
     actions = _actions(night, bars, facts.get("actions"))
     pull_tables.take_bars(night, bars, actions, listed="actions" in facts)

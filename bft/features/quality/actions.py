@@ -1,16 +1,17 @@
 """Checks of splits, dividends, revisions and gaps: Q09 to Q13."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.compute as pc
 
 from bft.domain import sessions
 from bft.domain.gold import SUSPECTED
-from bft.features import suspects
+from bft.features import rebased, suspects
 from bft.features.bars import Bars
 from bft.features.factors import NO_ACTIONS, Actions, actions_by_symbol
-from bft.features.facts import day_number, numbers
+from bft.features.facts import day_number, days, numbers
 from bft.features.gaps import gaps_of
 from bft.features.quality.evidence import YEAR_SESSIONS, Evidence
 from bft.features.quality.findings import Finding, Severity, each, fail, one, share
@@ -18,6 +19,7 @@ from bft.features.quality.findings import Finding, Severity, each, fail, one, sh
 STEP_ROWS, STEP_FRAC = 100, 0.005
 GAP_SESSIONS, GAPS_ALLOWED = 60, 5
 STEP_SHARE = 0.02
+STEPS_SHOWN = 3  # in the line of all symbols; the others stand on their own lines
 
 
 def suspected_splits(ev: Evidence) -> list[Finding]:
@@ -69,12 +71,40 @@ def vendor_steps(ev: Evidence) -> list[Finding]:
 
 
 def refused_revisions(ev: Evidence) -> list[Finding]:
-    """Q12: corrections that this pull did not believe."""
+    """Q12: corrections that this pull did not believe; of a file, what they look like."""
     names = sorted(set(ev.refused["symbol"].to_pylist()))
-    return [
-        *each("Q12", names, Severity.WARN, what="a revised bar was refused"),
-        *share("Q12", names, len(ev.active), fail(0.01), what="symbols with refused revisions"),
+    likely = {} if ev.strict_source else _likely_steps(ev, names)
+    what = "a revised bar was refused"
+    found = [
+        replace(finding, message="; ".join(filter(None, [what, likely.get(finding.symbol)])))
+        for finding in each("Q12", names, Severity.WARN, what=what)
     ]
+    what, shown = "symbols with refused revisions", list(likely.values())[:STEPS_SHOWN]
+    whole = share("Q12", names, len(ev.active), fail(0.01), what=what)
+    return found + [replace(f, message="; ".join([f.message, *shown])) for f in whole]
+
+
+def _likely_steps(ev: Evidence, names: Sequence[str]) -> dict[str, str]:
+    """What would explain a symbol's refused bars, with the line to enter; in words."""
+    symbol, found = np.array(ev.refused["symbol"].to_pylist()), {}
+    day, close = days(ev.refused["date"]), numbers(ev.refused["close"])
+    for bars in (held for held in ev.bars if held.symbol in names):
+        mine = symbol == bars.symbol
+        step = rebased.likely_step(bars.day, bars.close, day[mine], close[mine])
+        if step is not None:
+            found[bars.symbol] = (
+                f"{bars.symbol}: the file divides its closes before {step.ex_date} by "
+                f"{step.value:g}, as files that are adjusted do for {_event(step)}; if there was "
+                "one, the line to write into actions.csv beside the prices (columns symbol,"
+                f"ex_date,kind,value) is {bars.symbol},{step.ex_date},{step.kind},{step.value:g}"
+            )
+    return found
+
+
+def _event(step: rebased.Step) -> str:
+    if step.kind == "other":
+        return "a special dividend or a spin-off"
+    return f"a split ({step.value:g} new shares for an old one)"
 
 
 def missing_sessions(ev: Evidence) -> list[Finding]:
