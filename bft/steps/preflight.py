@@ -60,7 +60,8 @@ class History:
         """How much there is, for people."""
         gaps = self.gaps
         of = f"{gaps.held} of {gaps.span}" if gaps.missing else str(gaps.span)
-        return f"{len(self.rows)} symbols, {self.first} to {self.last} ({of} sessions)"
+        many = f"{len(self.rows)} symbol{'s' if len(self.rows) != 1 else ''}"
+        return f"{many}, {self.first} to {self.last} ({of} sessions)"
 
     @property
     def market(self) -> bool:

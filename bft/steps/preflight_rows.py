@@ -34,4 +34,14 @@ def odd(answer: Answer, source: str, asof: date) -> str:
     clean_bars(rows, asof=asof, bulk=True, skips=skips, file=str(path))
     first = {reason: skips.names[reason][0] for reason in ODD if reason in skips.counts}
     named = {why: name.removeprefix(f"{path.parent}/") for why, name in first.items()}
-    return "; ".join(f"{skips.counts[why]:,} {ODD[why]} ({name})" for why, name in named.items())
+    return "; ".join(
+        f"{skips.counts[why]:,} {ODD[why]} ({_which(why, skips.counts[why])}{name})"
+        for why, name in named.items()
+    )
+
+
+def _which(why: str, count: int) -> str:
+    """Which of several rows is shown: of unreadable keys the first, else the newest."""
+    if count == 1:
+        return ""
+    return "first: " if why in {"bad_symbol", "no_date"} else "newest: "

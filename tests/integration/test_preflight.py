@@ -80,8 +80,14 @@ def test_rows_that_are_left_out_or_sorted_are_told_with_the_first(tmp_path: Path
     assert told == (
         "rows: 1 without a usable volume, left out (bars.csv:8863: AA 2018-02-01 volume=0.5); "
         "1 repeated, merged (bars.csv:8862: AA 2018-02-07); "
-        "8,840 out of order, sorted (bars.csv:3: AT 2018-02-06)"
+        "8,840 out of order, sorted (newest: bars.csv:3: AT 2018-02-06)"
     )
+
+
+def test_one_symbol_is_told_as_one(tmp_path: Path) -> None:
+    """Red: `1 symbols`."""
+    with pytest.raises(DataError, match=r": 1 symbol, .*needs \d+ symbols"):
+        look(tmp_path, written(tmp_path, days=443, names=("A",)))
 
 
 def test_one_session_too_few_is_refused_with_dates(tmp_path: Path) -> None:
