@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from fakes import FixedClock
 
+from bft.domain.runs import Json
 from bft.flow import outcome
 from bft.flow.graph import Phase, Result
 from bft.flow.records import StepRecord
@@ -75,7 +76,11 @@ def test_symbols_that_are_held_back_are_named_with_their_node(verb: str, tmp_pat
     assert record is not None
     head = "passed, 1 symbol quarantined: SC (10 of the last 60 sessions missing)"
     reasons = {"SC": "10 of the last 60 sessions missing"}
-    lines = ({"head": head, "reasons": reasons}, {"head": "passed", "reasons": {}}, {})
+    lines: tuple[Json, ...] = (
+        {"head": head, "reasons": reasons},
+        {"head": "passed", "reasons": {}},
+        {},
+    )
     steps = [
         StepRecord(node="build", words=(verb,), attempt=0, exit_code=0, seconds=1.0, line=line)
         for line in lines
