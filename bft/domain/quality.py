@@ -14,3 +14,28 @@ def held_words(reasons: Mapping[str, str]) -> str:
     more = [f"{len(reasons) - NAMED_SYMBOLS} more"] if len(reasons) > NAMED_SYMBOLS else []
     count = f"{len(reasons)} symbol{'' if len(reasons) == 1 else 's'}"
     return f"{count} quarantined: {', '.join(named + more)}"
+
+
+SKIPPED = {
+    "empty": "the source answered, but had nothing; usual for news of funds",
+    "missing": "the source does not know the symbol",
+    "stale_day": "the answer was whole, but ended before this day",
+    "sample_data": "the answer was a sample or another symbol's, and was not taken",
+    "bad_form": "the answer was not in its documented form",
+    "bad_close": "rows without a usable close",
+    "bad_volume": "rows without a usable volume",
+    "no_bars": "no price row of the symbol",
+    "before_1962": "days before 1962",
+    "no_session": "days on which the exchange was closed",
+    "after_asof": "days after this one, kept out",
+    "merged_duplicate": "the same row twice, taken once",
+    "sorted_rows": "rows out of order, put in order",
+    "refused_revision": "new values for old days, not believed",
+    "not_in_universe": "symbols outside the universe",
+}
+"""What a reason for which the pull left something out means; others are told by name alone."""
+
+
+def skipped_words(reason: str) -> str:
+    """A reason's meaning in words; empty where its name says all."""
+    return SKIPPED.get(reason, "")

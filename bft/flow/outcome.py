@@ -11,6 +11,7 @@ from bft.domain.sessions import NEW_YORK
 from bft.flow.context import last_name
 from bft.flow.due import NIGHTS, window
 from bft.flow.graph import Phase, Result
+from bft.flow.records import StepRecord
 from bft.flow.show import clock_text
 from bft.flow.state import RunRecord
 from bft.ports import Summary
@@ -65,6 +66,16 @@ def tell(
         skipped={key: counts[key] for key in ("skipped", "omitted") if counts[key]},
         exit_code=code,
         error=_error(values, failed) if code else None,
+    )
+
+
+def held_back(steps: Sequence[StepRecord], record: RunRecord) -> str:
+    """A line for each check of the data that kept symbols out of signals; empty without any."""
+    paths = {last_name(path): path for path in record.nodes}
+    return "".join(
+        f"{paths.get(step.node, step.node)}: quality {step.line['head']}\n"
+        for step in steps
+        if step.words[:1] == ("validate",) and step.line.get("reasons") and "head" in step.line
     )
 
 

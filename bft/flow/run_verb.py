@@ -30,6 +30,7 @@ from bft.flow.events import copied
 from bft.flow.expression import depends_on
 from bft.flow.load import find, load
 from bft.flow.plan import Planned
+from bft.flow.records import steps_of
 from bft.flow.run import Engine, exit_code
 from bft.flow.spec import Workflow
 from bft.flow.state import Journal, Listener, RunRecord, find_run, only_run, reap
@@ -220,6 +221,8 @@ def _run(
             seconds=took,
         )
     record = find_run(root, asked.run)
+    if not args.json:
+        sys.stderr.write(outcome.held_back(steps_of(ports.store, asked.run), record))
     forced = args.only or args.start
     return outcome.tell(
         record, asked.values, result, root=args.root, quiet=args.json, forced=forced

@@ -32,7 +32,24 @@ from bft.reports.shown import (
 
 WIDTH_IN, HEIGHT_IN = 10.0, 13.0
 ROWS_PER_PAGE = 58
-LINES = ("#1d4ed8", "#0b7a5e", "#c2410c", "#7c3aed", "#b45309", "#0284c7", "#be185d")
+LINES = {
+    "SPY": INK,
+    "QQQ": "#1d4ed8",
+    "XLB": "#ca9a04",
+    "XLE": "#6b4423",
+    "XLF": "#0b7a5e",
+    "XLI": "#38bdf8",
+    "XLK": "#7c3aed",
+    "XLP": "#14b8a6",
+    "XLRE": "#94a3b8",
+    "XLU": "#65a30d",
+    "XLV": "#be185d",
+    "XLY": "#ea580c",
+    "XRT": "#f472b6",
+}
+"""A colour for each fund, the same whichever others are there."""
+DASHED = frozenset({"XLE", "XLP", "XLRE", "XLV", "XRT"})
+"""Funds whose colour is near to that of another one, for colour-blind eyes most of all."""
 TIERS = {3: "#0b7a5e", 1: "#bfe3d6", 0: "#f8fafc", -1: "#fbd9c6", -3: "#c2410c"}
 """Colours of the heat map: |delta| of 1, of 3 and more."""
 FAILED = "#b91c1c"
@@ -116,7 +133,7 @@ def draw_fund(ax: Any, fund: str, rows: Any | None) -> None:
         sentence(ax, f"{fund} ({FUND_NAMES[fund]}) is absent from the data.")
         return
     charts.daily_price(ax, rows)
-    titled(ax, f"{fund}  {FUND_NAMES[fund]}: {ax.get_title(loc='left')}")
+    titled(ax, f"{fund}  {FUND_NAMES[fund]} fund: {ax.get_title(loc='left')}")
 
 
 def draw_returns(ax: Any, funds: Mapping[str, Any]) -> None:
@@ -127,15 +144,14 @@ def draw_returns(ax: Any, funds: Mapping[str, Any]) -> None:
     longest = max(funds.values(), key=len)
     days = longest["date"].to_numpy()
     ends = []
-    for i, (fund, rows) in enumerate(sorted(funds.items())):
+    for fund, rows in sorted(funds.items()):
         close = valid(rows, "adjusted_close")
         total = 100 * (close / close[0] - 1)
         x = np.searchsorted(days, rows["date"].to_numpy())
         bold = fund in {"SPY", "QQQ"}
-        color = INK if fund == "SPY" else LINES[i % len(LINES)]
-        style = "-" if i < len(LINES) or bold else (0, (5, 1.5))  # seven colours for 13 funds
-        ax.plot(x, total, color=color, lw=2.0 if bold else 1.1, ls=style)
-        ends.append((float(total[-1]), f"{fund} {pct(total[-1], 1)}", color))
+        style = (0, (5, 1.5)) if fund in DASHED else "-"
+        ax.plot(x, total, color=LINES[fund], lw=2.0 if bold else 1.1, ls=style)
+        ends.append((float(total[-1]), f"{fund} {pct(total[-1], 1)}", LINES[fund]))
     ax.axhline(0, color=MUTED, lw=0.7)
     best, worst = max(ends)[1], min(ends)[1]
     frame(ax, days, f"Best {best}, worst {worst} since {_day(days[0])}", "cumulative return, %")
@@ -351,7 +367,9 @@ def _day_bars(ax: Any, funds: Mapping[str, Any]) -> None:
     ax.grid(axis="x", color=GRID, lw=0.6)
     ax.set_axisbelow(True)
     ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.set_xlabel("change on the day, %")
+    ax.set_xlabel(
+        "change of the fund itself on the day, % (the day report has the mean of a sector's stocks)"
+    )
     rose = sum(v >= 0.005 for v in values)
     titled(ax, f"{rose} of {plural(len(values), 'fund')} rose on the day")
 

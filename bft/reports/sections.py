@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bft.domain.forecast import HORIZONS_DAYS
-from bft.domain.quality import held_words
+from bft.domain.quality import held_words, skipped_words
 from bft.domain.runs import Json
 from bft.reports import svg
 from bft.reports.night import Night, fund_of, value
@@ -175,6 +175,7 @@ def quality(
                 "step": step,
                 "reason": reason,
                 "count": number(count, 0),
+                "words": skipped_words(reason) if step == "pull" else "",
                 "names": named.get(step, {}).get(reason, ())[:NAMED],
             }
             for step, reasons in sorted(skipped.items())
@@ -247,6 +248,7 @@ def _sectors(night: Night, stocks: Any) -> Json:
         return {"title": "No stock has a known sector", "chart": ""}
     items.sort(key=lambda item: -item[1])
     title = f"{items[0][0]} leads with {items[0][2]}, {items[-1][0]} trails with {items[-1][2]}"
+    title += " (each the mean of its stocks; the screener PDF has the sector's fund)"
     return {"title": title, "chart": svg.bars(items, title, "mean change of its stocks, %")}
 
 

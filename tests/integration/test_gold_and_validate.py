@@ -392,11 +392,13 @@ def test_page_tells_what_the_pull_made_of_rows(ports: FakePorts) -> None:
     run(pulled(ports), NIGHT)
     page = f"reports/quality_{NIGHT}.md"
     judge(ports, NIGHT)
-    assert "Rows the pull" not in ports.store.get(page).decode()
+    assert "What the pull" not in ports.store.get(page).decode()
     told = {"args": {"source": "files:x"}, "skipped": {"sorted_rows": 1203, "bad_close": 2}}
     told["names"] = {"bad_close": ["x.csv:7: A 2018-02-01 close='n/a'"], "after_asof": ["A"]}
     ports.store.put(f"lineage/pull/{NIGHT}.json", json.dumps(told).encode())
     assert "cached" not in judge(ports, NIGHT).values
     text = ports.store.get(page).decode()
-    assert "| bad_close | 2 |\n| sorted_rows | 1,203 |\n" in text
+    assert (
+        "| bad_close | 2 | rows without a usable close |\n| sorted_rows | 1,203 | rows out" in text
+    )
     assert text.endswith("\nbad_close, 1 of 2:\n\n- `x.csv:7: A 2018-02-01 close='n/a'`\n")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
+from bft.domain.quality import skipped_words
 from bft.features.quality.findings import Finding, Severity
 from bft.features.quality.gate import CHECKS, Verdict
 
@@ -60,8 +61,14 @@ def report(
         cells = [finding.check, about, finding.severity, finding.symbol, value, limit, message]
         lines.append(f"| {' | '.join(cells)} |")
     if skipped:
-        lines += ["", "## Rows the pull refused, merged or sorted", "", "| reason | rows |"]
-        lines += ["|---|---:|", *(f"| {name} | {skipped[name]:,} |" for name in sorted(skipped))]
+        lines += [
+            "",
+            "## What the pull did not get, refused, merged or sorted",
+            "",
+            "| reason | count | meaning |",
+        ]
+        lines += ["|---|---:|---|"]
+        lines += [f"| {r} | {skipped[r]:,} | {skipped_words(r)} |" for r in sorted(skipped)]
     for reason, rows in names.items():
         lines += ["", f"{reason}, {len(rows)} of {skipped.get(reason, len(rows)):,}:", ""]
         lines += [f"- `{row}`" for row in rows]

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from fakes import FixedClock
 
+from bft.domain.runs import Json
 from bft.flow import outcome
 from bft.flow.graph import Phase, Result
+from bft.flow.records import StepRecord
 from bft.flow.state import Journal, read_run
 
 
@@ -61,3 +63,27 @@ def test_a_training_that_was_asked_for_and_did_nothing_says_why(
         "bft promote --root r --asof 2026-01-02\n"
     )
     assert (words in told) is said, told
+
+
+@pytest.mark.parametrize("verb", ["validate", "gold"])
+def test_symbols_that_are_held_back_are_named_with_their_node(verb: str, tmp_path: Path) -> None:
+    """Red: a quarantined symbol appeared in no line of the night."""
+    journal = Journal(tmp_path / "r1", run="r1", workflow="nightly", clock=FixedClock())
+    journal.note("run", created="2026-01-02T23:00:00+00:00")
+    journal.note("finished", "night.build", leaf=True, phase="Succeeded")
+    journal.close()
+    record = read_run(tmp_path / "r1")
+    assert record is not None
+    head = "passed, 1 symbol quarantined: SC (10 of the last 60 sessions missing)"
+    reasons = {"SC": "10 of the last 60 sessions missing"}
+    lines: tuple[Json, ...] = (
+        {"head": head, "reasons": reasons},
+        {"head": "passed", "reasons": {}},
+        {},
+    )
+    steps = [
+        StepRecord(node="build", words=(verb,), attempt=0, exit_code=0, seconds=1.0, line=line)
+        for line in lines
+    ]
+    told = f"night.build: quality {head}\n" if verb == "validate" else ""
+    assert outcome.held_back(steps, record) == told

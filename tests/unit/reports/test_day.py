@@ -18,7 +18,7 @@ REFUSED = "bars.csv:7: KO 2018-02-06 close='n/a'"
 AROUND = Around(
     source="sim",
     version="1.2.3",
-    skipped={"gold": {"short_history": 1234}, "pull": {"bad_close": 1}},
+    skipped={"gold": {"short_history": 1234}, "pull": {"bad_close": 1, "stale_day": 2}},
     named={"pull": {"bad_close": [REFUSED]}},
 )
 
@@ -39,8 +39,22 @@ def test_outside_text_is_escaped_in_both(pages: tuple[str, str]) -> None:
 def test_rows_that_were_refused_are_named(pages: tuple[str, str]) -> None:
     """Red: `skipped by pull, bad_close: 1`, whose line nobody could find."""
     html, markdown = (page.replace("&#39;", "'").replace("\\", "") for page in pages)
-    assert f"- skipped by pull, bad_close: 1 ({REFUSED})\n" in markdown
+    assert f"- skipped by pull, bad_close: 1, rows without a usable close ({REFUSED})\n" in markdown
     assert f"<small>{REFUSED}</small>" in html
+
+
+def test_what_a_skip_of_the_pull_means_is_told_in_words(pages: tuple[str, str]) -> None:
+    """Red: `skipped by pull, stale_day: 1`, which nobody could read."""
+    html, markdown = (page.replace("\\", "") for page in pages)
+    told = "the answer was whole, but ended before this day"
+    assert f"- skipped by pull, stale_day: 2, {told}\n" in markdown
+    assert f"<dt>pull: stale day<br><small>{told}</small></dt><dd>2</dd>" in html
+
+
+def test_change_of_a_sector_says_what_it_measures(pages: tuple[str, str]) -> None:
+    """Red: its stocks' mean here, its fund's change in the PDF, and neither said so."""
+    for page in pages:
+        assert re.search(r" trails with \S+% \\?\(each the mean of its stocks; ", page)
 
 
 def test_null_text_is_nothing_on_the_page(pages: tuple[str, str]) -> None:

@@ -74,6 +74,7 @@ def test_absent_funds_are_named(market: Market) -> None:
     with styled():
         page = pages.market_page(drawn.funds, drawn.missing, drawn.about)
     assert "Absent from the data: XRT." in texts(page)
+    assert any(text.startswith("change of the fund itself on the day, %") for text in texts(page))
 
 
 def test_page_one_says_that_nothing_is_selected(night: Night) -> None:
