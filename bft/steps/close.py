@@ -18,7 +18,7 @@ from bft.domain.numbers import AT_LEAST_0, COUNT
 from bft.ports import ExecutorApi, Ports, Step, Summary, Tick
 from bft.steps.arguments import day
 from bft.steps.asking import about, add_api, add_mode, answer, connect
-from bft.steps.close_foreseen import Key, foreseen, meant, pending, still
+from bft.steps.close_foreseen import Key, foreseen, meant, names_of, pending, still
 from bft.steps.close_wait import CLOSING_STATES, LOOK_S, Asked, Waiting, positions
 
 GONE = 404
@@ -198,7 +198,7 @@ def _session(args: argparse.Namespace) -> dict[str, str]:
 def _by_position(held: Sequence[Held]) -> list[dict[str, Any]]:
     """One body for each contract and strategy that is due; what else is held stays."""
     due = {
-        (row["names"][0], exit_["strategy_id"], "option" if row["sec_type"] == OPTION else "stock")
+        (names_of(row)[0], exit_["strategy_id"], "option" if row["sec_type"] == OPTION else "stock")
         for row in held
         for exit_ in row["exits"]
         if exit_["flat_by_close"]

@@ -98,12 +98,18 @@ def _item(symbol: str, quantity: int, entry: str | None) -> dict[str, Any]:
     return {"symbol": symbol, "quantity": quantity, "entry": entry, "what": "exit"}
 
 
+def names_of(row: Row) -> list[str]:
+    """The names that mean a position, the one of now first; an older executor tells one."""
+    found: list[str] = row.get("names") or [row["name"]]
+    return found
+
+
 def _takes(body: Row, row: Row, strategy: str) -> bool:
     """Whether a selection means a position or an entry; of a part a symbol is the contract's."""
     if body.get("all"):
         return True
     exact = body.get("quantity") is not None and not body.get("instrument")
-    names = {*row["names"], *(() if exact else row["underlyings"])}
+    names = {*names_of(row), *(() if exact else row.get("underlyings") or [row["underlying"]])}
     kind = "option" if row["sec_type"] == OPTION else "stock"
     return (
         (not body.get("symbols") or not names.isdisjoint(body["symbols"]))

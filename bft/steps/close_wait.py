@@ -34,7 +34,7 @@ class Asked:
         stays: dict[Key, int] = dict.fromkeys(whole, 0)
         ending = set()
         for item in closing:
-            stays[item["entry"] or item["con_id"]] = item["stays"]
+            stays[item["entry"] or item.get("con_id", 0)] = item.get("stays", 0)
             if item["what"] == "cancel entry":
                 ending.add(item["entry"])
         return cls(stays=stays, ending=frozenset(ending))
@@ -48,7 +48,7 @@ class Asked:
         if key not in self.stays:
             return 0
         left = units - self.stays[key]
-        return min(left, row["leaving_quantity"]) if isinstance(key, int) else left
+        return min(left, row.get("leaving_quantity", left)) if isinstance(key, int) else left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,11 +44,13 @@ def check_clock(book: Book, route: Route, last: JournalRow | None, *, now: datet
     if last is None or route.clock != "system" or told.get("clock", "system") == "system":
         return
     if trading_day(last.entry.at) != trading_day(now):
+        leave = f"once with --clock {now:%Y-%m-%dT%H:%M:%SZ}, to go on by the machine's from then"
+        back = "" if told["clock"] == "gateway" else f", or {leave}"
         raise ForeignStateError(
             f"the book of this root is kept by --clock {told['clock']}, last at "
             f"{last.entry.at:%Y-%m-%d %H:%M} UTC; the machine's clock says {now:%Y-%m-%d %H:%M} "
             f"UTC, and one entry of that day would bar the way back: start it as it was, by "
-            f"{serve_again(told)}; or {ELSEWHERE}"
+            f"{serve_again(told)}{back}; or {ELSEWHERE}"
         )
 
 

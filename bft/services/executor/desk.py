@@ -13,7 +13,7 @@ import structlog
 
 from bft.domain.broker import Quote, SessionState
 from bft.domain.errors import BftError, DataError, RefusedError
-from bft.domain.instruments import names_of
+from bft.domain.instruments import Links, links_of, names_of
 from bft.domain.journal import Entry, RowChange
 from bft.domain.orders import Contract, Intent
 from bft.domain.trading import Instrument
@@ -79,6 +79,7 @@ class Desk:
     words: dict[int, Word] = field(default_factory=dict)
     disputed: frozenset[str] = frozenset()
     told_names: dict[int, str] = field(default_factory=dict)
+    _links: tuple[Reference, Links] | None = None
     throttle: Throttle = field(default_factory=Throttle)
     poke: Callable[[], None] = lambda: None
     touch: Callable[[int], None] = lambda _con_id: None
@@ -276,8 +277,14 @@ class Desk:
             line = self.state.lines.get((self.account, contract.con_id))
             held += [contract, line.contract] if line else [contract]
         seen += ((each.con_id, each.symbol) for each in held)
+        return names_of(name, told=seen, links=self.links())
+
+    def links(self) -> Links:
+        """What the night's renamings bind; made once a night, for it is asked for at each quote."""
         night = self.reference
-        return names_of(name, told=seen, renames=night.renames, listed=night.universe)
+        if self._links is None or self._links[0] is not night:
+            self._links = night, links_of(night.renames, listed=night.universe)
+        return self._links[1]
 
     def halted(self, intent: Intent) -> str | None:
         """The halt that forbids this opening order, or None."""

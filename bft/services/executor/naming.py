@@ -34,7 +34,7 @@ class Naming:
     """
 
     def __init__(self, desk: Desk, more: Iterable[Contract] = ()) -> None:
-        state, night = desk.state, desk.reference
+        state, links = desk.state, desk.links()
         known = [*more, *(intent.contract for intent in state.live_intents())]
         known += [position.contract for position in state.positions.values()]
         self._contracts = {contract.con_id: contract for contract in known}
@@ -47,8 +47,7 @@ class Naming:
             con_id: names_of(
                 name,
                 told=[(con_id, name), *(pair for pair in seen if pair[0] == con_id)],
-                renames=night.renames,
-                listed=night.universe,
+                links=links,
             )
             for con_id, name in self._now.items()
         }

@@ -2,13 +2,13 @@
 
 import pytest
 
-from bft.domain.instruments import name_now, names_of, parted
+from bft.domain.instruments import links_of, name_now, names_of, parted
 
 RENAMES = {"FB": "META", "OLD": "MID", "MID": "NEW"}
 
 
 def known(name: str, *told: tuple[int, str], listed: frozenset[str] = frozenset()) -> set[str]:
-    return set(names_of(name, told=told, renames=RENAMES, listed=listed))
+    return set(names_of(name, told=told, links=links_of(RENAMES, listed=listed)))
 
 
 @pytest.mark.parametrize("name", ["OLD", "MID", "NEW"])

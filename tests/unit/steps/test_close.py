@@ -127,6 +127,17 @@ def test_due_names_the_contract_and_nothing_beside_it(tmp_path: Path) -> None:
     assert api.bodies == [{"symbols": ["AAPL"], "strategy": "S1", "instrument": "stock"}]
 
 
+def test_executor_of_before_an_upgrade_is_asked_all_the_same(tmp_path: Path) -> None:
+    """It tells no other names and no units that stay. Red: KeyError, and nothing was asked."""
+    old = position("AAPL", 10, due=True)
+    for name in ("names", "underlyings", "leaving_quantity"):
+        del old[name]
+    for words in (["--symbol", "AAPL"], ["--due"]):
+        api = Api(dict(old))
+        run(tmp_path, api, *words)
+        assert [body["symbols"] for body in api.bodies] == [["AAPL"]]
+
+
 def test_part_is_done_when_so_many_are_gone(tmp_path: Path) -> None:
     api = Api(position("AAPL", 10), sells=4)
     told = run(tmp_path, api, "--symbol", "aapl", "--qty", "4")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from heapq import nlargest
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from bft.domain.encoding import decode, instant_text
+from bft.domain.errors import UnavailableError
 from bft.domain.journal import AtLeast
 from bft.domain.orders import RESOLVED, Intent, IntentState, Leg, Reason
 from bft.ledger import entries
@@ -28,6 +30,7 @@ from bft.services.executor.api.reading import Since
 from bft.services.executor.api.service import Service, service_of
 from bft.services.executor.api.views import STATUS, OrderView, order_view
 
+DECISIONS_S = 1.0  # a book that answers later is one that does not
 router = APIRouter(tags=["orders"])
 CONFIRM_S, LOOK_S = 0.5, 0.02
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
@@ -226,13 +229,18 @@ async def get_orders(
 
 
 async def _views(service: Service, intents: Sequence[Intent]) -> list[dict[str, Any]]:
-    """Entries as they are told, each with the decision that let it pass."""
+    """Entries as they are told, each with the decision that let it pass.
+
+    A book that cannot be read hides a decision, never an order: `bft close` asks for these.
+    """
     known = service.decisions
     missing = [i.signal_id for i in intents if i.signal_id and i.signal_id not in known]
-    for at in range(0, len(missing), PART):
-        where = {"signal_id": missing[at : at + PART], "allowed": True}
-        for row in await service.rows("decisions", where=where):
-            known[row["signal_id"]] = row["decision_id"]
+    with suppress(UnavailableError, TimeoutError):
+        async with asyncio.timeout(DECISIONS_S):
+            for at in range(0, len(missing), PART):
+                where = {"signal_id": missing[at : at + PART], "allowed": True}
+                for row in await service.rows("decisions", where=where):
+                    known[row["signal_id"]] = row["decision_id"]
     views = ((order_view(service.desk, intent), intent.signal_id) for intent in intents)
     return [view | {"decision": known.get(signal_id)} for view, signal_id in views]
 

@@ -3,6 +3,7 @@
 Source: executor specification, sections 1.2, 1.3 and 4.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -223,10 +224,27 @@ class Placing:
             with suppress(UnavailableError):  # a book that cannot be read keeps nobody from leaving
                 where = {"signal_id": signal_id, "kind": SignalKind.EXIT.value}
                 rows = await self._service.rows("signals", where=where)
-                known = any(row["hash"] == TAKEN for row in rows)
+                known = any(map(self._was_taken, rows))
         if known:
             text = f"an exit of signal {signal_id} was taken before; another has an id of its own"
             raise Problem(409, Reason.DUPLICATE, text)
+
+    def _was_taken(self, row: Mapping[str, Any]) -> bool:
+        """Whether a stored exit had something leave.
+
+        Versions before `TAKEN` noted every exit by its signal's name: there a closing order since
+        is the proof.
+        """
+        if row["hash"] != row["signal_id"]:
+            return bool(row["hash"] == TAKEN)
+        since = datetime.fromisoformat(row["at"])
+        return any(
+            intent.leg is Leg.EXIT
+            and name_of(intent.contract) == row["symbol"]
+            and intent.created_at is not None
+            and intent.created_at >= since
+            for intent in self._service.desk.state.intents.values()
+        )
 
     async def _exit(
         self, order: OrderRequest, caller: Caller, asking: Asking, claim: KeyClaim | None

@@ -1,5 +1,6 @@
 """What is said again, under another key, by another's name, or against itself."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,27 @@ def test_row_of_an_older_version_keeps_no_exit_back(tmp_path: Path) -> None:
         assert (await exited(api, "b")).status_code == 202
         assert (await exited(api, "c")).status_code == 409
         await api.world.sleep(3)
+        assert api.world.qty() == 30
+
+    armed(tmp_path, then)
+
+
+def test_exit_that_an_older_version_made_is_not_made_again(tmp_path: Path) -> None:
+    """Its row says no more than one that found nothing; the closing order since is the proof."""
+
+    async def then(api: Api) -> None:
+        desk = api.service.desk
+        await api.order(quantity=40)
+        await api.world.sleep(2)
+        at = desk.now
+        assert (await exited(api, "a", signal_id="old")).status_code == 202
+        await api.world.sleep(3)
+        (row,) = await api.service.rows("signals", where={"signal_id": "old"})
+        asked = replace(decode(OrderRequest, row["body"]), signal_id="x1")
+        desk.note(entries.signal(at, request=asked, request_hash="x1"))
+        await api.service.keys.drain()
+        await api.world.sleep(1)
+        assert (await exited(api, "b")).status_code == 409
         assert api.world.qty() == 30
 
     armed(tmp_path, then)
