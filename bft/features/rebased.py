@@ -71,6 +71,8 @@ def likely_step(
         return None
     was = close[place]
     ratio = float(np.median(was / refused))
+    if abs(ratio - 1) <= REVISION_FRAC:
+        return None  # the closes are the stored ones: what was refused is another price
     near = min(SPLIT_RATIOS, key=lambda each: abs(np.log(each / ratio)))
     q = close[end - 1] / close[end]
     confirmed = abs(np.log(q / ratio)) < abs(np.log(q)) or EXEMPT[0] <= ratio <= EXEMPT[1]

@@ -34,7 +34,10 @@ def unadjusted(
 
 
 def _known(night: Night, actions: pd.DataFrame) -> pd.DataFrame:
-    """Possible splits and other changes of basis up to asof, one of a symbol and day."""
+    """Possible splits and other changes of basis, one of a symbol and day.
+
+    Those after asof too: a missed night is filled in with a file of a later day.
+    """
     stored = night.stored(market.ACTIONS)
     stored = stored[stored["status"].isin(["ok", "expected"])].sort_values("revision")
     key = ["symbol", "ex_date", "kind"]
@@ -44,7 +47,6 @@ def _known(night: Night, actions: pd.DataFrame) -> pd.DataFrame:
     stored = stored.drop_duplicates(key, keep="last")[columns]
     known = pd.concat([given, stored.astype({"ex_date": given["ex_date"].dtype})])
     known = known[known["kind"].isin(CHANGES) & (known["value"] > 0)]
-    known = known[known["ex_date"] <= pd.Timestamp(night.asof)]
     return known.drop_duplicates(["symbol", "ex_date"])
 
 

@@ -69,9 +69,14 @@ def export(count: int, *, adjusted: bool) -> str:
     return HEAD + rows("A", CLOSES[:count], VOLUMES[:count], parts) + others
 
 
-def night(count: int, root: str, *, adjusted: bool = True) -> tuple[Any, Any]:
-    """Export, pull, build and judge the last of so many days: lines of pull and judgement."""
-    Path("bars.csv").write_text(export(count, adjusted=adjusted))
+def night(
+    count: int, root: str, *, adjusted: bool = True, exported: int | None = None
+) -> tuple[Any, Any]:
+    """Export, pull, build and judge the last of so many days: lines of pull and judgement.
+
+    `exported` days are in the file, where it is newer than the night.
+    """
+    Path("bars.csv").write_text(export(exported or count, adjusted=adjusted))
     asof = ("--asof", str(SPAN[count - 1]), "--root", root)
     code, pulled, words = bft("pull", *asof, "--source", "files:bars.csv")
     assert code == 0, words
@@ -146,6 +151,24 @@ def test_refused_past_of_a_split_names_the_line_that_ends_it(
     night(EX, "traded", adjusted=False)
     night(EX + 1 + later, "traded", adjusted=False)
     assert gold("traded", day) == gold("r", day)
+
+
+def test_missed_night_is_filled_in_with_the_file_of_the_ex_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red: the night before the split stored its halved bar, and the split was refused."""
+    monkeypatch.chdir(tmp_path)
+    for root, adjusted in (("r", True), ("traded", False)):
+        Path("actions.csv").write_text(ACTIONS + f"B,{SPAN[5]},none,\n")
+        night(EX - 1, root, adjusted=adjusted)
+        Path("actions.csv").write_text(ACTIONS + LINE)
+        night(EX, root, adjusted=adjusted, exported=EX + 1)
+        pulled, judged = night(EX + 1, root, adjusted=adjusted)
+        assert (pulled["revisions"], pulled["skipped"]) == (1, {})  # the split: expected, then ok
+        assert judged["counts"]["pass"] == 3, judged
+    row = row_of("r", "A", SPAN[EX])  # the bar before it, 104.01, comes back to a cent of a half
+    assert (row["adjusted_close"], row["split_factor"]) == (50.01, 2.0)
+    assert row["adjusted_close_pct"] == pytest.approx(100 * (2 * 50.01 / 104.01 - 1), abs=0.01)
 
 
 def with_adjusted(text: str) -> str:

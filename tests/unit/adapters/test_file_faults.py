@@ -61,3 +61,10 @@ def test_zone_that_is_none_is_told_from_one_of_several(
     """Red: that Mars/Olympus may mean several."""
     text = TABLE.replace("2018-02-06", f"2018-02-06 16:00 {zone}")
     assert says in fault(tmp_path / "a.csv", text.encode())
+
+
+def test_quote_that_never_ends_in_a_long_file_is_told(tmp_path: Path) -> None:
+    """Red: `_csv.Error: field larger than field limit (131072)`, a traceback."""
+    body = "AAA,2018-02-06,1\n" * 9000
+    told = fault(tmp_path / "a.csv", f'symbol,date,close\n{body}AAA,"2018-02-07,2\n{body}'.encode())
+    assert told.endswith("; mend that line; columns: symbol, date, close")

@@ -119,3 +119,5 @@ def test_no_step_is_named_where_no_line_would_end_it() -> None:
     assert likely(RAW, np.r_[RAW[:30] * 2, RAW[30:]]) is None  # no price confirms it
     assert likely(traded, np.r_[RAW[:30] * (1.5 + np.arange(30) / 30), traded[30:]]) is None
     assert likely(RAW[:30], RAW[:30] / 2) is None  # no bar after it
+    same = rebased.likely_step(np.arange(40), traded, np.arange(30), traded[:30])
+    assert same is None  # refused for its highs: `other,1` was named
