@@ -12,7 +12,7 @@ from bft.domain import market, sessions
 from bft.features.bars import Bars
 from bft.features.build import TABLES
 from bft.features.factors import Actions
-from bft.features.facts import as_known, expected_actions
+from bft.features.facts import as_known, expected_actions, refused_actions
 
 LAST = date(2018, 2, 7)
 SPECS = {table.name: table for table in market.RAW_TABLES}
@@ -125,7 +125,7 @@ def known(raw_tables: Mapping[str, pa.Table], *, asof: date = LAST) -> dict[str,
     out = {
         name: as_known(raw_tables[name], SPECS[name], asof=asof) for name in TABLES if name in SPECS
     }
-    refused = as_known(raw_tables["actions"], market.ACTIONS, asof=asof, status="refused")
+    refused = refused_actions(raw_tables["actions"], asof=asof)
     expected = expected_actions(raw_tables["actions"], asof=asof)
     return {**out, "refused_actions": refused, "expected_actions": expected}
 

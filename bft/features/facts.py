@@ -51,6 +51,26 @@ def expected_actions(rows: pa.Table, *, asof: date) -> pa.Table:
     return known.filter(waits)
 
 
+def refused_actions(rows: pa.Table, *, asof: date) -> pa.Table:
+    """Actions that are impossible or that the price did not confirm; as known at asof.
+
+    Those that were announced, and withdrawn before the close of their day, are none of these: no
+    price refused them.
+    """
+    refused = as_known(rows, ACTIONS, asof=asof, status="refused")
+    names = (*ACTIONS.key, "value")
+    announced = {
+        (*(row[name] for name in names), row["revision"] + 1)
+        for row in rows.filter(pc.equal(rows["status"], "expected")).to_pylist()
+    }
+    kept = [
+        row["arrived_at"] >= row["known_at"]
+        or (*(row[name] for name in names), row["revision"]) not in announced
+        for row in refused.to_pylist()
+    ]
+    return refused.filter(pa.array(kept, pa.bool_()))
+
+
 def numbers(column: pa.ChunkedArray) -> Floats:
     """A numeric column as f8, null = NaN."""
     if pa.types.is_boolean(column.type):

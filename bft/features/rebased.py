@@ -18,6 +18,7 @@ from bft.features.facts import Bools, Floats
 
 RATIO_FRAC = 1e-4  # a ratio may be written with four digits (1.3333), a price with five
 AGREE_FRAC = 0.90  # of the bars before an ex-date; the others are corrections, judged as such
+CENT = 0.01  # few dividends are a sample too small to tell a coarser rounding
 EXEMPT = (0.8, 1.25)  # ratios that the price need not confirm (1.4)
 
 
@@ -37,11 +38,14 @@ def as_traded(
 
     `stored` are accepted bars, one of a key; `actions` known splits and others, one of a key. What
     then agrees with the stored value within the file's rounding is that value. Volumes are
-    multiplied by the ratio in the file, or left alone, whichever is nearer to the stored ones.
+    multiplied by the ratio in the file, or left alone, whichever is nearer to the stored ones. A
+    `dividend_amount` of both, divided like the prices, is the stored one.
     """
-    was = stored.rename(columns={name: f"{name}_was" for name in (*PRICES, "volume")})
+    paid = {"dividend_amount"} & set(bars.columns) & set(stored.columns)
+    names = [*PRICES, "volume", *paid]
+    was = stored.rename(columns={name: f"{name}_was" for name in names})
     was = was.astype({name: bars[name].dtype for name in KEY})
-    rows = bars[[*KEY, *PRICES, "volume"]].reset_index(drop=True).merge(was, on=KEY, how="left")
+    rows = bars[[*KEY, *names]].reset_index(drop=True).merge(was, on=KEY, how="left")
     moved = (rows["close"] / rows["close_was"] - 1).abs() > REVISION_FRAC
     bars, told = bars.reset_index(drop=True), []
     named = set(rows.loc[moved, "symbol"]) & set(actions["symbol"])
@@ -123,12 +127,14 @@ def _near(made: Floats, was: Floats, factor: Floats, units: tuple[float, float])
 
 
 def _back(rows: pd.DataFrame, price: Floats, share: Floats) -> pd.DataFrame:
-    """Prices and volumes as traded, with the index of `rows`."""
+    """Prices, volumes and dividends as traded, with the index of `rows`."""
     back = {}
     units = decimal_unit(rows["close"]), decimal_unit(rows["close_was"])
     for name in PRICES:
         made, was = rows[name].to_numpy(float) * price, rows[f"{name}_was"].to_numpy(float)
         back[name] = np.where((price != 1) & _near(made, was, price, units), was, made)
+    if "dividend_amount" in rows:
+        back["dividend_amount"] = _paid(rows, price)
     volume, was = rows["volume"].to_numpy(float), rows["volume_was"].to_numpy(float)
     both = (volume > 0) & (was > 0) & (share != 1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -138,3 +144,12 @@ def _back(rows: pd.DataFrame, price: Floats, share: Floats) -> pd.DataFrame:
         rounded = np.abs(made - was) <= 1 + RATIO_FRAC * was
         volume = np.where((share != 1) & rounded, was, np.round(made))
     return pd.DataFrame({**back, "volume": volume}, index=rows.index)
+
+
+def _paid(rows: pd.DataFrame, price: Floats) -> Floats:
+    """Dividends delivered; the stored one where the file divides it like the prices."""
+    paid, was = rows["dividend_amount"], rows["dividend_amount_was"].to_numpy(float)
+    units = min(CENT, decimal_unit(paid)), min(CENT, decimal_unit(rows["dividend_amount_was"]))
+    amount = paid.to_numpy(float)
+    kept: Floats = np.where((price != 1) & _near(amount * price, was, price, units), was, amount)
+    return kept

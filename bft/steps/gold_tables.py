@@ -30,7 +30,7 @@ def known_tables(store: Store, asof: date, *, history_start: str) -> dict[str, "
 
     `history_start` cuts the bars of vendors; files count from their first bar.
     """
-    from bft.features.facts import as_known, expected_actions
+    from bft.features.facts import as_known, expected_actions, refused_actions
     from bft.features.renames import known_renames, under_new_names
 
     day = reading(store, asof)
@@ -40,10 +40,9 @@ def known_tables(store: Store, asof: date, *, history_start: str) -> dict[str, "
     renames = known_renames(facts["universe"])
     bars = under_new_names(bars, market.BARS, renames)
     actions = under_new_names(store.read("actions", asof=day), market.ACTIONS, renames)
-    refused = as_known(actions, market.ACTIONS, asof=asof, status="refused")
     return {
         "bars": as_known(bars, market.BARS, asof=asof),
-        "refused_actions": refused,
+        "refused_actions": refused_actions(actions, asof=asof),
         "expected_actions": expected_actions(actions, asof=asof),
         **facts,
     }

@@ -27,6 +27,8 @@ def unadjusted(
     stored = _accepted(night, symbols) if symbols else None
     if stored is None or stored.empty:
         return bars
+    if "dividend_amount" in bars:
+        stored = stored.merge(_dividends(night), on=["symbol", "date"], how="left")
     bars, told = rebased.as_traded(bars, stored, known)
     if told:
         notes.append(f"adjusted in the file already, kept as traded: {_words(told)}")
@@ -54,6 +56,14 @@ def _accepted(night: Night, symbols: Sequence[str]) -> pd.DataFrame:
     rows = night.stored(market.BARS, columns=("symbol", "date", *VALUES), symbols=symbols)
     rows = rows[rows["status"] == "ok"].sort_values("revision", kind="stable")
     return rows.drop_duplicates(["symbol", "date"], keep="last")[["symbol", "date", *VALUES]]
+
+
+def _dividends(night: Night) -> pd.DataFrame:
+    rows = night.stored(market.ACTIONS)
+    rows = rows[(rows["kind"] == "dividend") & (rows["status"] == "ok")].sort_values("revision")
+    rows = rows.drop_duplicates(["symbol", "ex_date"], keep="last")
+    rows = rows.rename(columns={"ex_date": "date", "value": "dividend_amount"})
+    return rows[["symbol", "date", "dividend_amount"]]
 
 
 def _words(told: Sequence[str], most: int = 10) -> str:

@@ -14,14 +14,15 @@ from bft.services.executor.reference import read_reference
 from bft.steps.gold_tables import known_tables
 
 DAY, NEXT = date(2018, 2, 6), date(2018, 2, 7)
-SPAN = sessions.sessions(date(2017, 10, 2), NEXT)
+AFTER = sessions.shift(NEXT, 1)
+SPAN = sessions.sessions(date(2017, 10, 2), AFTER)
 SAME = ("adjusted_close_pct", "rsi_14", "sma_20", "adj_factor", "split_factor", "row_flags")
 
 
 def close(symbol: str, day: date, n: int) -> float:
     """A walk; the split that SPL announces halves it, the one that LIE announces does not."""
     price = 50 + (n * 37 % 101) / 13
-    return price / 2 if symbol == "SPL" and day == NEXT else price
+    return price / 2 if symbol == "SPL" and day >= NEXT else price
 
 
 def prices(last: date) -> str:
@@ -65,7 +66,7 @@ def test_announced_action_is_expected_then_judged(*, kept: bool, ports: FakePort
     at = sessions.close_at(NEXT)
     quotes = [
         {"symbol": s, "at": at, "bulk": True, "last": c, "open": c, "high": c + 1, "low": c - 1}
-        | {"volume": 1000 + len(SPAN) - 1}
+        | {"volume": 1000 + SPAN.index(NEXT)}
         for s, _, c in now
     ]
     tables = known_tables(ports.store, DAY, history_start="2016-01-01")
@@ -109,3 +110,21 @@ def test_withdrawn_action_is_not_applied(*, moved: bool, ports: FakePorts) -> No
     held = {row["symbol"]: row for row in ports.store.read("gold", since=NEXT).to_pylist()}
     assert [held[s]["split_factor"] for s in ("DIV", "SPL")] == [1.0, 1.0]
     assert held["DIV"]["adj_factor"] == 1.0
+
+
+def test_day_of_a_withdrawn_action_holds_its_symbol_not_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red: `an action of today was refused` held it back, on the day it had been told for."""
+    monkeypatch.chdir(tmp_path)
+    head, other = "symbol,ex_date,kind,value\n", f"SPL,{SPAN[5]},none,\n"
+    reasons = []
+    for day, told in (
+        (DAY, f"DIV,{NEXT},dividend,2.0\nLIE,{AFTER},dividend,2.0\n"),
+        (NEXT, f"DIV,{NEXT},dividend,2.0\n"),
+        (AFTER, ""),
+    ):
+        Path("actions.csv").write_text(head + other + told)
+        night(day)
+        reasons.append(bft("validate", "--asof", str(day), "--root", "r", "--only", "Q10")[1])
+    assert [each["counts"]["pass"] for each in reasons] == [1, 1, 1], reasons

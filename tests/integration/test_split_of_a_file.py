@@ -203,3 +203,24 @@ def test_dividends_that_adjusted_closes_imply_stay_as_paid(
         judged = bft("validate", *asof, "--only", "Q09,Q10,Q11,Q12")[1]
         assert judged["counts"]["pass"] == 4, judged
     assert gold("r", NOW) == gold("traded", NOW)
+
+
+def test_dividends_of_a_column_stay_as_paid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red: the adjusted file halves the old dividend of 1.00 too, and it was stored as 0.50."""
+    monkeypatch.chdir(tmp_path)
+    for root, adjusted in (("r", True), ("traded", False)):
+        for count in (EX, EX + 1):
+            first, *lines = export(count, adjusted=adjusted).splitlines()
+            amount = 0.5 if adjusted and count > EX else 1.0
+            told = [f"{t},{amount if t.startswith(f'A,{SPAN[20]}') else 0.0:.4f}" for t in lines]
+            text = "\n".join([f"{first},dividend_amount", *told])
+            Path("bars.csv").write_text(text + "\n")
+            entered = LINE if count > EX else f"B,{SPAN[5]},none,\n"
+            Path("actions.csv").write_text(ACTIONS + entered)
+            asof = ("--asof", str(SPAN[count - 1]), "--root", root)
+            code, pulled, words = bft("pull", *asof, "--source", "files:bars.csv")
+            assert (code, pulled["revisions"]) == (0, 0), (words, pulled["skipped"])
+            assert bft("gold", *asof)[0] == 0
+    assert gold("r", SPAN[EX]) == gold("traded", SPAN[EX])

@@ -60,6 +60,18 @@ def test_of_two_splits_only_those_in_the_file_are_taken_out() -> None:
     assert told == ["A 2018-02-13 split 2", "A 2018-01-16 split 3"]
 
 
+@pytest.mark.parametrize(
+    ("delivered", "found"), [(0.5, 1.0), (1.0, 1.0), (0.4, 0.4), (0.4999, 1.0), (0.0, 0.0)]
+)
+def test_dividend_divided_like_the_prices_is_the_stored_one(delivered: float, found: float) -> None:
+    """Red: the stored 1.00 became 0.50. One that is corrected, or left as paid, stays told."""
+    paid = np.where(np.arange(40) == 20, 1.0, 0.0)
+    stored = bars(RAW[:30]).assign(dividend_amount=np.where(paid[:30] > 0, 1.0, np.nan))
+    adjusted = bars(divided((30, 2.0))).assign(dividend_amount=paid * delivered)
+    made, _ = rebased.as_traded(adjusted, stored, named((30, "split", 2.0)))
+    assert made["dividend_amount"].tolist() == (paid * found).tolist()
+
+
 def test_correction_within_a_rebased_past_stays_a_correction() -> None:
     closes = divided((30, 2.0))
     closes[5] *= 1.5
