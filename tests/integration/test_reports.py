@@ -158,7 +158,8 @@ def test_old_versions_of_the_site_go_and_the_last_one_stays(tmp_path: Path) -> N
 def test_report_shows_source_skips_lineage_and_words(night: FakePorts) -> None:
     html = night.store.get(f"reports/{ASOF}/day.html").decode()
     assert "source: sim" in html
-    assert "<dt>pull: stale day</dt><dd>2</dd>" in html
+    words = "<br><small>the answer was whole, but ended before this day</small>"
+    assert f"<dt>pull: stale day{words}</dt><dd>2</dd>" in html
     manifest = night.store.manifest("gold", asof=ASOF)
     assert manifest is not None
     assert manifest.digest in html
