@@ -294,6 +294,6 @@ def _pe_word(ratio: float) -> str:
 
 def _price_finding(close: Floats, rows: Any) -> str:
     change = 100 * (close[-1] / close[np.flatnonzero(np.isfinite(close))[0]] - 1)
-    text = f"{usd(close[-1])} at the close, {pct(change, 1)} over the window"
+    text = f"{usd(close[-1])}, {pct(change, 1)} over the window"
     above = valid(rows, "sma_200_pct")[-1]
     return f"{text}, {pct(above, 1)} from its 200-day average" if np.isfinite(above) else text
