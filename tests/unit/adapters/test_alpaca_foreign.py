@@ -131,6 +131,29 @@ def test_unusable_order_of_ours_ends_the_session_until_it_can_be_read(tmp_path: 
     play(tmp_path, story)
 
 
+def test_order_whose_answer_nobody_can_read_is_in_doubt_and_found(tmp_path: Path) -> None:
+    """It may rest there. Red: it stood as not yet sent, and nobody looked for it."""
+
+    async def story(seat: Seat) -> None:
+        await seat.quiet()
+        show(seat, lambda _: True, legs=7)
+        legs = await opened(seat)
+        await asyncio.sleep(0.5)
+        doubts = [r for r in seat.reports if isinstance(r, ErrorReport)]
+        doubts = [r for r in doubts if r.kind is ErrorKind.UNLISTED]
+        assert {r.order_ref for r in doubts} == {leg.order_ref for leg in legs}
+        show(seat, lambda _: False)
+        await asyncio.sleep(40)
+        assert seat.broker.state.may_close
+        await seat.filled(legs[0], 10)
+        found = {order.order_ref for order in await seat.broker.open_orders()}
+        assert found == {legs[1].order_ref}
+        posts = [path for _, method, path in standin(seat).calls if method == "POST"]
+        assert posts == ["/v2/orders"]
+
+    play(tmp_path, story)
+
+
 def test_answer_nobody_thought_of_is_a_broken_session_and_no_blind_one(tmp_path: Path) -> None:
     async def story(seat: Seat) -> None:
         await seat.at(OPEN)

@@ -7,6 +7,7 @@ of bracket legs, anything but stocks, what-if (decision record 0027).
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from bft.ports import Clock
     from bft.ports.broker import BrokerHooks
 
+_log = logging.getLogger(__name__)
 RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # executor specification, section 7.1, state DOWN
 SLOW_S = 10.0  # between looks at account and positions
 LOOKS_LOST = 2  # polls in a row without an answer that end the session
@@ -113,9 +115,11 @@ class Alpaca:
             try:
                 self._epoch = self._desk.epoch = self._hooks.next_epoch()
                 await self._session()
-            except Exception as error:  # noqa: BLE001  whatever it was: nobody looks any more
+            except Exception as error:  # noqa: BLE001  else nobody looks any more
                 failures = 0 if self._state.may_close else failures + 1
                 known = isinstance(error, BftError | Refused)
+                if not known:
+                    _log.exception("alpaca.session_fault")
                 self._down(str(error) if known else f"unexpected: {error!r}")
             await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
 

@@ -107,22 +107,27 @@ class Outbox:
         return True
 
     async def _post(self, body: Mapping[str, Any], legs: Sequence[PlacedOrder]) -> None:
-        """Send a new order; without an answer it is looked for by its name."""
+        """Send a new order; without an answer, or one that is understood, it is looked for by name.
+
+        Whatever went wrong after it may have left: it counts as not sent no longer.
+        """
         try:
             raw = await self._client.send("POST", "/v2/orders", body, Priority.OPENING)
+            reports = self._desk.take(raw)
         except Refused as error:
             if error.status == TOO_MANY:
                 raise
             twice = "must be unique" in error.message
             kind = ErrorKind.DUPLICATE_ID if twice else ErrorKind.REFUSED
-            self._tell([self._said(leg, kind, error.status, error.message) for leg in legs])
-        except BftError as error:
+            reports = [self._said(leg, kind, error.status, error.message) for leg in legs]
+        except Exception as error:  # noqa: BLE001  whatever it was: the order may be there
+            if not isinstance(error, BftError):
+                _log.exception("alpaca.answer_not_read")
             until_s = asyncio.get_running_loop().time() + UNSURE_S
             self._unsure[str(body["client_order_id"])] = until_s
-            self._tell([self._said(leg, ErrorKind.UNLISTED, 0, str(error)) for leg in legs])
-        else:
-            self._tell(self._desk.take(raw))
+            reports = [self._said(leg, ErrorKind.UNLISTED, 0, str(error)) for leg in legs]
         self._unposted -= {leg.order_id for leg in legs}
+        self._tell(reports)
 
     async def _change(self, method: str, body: Mapping[str, Any] | None, now: Told) -> None:
         """Send a change or a cancel; a poll tells what came of it."""
