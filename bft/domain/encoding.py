@@ -37,6 +37,19 @@ def number_text(value: object) -> str:
         return str(value)
 
 
+def short_number_text(value: object) -> str:
+    """A number to four places without trailing zeros, `none` of what is not finite.
+
+    Whatever is no number, or too large for so many places, as it is.
+    """
+    try:
+        number = Decimal(str(value))
+        places = number.quantize(Decimal("0.0001")) if number.is_finite() else None
+    except InvalidOperation:
+        return str(value)
+    return "none" if places is None else f"{places.normalize():f}"
+
+
 def instant_text(at: datetime) -> str:
     """UTC with microseconds: its order as text is its order in time."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")

@@ -3,14 +3,14 @@
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 CENT, SUB_PENNY = Decimal("0.01"), Decimal("0.0001")  # SEC Rule 612: sub-pennies below 1 USD
-MICRO = Decimal("0.000001")  # the ledger's unit of a price
+MICRO = Decimal("0.000001")  # the ledger's unit of prices and amounts
 COLLAR_FRAC = Decimal("0.02")
 """How far from its reference an entry in stock may fill (executor specification, 4)."""
 
 
-def micro(price_usd: Decimal) -> Decimal:
-    """A price in whole micro-dollars, half-even as the ledger rounds."""
-    return price_usd.quantize(MICRO, rounding=ROUND_HALF_EVEN)
+def micro(value_usd: Decimal) -> Decimal:
+    """A price or an amount in whole micro-dollars, half-even (strategies specification, 4.4)."""
+    return value_usd.quantize(MICRO, rounding=ROUND_HALF_EVEN)
 
 
 def rounded(price_usd: Decimal, *, up: bool, tick_usd: Decimal | None = None) -> Decimal:

@@ -112,6 +112,11 @@ def numbered(rows: pd.DataFrame, stored: pd.DataFrame, key: Sequence[str]) -> pd
     return (before.to_numpy() + order).astype("int16")
 
 
+def newest(stored: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
+    """Of each key the row of its last revision."""
+    return stored.sort_values("revision", kind="stable").drop_duplicates(list(key), keep="last")
+
+
 def chained(fetched: pd.DataFrame, stored: pd.DataFrame) -> pd.Series:
     """The vendor's adjusted closes on the basis on which each symbol's first ones came.
 
@@ -119,7 +124,7 @@ def chained(fetched: pd.DataFrame, stored: pd.DataFrame) -> pd.Series:
     delivery is scaled to agree with the oldest stored rows it overlaps, and where it then agrees
     with what is stored, within 5e-4, the stored value stands.
     """
-    last = stored.sort_values("revision", kind="stable").drop_duplicates(KEY, keep="last")
+    last = newest(stored, KEY)
     both = _beside(fetched[[*KEY, ADJUSTED]], last[[*KEY, ADJUSTED]], KEY)
     both = both.sort_values(KEY, kind="stable")
     ratio = both[f"{ADJUSTED}_was"] / both[ADJUSTED]
@@ -152,8 +157,7 @@ def price_judge(actions: pd.DataFrame) -> Judge:
 
 def volume_flags(rows: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
     """Revised bars whose volume changed by more than half."""
-    last = stored.sort_values("revision", kind="stable")
-    last = last.drop_duplicates(["symbol", "date"], keep="last")
+    last = newest(stored, ["symbol", "date"])
     both = rows.merge(
         last[["symbol", "date", "volume"]], on=["symbol", "date"], suffixes=("", "_was")
     )

@@ -5,6 +5,9 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from bft.features.arrivals import newest
+
+UNCONFIRMED_RATIOS = (0.8, 1.25)  # from..to, which the price need not confirm (1.4)
 SPLIT_RATIOS = tuple(
     sorted(
         ratio
@@ -74,7 +77,7 @@ def settled(inferred: pd.DataFrame, stored: pd.DataFrame, bars: pd.DataFrame) ->
     rounding = FLOAT_FRAC + decimal_unit(adjusted) * (1 / adjusted + 1 / adjusted.shift())
     places = bars[["symbol"]].assign(ex_date=bars["date"], rounding=rounding)
     places["before"] = bars["close"].shift()
-    last = stored.sort_values("revision", kind="stable").drop_duplicates(key, keep="last")
+    last = newest(stored, key)
     last = last[[*key, "value"]].astype({"ex_date": inferred["ex_date"].dtype})
     rows = inferred.merge(places, on=["symbol", "ex_date"], how="left")
     rows = rows.merge(last, on=key, how="left", suffixes=("", "_was"))
@@ -142,7 +145,7 @@ def judged(actions: pd.DataFrame, closes: pd.DataFrame, *, asof: date) -> pd.Dat
         q = np.log(rows["before"] / rows["after"])
         off = ~((q - np.log(value)).abs() < q.abs())
     later = rows["ex_date"] > pd.Timestamp(asof)
-    unconfirmed = split & ~bad & ~later & off & ~value.between(0.8, 1.25)
+    unconfirmed = split & ~bad & ~later & off & ~value.between(*UNCONFIRMED_RATIOS)
     reason = pd.Series(None, index=rows.index, dtype="object")
     reason = reason.mask(bad, "bad_action").mask(unconfirmed, "unconfirmed_split")
     status = np.where(reason.notna(), "refused", np.where(later, "expected", "ok"))
@@ -152,7 +155,7 @@ def judged(actions: pd.DataFrame, closes: pd.DataFrame, *, asof: date) -> pd.Dat
 def _untold(actions: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
     """Stored actions whose newest revision is expected, without those delivered."""
     key = ["symbol", "ex_date", "kind"]
-    last = stored.sort_values("revision", kind="stable").drop_duplicates(key, keep="last")
+    last = newest(stored, key)
     last = last[last["status"] == "expected"]
     told = pd.MultiIndex.from_frame(last[key]).isin(pd.MultiIndex.from_frame(actions[key]))
     return last.loc[~told, COLUMNS]

@@ -13,13 +13,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from bft.features.arrivals import KEY, PRICES, REVISION_FRAC
-from bft.features.corporate import SPLIT_RATIOS, decimal_unit
+from bft.features.corporate import SPLIT_RATIOS, UNCONFIRMED_RATIOS, decimal_unit
 from bft.features.facts import Bools, Floats
 
 RATIO_FRAC = 1e-4  # a ratio may be written with four digits (1.3333), a price with five
 AGREE_FRAC = 0.90  # of the bars before an ex-date; the others are corrections, judged as such
 CENT = 0.01  # few dividends are a sample too small to tell a coarser rounding
-EXEMPT = (0.8, 1.25)  # ratios that the price need not confirm (1.4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +78,8 @@ def likely_step(
         return None  # the closes are the stored ones: what was refused is another price
     near = min(SPLIT_RATIOS, key=lambda each: abs(np.log(each / ratio)))
     q = close[end - 1] / close[end]
-    confirmed = abs(np.log(q / ratio)) < abs(np.log(q)) or EXEMPT[0] <= ratio <= EXEMPT[1]
+    least, most = UNCONFIRMED_RATIOS
+    confirmed = abs(np.log(q / ratio)) < abs(np.log(q)) or least <= ratio <= most
     units = decimal_unit(pd.Series(refused)), decimal_unit(pd.Series(close))
     ex_date = date.fromordinal(date(1970, 1, 1).toordinal() + int(day[end]))
     for kind, value in (("split", near), ("other", float(f"{ratio:.6g}"))):

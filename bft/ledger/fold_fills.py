@@ -12,9 +12,10 @@ from typing import Any
 from bft.domain.encoding import decode
 from bft.domain.errors import DataError
 from bft.domain.orders import Execution, FillSource, Intent, Leg
+from bft.domain.ticks import micro
 from bft.ledger import effects
 from bft.ledger.changes import Changes
-from bft.ledger.lots import LineEvent, to_micro
+from bft.ledger.lots import LineEvent
 from bft.ledger.records import ZERO, Adjustment, Booked
 from bft.ledger.state import BookState
 from bft.ledger.trades import TRAIL
@@ -47,7 +48,7 @@ def execution(state: BookState, changes: Changes, body: Body, at: datetime) -> N
     if fee is not None and told.fee_usd is None:
         changes.remove("fees", {"exec_id": told.exec_id})
     source = told.source if intent else FillSource.MANUAL
-    told = replace(told, fee_usd=fee, source=source, price_usd=to_micro(told.price_usd))
+    told = replace(told, fee_usd=fee, source=source, price_usd=micro(told.price_usd))
     state.executions[told.exec_id] = Booked(
         execution=told, intent_id=intent.intent_id if intent else None
     )
@@ -121,7 +122,7 @@ def adjustment_row(told: Adjustment) -> dict[str, Any]:
 
 def adjustment_event(told: Adjustment) -> LineEvent:
     """What an adjustment does to its contract."""
-    price = None if told.price_usd is None else to_micro(told.price_usd)
+    price = None if told.price_usd is None else micro(told.price_usd)
     return LineEvent(
         at=told.at,
         rank=2,
@@ -148,7 +149,7 @@ def execution_event(state: BookState, booked: Booked, fee_usd: Decimal) -> LineE
         reason=_reason(intent),
         qty=Decimal(told.qty * told.side.sign),
         price_usd=told.price_usd,
-        fee_usd=to_micro(fee_usd),
+        fee_usd=micro(fee_usd),
     )
 
 

@@ -10,17 +10,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 from bft.domain.orders import Contract
+from bft.domain.ticks import micro
 from bft.ledger.records import ZERO, Close, Lot
-
-MICRO_USD = Decimal("0.000001")  # strategies specification, section 4.4
-
-
-def to_micro(value: Decimal) -> Decimal:
-    """Money at the ledger's boundary: six places, half-even."""
-    return value.quantize(MICRO_USD, rounding=ROUND_HALF_EVEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +156,7 @@ class _Matching:
         while left and self.open_lots and self.lots[self.open_lots[0]].direction != sign:
             lot = self.lots[self.open_lots[0]]
             part = min(left, lot.open_qty)
-            share = fee if part == left else to_micro(fee * part / left)
+            share = fee if part == left else micro(fee * part / left)
             self._close(lot, event, Part(qty=part, price_usd=price, fee_usd=share))
             left, fee = left - part, fee - share
         if left:
@@ -260,7 +254,7 @@ def with_entry_fees(lot: Lot) -> Iterator[tuple[Close, Decimal]]:
 
 def _share(amount: Decimal, qty: Decimal, of_qty: Decimal) -> Decimal:
     """What of an amount goes with so many units; the last ones take what is left."""
-    return amount if qty == of_qty else to_micro(amount * qty / of_qty)
+    return amount if qty == of_qty else micro(amount * qty / of_qty)
 
 
 def average_cost(lots: Iterable[Lot]) -> Decimal | None:
@@ -269,4 +263,4 @@ def average_cost(lots: Iterable[Lot]) -> Decimal | None:
     for lot in lots:
         cost += lot.cost_left_usd
         units += lot.open_qty * lot.multiplier
-    return to_micro(cost / units) if units else None
+    return micro(cost / units) if units else None

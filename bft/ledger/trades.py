@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from bft.domain.orders import Intent, IntentState, Side
-from bft.ledger.lots import to_micro
+from bft.domain.ticks import micro
 from bft.ledger.records import ZERO, Close, Lot, Trade, TradeFacts, TradeOutcome
 
 TRAIL = "trail"
@@ -126,14 +126,14 @@ def _mean(parts: Iterable[tuple[Decimal, Decimal]]) -> Decimal | None:
     total = units = ZERO
     for qty, price in parts:
         total, units = total + qty * price, units + qty
-    return to_micro(total / units) if units else None
+    return micro(total / units) if units else None
 
 
 def _slippage(trade: Trade, entry_price: Decimal | None) -> Decimal | None:
     """Entry against the reference price in basis points; positive is worse."""
     if entry_price is None or not trade.ref_price:
         return None
-    return to_micro((entry_price - trade.ref_price) * trade.side.sign / trade.ref_price * 10_000)
+    return micro((entry_price - trade.ref_price) * trade.side.sign / trade.ref_price * 10_000)
 
 
 def _r_multiple(trade: Trade, lots: Sequence[Lot]) -> Decimal | None:
@@ -141,4 +141,4 @@ def _r_multiple(trade: Trade, lots: Sequence[Lot]) -> Decimal | None:
     if trade.pnl_usd is None or trade.entry_price is None or trade.stop_price is None:
         return None
     risk = abs(trade.entry_price - trade.stop_price) * trade.closed_qty * lots[0].multiplier
-    return to_micro(trade.pnl_usd / risk) if risk else None
+    return micro(trade.pnl_usd / risk) if risk else None

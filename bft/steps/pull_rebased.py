@@ -41,12 +41,12 @@ def _known(night: Night, actions: pd.DataFrame) -> pd.DataFrame:
     Those after asof too: a missed night is filled in with a file of a later day.
     """
     stored = night.stored(market.ACTIONS)
-    stored = stored[stored["status"].isin(["ok", "expected"])].sort_values("revision")
     key = ["symbol", "ex_date", "kind"]
     columns = [*key, "value"]
     given = actions.drop_duplicates(columns)
     given = given[~given.duplicated(key, keep=False)][columns]
-    stored = stored.drop_duplicates(key, keep="last")[columns]
+    told = stored[stored["status"].isin(["ok", "expected"])]
+    stored = arrivals.newest(told, key)[columns]
     known = pd.concat([given, stored.astype({"ex_date": given["ex_date"].dtype})])
     known = known[known["kind"].isin(CHANGES) & (known["value"] > 0)]
     return known.drop_duplicates(["symbol", "ex_date"])
@@ -54,14 +54,14 @@ def _known(night: Night, actions: pd.DataFrame) -> pd.DataFrame:
 
 def _accepted(night: Night, symbols: Sequence[str]) -> pd.DataFrame:
     rows = night.stored(market.BARS, columns=("symbol", "date", *VALUES), symbols=symbols)
-    rows = rows[rows["status"] == "ok"].sort_values("revision", kind="stable")
-    return rows.drop_duplicates(["symbol", "date"], keep="last")[["symbol", "date", *VALUES]]
+    key = ["symbol", "date"]
+    return arrivals.newest(rows[rows["status"] == "ok"], key)[[*key, *VALUES]]
 
 
 def _dividends(night: Night) -> pd.DataFrame:
     rows = night.stored(market.ACTIONS)
-    rows = rows[(rows["kind"] == "dividend") & (rows["status"] == "ok")].sort_values("revision")
-    rows = rows.drop_duplicates(["symbol", "ex_date"], keep="last")
+    rows = rows[(rows["kind"] == "dividend") & (rows["status"] == "ok")]
+    rows = arrivals.newest(rows, ["symbol", "ex_date"])
     rows = rows.rename(columns={"ex_date": "date", "value": "dividend_amount"})
     return rows[["symbol", "date", "dividend_amount"]]
 

@@ -165,7 +165,7 @@ def _ended(
     was: it ends before all sessions. What is told of a rename that is listed no more goes too.
     """
     entry, there, kind = ["symbol", "from"], set(universe["symbol"]), universe["to"].dtype
-    last = stored.sort_values("revision", kind="stable").drop_duplicates(entry, keep="last")
+    last = arrivals.newest(stored, entry)
     last = last[universe.columns].astype(universe.dtypes)
     last = last[~last[entry].apply(tuple, axis=1).isin(universe[entry].apply(tuple, axis=1))]
     known_names = set(stored["symbol"])

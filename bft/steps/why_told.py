@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from bft.domain.encoding import number_text, utc_told
+from bft.domain.encoding import number_text, short_number_text, utc_told
 from bft.steps.columns import wrapped
 from bft.steps.telling import outcome_of
 
@@ -88,8 +88,8 @@ def _older(story: Row) -> Iterator[str]:
 def _rule(rule: Row) -> str:
     told = f"rule {rule['number']} {rule['rule']}"
     if rule["value"] is not None:
-        told += f" {_plain(rule['value'])}"
-        told += f" of {_plain(rule['limit'])}" if rule["limit"] is not None else ""
+        told += f" {short_number_text(rule['value'])}"
+        told += f" of {short_number_text(rule['limit'])}" if rule["limit"] is not None else ""
     return f"{told} ({rule['note']})" if rule["note"] else told
 
 
@@ -107,15 +107,6 @@ def _share(rule: Row) -> Decimal | None:
     return value / limit if limit > 0 and 0 <= value <= limit else None
 
 
-def _plain(value: object) -> str:
-    """A number without noise; whatever else as it is."""
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        return str(value)
-    return f"{number.quantize(Decimal('0.0001')).normalize():f}" if number.is_finite() else "none"
-
-
 def _sizes(story: Row) -> Iterator[str]:
     entries = [row for row in story["intents"] if row["leg"] == "entry"]
     for row in entries[:1]:
@@ -124,7 +115,7 @@ def _sizes(story: Row) -> Iterator[str]:
         risk = body.get("risk_usd")
         sent, filled = number_text(row["qty"]), number_text(row["filled_qty"])
         told = f"size: asked {number_text(asked)}, sent {sent}, filled {filled}"
-        told += f"; at most {_plain(risk)} USD at risk" if risk is not None else ""
+        told += f"; at most {short_number_text(risk)} USD at risk" if risk is not None else ""
         limit = f" {number_text(row['limit_price_usd'])}" if row["limit_price_usd"] else ""
         yield f"{told}; {row['order_type']}{limit} {row['state']}"
 
@@ -132,7 +123,7 @@ def _sizes(story: Row) -> Iterator[str]:
 def _fills(story: Row) -> Iterator[str]:
     rows = sorted(story["executions"], key=lambda row: str(row["at"]))
     for row in rows[:SHOWN]:
-        told = f"{row['side']} {number_text(row['qty'])} at {_plain(row['price_usd'])}"
+        told = f"{row['side']} {number_text(row['qty'])} at {short_number_text(row['price_usd'])}"
         yield f"{utc_told(row['at'], seconds=True)} {told}"
     if len(rows) > SHOWN:
         yield f"  and {len(rows) - SHOWN} fills more"
@@ -150,7 +141,7 @@ def _exits(story: Row) -> Iterator[str]:
         yield f"  and {len(legs) - len(shown)} orders more, --full"
     for row in story["trade"][:1]:
         if row["outcome"]:
-            pnl = "" if row["pnl_usd"] is None else f", {_plain(row['pnl_usd'])} USD net"
+            pnl = "" if row["pnl_usd"] is None else f", {short_number_text(row['pnl_usd'])} USD net"
             reason = row["exit_reason"]
             why = f" ({reason})" if reason not in {"", row["outcome"]} else ""
             yield f"trade: {outcome_of(row)}{why}{pnl}"

@@ -346,7 +346,7 @@ class Executor:
         await self._parts.offload(lambda: self._parts.book.prune(now=now))
 
     async def _aside(self, work: Callable[[], object]) -> None:
-        await (self._parts.aside or self._parts.offload)(work)
+        await self._parts.slow(work)
 
     def _end(self, why: str) -> None:
         if not self.ended.done():

@@ -35,9 +35,7 @@ class Outbox:
         waiting = await self._parts.offload(lambda: book.pending_outbox(limit=AT_ONCE))
         for told in waiting:
             try:
-                await (self._parts.aside or self._parts.offload)(
-                    partial(notifier.notify, *mail(told))
-                )
+                await self._parts.slow(partial(notifier.notify, *mail(told)))
             except UnavailableError:
                 return
             if not self._desk.lease_held:

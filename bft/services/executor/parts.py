@@ -40,3 +40,8 @@ class Parts:
     config_map: Path | None = None
     restart_at: time | None = None
     restricted: frozenset[str] = frozenset()
+
+    @property
+    def slow(self) -> Offload[Any]:
+        """Runs what may take long."""
+        return self.aside or self.offload

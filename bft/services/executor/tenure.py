@@ -62,7 +62,7 @@ class Tenure:
         desk.closing_down = True
         told = {"name": "LeaseLost", "severity": "page", "key": desk.account, "text": why}
         send = partial(self._parts.notifier.notify, *mail(told))  # no journal takes it any more
-        self._page = asyncio.ensure_future((self._parts.aside or self._parts.offload)(send))
+        self._page = asyncio.ensure_future(self._parts.slow(send))
         end = partial(self._end_process, f"lease lost: {why}")
         asyncio.get_running_loop().call_later(self._left_s(lease), end)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bft.domain.encoding import decode, encode
+from bft.domain.encoding import decode, encode, short_number_text
 from bft.domain.journal import canonical_json
 from bft.domain.orders import Contract, Side
 from bft.domain.trading import ExitPolicy
@@ -78,3 +78,18 @@ def test_what_has_no_json_form_is_refused() -> None:
         encode({1, 2})
     with pytest.raises(TypeError, match="ambiguous"):
         decode(int | str, 5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("49.123456", "49.1235"),
+        ("10.5000", "10.5"),
+        (100, "100"),
+        ("NaN", "none"),
+        ("1e25", "1e25"),  # red in `bft why`: InvalidOperation
+        ("RECONCILING", "RECONCILING"),
+    ],
+)
+def test_number_is_told_to_four_places(value: object, told: str) -> None:
+    assert short_number_text(value) == told

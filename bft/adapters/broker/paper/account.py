@@ -4,10 +4,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
-from bft.adapters.broker.paper.fees import MICRO_USD, Fee
+from bft.adapters.broker.paper.fees import Fee
 from bft.adapters.broker.paper.orders import key_of
 from bft.domain.broker import AccountValues, BrokerPosition, PlacedOrder, Quote, WhatIf
 from bft.domain.orders import Contract, Side
+from bft.domain.ticks import MICRO
 
 ZERO = Decimal(0)
 CENT = Decimal("0.01")
@@ -96,7 +97,7 @@ class PaperAccount:
             account=self.name,
             contract=held.contract,
             qty=Decimal(held.qty),
-            average_cost_usd=held.cost_usd.quantize(MICRO_USD),
+            average_cost_usd=held.cost_usd.quantize(MICRO),
         )
 
     def equity_usd(self) -> Decimal:

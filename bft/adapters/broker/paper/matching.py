@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 
-from bft.adapters.broker.paper.fees import MICRO_USD
 from bft.adapters.broker.paper.orders import Working
 from bft.domain.broker import PlacedOrder, Quote
 from bft.domain.orders import OrderType, Side
+from bft.domain.ticks import MICRO
 
 SLIPPAGE_FRAC = Decimal("0.0005")  # adverse, on market orders
 VOLUME_FRAC = Decimal("0.10")  # of a bar's volume that orders may take
@@ -74,7 +74,7 @@ def at_touch(order: Working, quote: Quote) -> Decimal | None:
     if touch is None or (order.is_stop and not order.triggered):
         return None
     if placed.order_type is OrderType.MARKET:
-        return (touch * (1 + placed.side.sign * SLIPPAGE_FRAC)).quantize(MICRO_USD)
+        return (touch * (1 + placed.side.sign * SLIPPAGE_FRAC)).quantize(MICRO)
     if placed.order_type is OrderType.STOP:
         return _worse(placed, touch)
     limit = placed.limit_price_usd

@@ -6,12 +6,11 @@ Source: executor specification, sections 1.1 (error body), 4 and 13; decision re
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from bft.domain.encoding import encode
+from bft.domain.encoding import encode, short_number_text
 from bft.domain.journal import AtLeast
 from bft.domain.orders import Decision, Reason, RuleResult, Verdict
 from bft.services.executor.api.idempotency import Answer
@@ -76,17 +75,8 @@ def _message(decision: Decision, first: RuleResult | None) -> str:
     told = decision.detail or "denied"
     if first is None or first.value is None or first.limit is None:
         return told
-    value, limit = _plain(first.value), _plain(first.limit)
+    value, limit = short_number_text(first.value), short_number_text(first.limit)
     return told if limit in told else f"{told} ({value}, limit {limit})"
-
-
-def _plain(value: object) -> str:
-    """A number without noise; whatever else as it is."""
-    try:
-        found = Decimal(str(value))
-        return f"{found.quantize(Decimal('0.0001')).normalize():f}"
-    except InvalidOperation:
-        return str(value)
 
 
 async def denied(service: Service, *, since: datetime | None, limit: int) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from bft.domain.encoding import money_text
 from bft.domain.orders import Intent, IntentState, Leg
-from bft.ledger.lots import to_micro
+from bft.domain.ticks import micro
 from bft.ledger.records import Trade
 from bft.services.executor.desk import Desk
 
@@ -77,7 +77,7 @@ def amount(value: Decimal | None) -> str | None:
     """
     if value is None or not value.is_finite():
         return money(value)
-    return money_text(to_micro(value))
+    return money_text(micro(value))
 
 
 def order_view(desk: Desk, intent: Intent) -> dict[str, Any]:
