@@ -106,6 +106,7 @@ class Closing:
 
         Units of no bracket that others bought after `held_at` stay; None: all of them leave.
         """
+        self._guard.recount_all()
         selection = self.named(selection, exact=False)
         done = [
             *self._covers(selection, reason),
@@ -117,6 +118,7 @@ class Closing:
 
     def flatten(self, reason: exits.Reason) -> None:
         """Have every position leave; entries are the caller's to cancel."""
+        self._guard.recount_all()
         if [*self._covers(ALL, reason), *self._bare(ALL, reason=reason)]:
             self._guard.poke()
 
@@ -126,6 +128,7 @@ class Closing:
         Units are those of one contract: a share's symbol takes no option on it, unless options
         are asked for.
         """
+        self._guard.recount_all()
         selection = self.named(selection, exact=selection.instrument is None)
         mine = self._oldest_first(lambda c: selection.takes(c.contract, c.strategy_id))
         done = list(self._parts(mine, qty, exits.Reason.MANUAL))
@@ -140,6 +143,7 @@ class Closing:
         `order.qty` units of them, oldest first; 0, or as many as there are, is all. What a person
         asks for also takes units that no bracket holds. A signal for all cancels entries, too.
         """
+        self._guard.recount_all()
         sign, by_hand = -order.side.sign, order.strategy_id == NOBODY
         named = self.named(Selection(symbols=(order.symbol,)), exact=True)
         every = self._oldest_first(

@@ -33,10 +33,14 @@ class Under:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A part of a cover that has to leave: until so many of its units were closed in all."""
+    """A part of a cover that has to leave: until so many of its units were closed in all.
+
+    `partial_qty` of what is left of it is for partials of the policy, whatever the orders say.
+    """
 
     until_qty: int
     reason: exits.Reason
+    partial_qty: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,8 @@ class Cover:
     the exits of an option that are judged on its underlying.
 
     `state` is None before the first fill. `entry_qty`, `entry_cost_usd` and `exit_qty` are what
-    was counted so far; `cut_qty` was sold or bought back by others. `part` leaves, the rest stays.
+    was counted so far, `left_qty` of the last by orders to leave (neither stop nor target);
+    `cut_qty` was sold or bought back by others. `part` leaves, the rest stays.
     `unwanted`: somebody closed it while its entry worked; what still fills leaves for that.
     Orders made before `rebased_at` stand at levels of before a dividend.
     """
@@ -69,6 +74,7 @@ class Cover:
     entry_qty: int = 0
     entry_cost_usd: Decimal = Decimal(0)
     exit_qty: int = 0
+    left_qty: int = 0
     cut_qty: int = 0
     part: Part | None = None
     unwanted: exits.Reason | None = None
@@ -79,6 +85,11 @@ class Cover:
         """Units of the part that still have to leave."""
         left = self.part.until_qty - self.exit_qty if self.part else 0
         return max(0, min(self.open_qty, left))
+
+    @property
+    def partial_qty(self) -> int:
+        """Units of the part that a partial of the policy takes."""
+        return min(self.part_qty, self.part.partial_qty) if self.part else 0
 
     @property
     def open_qty(self) -> int:
@@ -116,10 +127,12 @@ def counted(
     """
     cover = _entered(cover, entry, list(fills))
     total = sum(leg.filled_qty for leg in legs)
-    left = total - cover.exit_qty
-    cover = replace(cover, exit_qty=total)
+    gone = sum(leg.filled_qty for leg in legs if leg.leg is Leg.EXIT)
+    left, newly = total - cover.exit_qty, gone - cover.left_qty
+    partial = max(0, min(newly, left, cover.partial_qty))
+    cover = replace(cover, exit_qty=total, left_qty=gone)
     if left > 0 and cover.open_qty:
-        return _exited(cover, legs, left)
+        return _exited(_partially(cover, legs, partial), legs, left - partial)
     if left < 0 and cover.state is not None:
         state = replace(cover.state, open_qty=cover.state.open_qty - left)
         return replace(cover, state=state)
@@ -139,7 +152,8 @@ def cut(cover: Cover, qty: int, *, at: datetime) -> Cover:
 def parted(cover: Cover, qty: int, reason: exits.Reason) -> Cover:
     """The cover once `qty` more of its units have to leave, beyond what leaves already."""
     until = cover.exit_qty + min(cover.open_qty, cover.part_qty + qty)
-    return replace(cover, part=Part(until_qty=until, reason=reason))
+    partial = cover.partial_qty + (qty if reason is exits.Reason.PARTIAL else 0)
+    return replace(cover, part=Part(until_qty=until, reason=reason, partial_qty=partial))
 
 
 def rescaled(cover: Cover, ratio: Decimal, *, key: str) -> Cover:
@@ -151,7 +165,11 @@ def rescaled(cover: Cover, ratio: Decimal, *, key: str) -> Cover:
         state=exits.split(cover.state, ratio, key=key),
         cut_qty=int(cover.cut_qty * ratio),
         part=cover.part
-        and replace(cover.part, until_qty=cover.exit_qty + int(cover.part_qty * ratio)),
+        and replace(
+            cover.part,
+            until_qty=cover.exit_qty + int(cover.part_qty * ratio),
+            partial_qty=int(cover.partial_qty * ratio),
+        ),
     )
 
 
@@ -195,15 +213,39 @@ def _fill(cover: Cover, qty: int, price_usd: Decimal, first: Execution) -> exits
     )
 
 
+def _partially(cover: Cover, legs: Sequence[Intent], qty: int) -> Cover:
+    """Book newly filled units of partials first, whichever order of the part brought them."""
+    if not qty or cover.state is None or cover.part is None:
+        return cover
+    at = _latest(cover, legs).sent_at or cover.opened_at
+    fill = _exit_fill(cover.state, min(qty, cover.open_qty), exits.Reason.PARTIAL, at)
+    part = replace(cover.part, partial_qty=cover.part.partial_qty - qty)
+    return replace(cover, part=part, state=exits.filled(cover.state, fill))
+
+
 def _exited(cover: Cover, legs: Sequence[Intent], left: int) -> Cover:
     """Book newly filled exits; what exceeds the position is an overfill of the account's."""
-    if cover.state is None:
-        return cover
     qty = min(left, cover.open_qty)
-    last = max(legs, key=lambda leg: (leg.filled_qty > 0, leg.ended_at or cover.opened_at))
+    if cover.state is None or not qty:
+        return cover
+    last = _latest(cover, legs)
     reason = reason_of(last, cover.state)
+    if reason is exits.Reason.PARTIAL:  # those of partials are booked already
+        reason = exits.Reason.MANUAL
     at = last.ended_at or last.sent_at or cover.opened_at
     return replace(cover, state=exits.filled(cover.state, _exit_fill(cover.state, qty, reason, at)))
+
+
+def _latest(cover: Cover, legs: Sequence[Intent]) -> Intent:
+    """The order that filled last: one that still works before those that have ended."""
+    return max(
+        legs,
+        key=lambda leg: (
+            leg.filled_qty > 0,
+            leg.ended_at is None,
+            leg.ended_at or leg.sent_at or cover.opened_at,
+        ),
+    )
 
 
 def stop_reason(cover: Cover) -> str:

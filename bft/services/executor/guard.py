@@ -86,6 +86,11 @@ class Guard:
             legs = [leg for leg in self.legs(entry_id) if leg.leg is not Leg.ENTRY]
             self._put(cover, counted(cover, entry, legs, self._fills(entry_id)))
 
+    def recount_all(self) -> None:
+        """Of every cover, before it is told what has to leave: a fill may be a moment old."""
+        for entry_id in list(self.covers):
+            self.recount(entry_id)
+
     def _put(self, old: Cover, new: Cover) -> None:
         entry = self._desk.state.intents[new.entry]
         done = new.open_qty == 0 and entry.state.terminal
@@ -280,12 +285,11 @@ class Guard:
 
     def _watch_levels(self, cover: Cover) -> None:
         """The second guarantee: a price beyond a level closes what the orders did not."""
-        part_qty, reason = self._levels.reached(cover)
+        partial_qty, reason = self._levels.reached(cover)
         if reason is not None:
             self.leave(cover, reason, pressing=True)
-        elif part_qty > cover.part_qty:
-            more = part_qty - cover.part_qty
-            self.put(parted(cover, more, exits.Reason.PARTIAL))
+        elif partial_qty > cover.partial_qty:
+            self.put(parted(cover, partial_qty - cover.partial_qty, exits.Reason.PARTIAL))
             self.poke()
 
     def _due(self, cover: Cover) -> bool:

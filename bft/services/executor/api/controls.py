@@ -239,6 +239,7 @@ async def post_close(request: Request, subject: Trades, mode: Mode = None) -> JS
     )
     if body.quantity is not None:
         _check_part(service, body, subject.name)
+    service.executor.guard.recount_all()
     absent = naming.unheld(service, selection, part=body.quantity is not None)
     closed = _closed(service, selection, body.quantity)
     if body.quantity is not None and not closed:

@@ -77,8 +77,9 @@ def test_order_to_sell_keeps_its_hands_off_a_buy_that_waits(tmp_path: Path) -> N
 
     async def then(api: Api) -> None:
         await api.order(price=99)
-        told = await api.ask("POST", "/v1/orders", {"symbol": "AAPL", "side": "SELL"})
-        assert (told.status_code, told.json().get("state")) != (202, "CLOSING")
+        sale = {"symbol": "AAPL", "side": "SELL", "quantity": 10}
+        told = await api.ask("POST", "/v1/orders", sale)
+        assert (told.status_code, told.json()["rule"]) == (400, 8), "selling to open"
         await api.world.sleep(2)
         assert [intent.state for intent in api.world.intents(Leg.ENTRY)] == ["ACKED"]
 
