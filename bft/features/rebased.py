@@ -35,10 +35,11 @@ def as_traded(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Delivered bars on the basis of the stored ones, and the actions taken out, in words.
 
-    `stored` are accepted bars, one of a key; `actions` known splits and others, one of a key. What
-    then agrees with the stored value within the file's rounding is that value. Volumes are
-    multiplied by the ratio in the file, or left alone, whichever is nearer to the stored ones. A
-    `dividend_amount` of both, divided like the prices, is the stored one.
+    `stored` are accepted bars, one of a key; `actions` known splits and others, one of a key and
+    kind: those of one day divide together. What then agrees with the stored value within the
+    file's rounding is that value. Volumes are multiplied by the ratio in the file, or left alone,
+    whichever is nearer to the stored ones. A `dividend_amount` of both, divided like the prices, is
+    the stored one.
     """
     paid = {"dividend_amount"} & set(bars.columns) & set(stored.columns)
     names = [*PRICES, "volume", *paid]
@@ -47,6 +48,7 @@ def as_traded(
     rows = bars[[*KEY, *names]].reset_index(drop=True).merge(was, on=KEY, how="left")
     moved = (rows["close"] / rows["close_was"] - 1).abs() > REVISION_FRAC
     bars, told = bars.reset_index(drop=True), []
+    actions = _by_day(actions)
     named = set(rows.loc[moved, "symbol"]) & set(actions["symbol"])
     for symbol, mine in rows[rows["symbol"].isin(named)].groupby("symbol"):
         mine = mine.sort_values("date")
@@ -88,6 +90,13 @@ def likely_step(
     return None
 
 
+def _by_day(actions: pd.DataFrame) -> pd.DataFrame:
+    """Of each symbol and day what its actions divide: prices by `value`, shares by `share`."""
+    share = actions["value"].where(actions["kind"] == "split", 1.0)
+    days = actions.assign(share=share).groupby(["symbol", "ex_date"], as_index=False)
+    return days.agg(value=("value", "prod"), share=("share", "prod"), kind=("kind", " and ".join))
+
+
 def _taken(rows: pd.DataFrame, actions: pd.DataFrame) -> tuple[Floats, Floats, list[str]]:
     """Factors of price and of shares that each row lacks, newest action first; those in words.
 
@@ -109,7 +118,7 @@ def _taken(rows: pd.DataFrame, actions: pd.DataFrame) -> tuple[Floats, Floats, l
         lacked = _near(close * price * action.value, was, price * action.value, units)
         if _mostly(lacked[before]) and not _mostly(held[before]) and held[after].all():
             price[:end] *= action.value
-            share[:end] *= action.value if action.kind == "split" else 1.0
+            share[:end] *= action.share
             told.append(f"{action.ex_date.date()} {action.kind} {action.value:.6g}")
     return price, share, told
 

@@ -58,10 +58,13 @@ def collect(
     _between_bars(night, args, facts["bars"], bars)
     if lacking := gaps_in(bars).words:
         notes.append(f"gaps: {lacking}")
-    bars = pull_rebased.unadjusted(night, bars, facts.get("actions"), notes)
+    entered = facts.get("actions")
+    bars = pull_rebased.unadjusted(night, bars, entered, renames=universe.renames, notes=notes)
     pull_again.count_replaced(night, bars)
-    actions = _actions(night, bars, facts.get("actions"))
-    pull_tables.take_bars(night, bars, actions, listed="actions" in facts)
+    actions = _actions(night, bars, entered)
+    if entered is None and (still := pull_tables.announced(night)):
+        notes.append(f"no list of actions is there, so these stay due: {still}")
+    pull_tables.take_bars(night, bars, actions, listed=entered is not None)
     if "options" in topics:
         _options(night, source, args, tick, sorted(bars["symbol"].unique()))
     if not (set(facts["bars"].columns) & _ACTED or "actions" in facts):

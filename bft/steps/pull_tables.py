@@ -64,6 +64,14 @@ def _stored_bars(night: Night, bars: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(found) if found else night.stored(market.BARS)
 
 
+def announced(night: Night, most: int = 10) -> str:
+    """Stored actions of this day or later ones that no price has judged yet, in words."""
+    stored = arrivals.newest(night.stored(market.ACTIONS), market.ACTIONS.key)
+    due = stored[stored["status"].eq("expected") & (stored["ex_date"] >= pd.Timestamp(night.asof))]
+    words = [f"{r.symbol} {r.ex_date.date()} {r.kind} {r.value:g}" for r in due.itertuples()]
+    return "; ".join(words[:most]) + (f"; {len(words) - most} more" if len(words) > most else "")
+
+
 def take_actions(
     night: Night, actions: pd.DataFrame, closes: pd.DataFrame, *, listed: bool
 ) -> pd.DataFrame:

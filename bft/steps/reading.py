@@ -1,6 +1,7 @@
 """What verbs that tell of a night read alike: its day, gold on the asof basis, its source."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from bft.steps.record import pull_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")  # whatever else lies there tells of no night
 FAILURES, BOOKS = "failures/", "ledger/days/"
 BASIS_COLUMNS = ("symbol", "date", "adj_factor", "split_factor", "row_flags")
 
@@ -42,7 +44,7 @@ def newest_day(store: Store, *, closed: date) -> date:
     gold, pulled = store.manifest("gold", asof=closed), origin.pulled_to(store)
     noted = {key.removeprefix(FAILURES).partition("/")[0] for key in store.keys(FAILURES)}
     noted |= {key.removeprefix(BOOKS).removesuffix(".json") for key in store.keys(BOOKS)}
-    days = [date.fromisoformat(text) for text in noted]
+    days = [date.fromisoformat(text) for text in noted if _ISO_DAY.fullmatch(text)]
     days += [gold.asof] if gold else []
     days += [pulled] if pulled else []
     return max((day for day in days if day <= closed), default=closed)

@@ -97,6 +97,21 @@ def test_replaced_partition_leaves_the_older_manifest_readable(store: TableStore
     assert store.read("outcomes", asof=TUESDAY)["y"].to_pylist() == pytest.approx([0.9])
 
 
+def test_damaged_manifest_is_named_and_keeps_no_other_day_from_being_made(
+    store: TableStore,
+) -> None:
+    """Red: a bare JSONDecodeError, also of a build that reads nothing of that day."""
+    for day, y in ((MONDAY, 0.1), (TUESDAY, 0.2)):
+        rows = outcomes((day, "A", 3, y))
+        store.publish("outcomes", asof=day, partitions={"known=1": rows}, replaces=True)
+    store.put(f"manifests/outcomes/asof={MONDAY}.json", b'{"schema": 1, "obj')
+    again = {"known=1": outcomes((TUESDAY, "A", 3, 0.9))}
+    store.publish("outcomes", asof=TUESDAY, partitions=again, replaces=True)
+    assert store.read("outcomes", asof=TUESDAY)["y"].to_pylist() == pytest.approx([0.9])
+    with pytest.raises(DataError, match=f"outcomes/asof={MONDAY}.json is no whole manifest"):
+        store.read("outcomes", asof=MONDAY)
+
+
 def test_publishing_again_writes_the_same_bytes(store: TableStore) -> None:
     part = {"known=1": outcomes((MONDAY, "B", 3, 0.1), (MONDAY, "A", 3, 0.2))}
     first = store.publish("outcomes", asof=MONDAY, partitions=part)

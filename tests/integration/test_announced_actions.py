@@ -36,12 +36,15 @@ def prices(last: date) -> str:
     return "symbol,date,open,high,low,close,volume\n" + "".join(rows)
 
 
-def night(day: date) -> None:
+def night(day: date) -> list[str]:
+    """Pull and build; what the pull has to say."""
     Path("bars.csv").write_text(prices(day))
-    root = ("--asof", str(day), "--root", "r")
+    root, notes = ("--asof", str(day), "--root", "r"), []
     for words in (("pull", *root, "--source", "files:bars.csv"), ("gold", *root)):
-        code, _, told = bft(*words)
+        code, line, told = bft(*words)
         assert code == 0, told
+        notes += line.get("notes", [])
+    return notes
 
 
 @pytest.fixture
@@ -88,6 +91,19 @@ def test_announced_action_is_expected_then_judged(*, kept: bool, ports: FakePort
     assert newest == {"DIV": "ok", "LIE": "refused", "SPL": "ok"}
     assert held["LIE"]["split_factor"] == 1.0
     assert held["SPL"]["split_factor"] == 2.0
+
+
+def test_last_announced_action_is_withdrawn_by_a_list_of_none(ports: FakePorts) -> None:
+    """Red: the header alone was refused (65), and without the file the action was applied."""
+    Path("actions.csv").write_text("symbol,ex_date,kind,value\n")
+    night(NEXT)
+    assert dict(states(ports, NEXT)) == dict.fromkeys(("DIV", "LIE", "SPL"), "refused")
+
+
+def test_pull_says_what_stays_due_without_a_list(ports: FakePorts) -> None:
+    Path("actions.csv").unlink()
+    due = f"no list of actions is there, so these stay due: DIV {NEXT} dividend 2; LIE"
+    assert [note for note in night(NEXT) if note.startswith(due)]
 
 
 @pytest.mark.parametrize("moved", [True, False])

@@ -80,6 +80,9 @@ def test_newest_day_is_that_of_the_last_night_also_of_a_failed_one(ports: FakePo
     ports.store.put("failures/2018-02-12/pull.json", b"{}")
     assert newest_day(ports.store, closed=today) == date(2018, 2, 12)
     assert newest_day(ports.store, closed=date(2018, 2, 8)) == date(2018, 2, 8)
+    for stray in ("ledger/days/2018-02-13.json.bak", "failures/.DS_Store"):  # red: ValueError
+        ports.store.put(stray, b"")
+    assert newest_day(ports.store, closed=today) == date(2018, 2, 12)
 
 
 def test_day_that_is_named_and_one_that_marks_a_failure_are_the_calls_own(ports: FakePorts) -> None:

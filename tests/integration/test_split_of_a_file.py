@@ -224,3 +224,44 @@ def test_dividends_of_a_column_stay_as_paid(
             assert (code, pulled["revisions"]) == (0, 0), (words, pulled["skipped"])
             assert bft("gold", *asof)[0] == 0
     assert gold("r", SPAN[EX]) == gold("traded", SPAN[EX])
+
+
+ON = EX + 1
+"""Session of the rename: A is Z from then on."""
+
+
+def renamed_night(count: int, root: str, *, adjusted: bool) -> None:
+    """As `night`, with a list of symbols and, from its day on, the rename."""
+    text = export(count, adjusted=adjusted)
+    Path("bars.csv").write_text(text.replace("\nA,", "\nZ,") if count > ON else text)
+    on = f"A,Z,{SPAN[ON]}\n" if count > ON else ""
+    Path("renames.csv").write_text("old,new,date\n" + on)
+    asof = ("--asof", str(SPAN[count - 1]), "--root", root)
+    source = ("--source", "files:bars.csv", "--universe", "u.csv")
+    assert bft("pull", *asof, *source)[0] == 0
+    assert bft("gold", *asof)[0] == 0
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_rename_after_a_split_leaves_its_past_as_traded(
+    *, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red: Z's past came re-based and A's split was applied to it again: a return of +92 %.
+
+    `kept`: the line of the split stays in actions.csv. A file as traded gives the same gold.
+    """
+    monkeypatch.chdir(tmp_path)
+    listed = "".join(f"{name},x,Technology\n" for name in NAMES)
+    Path("u.csv").write_text("symbol,name,sector\n" + listed)
+    other = ACTIONS + f"B,{SPAN[3]},dividend,0.01\n"
+    for root, adjusted in (("r", True), ("traded", False)):
+        Path("actions.csv").write_text(other)
+        renamed_night(EX, root, adjusted=adjusted)
+        Path("actions.csv").write_text(other + LINE)
+        renamed_night(EX + 1, root, adjusted=adjusted)
+        Path("actions.csv").write_text(other + (LINE if kept else ""))
+        renamed_night(EX + 2, root, adjusted=adjusted)
+    row = row_of("r", "Z", SPAN[ON])
+    change = 100 * (CLOSES[ON] / CLOSES[ON - 1] - 1)
+    assert row["adjusted_close_pct"] == pytest.approx(change, abs=0.02)
+    assert gold("r", SPAN[ON]) == gold("traded", SPAN[ON])

@@ -126,7 +126,14 @@ class Files:
     def _grid(self, kind: str, known: Sequence[str], required: Sequence[str]) -> Grid:
         aliases = {name: mean for name, mean in _ALIASES.items() if mean in known}
         path = self.paths[kind]
-        return read_grid(path, known=known, aliases=aliases, required=required, words=("kind",))
+        return read_grid(
+            path,
+            known=known,
+            aliases=aliases,
+            required=required,
+            words=("kind",),
+            may_be_empty=kind == "actions",
+        )
 
     def _bars(self, want: Want) -> Answer:
         required = ("symbol", "date", *_PRICES)

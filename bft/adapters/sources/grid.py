@@ -63,10 +63,12 @@ def read_grid(
     aliases: Mapping[str, str],
     required: Sequence[str],
     words: Collection[str] = (),
+    may_be_empty: bool = False,
 ) -> Grid:
     """Read a file's known columns, headers in any case.
 
-    `words` are columns of words, in which `none` is one of them and no unknown number.
+    `words` are columns of words, in which `none` is one of them and no unknown number. A list that
+    `may_be_empty` says something by having no rows below its header.
 
     Raises:
         DataError: absent, unreadable, empty, of another kind; a required column is missing,
@@ -96,7 +98,7 @@ def read_grid(
         raise DataError(
             f"{path} has only nulls in column {', '.join(blank)}; fill it; columns: {there}"
         )
-    if not table.num_rows:
+    if not (table.num_rows or may_be_empty):
         raise DataError(f"{path} holds no rows below its header; export it again, with them")
     return Grid(
         path=path,

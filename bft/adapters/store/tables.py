@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -231,9 +231,12 @@ class TableStore:
         )
 
     def _named(self, table: str) -> frozenset[tuple[str, str]]:
-        """Keys and digests of all that manifests of a table name."""
-        loaded = (self._load(table, day) for day in self._asofs(table))
-        return frozenset((ref.key, ref.digest) for one in loaded for ref in one.objects)
+        """Keys and digests of all that manifests of a table name; a damaged one names nothing."""
+        found: set[tuple[str, str]] = set()
+        for day in self._asofs(table):
+            with suppress(DataError):
+                found |= {(ref.key, ref.digest) for ref in self._load(table, day).objects}
+        return frozenset(found)
 
     def _sound_path(self, manifest: Manifest | None, ref: ObjectRef) -> Path:
         """The object as a file; its digest is checked once a process."""
@@ -256,7 +259,14 @@ class TableStore:
         return self._load(table, found[-1]) if found else None
 
     def _load(self, table: str, asof: date) -> Manifest:
-        body = json.loads(self.get(_manifest_key(table, asof)))
+        key = _manifest_key(table, asof)
+        try:
+            body = json.loads(self.get(key))
+        except ValueError as error:
+            raise DataError(
+                f"{key} is no whole manifest ({error}); restore it from a backup, or make {table} "
+                f"of {asof} again with --fresh"
+            ) from error
         if body["schema"] > SCHEMA_VERSION:
             raise ConfigError(
                 f"manifest {table} {asof} has schema {body['schema']}, "

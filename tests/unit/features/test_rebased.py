@@ -47,6 +47,17 @@ def test_volume_that_the_file_leaves_alone_is_left_alone() -> None:
     assert found["volume"].tolist() == [1000.0] * 40
 
 
+def test_split_and_spin_off_of_one_day_divide_prices_together() -> None:
+    """The file divides by 3 = 2 x 1.5, its shares by the split alone. Red: neither explained it."""
+    both = named((30, "split", 2.0), (30, "other", 1.5))
+    delivered = bars(divided((30, 3.0)), np.r_[[2000.0] * 30, [900.0] * 10])
+    for actions in (both, both[::-1]):
+        found, told = rebased.as_traded(delivered, bars(RAW[:30]), actions)
+        assert found["close"].tolist() == RAW.tolist()
+        assert found["volume"].tolist() == [1000.0] * 30 + [900.0] * 10
+        assert [word.rpartition(" ")[2] for word in told] == ["3"]
+
+
 def test_of_two_splits_only_those_in_the_file_are_taken_out() -> None:
     """The root began with prices that had the first one: the file brings the second alone."""
     held = divided((10, 3.0))
